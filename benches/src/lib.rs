@@ -1,0 +1,1 @@
+//! Data that the benches share.

@@ -1,0 +1,79 @@
+//! Named byte files in some place: the trait, its implementers and the wrappers around them.
+//!
+//! A *name* is a relative path of lower-case letters, digits, `-` and `/`, such as `data/3f/3fa0…`. What a backend
+//! promises is written at each method of [`Backend`] and checked by one conformance suite for all of them.
+
+use crate::error::Result;
+use crate::time::Timestamp;
+
+/// What became of a [`Backend::put_if_absent`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The object was not there and is now.
+    Created,
+    /// An object of that name was there already; it is unchanged.
+    Exists,
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The full name, relative to the repository.
+    pub name: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// When it was last written, by the backend's clock, where the backend knows.
+    pub modified: Option<Timestamp>,
+}
+
+/// What a backend can bear. Callers keep to it; a wrapper enforces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many calls may be under way at once.
+    pub connections: usize,
+    /// Whether a range read costs about as much as a whole small object (a network) or next to nothing (a disk):
+    /// gaps up to this many bytes are cheaper to read than to skip.
+    pub gap_bytes: u64,
+}
+
+/// Named byte files in some place.
+///
+/// Every method may be called from any thread. Errors: `NotFound` where an object is absent and only then (a refusal
+/// is `Denied`, never "absent"), `Denied`, `Unavailable`.
+pub trait Backend: Send + Sync {
+    /// Where this is, for people; never holds a secret.
+    fn place(&self) -> String;
+
+    /// What it can bear.
+    fn limits(&self) -> Limits;
+
+    /// The whole object.
+    fn get(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// Exactly `len` bytes from `offset`. An object that ends before is `Damaged`.
+    fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>>;
+
+    /// Stores an object of a name that is only ever given to these bytes: one that is there already may be kept or
+    /// replaced by the same bytes. On return the object survives a crash and is visible whole; before, it is not
+    /// visible at all where the backend can do that (see [`Backend::put_if_absent`]).
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Stores an object unless one of that name is there. On a class A place exactly one of any number of callers gets
+    /// [`Put::Created`], and no reader ever sees part of an object. On a class C place this is a plain write. An
+    /// `Unavailable` error leaves open whether the object was stored.
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put>;
+
+    /// Calls `each` for every object below `prefix` (whole path parts, such as `log` or `data/3f`; the empty string means
+    /// all), in no order, temporary files of the backend left out. Fails rather than leave something out.
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()>;
+
+    /// Removes an object. One that is absent is no error.
+    fn delete(&self, name: &str) -> Result<()>;
+
+    /// Whether an object is there, and its length.
+    fn size(&self, name: &str) -> Result<Option<u64>>;
+}
+
+mod local;
+mod memory;
+mod wrap;

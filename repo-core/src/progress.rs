@@ -1,0 +1,121 @@
+//! What a caller may learn while we work: counters, problems, and the wish to stop.
+
+use crate::error::{Error, Result};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What is counted while an operation runs. Counters only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Counter {
+    /// Files, directories and other nodes that were looked at or written.
+    Nodes,
+    /// Plaintext bytes read from the source or written to the target.
+    Bytes,
+    /// Bytes that were new and sent to the backend.
+    BytesStored,
+    /// Objects verified by a check.
+    Objects,
+    /// Nodes that an operation expects in all; grows while it scans.
+    NodesExpected,
+    /// Plaintext bytes that an operation expects in all; grows while it scans.
+    BytesExpected,
+}
+
+/// Receives what happens. Called from several threads; must not block for long.
+pub trait Progress: Send + Sync {
+    /// `by` more of `counter` are done.
+    fn count(&self, counter: Counter, by: u64);
+    /// Something could not be done for one item, named by its path in the source, snapshot or repository. The
+    /// operation goes on, counts it in its summary and does not report full success.
+    fn problem(&self, path: &Path, error: &Error);
+    /// Work on this path begins.
+    fn begin(&self, _path: &Path) {}
+    /// A line worth telling a person, such as what an interrupted run left to resume.
+    fn note(&self, _note: Note<'_>) {}
+}
+
+/// Events that a person should hear of and that are no problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note<'a> {
+    /// Packs that an interrupted run had finished are used: how many, and their bytes.
+    Resumed {
+        /// Packs found and taken over.
+        packs: u64,
+        /// Their stored bytes.
+        bytes: u64,
+    },
+    /// The parent that a backup compares with, short id, or none.
+    Parent(Option<&'a str>),
+}
+
+/// Listens to nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn count(&self, _: Counter, _: u64) {}
+    fn problem(&self, _: &Path, _: &Error) {}
+}
+
+/// Lets someone else ask an operation to stop. Checked between items, in every loop that can take long.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicBool);
+
+impl Interrupt {
+    /// Not yet asked to stop.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Asks everyone who listens to stop. Safe in a signal handler.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// An [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) error once asked to stop.
+    pub fn check(&self) -> Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err(Error::interrupted()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Counts problems, whoever else is told of them.
+pub struct Problems<'a> {
+    progress: &'a dyn Progress,
+    seen: AtomicU64,
+}
+
+impl<'a> Problems<'a> {
+    /// Passes everything on to `progress`.
+    pub fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, seen: AtomicU64::new(0) }
+    }
+
+    /// How many there were so far.
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+}
+
+impl Progress for Problems<'_> {
+    fn count(&self, counter: Counter, by: u64) {
+        self.progress.count(counter, by);
+    }
+
+    fn problem(&self, path: &Path, error: &Error) {
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        self.progress.problem(path, error);
+    }
+
+    fn begin(&self, path: &Path) {
+        self.progress.begin(path);
+    }
+
+    fn note(&self, note: Note<'_>) {
+        self.progress.note(note);
+    }
+}

@@ -1,0 +1,57 @@
+//! Points in time, and the one place that asks the system's clock.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds in a second.
+pub const NANOS: u32 = 1_000_000_000;
+
+/// A point in time: seconds since 1970-01-01T00:00:00Z, negative before it, and nanoseconds 0..1_000_000_000.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, bincode::Encode, bincode::Decode,
+)]
+pub struct Timestamp {
+    /// Whole seconds, rounded down.
+    pub seconds: i64,
+    /// Nanoseconds after `seconds`.
+    pub nanos: u32,
+}
+
+impl Timestamp {
+    /// A point in time from seconds and nanoseconds.
+    pub fn new(seconds: i64, nanos: u32) -> Self {
+        Self { seconds, nanos }
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => Self { seconds: after.as_secs() as i64, nanos: after.subsec_nanos() },
+            Err(before) => {
+                let before = before.duration();
+                match before.subsec_nanos() {
+                    0 => Self { seconds: -(before.as_secs() as i64), nanos: 0 },
+                    nanos => Self { seconds: -(before.as_secs() as i64) - 1, nanos: NANOS - nanos },
+                }
+            }
+        }
+    }
+}
+
+/// The system's clock. No safety argument rests on it; it only labels.
+#[expect(clippy::disallowed_methods, reason = "the one clock of the library")]
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn before_the_epoch_rounds_down() {
+        let time = UNIX_EPOCH - Duration::from_millis(1500);
+        assert_eq!(Timestamp::from(time), Timestamp::new(-2, 500_000_000));
+    }
+}

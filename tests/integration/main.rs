@@ -1,0 +1,1 @@
+//! What the repository does, one file an operation.

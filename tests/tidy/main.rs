@@ -1,0 +1,2 @@
+//! What the compiler does not check: layers, stray files, words.
+mod layers;
