@@ -77,3 +77,12 @@ pub trait Backend: Send + Sync {
 mod local;
 mod memory;
 mod wrap;
+
+/// What a place can promise for [`Backend::put_if_absent`]; it belongs to the place, not to the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+pub enum Class {
+    /// Of any number of callers exactly one creates an object.
+    A,
+    /// Everything else: a later put replaces an earlier one, or content may be torn.
+    C,
+}

@@ -1,0 +1,589 @@
+//! Entries of the commit log (`docs/format.md`, "Log entries").
+//!
+//! An entry file is a *core*, which is signed and hashed, and a *catch-up*: the cores of the entries before it since the
+//! last number divisible by 16, so that a client that was away needs few reads.
+
+use super::codec::{self, Ext, MUST_UNDERSTAND, check_ext};
+use super::envelope::{self, Envelopes, RecordType};
+use super::name::ObjectKind;
+use super::settings::Settings;
+use crate::backend::Class;
+use crate::crypto::{Role, SealPublic, Signer};
+use crate::error::{Error, Result, Subject};
+use crate::id::{Domain, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotId, WriterId};
+use crate::time::Timestamp;
+use bincode::{Decode, Encode};
+
+/// Makes an entry unlike any other, and names a process on class C.
+pub type Nonce = [u8; 16];
+
+/// Checkpoints are written at numbers divisible by this; the catch-up of an entry goes back to the last of them.
+pub const CHECKPOINT_EVERY: u64 = 16;
+
+/// Most bytes that an entry's catch-up may take.
+pub const CATCH_UP_BYTES_MAX: usize = 32 << 10;
+
+/// Most bytes that an entry file may have.
+pub const ENTRY_BYTES_MAX: usize = 64 << 20;
+
+/// Who may write what: one holder of a key slot.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Member {
+    /// The key that the holder signs with.
+    pub writer: WriterId,
+    /// The key that the holder's bundles are sealed to.
+    pub seal: SealPublic,
+    /// What it may do.
+    pub role: Role,
+    /// The domains that it may write to.
+    pub domains: Vec<Domain>,
+    /// Fields of later versions.
+    pub ext: Vec<Ext>,
+}
+
+/// The entries of a fenced process that a `Deleting` still saw; others of that process are void.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Fenced {
+    /// The process.
+    pub nonce: Nonce,
+    /// Its entries that stand.
+    pub seen: Vec<EntryHash>,
+}
+
+/// An object that a `Deleting` entry or a removed key names, readable without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct ObjectRef {
+    /// The folder.
+    pub kind: ObjectKind,
+    /// The name.
+    pub id: [u8; 32],
+}
+
+/// What an entry says. The fold of all of them is the repository's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Who may write what; replaces the list before it. Signed by the admin key.
+    Roles {
+        /// All holders.
+        members: Vec<Member>,
+        /// Key slots that are gone; a mirror removes them too.
+        removed: Vec<KeyId>,
+    },
+    /// New settings.
+    Settings(Box<Settings>),
+    /// This place is of another class from here on.
+    Class(Class),
+    /// Finished packs of a run that is not over: these tables may be used.
+    Publish {
+        /// Their index tables.
+        index: Vec<IndexId>,
+    },
+    /// A snapshot is there.
+    Commit {
+        /// Its object.
+        snapshot: SnapshotId,
+        /// Index tables that it brings.
+        index: Vec<IndexId>,
+        /// Condemned packs that it needs.
+        reprieve: Vec<PackId>,
+        /// What listings show of it: a sealed [`RecordType::Summary`] record.
+        summary: Vec<u8>,
+    },
+    /// Snapshots are no longer wanted.
+    Forget {
+        /// Which.
+        snapshots: Vec<SnapshotId>,
+    },
+    /// Forgotten snapshots are wanted again.
+    Unforget {
+        /// Which.
+        snapshots: Vec<SnapshotId>,
+        /// Condemned packs that they need.
+        reprieve: Vec<PackId>,
+    },
+    /// Packs will be deleted after the grace, unless somebody needs them.
+    Condemn {
+        /// Which.
+        packs: Vec<PackId>,
+        /// Tables of packs that hold copies of what is still needed.
+        index_add: Vec<IndexId>,
+        /// Condemned packs that are needed after all.
+        reprieve: Vec<PackId>,
+    },
+    /// These objects are deleted from now on. Their names stand in clear.
+    Deleting {
+        /// What is deleted: packs, index tables, snapshots and others.
+        objects: Vec<ObjectRef>,
+        /// Tables that no longer count.
+        index_drop: Vec<IndexId>,
+        /// Tables that stand in for them.
+        index_add: Vec<IndexId>,
+        /// Condemned packs that are needed after all.
+        reprieve: Vec<PackId>,
+        /// Class C: what of fenced processes was seen.
+        fenced: Vec<Fenced>,
+    },
+    /// A check or a drill left a result.
+    Evidence {
+        /// Which.
+        evidence: EvidenceId,
+    },
+    /// Class C: the deletion of what an entry condemned waits for these processes.
+    Waiting {
+        /// The `Condemn` entry.
+        condemn: EntryHash,
+        /// The processes.
+        nonces: Vec<Nonce>,
+    },
+    /// Class C: these processes are taken for dead.
+    Fence {
+        /// Which.
+        nonces: Vec<Nonce>,
+    },
+    /// Entries that do not open count for nothing. Signed by the admin key.
+    Void {
+        /// Their hashes, of the stored cores.
+        entries: Vec<EntryHash>,
+    },
+}
+
+/// The kinds of entries by number. All of version 1 must be understood, evidence and waiting aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+#[expect(missing_docs, reason = "each is the action of the same name")]
+pub enum EntryKind {
+    Roles = MUST_UNDERSTAND | 1,
+    Settings = MUST_UNDERSTAND | 2,
+    Class = MUST_UNDERSTAND | 3,
+    Publish = MUST_UNDERSTAND | 4,
+    Commit = MUST_UNDERSTAND | 5,
+    Forget = MUST_UNDERSTAND | 6,
+    Unforget = MUST_UNDERSTAND | 7,
+    Condemn = MUST_UNDERSTAND | 8,
+    Deleting = MUST_UNDERSTAND | 9,
+    Evidence = 10,
+    Waiting = 11,
+    Fence = MUST_UNDERSTAND | 12,
+    Void = MUST_UNDERSTAND | 13,
+}
+
+impl EntryKind {
+    /// All kinds of version 1.
+    pub const ALL: [Self; 13] = {
+        use EntryKind::*;
+        [
+            Roles, Settings, Class, Publish, Commit, Forget, Unforget, Condemn, Deleting, Evidence,
+            Waiting, Fence, Void,
+        ]
+    };
+
+    fn from_u16(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u16 == number)
+    }
+}
+
+impl Action {
+    /// Which kind of entry this is.
+    pub fn kind(&self) -> EntryKind {
+        match self {
+            Self::Roles { .. } => EntryKind::Roles,
+            Self::Settings(_) => EntryKind::Settings,
+            Self::Class(_) => EntryKind::Class,
+            Self::Publish { .. } => EntryKind::Publish,
+            Self::Commit { .. } => EntryKind::Commit,
+            Self::Forget { .. } => EntryKind::Forget,
+            Self::Unforget { .. } => EntryKind::Unforget,
+            Self::Condemn { .. } => EntryKind::Condemn,
+            Self::Deleting { .. } => EntryKind::Deleting,
+            Self::Evidence { .. } => EntryKind::Evidence,
+            Self::Waiting { .. } => EntryKind::Waiting,
+            Self::Fence { .. } => EntryKind::Fence,
+            Self::Void { .. } => EntryKind::Void,
+        }
+    }
+
+    /// The bytes of what the kind itself adds, without the objects that stand in clear.
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Roles { members, .. } => codec::encode(members),
+            Self::Settings(settings) => codec::encode(settings.as_ref()),
+            Self::Class(class) => codec::encode(class),
+            Self::Publish { index } => codec::encode(index),
+            Self::Commit {
+                snapshot,
+                index,
+                reprieve,
+                summary,
+            } => codec::encode(&(snapshot, index, reprieve, summary)),
+            Self::Forget { snapshots } => codec::encode(snapshots),
+            Self::Unforget {
+                snapshots,
+                reprieve,
+            } => codec::encode(&(snapshots, reprieve)),
+            Self::Condemn {
+                packs,
+                index_add,
+                reprieve,
+            } => codec::encode(&(packs, index_add, reprieve)),
+            Self::Deleting {
+                index_drop,
+                index_add,
+                reprieve,
+                fenced,
+                ..
+            } => codec::encode(&(index_drop, index_add, reprieve, fenced)),
+            Self::Evidence { evidence } => codec::encode(evidence),
+            Self::Waiting { condemn, nonces } => codec::encode(&(condemn, nonces)),
+            Self::Fence { nonces } => codec::encode(nonces),
+            Self::Void { entries } => codec::encode(entries),
+        }
+    }
+
+    fn decode(kind: EntryKind, payload: &[u8], objects: Vec<ObjectRef>) -> Result<Self> {
+        Ok(match kind {
+            EntryKind::Roles => {
+                let removed = objects.iter().map(|object| KeyId(object.id)).collect();
+                Self::Roles {
+                    members: codec::decode(payload)?,
+                    removed,
+                }
+            }
+            EntryKind::Settings => {
+                let settings: Settings = codec::decode(payload)?;
+                settings.check()?;
+                Self::Settings(Box::new(settings))
+            }
+            EntryKind::Class => Self::Class(codec::decode(payload)?),
+            EntryKind::Publish => Self::Publish {
+                index: codec::decode(payload)?,
+            },
+            EntryKind::Commit => {
+                let (snapshot, index, reprieve, summary) = codec::decode(payload)?;
+                Self::Commit {
+                    snapshot,
+                    index,
+                    reprieve,
+                    summary,
+                }
+            }
+            EntryKind::Forget => Self::Forget {
+                snapshots: codec::decode(payload)?,
+            },
+            EntryKind::Unforget => {
+                let (snapshots, reprieve) = codec::decode(payload)?;
+                Self::Unforget {
+                    snapshots,
+                    reprieve,
+                }
+            }
+            EntryKind::Condemn => {
+                let (packs, index_add, reprieve) = codec::decode(payload)?;
+                Self::Condemn {
+                    packs,
+                    index_add,
+                    reprieve,
+                }
+            }
+            EntryKind::Deleting => {
+                let (index_drop, index_add, reprieve, fenced) = codec::decode(payload)?;
+                Self::Deleting {
+                    objects,
+                    index_drop,
+                    index_add,
+                    reprieve,
+                    fenced,
+                }
+            }
+            EntryKind::Evidence => Self::Evidence {
+                evidence: codec::decode(payload)?,
+            },
+            EntryKind::Waiting => {
+                let (condemn, nonces) = codec::decode(payload)?;
+                Self::Waiting { condemn, nonces }
+            }
+            EntryKind::Fence => Self::Fence {
+                nonces: codec::decode(payload)?,
+            },
+            EntryKind::Void => Self::Void {
+                entries: codec::decode(payload)?,
+            },
+        })
+    }
+
+    /// The objects whose names stand in clear.
+    fn objects(&self) -> Vec<ObjectRef> {
+        match self {
+            Self::Deleting { objects, .. } => objects.clone(),
+            Self::Roles { removed, .. } => removed
+                .iter()
+                .map(|id| ObjectRef {
+                    kind: ObjectKind::Key,
+                    id: id.0,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What anyone can read of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct EntryClear {
+    /// The kind; an unknown one with [`MUST_UNDERSTAND`] stops an old program from writing.
+    pub kind: u16,
+    /// Its number. Dense on class A.
+    pub number: u64,
+    /// Makes it unlike any other.
+    pub nonce: Nonce,
+    /// The hashes of the entries it follows: one on class A, none for the first.
+    pub follows: Vec<EntryHash>,
+    /// The objects that it deletes.
+    pub objects: Vec<ObjectRef>,
+    /// Fields of later versions.
+    pub ext: Vec<Ext>,
+}
+
+#[derive(Encode, Decode)]
+struct EntryBody {
+    time: Timestamp,
+    process: Option<Nonce>,
+    payload: Vec<u8>,
+    ext: Vec<Ext>,
+}
+
+/// An entry as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub number: u64,
+    /// Makes it unlike any other.
+    pub nonce: Nonce,
+    /// The hashes of the entries it follows.
+    pub follows: Vec<EntryHash>,
+    /// When, by the writer's clock; a label only.
+    pub time: Timestamp,
+    /// Class C: the process that wrote it, as announced.
+    pub process: Option<Nonce>,
+    /// What it says; `None` for a kind of a later version that may be skipped.
+    pub action: Option<Action>,
+}
+
+/// An entry as it was read: authentic, from a known signer, with its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Who signed it.
+    pub signer: WriterId,
+    /// The hash of its stored core.
+    pub hash: EntryHash,
+}
+
+impl Entry {
+    /// The stored core: sealed and signed.
+    pub fn seal(&self, envelopes: &Envelopes, signer: &Signer) -> Result<Vec<u8>> {
+        let action = self
+            .action
+            .as_ref()
+            .ok_or_else(|| Error::unsupported(Subject::None))?;
+        let clear = EntryClear {
+            kind: action.kind() as u16,
+            number: self.number,
+            nonce: self.nonce,
+            follows: self.follows.clone(),
+            objects: action.objects(),
+            ext: Vec::new(),
+        };
+        let body = EntryBody {
+            time: self.time,
+            process: self.process,
+            payload: action.encode(),
+            ext: Vec::new(),
+        };
+        let (clear, body) = (codec::encode(&clear), codec::encode(&body));
+        envelopes.seal(RecordType::Entry, &clear, &body, Some(signer))
+    }
+
+    /// Opens a stored core and checks its signature, but not whether its signer may write it: the fold does.
+    ///
+    /// `Unsupported` for a kind that must be understood and is not known.
+    pub fn open(envelopes: &Envelopes, core: &[u8]) -> Result<SignedEntry> {
+        let opened = envelopes.open(RecordType::Entry, core)?;
+        let unsigned = || Error::damaged(Subject::None).detail("a log entry must be signed");
+        let signer = opened.signer.ok_or_else(unsigned)?;
+        let clear: EntryClear = codec::decode(&opened.clear)?;
+        let body: EntryBody = codec::decode(&opened.body)?;
+        check_ext(&clear.ext)?;
+        check_ext(&body.ext)?;
+        let action = match EntryKind::from_u16(clear.kind) {
+            Some(kind) => Some(Action::decode(kind, &body.payload, clear.objects)?),
+            None if clear.kind & MUST_UNDERSTAND == 0 => None,
+            None => {
+                let detail = format!("kind {:#06x} was written by a newer version", clear.kind);
+                return Err(Error::unsupported(Subject::Entry(clear.number)).detail(detail));
+            }
+        };
+        let entry = Self {
+            number: clear.number,
+            nonce: clear.nonce,
+            follows: clear.follows,
+            time: body.time,
+            process: body.process,
+            action,
+        };
+        Ok(SignedEntry {
+            entry,
+            signer,
+            hash: hash(core),
+        })
+    }
+}
+
+/// The hash that later entries follow.
+pub fn hash(core: &[u8]) -> EntryHash {
+    blake3::hash(core).into()
+}
+
+/// What anyone can read of a stored core, without a key and not authenticated.
+pub fn clear(core: &[u8]) -> Result<EntryClear> {
+    codec::decode(envelope::visible(core)?.clear)
+}
+
+/// An entry file: the core and what it repeats, newest last.
+pub fn encode_file(core: &[u8], catch_up: &[Vec<u8>]) -> Vec<u8> {
+    let parts = std::iter::once(core).chain(catch_up.iter().map(Vec::as_slice));
+    let mut out = Vec::new();
+    for part in parts {
+        let len = u32::try_from(part.len()).expect("cores are bounded by ENTRY_BYTES_MAX");
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// Takes an entry file apart: the core, and the cores it repeats. Their hashes are for the caller to check.
+pub fn decode_file(bytes: &[u8]) -> Result<(&[u8], Vec<&[u8]>)> {
+    let bad = || Error::damaged(Subject::None).detail("log entry is cut short");
+    let mut parts = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (len, after) = rest.split_first_chunk::<4>().ok_or_else(bad)?;
+        let (part, after) = after
+            .split_at_checked(u32::from_le_bytes(*len) as usize)
+            .ok_or_else(bad)?;
+        parts.push(part);
+        rest = after;
+    }
+    match parts.split_first() {
+        Some((core, catch_up)) => Ok((core, catch_up.to_vec())),
+        None => Err(bad()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Keyring, Secret};
+    use crate::id::RepositoryId;
+
+    fn actions() -> Vec<Action> {
+        let signer = Signer::from_seed(&Secret::new([3; 32]));
+        vec![
+            Action::Roles {
+                members: vec![Member {
+                    writer: signer.public(),
+                    seal: SealPublic([4; 32]),
+                    role: Role::Writer,
+                    domains: vec![0, 5],
+                    ext: vec![],
+                }],
+                removed: vec![KeyId([8; 32])],
+            },
+            Action::Settings(Box::default()),
+            Action::Class(Class::C),
+            Action::Publish {
+                index: vec![IndexId([1; 32])],
+            },
+            Action::Commit {
+                snapshot: SnapshotId([2; 32]),
+                index: vec![IndexId([1; 32])],
+                reprieve: vec![PackId([5; 32])],
+                summary: vec![1, 2, 3],
+            },
+            Action::Forget {
+                snapshots: vec![SnapshotId([2; 32])],
+            },
+            Action::Unforget {
+                snapshots: vec![SnapshotId([2; 32])],
+                reprieve: vec![],
+            },
+            Action::Condemn {
+                packs: vec![PackId([5; 32])],
+                index_add: vec![IndexId([6; 32])],
+                reprieve: vec![],
+            },
+            Action::Deleting {
+                objects: vec![ObjectRef {
+                    kind: ObjectKind::Data,
+                    id: [5; 32],
+                }],
+                index_drop: vec![IndexId([1; 32])],
+                index_add: vec![],
+                reprieve: vec![],
+                fenced: vec![Fenced {
+                    nonce: [1; 16],
+                    seen: vec![EntryHash([9; 32])],
+                }],
+            },
+            Action::Evidence {
+                evidence: EvidenceId([7; 32]),
+            },
+            Action::Waiting {
+                condemn: EntryHash([9; 32]),
+                nonces: vec![[1; 16]],
+            },
+            Action::Fence {
+                nonces: vec![[1; 16]],
+            },
+            Action::Void {
+                entries: vec![EntryHash([9; 32])],
+            },
+        ]
+    }
+
+    #[test]
+    fn every_kind_round_trips() {
+        let ring = Keyring::from_root(&Secret::new([1; 32]), 0, &[0]);
+        let envelopes = Envelopes::new(ring, RepositoryId([2; 32]));
+        let signer = Signer::from_seed(&Secret::new([3; 32]));
+        let mut kinds = Vec::new();
+        for action in actions() {
+            kinds.push(action.kind());
+            let entry = Entry {
+                number: 7,
+                nonce: [4; 16],
+                follows: vec![EntryHash([9; 32])],
+                time: Timestamp::new(1, 2),
+                process: Some([6; 16]),
+                action: Some(action),
+            };
+            let core = entry.seal(&envelopes, &signer).unwrap();
+            let signed = Entry::open(&envelopes, &core).unwrap();
+            assert_eq!(signed.entry, entry);
+            assert_eq!((signed.signer, signed.hash), (signer.public(), hash(&core)));
+            assert_eq!(clear(&core).unwrap().number, 7);
+        }
+        assert_eq!(kinds, EntryKind::ALL);
+    }
+
+    #[test]
+    fn files_carry_what_came_before() {
+        let file = encode_file(b"core", &[b"one".to_vec(), b"two".to_vec()]);
+        assert_eq!(
+            decode_file(&file).unwrap(),
+            (&b"core"[..], vec![&b"one"[..], b"two"])
+        );
+        assert!(decode_file(&file[..file.len() - 1]).is_err());
+        assert!(decode_file(&[]).is_err());
+    }
+}
