@@ -1,2 +1,4 @@
 //! The program `larder`.
-fn main() -> std::process::ExitCode { repo_cli::main_from(std::env::args_os()) }
+fn main() -> std::process::ExitCode {
+    repo_cli::main_from(std::env::args_os())
+}

@@ -109,7 +109,13 @@ pub struct Error(Box<Inner>);
 impl Error {
     /// An error of `kind` about `subject`.
     pub fn new(kind: ErrorKind, subject: Subject) -> Self {
-        Self(Box::new(Inner { kind, subject, detail: None, offset: None, cause: None }))
+        Self(Box::new(Inner {
+            kind,
+            subject,
+            detail: None,
+            offset: None,
+            cause: None,
+        }))
     }
 
     /// `subject` is there and wrong.
@@ -245,8 +251,14 @@ mod tests {
 
     #[test]
     fn an_error_says_what_where_and_why() {
-        let error = Error::damaged(Subject::Entry(7)).at(12).detail("bad tag").because("cause");
-        assert_eq!(error.to_string(), "log entry 7: damaged at byte 12: bad tag: cause");
+        let error = Error::damaged(Subject::Entry(7))
+            .at(12)
+            .detail("bad tag")
+            .because("cause");
+        assert_eq!(
+            error.to_string(),
+            "log entry 7: damaged at byte 12: bad tag: cause"
+        );
         assert_eq!(size_of::<Error>(), size_of::<usize>());
     }
 
@@ -254,7 +266,13 @@ mod tests {
     fn io_errors_keep_their_meaning() {
         let kind = |io: std::io::ErrorKind| Error::io(Subject::None, io.into()).kind();
         assert_eq!(kind(std::io::ErrorKind::NotFound), ErrorKind::NotFound);
-        assert_eq!(kind(std::io::ErrorKind::PermissionDenied), ErrorKind::Denied);
-        assert_eq!(kind(std::io::ErrorKind::StorageFull), ErrorKind::Unavailable);
+        assert_eq!(
+            kind(std::io::ErrorKind::PermissionDenied),
+            ErrorKind::Denied
+        );
+        assert_eq!(
+            kind(std::io::ErrorKind::StorageFull),
+            ErrorKind::Unavailable
+        );
     }
 }

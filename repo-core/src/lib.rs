@@ -3,7 +3,12 @@
 //! It reads no environment, prints nothing and never ends the process. What it can do stands in [`ops`]; what a
 //! repository is, byte by byte, in `docs/format.md`; why it is so, in `docs/design.md`.
 
-#![deny(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::exit)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 // Lowest row first: a module imports only from rows above its own (`tests/tidy` checks it).

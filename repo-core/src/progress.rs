@@ -92,7 +92,10 @@ pub struct Problems<'a> {
 impl<'a> Problems<'a> {
     /// Passes everything on to `progress`.
     pub fn new(progress: &'a dyn Progress) -> Self {
-        Self { progress, seen: AtomicU64::new(0) }
+        Self {
+            progress,
+            seen: AtomicU64::new(0),
+        }
     }
 
     /// How many there were so far.

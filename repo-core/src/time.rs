@@ -7,7 +7,17 @@ pub const NANOS: u32 = 1_000_000_000;
 
 /// A point in time: seconds since 1970-01-01T00:00:00Z, negative before it, and nanoseconds 0..1_000_000_000.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, bincode::Encode, bincode::Decode,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    bincode::Encode,
+    bincode::Decode,
 )]
 pub struct Timestamp {
     /// Whole seconds, rounded down.
@@ -26,12 +36,21 @@ impl Timestamp {
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => Self { seconds: after.as_secs() as i64, nanos: after.subsec_nanos() },
+            Ok(after) => Self {
+                seconds: after.as_secs() as i64,
+                nanos: after.subsec_nanos(),
+            },
             Err(before) => {
                 let before = before.duration();
                 match before.subsec_nanos() {
-                    0 => Self { seconds: -(before.as_secs() as i64), nanos: 0 },
-                    nanos => Self { seconds: -(before.as_secs() as i64) - 1, nanos: NANOS - nanos },
+                    0 => Self {
+                        seconds: -(before.as_secs() as i64),
+                        nanos: 0,
+                    },
+                    nanos => Self {
+                        seconds: -(before.as_secs() as i64) - 1,
+                        nanos: NANOS - nanos,
+                    },
                 }
             }
         }

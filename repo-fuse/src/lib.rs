@@ -41,7 +41,11 @@ mod tests {
 
     #[test]
     fn damage_is_an_input_output_error() {
-        for kind in [ErrorKind::Missing, ErrorKind::Damaged, ErrorKind::Unavailable] {
+        for kind in [
+            ErrorKind::Missing,
+            ErrorKind::Damaged,
+            ErrorKind::Unavailable,
+        ] {
             assert_eq!(errno(kind), Errno::Eio);
         }
         assert_eq!(errno(ErrorKind::NotFound), Errno::Enoent);

@@ -37,7 +37,10 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
 /// Names of modules that a source text imports by `crate::…`, nested braces included.
 fn imports(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+    for line in text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+    {
         for (at, _) in line.match_indices("crate::") {
             let rest = &line[at + "crate::".len()..];
             match rest.strip_prefix('{') {
@@ -50,7 +53,10 @@ fn imports(text: &str) -> Vec<String> {
 }
 
 fn first_word(text: &str) -> String {
-    text.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    text.trim()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// Every import of `text`, a file of `module`, that points sideways or up.
@@ -65,18 +71,32 @@ fn imports_point_down() {
     let root = source_root();
     let mut files = Vec::new();
     rust_files(&root, &mut files);
-    assert!(files.len() > 10, "found only {} sources in {}", files.len(), root.display());
+    assert!(
+        files.len() > 10,
+        "found only {} sources in {}",
+        files.len(),
+        root.display()
+    );
     let mut found = Vec::new();
     for file in files {
         let inside = file.strip_prefix(&root).unwrap();
-        let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let first = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         let module = first.trim_end_matches(".rs");
         if module == "lib" {
             continue;
         }
         let text = std::fs::read_to_string(&file).unwrap();
         for name in violations(module, &text) {
-            found.push(format!("{}: `{module}` must not import `{name}`", inside.display()));
+            found.push(format!(
+                "{}: `{module}` must not import `{name}`",
+                inside.display()
+            ));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -85,6 +105,9 @@ fn imports_point_down() {
 #[test]
 fn the_check_can_fail() {
     assert_eq!(violations("crypto", "use crate::repo::Repo;"), ["repo"]);
-    assert_eq!(violations("pack", "use crate::{id, index::Table};"), ["index"]);
+    assert_eq!(
+        violations("pack", "use crate::{id, index::Table};"),
+        ["index"]
+    );
     assert!(violations("repo", "use crate::{id, crypto};\n// crate::ops").is_empty());
 }
