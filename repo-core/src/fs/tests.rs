@@ -1,0 +1,665 @@
+//! The way down and back: what a restore puts in place, seen through what a backup reads.
+
+use super::*;
+use crate::ErrorKind;
+use crate::time::Timestamp;
+use rustix::io::Errno;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::Path;
+
+const REFUSE: Existing = Existing::Refuse;
+const REPLACE: Existing = Existing::Replace;
+
+fn with_target(test: impl FnOnce(&Path, &TargetDir)) {
+    let temp = tempfile::tempdir().unwrap();
+    let target = Target::open(temp.path()).unwrap();
+    test(temp.path(), target.root());
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn complete(applied: Applied) {
+    assert!(
+        !applied.owner_skipped && applied.problems.is_empty(),
+        "{applied:?}"
+    );
+}
+
+fn own() -> (u32, u32) {
+    (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    )
+}
+
+fn xattr(name: &str, value: &[u8]) -> Xattr {
+    Xattr {
+        name: name.into(),
+        value: value.to_vec(),
+    }
+}
+
+/// An access control list as the kernel stores it: version 2, then (tag, permissions, id) for each entry.
+fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend_from_slice(&tag.to_le_bytes());
+        bytes.extend_from_slice(&permissions.to_le_bytes());
+        bytes.extend_from_slice(&id.to_le_bytes());
+    }
+    bytes
+}
+
+/// Owner all, user 12345 all, group read, mask all, others nothing.
+fn acl_for_a_stranger() -> Vec<u8> {
+    let none = u32::MAX;
+    acl(&[
+        (1, 7, none),
+        (2, 7, 12_345),
+        (4, 4, none),
+        (0x10, 7, none),
+        (0x20, 0, none),
+    ])
+}
+
+#[test]
+fn a_target_is_created_with_what_is_missing_above_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let place = temp.path().join("a/b");
+    let target = Target::open(&place).unwrap();
+    assert_eq!(
+        std::fs::metadata(&place).unwrap().permissions().mode() & 0o7777,
+        0o700
+    );
+    assert_eq!(target.place(), place);
+    complete(
+        target
+            .root()
+            .put_file(b"f", b"x", &Attributes::default(), REFUSE)
+            .unwrap(),
+    );
+    target.sync().unwrap();
+    symlink(&place, temp.path().join("link")).unwrap();
+    assert!(
+        Target::open(&temp.path().join("link"))
+            .unwrap()
+            .root()
+            .exists(b"f")
+            .unwrap()
+    );
+    let error = Target::open(&place.join("f")).unwrap_err();
+    assert!(matches!(error.subject(), crate::Subject::Path(path) if path.ends_with("a/b/f")));
+}
+
+#[test]
+fn names_that_lead_elsewhere_create_nothing() {
+    with_target(|path, root| {
+        let inside = root.create_dir(b"in", REFUSE).unwrap();
+        let none = Attributes::default();
+        for name in [&b""[..], b".", b"..", b"../x", b"/x", b"x/y", b"x\0"] {
+            let results = [
+                inside.create_dir(name, REPLACE).map(drop),
+                inside.open_dir(name).map(drop),
+                inside.create_file(name, REPLACE).map(drop),
+                inside.open_existing_file(name).map(drop),
+                inside.put_file(name, b"x", &none, REPLACE).map(drop),
+                inside.symlink(b"t", name, REPLACE),
+                inside.hardlink(root, name, b"y", REPLACE),
+                inside.hardlink(root, b"in", name, REPLACE),
+                inside.node(name, Kind::Fifo, 0, REPLACE),
+                inside.remove(name),
+                inside.apply_entry(name, Kind::Fifo, &none).map(drop),
+                inside.stat(name).map(drop),
+            ];
+            for (at, result) in results.into_iter().enumerate() {
+                let error = result.expect_err("no such name may pass");
+                assert_eq!(
+                    error.kind(),
+                    ErrorKind::InvalidInput,
+                    "operation {at} with {name:?}"
+                );
+            }
+        }
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(path.join("in")).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn a_planted_link_is_never_followed() {
+    with_target(|path, root| {
+        let outside = tempfile::tempdir().unwrap();
+        let victim = outside.path().join("victim");
+        std::fs::write(&victim, b"untouched").unwrap();
+        symlink(outside.path(), path.join("dir")).unwrap();
+        symlink(&victim, path.join("file")).unwrap();
+        assert_eq!(
+            root.create_dir(b"dir", REFUSE).unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        assert_eq!(
+            root.open_dir(b"dir").unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        assert!(root.create_file(b"file", REFUSE).is_err());
+        assert_eq!(
+            root.open_existing_file(b"file").unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        assert!(root.hardlink(root, b"file", b"same", REFUSE).is_ok());
+        assert_eq!(root.stat(b"same").unwrap().unwrap().kind, Kind::Symlink);
+
+        let before = stat_path(&victim).unwrap();
+        let attributes = Attributes {
+            mode: Some(0o777),
+            mtime: Some(Timestamp::new(1, 2)),
+            ..Default::default()
+        };
+        let applied = root.apply_entry(b"file", Kind::Fifo, &attributes).unwrap();
+        assert_eq!(
+            applied.problems.len(),
+            1,
+            "the pipe that it shall be is a link: {applied:?}"
+        );
+        assert_eq!(stat_path(&victim).unwrap(), before);
+
+        let dir = root.create_dir(b"dir", REPLACE).unwrap();
+        assert!(dir.is_new());
+        complete(
+            dir.put_file(b"victim", b"new", &Attributes::default(), REPLACE)
+                .unwrap(),
+        );
+        complete(
+            root.put_file(b"file", b"new", &Attributes::default(), REPLACE)
+                .unwrap(),
+        );
+        assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
+        assert_eq!(std::fs::read(path.join("dir/victim")).unwrap(), b"new");
+
+        symlink(outside.path(), path.join("dir/out")).unwrap();
+        root.remove(b"dir").unwrap();
+        root.remove(b"same").unwrap();
+        assert!(victim.exists() && !root.exists(b"dir").unwrap());
+    });
+}
+
+#[test]
+fn existing_things_are_kept_or_replaced() {
+    with_target(|path, root| {
+        let none = Attributes::default();
+        complete(root.put_file(b"a", b"old", &none, REFUSE).unwrap());
+        root.hardlink(root, b"a", b"b", REFUSE).unwrap();
+        assert!(root.put_file(b"a", b"new", &none, REFUSE).is_err());
+        assert_eq!(std::fs::read(path.join("a")).unwrap(), b"old");
+        complete(root.put_file(b"a", b"new", &none, REPLACE).unwrap());
+        assert_eq!(std::fs::read(path.join("a")).unwrap(), b"new");
+        assert_eq!(
+            std::fs::read(path.join("b")).unwrap(),
+            b"old",
+            "the other name keeps it"
+        );
+
+        assert!(root.hardlink(root, b"a", b"b", REFUSE).is_err());
+        root.hardlink(root, b"a", b"b", REPLACE).unwrap();
+        root.hardlink(root, b"a", b"b", REPLACE).unwrap();
+        root.hardlink(root, b"a", b"a", REPLACE).unwrap();
+        assert_eq!(root.stat(b"a").unwrap().unwrap().links, 2);
+        assert_eq!(root.stat(b"a").unwrap(), root.stat(b"b").unwrap());
+
+        let dir = root.create_dir(b"d", REFUSE).unwrap();
+        complete(dir.put_file(b"kept", b"", &none, REFUSE).unwrap());
+        assert!(dir.is_new() && !root.create_dir(b"d", REPLACE).unwrap().is_new());
+        assert!(dir.exists(b"kept").unwrap());
+        assert!(
+            root.create_file(b"d", REPLACE).is_err(),
+            "a directory goes by remove only"
+        );
+        assert!(root.open_existing_file(b"d").is_err());
+        assert!(root.create_dir(b"a", REFUSE).is_err());
+        assert!(root.create_dir(b"a", REPLACE).unwrap().is_new());
+        root.symlink(b"x", b"b", REPLACE).unwrap();
+        assert_eq!(root.read().unwrap().read_link(b"b").unwrap(), b"x");
+        root.node(b"b", Kind::Fifo, 0, REPLACE).unwrap();
+        assert_eq!(root.stat(b"b").unwrap().unwrap().kind, Kind::Fifo);
+    });
+}
+
+#[test]
+fn every_kind_comes_back_with_its_attributes() {
+    with_target(|_, root| {
+        let long = [b'\xff'; 255];
+        complete(
+            root.put_file(&long, b"x", &Attributes::default(), REFUSE)
+                .unwrap(),
+        );
+        root.symlink(b"\xfe/../nowhere", b"link", REFUSE).unwrap();
+        root.node(b"fifo", Kind::Fifo, 7, REFUSE).unwrap();
+        root.node(b"socket", Kind::Socket, 7, REFUSE).unwrap();
+        let mut kinds = vec![(&b"fifo"[..], Kind::Fifo), (b"socket", Kind::Socket)];
+        if is_root() {
+            let null = stat_path(Path::new("/dev/null")).unwrap().rdev;
+            if root.node(b"char", Kind::CharDevice, null, REFUSE).is_ok() {
+                root.node(b"block", Kind::BlockDevice, null, REFUSE)
+                    .unwrap();
+                assert_eq!(root.stat(b"char").unwrap().unwrap().rdev, null);
+                kinds.extend([
+                    (&b"char"[..], Kind::CharDevice),
+                    (b"block", Kind::BlockDevice),
+                ]);
+            }
+        } else {
+            let error = root
+                .node(b"char", Kind::CharDevice, 259, REFUSE)
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Denied);
+        }
+        assert_eq!(
+            root.node(b"d", Kind::Dir, 0, REFUSE).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        kinds.extend([(&b"link"[..], Kind::Symlink), (&long, Kind::File)]);
+        let attributes = Attributes {
+            owner: Some(if is_root() { (1234, 2345) } else { own() }),
+            mode: Some(0o4641),
+            atime: Some(Timestamp::new(1_500_000_000, 999_999_999)),
+            mtime: Some(Timestamp::new(-1, 123_456_789)),
+            ..Default::default()
+        };
+        for (name, kind) in kinds {
+            complete(root.apply_entry(name, kind, &attributes).unwrap());
+            let found = root.stat(name).unwrap().unwrap();
+            assert_eq!(found.kind, kind);
+            assert_eq!(Some((found.uid, found.gid)), attributes.owner);
+            assert_eq!(
+                (Some(found.atime), Some(found.mtime)),
+                (attributes.atime, attributes.mtime)
+            );
+            assert_eq!(
+                found.mode,
+                if kind == Kind::Symlink { 0o777 } else { 0o4641 }
+            );
+        }
+        assert_eq!(
+            root.read().unwrap().read_link(b"link").unwrap(),
+            b"\xfe/../nowhere"
+        );
+    });
+}
+
+#[test]
+fn set_id_bits_come_back_only_with_their_owner() {
+    with_target(|path, root| {
+        let mode = |name: &str| stat_path(&path.join(name)).unwrap().mode;
+        let owner = if is_root() { (1234, 1234) } else { own() };
+        let with = Attributes {
+            owner: Some(owner),
+            mode: Some(0o6755),
+            ..Default::default()
+        };
+        complete(root.put_file(b"same", b"#!", &with, REFUSE).unwrap());
+        assert_eq!(mode("same"), 0o6755);
+        complete(
+            root.put_file(
+                b"none",
+                b"",
+                &Attributes {
+                    owner: None,
+                    ..with
+                },
+                REFUSE,
+            )
+            .unwrap(),
+        );
+        assert_eq!(mode("none"), 0o755);
+        let nobody = Attributes {
+            owner: Some((u32::MAX, owner.1)),
+            ..with
+        };
+        let applied = root.put_file(b"half", b"", &nobody, REFUSE).unwrap();
+        assert!(applied.owner_skipped && applied.problems.is_empty());
+        assert_eq!(mode("half"), 0o2755, "the group was set, the user was not");
+        if !is_root() {
+            let root_owned = Attributes {
+                owner: Some((0, 0)),
+                ..with
+            };
+            let applied = root.put_file(b"root", b"", &root_owned, REFUSE).unwrap();
+            assert!(applied.owner_skipped && applied.problems.is_empty());
+            assert_eq!(mode("root"), 0o755);
+        }
+        let dir = root.create_dir(b"dir", REFUSE).unwrap();
+        complete(dir.apply(&Attributes {
+            mode: Some(0o3770),
+            ..Default::default()
+        }));
+        assert_eq!(
+            mode("dir"),
+            0o3770,
+            "on a directory they give nobody's rights away"
+        );
+    });
+}
+
+#[test]
+fn attributes_of_open_files_and_directories() {
+    with_target(|path, root| {
+        let dir = root.create_dir(b"dir", REFUSE).unwrap();
+        let file = dir.create_file(b"file", REFUSE).unwrap();
+        assert_eq!(stat_path(&path.join("dir/file")).unwrap().mode, 0o600);
+        write_at(&file, 0, b"abc").unwrap();
+        std::fs::write(path.join("model"), b"").unwrap();
+        let mut model = stat_path(&path.join("model")).unwrap();
+        (model.mode, model.mtime) = (0o1544, Timestamp::new(i64::from(i32::MAX) + 10, 1));
+        complete(apply_to(&file, Kind::File, &Attributes::from(&model)));
+        complete(dir.apply(&Attributes::from(&model)));
+        for found in [
+            stat_path(&path.join("dir/file")).unwrap(),
+            stat_path(&path.join("dir")).unwrap(),
+        ] {
+            assert_eq!(
+                (found.mode, found.mtime, found.atime),
+                (0o1544, model.mtime, model.atime)
+            );
+            assert_eq!((found.uid, found.gid), (model.uid, model.gid));
+        }
+        let only = Attributes {
+            atime: Some(Timestamp::new(5, 5)),
+            ..Default::default()
+        };
+        complete(apply_to(&file, Kind::File, &only));
+        let found = metadata_of(&file).unwrap();
+        assert_eq!(
+            (found.mtime, found.atime),
+            (model.mtime, Timestamp::new(5, 5))
+        );
+        let now = Timestamp::new(0, 0x3fff_ffff);
+        let bad = Attributes {
+            mtime: Some(now),
+            mode: Some(0o600),
+            ..Default::default()
+        };
+        let applied = apply_to(&file, Kind::File, &bad);
+        assert_eq!(applied.problems[0].kind(), ErrorKind::InvalidInput);
+        let found = metadata_of(&file).unwrap();
+        assert_eq!(
+            (found.mtime, found.mode),
+            (model.mtime, 0o600),
+            "the rest is applied"
+        );
+    });
+}
+
+#[test]
+fn extended_attributes_round_trip_even_to_read_only_files() {
+    with_target(|_, root| {
+        let file = root.create_file(b"f", REFUSE).unwrap();
+        if rustix::fs::fsetxattr(&file, "user.old", b"x", rustix::fs::XattrFlags::empty())
+            == Err(Errno::OPNOTSUPP)
+        {
+            return;
+        }
+        let wanted = [xattr("user.a", b"1"), xattr("user.\u{fc}", &[0xff; 300])];
+        let attributes = Attributes {
+            mode: Some(0o444),
+            xattrs: Some(&wanted),
+            ..Default::default()
+        };
+        complete(apply_to(&file, Kind::File, &attributes));
+        let user = |found: Vec<Xattr>| -> Vec<Xattr> {
+            found
+                .into_iter()
+                .filter(|xattr| xattr.name.starts_with(b"user."))
+                .collect()
+        };
+        let mut with_old = wanted.to_vec();
+        with_old.insert(1, xattr("user.old", b"x"));
+        assert_eq!(user(xattrs_of(&file).unwrap()), with_old);
+        complete(root.put_file(b"fresh", b"", &attributes, REFUSE).unwrap());
+        assert_eq!(
+            user(root.read().unwrap().xattrs(b"fresh", Kind::File).unwrap()),
+            wanted
+        );
+
+        complete(apply_to(
+            &file,
+            Kind::File,
+            &Attributes {
+                mode: Some(0o600),
+                ..Default::default()
+            },
+        ));
+        complete(apply_to(
+            &file,
+            Kind::File,
+            &Attributes {
+                only_these_xattrs: true,
+                ..attributes
+            },
+        ));
+        assert_eq!(user(xattrs_of(&file).unwrap()), wanted);
+
+        let impossible = [xattr("nonsense", b"1"), xattr("user.a", b"2")];
+        let applied = apply_to(
+            &root,
+            Kind::Dir,
+            &Attributes {
+                xattrs: Some(&impossible),
+                ..Default::default()
+            },
+        );
+        assert_eq!(applied.problems.len(), 1);
+        assert!(
+            applied.problems[0].to_string().contains("nonsense"),
+            "{applied:?}"
+        );
+        assert_eq!(
+            user(xattrs_of(root).unwrap()),
+            impossible[1..],
+            "one failure stops no other"
+        );
+        let dir = root.create_dir(b"d", REFUSE).unwrap();
+        complete(dir.apply(&Attributes {
+            mode: Some(0o555),
+            xattrs: Some(&wanted),
+            ..Default::default()
+        }));
+        assert_eq!(
+            user(root.read().unwrap().xattrs(b"d", Kind::Dir).unwrap()),
+            wanted
+        );
+    });
+}
+
+#[test]
+fn access_control_lists_round_trip_and_are_not_inherited() {
+    with_target(|path, root| {
+        let list = acl_for_a_stranger();
+        let dir = root.create_dir(b"d", REFUSE).unwrap();
+        let both = [
+            xattr("system.posix_acl_access", &list),
+            xattr("system.posix_acl_default", &list),
+        ];
+        let set = rustix::fs::XattrFlags::empty();
+        if rustix::fs::fsetxattr(&dir, "system.posix_acl_access", &list, set)
+            == Err(Errno::OPNOTSUPP)
+        {
+            return;
+        }
+        // The mode of a file with a list has the mask of the list in place of the group.
+        complete(dir.apply(&Attributes {
+            mode: Some(0o770),
+            xattrs: Some(&both),
+            ..Default::default()
+        }));
+        assert_eq!(stat_path(&path.join("d")).unwrap().mode, 0o770);
+        let lists = |found: Vec<Xattr>| -> Vec<Xattr> {
+            found
+                .into_iter()
+                .filter(|xattr| xattr.name.starts_with(b"system.posix_acl"))
+                .collect()
+        };
+        assert_eq!(lists(xattrs_of(&dir).unwrap()), both);
+
+        std::fs::write(path.join("d/by-others"), b"").unwrap();
+        let by_others = root.read().unwrap().open_dir(b"d").unwrap();
+        let inherited = lists(by_others.xattrs(b"by-others", Kind::File).unwrap());
+        assert_eq!(inherited.len(), 1, "the kernel hands the list down");
+        let dir = root.open_dir(b"d").unwrap();
+        let plain = Attributes {
+            mode: Some(0o666),
+            ..Default::default()
+        };
+        complete(dir.put_file(b"ours", b"", &plain, REFUSE).unwrap());
+        let below = dir.create_dir(b"below", REFUSE).unwrap();
+        complete(below.put_file(b"deeper", b"", &plain, REFUSE).unwrap());
+        assert!(lists(by_others.xattrs(b"ours", Kind::File).unwrap()).is_empty());
+        assert!(lists(xattrs_of(&below).unwrap()).is_empty());
+        assert!(lists(below.read().unwrap().xattrs(b"deeper", Kind::File).unwrap()).is_empty());
+        assert_eq!(stat_path(&path.join("d/ours")).unwrap().mode, 0o666);
+
+        let (file, _) = dir.open_existing_file(b"by-others").unwrap();
+        let without = Attributes {
+            only_these_xattrs: true,
+            mode: Some(0o640),
+            ..Default::default()
+        };
+        complete(apply_to(&file, Kind::File, &without));
+        assert!(lists(xattrs_of(&file).unwrap()).is_empty());
+        assert_eq!(metadata_of(&file).unwrap().mode, 0o640);
+    });
+}
+
+#[test]
+fn existing_files_are_changed_in_place() {
+    with_target(|path, root| {
+        std::fs::write(path.join("f"), vec![1; 1 << 20]).unwrap();
+        let (file, metadata) = root.open_existing_file(b"f").unwrap();
+        assert_eq!((metadata.size, metadata.links), (1 << 20, 1));
+        punch_hole(&file, 0, 1 << 19).unwrap();
+        set_len(&file, 1 << 21).unwrap();
+        write_at(&file, (1 << 21) - 1, b"e").unwrap();
+        let mut bytes = vec![0; 1 << 21];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let wanted = |at: usize| match at {
+            0x8_0000..0x10_0000 => 1,
+            0x1f_ffff => b'e',
+            _ => 0,
+        };
+        assert!(
+            bytes
+                .iter()
+                .enumerate()
+                .all(|(at, &byte)| byte == wanted(at))
+        );
+        let data: u64 = extents(&file, 1 << 21)
+            .unwrap()
+            .iter()
+            .map(|extent| extent.len)
+            .sum();
+        assert!((1 << 19..1 << 21).contains(&data));
+    });
+}
+
+#[test]
+fn a_full_disk_is_unavailable() {
+    let full = Path::new("/dev/full");
+    let Ok(file) = std::fs::OpenOptions::new().write(true).open(full) else {
+        return;
+    };
+    let error = write_at(&file, 0, b"x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.offset(), Some(0));
+}
+
+#[test]
+fn a_tree_deeper_than_any_path() {
+    // 40 × 200 bytes are twice the longest path; 1,200 levels are more than the usual limit of descriptors.
+    for (levels, name) in [(40, vec![b'\xee'; 200]), (1200, b"d".to_vec())] {
+        with_target(|path, root| {
+            let mut below = root.create_dir(b"top", REFUSE).unwrap();
+            for level in 0_u32..levels {
+                complete(
+                    below
+                        .put_file(
+                            b"file",
+                            &level.to_le_bytes(),
+                            &Attributes::default(),
+                            REFUSE,
+                        )
+                        .unwrap(),
+                );
+                below.symlink(b"..", b"up", REFUSE).unwrap();
+                below = below.create_dir(&name, REFUSE).unwrap();
+            }
+            let mut dir = Dir::open_root(path).unwrap().open_dir(b"top").unwrap();
+            for level in 0..levels {
+                let mut scan = dir.scan().unwrap();
+                assert_eq!(scan.len(), 3);
+                let at = scan.names().position(|found| found == b"file").unwrap();
+                assert_eq!(scan.metadata(&dir, at).unwrap().size, 4);
+                let mut bytes = Vec::new();
+                let (file, _) = dir.open_file(b"file").unwrap();
+                read_at(&file, 0, 10, &mut bytes).unwrap();
+                assert_eq!(bytes, level.to_le_bytes());
+                let kinds = [
+                    (&b"file"[..], Kind::File),
+                    (&name, Kind::Dir),
+                    (b"up", Kind::Symlink),
+                ];
+                assert!(
+                    kinds
+                        .iter()
+                        .all(|(entry, kind)| dir.xattrs(entry, *kind).is_ok())
+                );
+                dir = dir.open_dir(&name).unwrap();
+            }
+            assert!(dir.scan().unwrap().is_empty());
+            root.remove(b"top").unwrap();
+            assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
+        });
+    }
+}
+
+#[test]
+fn remove_takes_everything_of_a_tree_and_nothing_else() {
+    with_target(|path, root| {
+        root.remove(b"nothing there").unwrap();
+        let top = root.create_dir(b"top", REFUSE).unwrap();
+        for n in 0..300 {
+            let name = format!("dir {n}").into_bytes();
+            let dir = top.create_dir(&name, REFUSE).unwrap();
+            if n % 3 == 0 {
+                complete(
+                    dir.put_file(b"x", b"", &Attributes::default(), REFUSE)
+                        .unwrap(),
+                );
+                dir.node(b"pipe", Kind::Fifo, 0, REFUSE).unwrap();
+                dir.create_dir(b"sub", REFUSE)
+                    .unwrap()
+                    .create_dir(b"subsub", REFUSE)
+                    .unwrap();
+            }
+            let file = format!("file {n}").into_bytes();
+            complete(
+                top.put_file(&file, b"", &Attributes::default(), REFUSE)
+                    .unwrap(),
+            );
+        }
+        complete(
+            root.put_file(b"stays", b"", &Attributes::default(), REFUSE)
+                .unwrap(),
+        );
+        root.remove(b"top").unwrap();
+        root.create_dir(b"empty", REFUSE).unwrap();
+        root.remove(b"empty").unwrap();
+        let left: Vec<_> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["stays"]);
+        root.remove(b"stays").unwrap();
+        assert!(!root.exists(b"stays").unwrap());
+    });
+}
