@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn holes_and_written_zeros_read_the_same() {
-        let how: [fn(&File, u64, u64) -> Result<()>; 2] = [punch_hole, write_zeros];
-        for zero in how {
+        for holes in [true, false] {
+            let zero = if holes { punch_hole } else { write_zeros };
             let file = tempfile::tempfile().unwrap();
             write_at(&file, 0, &[1; 300_000]).unwrap();
             zero(&file, 1000, 200_000).unwrap();
