@@ -1,1 +1,2 @@
-//! Empty for now.
+//! Opens a repository.
+pub mod pool;
