@@ -4,7 +4,7 @@
 //! DigitalOcean Spaces was reported to ignore `If-Match`.
 
 use super::{Backend, Put, name, random};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Subject};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,7 +37,8 @@ pub fn class(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<Class> {
 /// Lets sixteen writers create one fresh object below `prefix` (empty: at the top), reads it back and deletes it.
 ///
 /// Class A needs exactly one `Created` and the winner's bytes read back. As many threads as the backend's limits allow,
-/// at most sixteen. An error of the place is passed on after the object was deleted as far as possible.
+/// at most sixteen. An error of the place is passed on after the object was deleted as far as possible; a place that
+/// cannot find what it has just stored is `Missing`.
 pub fn race(backend: &dyn Backend, prefix: &str) -> Result<Class> {
     name::check_prefix(prefix)?;
     let fresh = format!("race-{:016x}{:016x}", random::fresh()?, random::fresh()?);
@@ -78,16 +79,24 @@ fn run_race(backend: &dyn Backend, name: &str) -> Result<Class> {
             Err(error) => return Err(error),
         }
     }
+    let stored = backend.get(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::missing(Subject::Object(name.to_owned()))
+            .detail("stored a moment ago and not found"),
+        _ => error,
+    })?;
     match winners[..] {
-        [winner] if backend.get(name)? == bytes(winner) => Ok(Class::A),
+        [winner] if stored == bytes(winner) => Ok(Class::A),
         _ => Ok(Class::C),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::wrap::{Fault, Faults, Operation, Rule};
     use super::super::{MemoryBackend, MemoryOptions};
     use super::*;
+    use std::io;
+    use std::sync::Arc;
 
     fn place(class: Class, connections: usize) -> MemoryBackend {
         MemoryBackend::with(MemoryOptions {
@@ -105,6 +114,38 @@ mod tests {
             assert_eq!(class(&backend, "log/0/1", b"entry").unwrap(), expected);
             assert_eq!(backend.get("log/0/1").unwrap(), b"entry");
         }
+    }
+
+    #[test]
+    fn a_place_that_lets_several_win_is_class_c_whatever_it_keeps() {
+        let ignored = Rule::new(Fault::Ignored).on(&[Operation::PutIfAbsent]);
+        let place = Arc::new(place(Class::A, 1));
+        let lying = Faults::new(place.clone()).rule(ignored.clone().after(1).times(1));
+        assert_eq!(race(&lying, "").unwrap(), Class::C);
+        let losing = Faults::new(place.clone()).rule(ignored.times(u64::MAX));
+        assert_eq!(race(&losing, "").unwrap_err().kind(), ErrorKind::Missing);
+        assert!(place.objects().is_empty());
+    }
+
+    #[test]
+    fn an_error_says_nothing_about_the_class() {
+        let place = Arc::new(place(Class::A, 4));
+        place.put("log/0/1", b"entry").unwrap();
+        let error = Rule::new(Fault::Before(io::ErrorKind::TimedOut)).on(&[Operation::PutIfAbsent]);
+        let faults = Faults::new(place.clone()).rule(error.clone().times(u64::MAX));
+        assert_eq!(
+            class(&faults, "log/0/1", b"entry").unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        assert_eq!(
+            race(&faults, "").unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        let unsupported = Rule::new(Fault::Before(io::ErrorKind::Unsupported)).times(u64::MAX);
+        let faults = Faults::new(place.clone()).rule(unsupported.on(&[Operation::PutIfAbsent]));
+        assert_eq!(class(&faults, "log/0/1", b"entry").unwrap(), Class::C);
+        assert_eq!(race(&faults, "").unwrap(), Class::C);
+        assert_eq!(place.objects().len(), 1);
     }
 
     #[test]

@@ -148,3 +148,39 @@ fn a_put_takes_these_steps_and_no_more() {
     ];
     assert_eq!(*steps.lock().unwrap(), expected);
 }
+
+#[test]
+fn what_was_there_is_synced_before_it_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    LocalBackend::create(dir.path())
+        .unwrap()
+        .put("a", b"1")
+        .unwrap();
+    let disk = Arc::new(Mutex::new(Disk::default()));
+    let backend = LocalBackend::create(dir.path()).unwrap();
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = steps.clone();
+    backend.trace.set(move |step| {
+        seen.lock().unwrap().push(format!("{step:?}"));
+        disk.lock().unwrap().step(step);
+        Ok(())
+    });
+    let mut expected = vec![
+        r#"Write("a")"#,
+        r#"SyncFile("a")"#,
+        r#"Publish("a", Rename)"#,
+        r#"SyncFile("a")"#,
+        r#"SyncDirectory("")"#,
+    ];
+    assert_eq!(backend.put_if_absent("a", b"2").unwrap(), Put::Exists);
+    assert_eq!(*steps.lock().unwrap(), expected);
+    steps.lock().unwrap().clear();
+    expected.extend([
+        r#"Write("a")"#,
+        r#"SyncFile("a")"#,
+        r#"Replace("a")"#,
+        r#"SyncDirectory("")"#,
+    ]);
+    backend.put("a", b"2").unwrap();
+    assert_eq!(*steps.lock().unwrap(), expected);
+}
