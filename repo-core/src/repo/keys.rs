@@ -19,7 +19,7 @@ pub struct KeyInfo {
     /// What opens it.
     pub kind: SlotKind,
     /// What its holder may do.
-    pub role: String,
+    pub role: Role,
     /// Whom it belongs to; `None` if its label does not open.
     pub label: Option<Label>,
     /// Whether this process opened the repository with it.
@@ -97,7 +97,7 @@ impl Repo {
                 id,
                 kind: slot.kind,
                 label: key_slot::label(self.envelopes(), &slot).ok(),
-                role: slot.role,
+                role: key_slot::role_of(&slot)?,
                 current: id == self.key(),
             })
         };

@@ -57,7 +57,6 @@ pub struct Shared {
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     pool: Pool,
-    options: OpenOptions,
 }
 
 impl Deref for Repo {

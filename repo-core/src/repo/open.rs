@@ -158,7 +158,6 @@ impl Repo {
             index,
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
-            options: options.clone(),
         })))
     }
 }
