@@ -77,13 +77,15 @@ impl Repo {
         if let Some(block) = &*slot {
             return Ok(block.clone());
         }
-        let block = Arc::new(self.read_block(location)?);
+        let mut plain = Vec::new();
+        self.read_block(location, &mut plain)?;
+        let block = Arc::new(plain);
         *slot = Some(block.clone());
         Ok(block)
     }
 
-    /// Reads and opens a block, past the cache.
-    pub fn read_block(&self, location: &Location) -> Result<Vec<u8>> {
+    /// Reads and opens a block, past the cache, into `plain`.
+    pub fn read_block(&self, location: &Location, plain: &mut Vec<u8>) -> Result<()> {
         let info = self.index().pack_of(location)?;
         let name = pack_object(info.kind).name(&info.id.0);
         let block = &location.block;
@@ -91,25 +93,26 @@ impl Repo {
             ErrorKind::NotFound => Error::missing(Subject::Pack(info.id)),
             _ => e,
         };
-        let stored = self
+        let mut stored = self
             .backend
             .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
             .map_err(missing)?;
         let bases = self.index().bases(location)?;
         let reader = self.block_reader(info.id, info.kind, &info.wraps, block.wrap)?;
-        self.open_block(&reader, block, stored, &bases, info.kind)
+        self.open_block(&reader, block, &mut stored, &bases, info.kind, plain)
             .map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
     }
 
-    /// Opens a block whose stored bytes are at hand.
+    /// Opens a block whose stored bytes are at hand, and are used up, into `plain`.
     pub fn open_block(
         &self,
         reader: &BlockReader,
         block: &Block,
-        mut stored: Vec<u8>,
+        stored: &mut [u8],
         bases: &[BlobId],
         kind: BlobType,
-    ) -> Result<Vec<u8>> {
+        plain: &mut Vec<u8>,
+    ) -> Result<()> {
         let prefix = match bases.is_empty() {
             true => None,
             false => Some(self.read_bases(bases, kind)?),
@@ -119,9 +122,7 @@ impl Repo {
                 Some(decompressor) => decompressor,
                 None => decompressor.insert(Decompressor::new()?),
             };
-            let mut plain = Vec::new();
-            open_block_of(reader, block, &mut stored, prefix.as_deref(), decompressor, &mut plain)?;
-            Ok(plain)
+            open_block_of(reader, block, stored, prefix.as_deref(), decompressor, plain)
         })
     }
 

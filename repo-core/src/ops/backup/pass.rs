@@ -97,7 +97,7 @@ struct Pending {
 type Named = Vec<(BlobId, Piece)>;
 
 enum Item {
-    Enter { node: Node, metadata: Compared, old: Option<OldDir>, path: Arc<PathBuf> },
+    Enter { node: Node, metadata: Compared, old: Option<OldDir> },
     Node { node: Node, compared: Compared },
     Batch { files: Vec<Pending>, reads: Ticket<Vec<Result<FileRead>>>, bytes: u64, dir: Arc<PathBuf> },
     Pieces { named: Ticket<Named>, bytes: u64 },
@@ -162,7 +162,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         now: crate::time::Timestamp,
     ) -> Result<(BlobId, Totals)> {
         let dir = plain_node(b"", 0o755, now, Content::Dir(None));
-        self.push(Item::Enter { node: dir, metadata: Compared::New, old: None, path: Arc::default() })?;
+        self.push(Item::Enter { node: dir, metadata: Compared::New, old: None })?;
         let sizes = sizes_for(SourceKind::Stream);
         let size = self.pieces(reader, sizes, None)?;
         let content = file_content(size, None);
@@ -201,7 +201,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 let node = node_of(name, meta, Vec::new(), Content::Dir(None));
                 // Entries beside the wanted ones are left out: such a directory is unchanged only by chance.
                 let old_dir = old.as_ref().map(|old| OldDir { tree: old.tree, nodes: old.count });
-                self.push(Item::Enter { node, metadata, old: old_dir, path: Arc::new(path.into()) })?;
+                self.push(Item::Enter { node, metadata, old: old_dir })?;
                 for (name, child) in children {
                     self.child_place(path, name, child, &mut old)?;
                 }
@@ -284,7 +284,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let xattrs = std::mem::take(&mut listed.xattrs);
         let node = node_of(name, meta, xattrs, Content::Dir(None));
         let old = listed.old.as_ref().map(|old| OldDir { tree: old.tree, nodes: old.count });
-        self.push(Item::Enter { node, metadata, old, path: path.clone() })?;
+        self.push(Item::Enter { node, metadata, old })?;
         Ok(Frame { path, listed, next: 0, ahead: Ahead::default() })
     }
 
@@ -393,7 +393,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         self.batch_dir = at.clone();
         self.batch_bytes += meta.size;
         let cutter = self.context.cutters.of(pending.sizes);
-        let job = FileJob { dir: dir.clone(), name: pending.name.clone(), meta, cutter };
+        let job = FileJob { dir: dir.clone(), name: pending.name.clone(), cutter };
         self.batch.push((job, pending));
         if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
             self.close_batch()?;
@@ -440,7 +440,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     fn take_first(&mut self) -> Result<()> {
         let Some(item) = self.queue.pop_front() else { return Ok(()) };
         match item {
-            Item::Enter { node, metadata, old, path: _ } => self.assembler.enter(node, metadata, old),
+            Item::Enter { node, metadata, old } => self.assembler.enter(node, metadata, old),
             Item::Node { node, compared } => self.assembler.add(node, compared),
             Item::Batch { files, reads, bytes, dir } => {
                 self.queued_bytes -= bytes;

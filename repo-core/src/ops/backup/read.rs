@@ -29,8 +29,6 @@ pub struct FileJob {
     pub dir: Arc<Dir>,
     /// Its name there.
     pub name: Vec<u8>,
-    /// Its metadata as the scan saw it.
-    pub meta: Metadata,
     /// Cuts and names its chunks.
     pub cutter: Arc<Cutter>,
 }

@@ -191,6 +191,7 @@ impl Window {
         starts: &[usize],
         next: &AtomicUsize,
     ) -> Result<()> {
+        let mut plain = Vec::new();
         loop {
             let block = next.fetch_add(1, Ordering::Relaxed);
             if block >= self.blocks.len() {
@@ -198,9 +199,9 @@ impl Window {
             }
             context.interrupt.check()?;
             let pieces = &self.pieces[starts[block]..starts[block + 1]];
-            let plain = context.repo.read_block(&self.blocks[block]);
+            let read = context.repo.read_block(&self.blocks[block], &mut plain);
             for run in pieces.chunk_by(|PieceSlot(a), PieceSlot(b)| a.file == b.file) {
-                self.write_run(context, places, plain.as_ref(), run);
+                self.write_run(context, places, read.as_ref().map(|()| &plain), run);
             }
         }
     }
