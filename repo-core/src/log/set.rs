@@ -5,9 +5,10 @@
 //! `Deleting` entries of the set; more of them can only make more entries void, never fewer.
 
 use super::mutant::{Rule, off};
-use super::state::{EntryRow, Outcome, State, Tail, VoidReason, broken};
+use super::state::{Outcome, State, VoidReason, broken};
 use crate::backend::Class;
 use crate::error::Result;
+use crate::format::checkpoint::{EntryRow, Tail};
 use crate::format::entry::{Action, SignedEntry};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};

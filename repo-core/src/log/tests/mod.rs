@@ -1,8 +1,10 @@
 //! Tests of the fold and of the checks, one rule each.
 
 mod chain;
+mod checkpoint;
 mod checks;
 mod set;
+mod tail;
 
 use super::testing::*;
 use super::*;

@@ -35,7 +35,7 @@ fn after(state: &State, role: Role, process: [u8; 16], action: Action) -> Signed
     )
 }
 
-fn folded(set: &[SignedEntry]) -> State {
+pub(super) fn folded(set: &[SignedEntry]) -> State {
     State::new(ADMIN, Class::C).fold(set).unwrap().unwrap()
 }
 
@@ -195,7 +195,7 @@ fn a_place_turns_out_weaker_and_is_mended() {
 }
 
 /// Random sets of concurrent entries: each process folds some of what is there and appends something.
-fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
+pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
     let (mut set, _) = set_begun();
     let mut views: [usize; 3] = [set.len(); 3];
     for &(who, what, arg) in choices {
