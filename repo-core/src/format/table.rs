@@ -35,12 +35,12 @@ impl TableBuilder {
 
     /// Adds a pack. `Damaged` if the parts of the entry do not fit together ([`PackEntry::check`]), `InvalidInput` if
     /// the table would outgrow its 32-bit counts; in both cases the table is as before.
-    pub fn add_pack(&mut self, entry: PackEntry) -> Result<()> {
+    pub fn add_pack(&mut self, entry: &PackEntry) -> Result<()> {
         entry
             .check()
             .map_err(|e| e.about(Subject::Pack(entry.id)))?;
         let first_block = row_count::<Block>(&self.blocks);
-        let total = self.body_len() + entry_len(&entry);
+        let total = self.body_len() + entry_len(entry);
         if total > u64::from(u32::MAX) {
             return Err(Error::invalid("index table").detail("more packs than one table holds"));
         }
@@ -311,8 +311,8 @@ mod tests {
 
     fn table() -> Vec<u8> {
         let mut builder = TableBuilder::new();
-        builder.add_pack(entry(1)).unwrap();
-        builder.add_pack(entry(2)).unwrap();
+        builder.add_pack(&entry(1)).unwrap();
+        builder.add_pack(&entry(2)).unwrap();
         assert_eq!(
             (builder.packs(), builder.blobs(), builder.is_empty()),
             (2, 6, false)
@@ -358,7 +358,7 @@ mod tests {
     fn bytes_are_as_documented() {
         let mut builder = TableBuilder::new();
         builder
-            .add_pack(PackEntry {
+            .add_pack(&PackEntry {
                 id: PackId([0xaa; 32]),
                 len: 0x1_0000,
                 kind: BlobType::Tree,
@@ -458,7 +458,7 @@ mod tests {
         let mut builder = TableBuilder::new();
         let mut wrong = entry(1);
         wrong.blobs[0].block = 9;
-        let error = builder.add_pack(wrong).unwrap_err();
+        let error = builder.add_pack(&wrong).unwrap_err();
         assert_eq!(*error.subject(), Subject::Pack(PackId([1; 32])));
         assert!(builder.is_empty());
     }
