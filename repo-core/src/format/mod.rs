@@ -3,6 +3,7 @@
 //! `docs/format.md` describes each structure; the sections it names are cited in the modules here. What is read is
 //! bounded before it is believed: a decoder never allocates more than a small multiple of the bytes it was given.
 
+pub mod action;
 pub mod checkpoint;
 pub mod codec;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod envelope;
 pub mod evidence;
 pub mod key_slot;
 pub mod name;
+pub mod pack;
 pub mod rows;
 pub mod settings;
 pub mod snapshot;

@@ -1,1 +1,9 @@
-//! Empty for now.
+//! What can be done with a repository: a file or folder each.
+
+mod backup;
+mod ls;
+mod restore;
+
+pub use backup::{BackupOptions, BackupSummary, Input, backup};
+pub use ls::ls;
+pub use restore::{RestoreOptions, RestoreSummary, restore};
