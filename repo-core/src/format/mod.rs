@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod evidence;
 pub mod key_slot;
 pub mod name;
+pub mod pack;
 pub mod settings;
 pub mod snapshot;
 pub mod tree;
