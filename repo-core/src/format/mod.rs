@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod key_slot;
 pub mod name;
 pub mod pack;
+pub mod rows;
 pub mod settings;
 pub mod snapshot;
 pub mod tree;

@@ -1,7 +1,7 @@
 //! Packs (`docs/format.md`, "Packs"): header, sealed blocks, sealed directory, trailer.
 
 use super::VERSION;
-use super::rows::{BASE_LEN, BLOB_LEN, BLOCK_LEN, Blob, Block, PackEntry};
+use super::rows::{Blob, Block, PackEntry, Row, Rows};
 use crate::crypto::{
     BlobType, Cipher, KEY_LEN, KeyKind, Keyring, SEALED_KEY_LEN, Secret, TAG_LEN, commitment,
     contexts, expand, random_array,
@@ -177,18 +177,16 @@ pub fn open_block<'a>(cipher: &Cipher, kind: BlobType, counter: u32, bytes: &'a 
     cipher.open_slice(u64::from(counter), &block_aad(kind, counter), bytes)
 }
 
-/// The header of a pack.
-pub fn encode_header(kind: BlobType, epoch: KeyEpoch, domain: Domain, salt: &[u8; SALT_LEN], wraps: &[u8], wrap_count: u8) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_LEN + wraps.len());
+/// Appends the header of a pack.
+pub fn encode_header(header: &Header, out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[VERSION, kind as u8, wrap_count, 0]);
-    out.extend_from_slice(&epoch.to_le_bytes());
-    out.extend_from_slice(&domain.to_le_bytes());
-    out.extend_from_slice(salt);
-    let len = u32::try_from(wraps.len()).expect("at most 255 short wraps");
+    out.extend_from_slice(&[VERSION, header.kind as u8, header.wrap_count, 0]);
+    out.extend_from_slice(&header.epoch.to_le_bytes());
+    out.extend_from_slice(&header.domain.to_le_bytes());
+    out.extend_from_slice(&header.salt);
+    let len = u32::try_from(header.wraps.len()).expect("at most 255 short wraps");
     out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(wraps);
-    out
+    out.extend_from_slice(&header.wraps);
 }
 
 /// What a pack's header says.
@@ -202,6 +200,8 @@ pub struct Header {
     pub domain: Domain,
     /// Makes the directory's key.
     pub salt: [u8; SALT_LEN],
+    /// Rows of the wrap table.
+    pub wrap_count: u8,
     /// The wrap table's bytes.
     pub wraps: Vec<u8>,
     /// Length of the header with its wraps: where the first block begins.
@@ -233,6 +233,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header> {
         epoch: number(AT_EPOCH),
         domain: number(AT_DOMAIN),
         salt: fixed[AT_SALT..AT_WRAP_BYTES].try_into().expect("32 bytes"),
+        wrap_count: fixed[AT_WRAPS],
         wraps,
         len,
     })
@@ -252,7 +253,7 @@ pub fn append_directory(ring: &Keyring, repository: &RepositoryId, header: &Head
     }
     entry.blocks.iter().for_each(|block| block.write(pack));
     sorted.iter().for_each(|blob| blob.write(pack));
-    entry.bases.iter().for_each(|base| pack.extend_from_slice(&base.0));
+    entry.bases.iter().for_each(|base| base.write(pack));
     let end = (pack.len() + TAG_LEN + TRAILER_LEN).next_multiple_of(PADDING_STEP);
     let unpadded = pack.len();
     pack.resize(end - TAG_LEN - TRAILER_LEN, 0);
@@ -270,6 +271,13 @@ fn directory_cipher(ring: &Keyring, repository: &RepositoryId, header: &Header) 
     let mut hasher = blake3::Hasher::new_keyed(role.expose());
     hasher.update(&header.salt).update(b"directory").update(&repository.0);
     Ok(Cipher::new(&Secret::new(*hasher.finalize().as_bytes())))
+}
+
+fn section<'a, R: Row>(rest: &mut &'a [u8], count: usize) -> Result<Rows<'a, R>> {
+    let len = count.checked_mul(R::LEN).filter(|len| *len <= rest.len());
+    let (section, after) = rest.split_at(len.ok_or_else(|| bad("directory is too short"))?);
+    *rest = after;
+    Rows::new(section)
 }
 
 /// Reads the length of the directory from a pack's last [`TRAILER_LEN`] bytes.
@@ -296,26 +304,21 @@ pub fn decode_directory(ring: &Keyring, repository: &RepositoryId, id: PackId, p
     let plain = directory_cipher(ring, repository, &header)?.open_slice(0, &header.salt, &mut sealed)?;
     let (head, rows) = plain.split_first_chunk::<12>().ok_or_else(|| bad("directory is too short"))?;
     let count = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")) as usize;
-    let section = |rows: &mut &[u8], rows_count: usize, len: usize| -> Result<Vec<u8>> {
-        let all = rows_count.checked_mul(len).filter(|all| *all <= rows.len());
-        let (section, rest) = rows.split_at(all.ok_or_else(|| bad("directory is too short"))?);
-        *rows = rest;
-        Ok(section.to_vec())
-    };
     let mut rest = rows;
-    let blocks = section(&mut rest, count(0), BLOCK_LEN)?;
-    let blobs = section(&mut rest, count(4), BLOB_LEN)?;
-    let bases = section(&mut rest, count(8), BASE_LEN)?;
+    let blocks = section::<Block>(&mut rest, count(0))?;
+    let blobs = section::<Blob>(&mut rest, count(4))?;
+    let bases = section::<BlobId>(&mut rest, count(8))?;
     let entry = PackEntry {
         id,
         len: pack.len() as u64,
         kind: header.kind,
         epoch: header.epoch,
         domain: header.domain,
+        wrap_count: header.wrap_count,
         wraps: header.wraps,
-        blocks: blocks.chunks_exact(BLOCK_LEN).map(Block::read).collect::<Result<_>>()?,
-        blobs: blobs.chunks_exact(BLOB_LEN).map(Blob::read).collect::<Result<_>>()?,
-        bases: bases.chunks_exact(BASE_LEN).map(|id| BlobId::from_slice(id).expect("32 bytes")).collect(),
+        blocks: blocks.iter().collect::<Result<_>>()?,
+        blobs: blobs.iter().collect::<Result<_>>()?,
+        bases: bases.iter().collect::<Result<_>>()?,
     };
     entry.check()?;
     Ok(entry)

@@ -106,8 +106,6 @@ pub enum Content {
 pub struct FileContent {
     /// Its length in bytes, holes included.
     pub size: u64,
-    /// How it was cut: class of the chunker's sizes, see `docs/format.md`.
-    pub sizes: u8,
     /// The chunks of its data, in order. Where holes are recorded, holes are left out.
     pub chunks: Chunks,
     /// Where data lies, `(offset, len)` ascending, if the file has holes; `None` if it is all data.
