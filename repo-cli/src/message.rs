@@ -34,11 +34,13 @@ pub fn plain_io(error: &std::io::Error) -> String {
 }
 
 fn happened(error: &Error) -> String {
-    let subject = printable(&error.subject().to_string());
     match error.kind() {
         ErrorKind::NoRepository => match error.subject() {
             Subject::Repository(place) => {
-                format!("repository does not exist: there is none at {}", printable(place))
+                format!(
+                    "repository does not exist: there is none at {}",
+                    printable(place)
+                )
             }
             _ => format!("repository does not exist{}", detail(error)),
         },
@@ -50,7 +52,7 @@ fn happened(error: &Error) -> String {
         ),
         _ => match error.subject() {
             Subject::None => why(error),
-            _ => format!("{subject}: {}", why(error)),
+            subject => format!("{}: {}", printable(&subject.to_string()), why(error)),
         },
     }
 }
@@ -71,7 +73,9 @@ fn why(error: &Error) -> String {
         ErrorKind::RolledBack => "is older than before",
         _ => "failed",
     };
-    let at = error.offset().map_or(String::new(), |offset| format!(" at byte {offset}"));
+    let at = error
+        .offset()
+        .map_or(String::new(), |offset| format!(" at byte {offset}"));
     format!("{kind}{at}{}", detail(error))
 }
 
@@ -95,7 +99,8 @@ fn detail(error: &Error) -> String {
 }
 
 fn advice(error: &Error) -> Option<&'static str> {
-    let about_costs = || matches!(error.subject(), Subject::Setting(name) if name == "password cost");
+    let about_costs =
+        || matches!(error.subject(), Subject::Setting(name) if name == "password cost");
     Some(match error.kind() {
         ErrorKind::NoRepository => {
             "Look whether --repo is right; `larder init`, or `backup --init`, makes a new one."
@@ -129,7 +134,10 @@ fn advice(error: &Error) -> Option<&'static str> {
 }
 
 fn in_repository(subject: &Subject) -> bool {
-    !matches!(subject, Subject::None | Subject::Path(_) | Subject::Setting(_))
+    !matches!(
+        subject,
+        Subject::None | Subject::Path(_) | Subject::Setting(_)
+    )
 }
 
 #[cfg(test)]
@@ -141,15 +149,23 @@ mod tests {
     fn says_what_happened_to_what_and_what_to_do() {
         let place = Subject::Repository("/srv/x".into());
         let none = sentence(&Error::new(ErrorKind::NoRepository, place));
-        assert!(none.starts_with("repository does not exist: there is none at /srv/x\n"), "{none}");
+        assert!(
+            none.starts_with("repository does not exist: there is none at /srv/x\n"),
+            "{none}"
+        );
         assert!(none.contains("larder init"));
 
         let wrong = sentence(&Error::new(ErrorKind::WrongPassword, Subject::None));
         assert!(wrong.starts_with("wrong password or no key found\n"));
 
-        let pack = Error::damaged(Subject::Pack(PackId([0xab; 32]))).at(7).detail("bad tag");
+        let pack = Error::damaged(Subject::Pack(PackId([0xab; 32])))
+            .at(7)
+            .detail("bad tag");
         let text = sentence(&pack);
-        assert!(text.starts_with(&format!("pack {}: is damaged at byte 7: bad tag\n", "ab".repeat(32))));
+        assert!(text.starts_with(&format!(
+            "pack {}: is damaged at byte 7: bad tag\n",
+            "ab".repeat(32)
+        )));
         assert!(text.contains("check --read-data"));
     }
 
@@ -176,7 +192,10 @@ mod tests {
 
     #[test]
     fn names_cannot_command_the_terminal() {
-        let text = sentence(&Error::new(ErrorKind::NotFound, Subject::Path("a\x1b[2Jb".into())));
+        let text = sentence(&Error::new(
+            ErrorKind::NotFound,
+            Subject::Path("a\x1b[2Jb".into()),
+        ));
         assert!(!text.contains('\x1b'), "{text:?}");
     }
 }
