@@ -116,6 +116,11 @@ pub struct Given {
     pub typed: bool,
 }
 
+/// Refuses flags and variables that contradict each other, before anything else is tried.
+pub fn check(flags: &CredentialFlags, env: &Env) -> Result<(), Failure> {
+    source(flags, env).map(drop)
+}
+
 /// Finds the credential of an existing repository.
 ///
 /// `stdin_is_data` says that standard input is being backed up, so no password can come from there.

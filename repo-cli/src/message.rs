@@ -99,8 +99,16 @@ fn detail(error: &Error) -> String {
 }
 
 fn advice(error: &Error) -> Option<&'static str> {
-    let about_costs =
-        || matches!(error.subject(), Subject::Setting(name) if name == "password cost");
+    let about_costs = || match error.subject() {
+        Subject::Setting(name) => name == "password cost",
+        Subject::Key(_) => true,
+        _ => false,
+    };
+    let of_restic = || {
+        error
+            .detail_text()
+            .is_some_and(|detail| detail.contains("restic"))
+    };
     Some(match error.kind() {
         ErrorKind::NoRepository => {
             "Look whether --repo is right; `larder init`, or `backup --init`, makes a new one."
@@ -125,6 +133,9 @@ fn advice(error: &Error) -> Option<&'static str> {
             _ => "Nothing that was committed is lost. When it works again, run this again.",
         },
         ErrorKind::Denied => "Look at owner and mode, or run as a user who may do this.",
+        ErrorKind::Unsupported if of_restic() => {
+            "Use restic for it, or choose another place: larder reads its own format only."
+        }
         ErrorKind::Unsupported => "A newer version of larder may be able to.",
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
             "`larder check --read-data` says which snapshots and files are touched; the rest restores as before."

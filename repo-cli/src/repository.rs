@@ -90,13 +90,13 @@ pub struct Opened {
 
 /// Opens the repository that flags and environment name. A user who was asked may try three times.
 pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
-    let place = place(&app.repository, &app.env)?;
+    let place = checked_place(app)?;
     open_at(app, &place, backend(&place)?, stdin_is_data)
 }
 
 /// Opens the repository, or makes it if there is none.
 pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
-    let place = place(&app.repository, &app.env)?;
+    let place = checked_place(app)?;
     match existing(&place)? {
         Some(backend) => open_at(app, &place, backend, stdin_is_data),
         None => {
@@ -111,7 +111,7 @@ pub fn create(
     app: &App,
     credential: impl FnOnce() -> Result<Credential, Failure>,
 ) -> Result<(Opened, String), Failure> {
-    let place = place(&app.repository, &app.env)?;
+    let place = checked_place(app)?;
     if existing(&place)?.is_some() {
         return Err(Failure::failed(format!(
             "there is a repository at {} already\nUse it as it is, or choose another place.",
@@ -120,6 +120,12 @@ pub fn create(
     }
     let opened = create_at(app, &place, credential()?)?;
     Ok((opened, place.0.display().to_string()))
+}
+
+/// The place, once nothing that flags and environment say contradicts itself.
+fn checked_place(app: &App) -> Result<Place, Failure> {
+    credential::check(&app.credential, &app.env)?;
+    place(&app.repository, &app.env)
 }
 
 fn open_at(
