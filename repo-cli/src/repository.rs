@@ -205,6 +205,7 @@ fn open_options(app: &App) -> OpenOptions {
             .and_then(|variable| variable.value.into_string().ok())
     };
     OpenOptions {
+        threads: 0,
         cache_dir,
         state_dir,
         kdf_max: app

@@ -3,14 +3,12 @@
 //! An entry file is a *core*, which is signed and hashed, and a *catch-up*: the cores of the entries before it since the
 //! last number divisible by 16, so that a client that was away needs few reads.
 
+pub use super::action::{Action, EntryKind, Fenced, Member, ObjectRef};
 use super::codec::{self, Ext, MUST_UNDERSTAND, check_ext};
 use super::envelope::{self, Envelopes, RecordType};
-use super::name::ObjectKind;
-use super::settings::Settings;
-use crate::backend::Class;
-use crate::crypto::{Role, SealPublic, Signer};
+use crate::crypto::Signer;
 use crate::error::{Error, Result, Subject};
-use crate::id::{Domain, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotId, WriterId};
+use crate::id::{EntryHash, WriterId};
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 
@@ -25,306 +23,6 @@ pub const CATCH_UP_BYTES_MAX: usize = 32 << 10;
 
 /// Most bytes that an entry file may have.
 pub const ENTRY_BYTES_MAX: usize = 64 << 20;
-
-/// Who may write what: one holder of a key slot.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Member {
-    /// The key that the holder signs with.
-    pub writer: WriterId,
-    /// The key that the holder's bundles are sealed to.
-    pub seal: SealPublic,
-    /// What it may do.
-    pub role: Role,
-    /// The domains that it may write to.
-    pub domains: Vec<Domain>,
-    /// Fields of later versions.
-    pub ext: Vec<Ext>,
-}
-
-/// The entries of a fenced process that a `Deleting` still saw; others of that process are void.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-pub struct Fenced {
-    /// The process.
-    pub nonce: Nonce,
-    /// Its entries that stand.
-    pub seen: Vec<EntryHash>,
-}
-
-/// An object that a `Deleting` entry or a removed key names, readable without a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-pub struct ObjectRef {
-    /// The folder.
-    pub kind: ObjectKind,
-    /// The name.
-    pub id: [u8; 32],
-}
-
-/// What an entry says. The fold of all of them is the repository's state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Who may write what; replaces the list before it. Signed by the admin key.
-    Roles {
-        /// All holders.
-        members: Vec<Member>,
-        /// Key slots that are gone; a mirror removes them too.
-        removed: Vec<KeyId>,
-    },
-    /// New settings.
-    Settings(Box<Settings>),
-    /// This place is of another class from here on.
-    Class(Class),
-    /// Finished packs of a run that is not over: these tables may be used.
-    Publish {
-        /// Their index tables.
-        index: Vec<IndexId>,
-    },
-    /// A snapshot is there.
-    Commit {
-        /// Its object.
-        snapshot: SnapshotId,
-        /// Index tables that it brings.
-        index: Vec<IndexId>,
-        /// Condemned packs that it needs.
-        reprieve: Vec<PackId>,
-        /// What listings show of it: a sealed [`RecordType::Summary`] record.
-        summary: Vec<u8>,
-    },
-    /// Snapshots are no longer wanted.
-    Forget {
-        /// Which.
-        snapshots: Vec<SnapshotId>,
-    },
-    /// Forgotten snapshots are wanted again.
-    Unforget {
-        /// Which.
-        snapshots: Vec<SnapshotId>,
-        /// Condemned packs that they need.
-        reprieve: Vec<PackId>,
-    },
-    /// Packs will be deleted after the grace, unless somebody needs them.
-    Condemn {
-        /// Which.
-        packs: Vec<PackId>,
-        /// Tables of packs that hold copies of what is still needed.
-        index_add: Vec<IndexId>,
-        /// Condemned packs that are needed after all.
-        reprieve: Vec<PackId>,
-    },
-    /// These objects are deleted from now on. Their names stand in clear.
-    Deleting {
-        /// What is deleted: packs, index tables, snapshots and others.
-        objects: Vec<ObjectRef>,
-        /// Tables that no longer count.
-        index_drop: Vec<IndexId>,
-        /// Tables that stand in for them.
-        index_add: Vec<IndexId>,
-        /// Condemned packs that are needed after all.
-        reprieve: Vec<PackId>,
-        /// Class C: what of fenced processes was seen.
-        fenced: Vec<Fenced>,
-    },
-    /// A check or a drill left a result.
-    Evidence {
-        /// Which.
-        evidence: EvidenceId,
-    },
-    /// Class C: the deletion of what an entry condemned waits for these processes.
-    Waiting {
-        /// The `Condemn` entry.
-        condemn: EntryHash,
-        /// The processes.
-        nonces: Vec<Nonce>,
-    },
-    /// Class C: these processes are taken for dead.
-    Fence {
-        /// Which.
-        nonces: Vec<Nonce>,
-    },
-    /// Entries that do not open count for nothing. Signed by the admin key.
-    Void {
-        /// Their hashes, of the stored cores.
-        entries: Vec<EntryHash>,
-    },
-}
-
-/// The kinds of entries by number. All of version 1 must be understood, evidence and waiting aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u16)]
-#[expect(missing_docs, reason = "each is the action of the same name")]
-pub enum EntryKind {
-    Roles = MUST_UNDERSTAND | 1,
-    Settings = MUST_UNDERSTAND | 2,
-    Class = MUST_UNDERSTAND | 3,
-    Publish = MUST_UNDERSTAND | 4,
-    Commit = MUST_UNDERSTAND | 5,
-    Forget = MUST_UNDERSTAND | 6,
-    Unforget = MUST_UNDERSTAND | 7,
-    Condemn = MUST_UNDERSTAND | 8,
-    Deleting = MUST_UNDERSTAND | 9,
-    Evidence = 10,
-    Waiting = 11,
-    Fence = MUST_UNDERSTAND | 12,
-    Void = MUST_UNDERSTAND | 13,
-}
-
-impl EntryKind {
-    /// All kinds of version 1.
-    pub const ALL: [Self; 13] = {
-        use EntryKind::*;
-        [
-            Roles, Settings, Class, Publish, Commit, Forget, Unforget, Condemn, Deleting, Evidence,
-            Waiting, Fence, Void,
-        ]
-    };
-
-    fn from_u16(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u16 == number)
-    }
-}
-
-impl Action {
-    /// Which kind of entry this is.
-    pub fn kind(&self) -> EntryKind {
-        match self {
-            Self::Roles { .. } => EntryKind::Roles,
-            Self::Settings(_) => EntryKind::Settings,
-            Self::Class(_) => EntryKind::Class,
-            Self::Publish { .. } => EntryKind::Publish,
-            Self::Commit { .. } => EntryKind::Commit,
-            Self::Forget { .. } => EntryKind::Forget,
-            Self::Unforget { .. } => EntryKind::Unforget,
-            Self::Condemn { .. } => EntryKind::Condemn,
-            Self::Deleting { .. } => EntryKind::Deleting,
-            Self::Evidence { .. } => EntryKind::Evidence,
-            Self::Waiting { .. } => EntryKind::Waiting,
-            Self::Fence { .. } => EntryKind::Fence,
-            Self::Void { .. } => EntryKind::Void,
-        }
-    }
-
-    /// The bytes of what the kind itself adds, without the objects that stand in clear.
-    fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Roles { members, .. } => codec::encode(members),
-            Self::Settings(settings) => codec::encode(settings.as_ref()),
-            Self::Class(class) => codec::encode(class),
-            Self::Publish { index } => codec::encode(index),
-            Self::Commit {
-                snapshot,
-                index,
-                reprieve,
-                summary,
-            } => codec::encode(&(snapshot, index, reprieve, summary)),
-            Self::Forget { snapshots } => codec::encode(snapshots),
-            Self::Unforget {
-                snapshots,
-                reprieve,
-            } => codec::encode(&(snapshots, reprieve)),
-            Self::Condemn {
-                packs,
-                index_add,
-                reprieve,
-            } => codec::encode(&(packs, index_add, reprieve)),
-            Self::Deleting {
-                index_drop,
-                index_add,
-                reprieve,
-                fenced,
-                ..
-            } => codec::encode(&(index_drop, index_add, reprieve, fenced)),
-            Self::Evidence { evidence } => codec::encode(evidence),
-            Self::Waiting { condemn, nonces } => codec::encode(&(condemn, nonces)),
-            Self::Fence { nonces } => codec::encode(nonces),
-            Self::Void { entries } => codec::encode(entries),
-        }
-    }
-
-    fn decode(kind: EntryKind, payload: &[u8], objects: Vec<ObjectRef>) -> Result<Self> {
-        Ok(match kind {
-            EntryKind::Roles => {
-                let removed = objects.iter().map(|object| KeyId(object.id)).collect();
-                Self::Roles {
-                    members: codec::decode(payload)?,
-                    removed,
-                }
-            }
-            EntryKind::Settings => {
-                let settings: Settings = codec::decode(payload)?;
-                settings.check()?;
-                Self::Settings(Box::new(settings))
-            }
-            EntryKind::Class => Self::Class(codec::decode(payload)?),
-            EntryKind::Publish => Self::Publish {
-                index: codec::decode(payload)?,
-            },
-            EntryKind::Commit => {
-                let (snapshot, index, reprieve, summary) = codec::decode(payload)?;
-                Self::Commit {
-                    snapshot,
-                    index,
-                    reprieve,
-                    summary,
-                }
-            }
-            EntryKind::Forget => Self::Forget {
-                snapshots: codec::decode(payload)?,
-            },
-            EntryKind::Unforget => {
-                let (snapshots, reprieve) = codec::decode(payload)?;
-                Self::Unforget {
-                    snapshots,
-                    reprieve,
-                }
-            }
-            EntryKind::Condemn => {
-                let (packs, index_add, reprieve) = codec::decode(payload)?;
-                Self::Condemn {
-                    packs,
-                    index_add,
-                    reprieve,
-                }
-            }
-            EntryKind::Deleting => {
-                let (index_drop, index_add, reprieve, fenced) = codec::decode(payload)?;
-                Self::Deleting {
-                    objects,
-                    index_drop,
-                    index_add,
-                    reprieve,
-                    fenced,
-                }
-            }
-            EntryKind::Evidence => Self::Evidence {
-                evidence: codec::decode(payload)?,
-            },
-            EntryKind::Waiting => {
-                let (condemn, nonces) = codec::decode(payload)?;
-                Self::Waiting { condemn, nonces }
-            }
-            EntryKind::Fence => Self::Fence {
-                nonces: codec::decode(payload)?,
-            },
-            EntryKind::Void => Self::Void {
-                entries: codec::decode(payload)?,
-            },
-        })
-    }
-
-    /// The objects whose names stand in clear.
-    fn objects(&self) -> Vec<ObjectRef> {
-        match self {
-            Self::Deleting { objects, .. } => objects.clone(),
-            Self::Roles { removed, .. } => removed
-                .iter()
-                .map(|id| ObjectRef {
-                    kind: ObjectKind::Key,
-                    id: id.0,
-                })
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
-}
 
 /// What anyone can read of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -483,8 +181,10 @@ pub fn decode_file(bytes: &[u8]) -> Result<(&[u8], Vec<&[u8]>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{Keyring, Secret};
-    use crate::id::RepositoryId;
+    use crate::backend::Class;
+    use crate::crypto::{Keyring, Role, SealPublic, Secret};
+    use crate::format::name::ObjectKind;
+    use crate::id::{EvidenceId, IndexId, KeyId, PackId, RepositoryId, SnapshotId};
 
     fn actions() -> Vec<Action> {
         let signer = Signer::from_seed(&Secret::new([3; 32]));
@@ -519,6 +219,10 @@ mod tests {
             },
             Action::Condemn {
                 packs: vec![PackId([5; 32])],
+                objects: vec![ObjectRef {
+                    kind: ObjectKind::Snapshot,
+                    id: [2; 32],
+                }],
                 index_add: vec![IndexId([6; 32])],
                 reprieve: vec![],
             },
@@ -541,9 +245,13 @@ mod tests {
             Action::Waiting {
                 condemn: EntryHash([9; 32]),
                 nonces: vec![[1; 16]],
+                forgotten: vec![SnapshotId([2; 32])],
             },
             Action::Fence {
-                nonces: vec![[1; 16]],
+                fenced: vec![Fenced {
+                    nonce: [1; 16],
+                    seen: vec![],
+                }],
             },
             Action::Void {
                 entries: vec![EntryHash([9; 32])],

@@ -285,7 +285,8 @@ fn aad(slot: &Slot, repository: RepositoryId) -> Result<Vec<u8>> {
     Ok(aad)
 }
 
-fn role_of(slot: &Slot) -> Result<Role> {
+/// What the slot's holder may do, as the slot says; proved only by opening it.
+pub fn role_of(slot: &Slot) -> Result<Role> {
     let role = Role::ALL.into_iter().find(|role| role.name() == slot.role);
     role.ok_or_else(|| Error::unsupported(Subject::None).detail("key slot of an unknown role"))
 }

@@ -3,6 +3,7 @@
 //! `docs/format.md` describes each structure; the sections it names are cited in the modules here. What is read is
 //! bounded before it is believed: a decoder never allocates more than a small multiple of the bytes it was given.
 
+pub mod action;
 pub mod checkpoint;
 pub mod codec;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod pack;
 pub mod rows;
 pub mod settings;
 pub mod snapshot;
+pub mod table;
 pub mod tree;
 
 /// The format version that this program writes, and the only one it reads.

@@ -68,6 +68,11 @@ impl Target {
         &self.root
     }
 
+    /// The directory itself, for whoever holds on to directories on its own.
+    pub fn into_root(self) -> TargetDir {
+        self.root
+    }
+
     /// The path that the user named.
     pub fn place(&self) -> &Path {
         &self.place

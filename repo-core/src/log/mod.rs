@@ -1,1 +1,31 @@
-//! Empty for now.
+//! The commit log: what its entries add up to, and the checks before an entry is appended (`docs/design/0001-commit-log.md`).
+//!
+//! Pure: no I/O and no clock. `repo` reads entries and index tables, asks here what they mean and what may be appended,
+//! and puts the answer into the log. On class A a state grows entry by entry ([`State::apply`]); on class C it is a
+//! function of the set of entries, whatever their order ([`State::fold`]).
+
+mod check;
+mod effect;
+mod mutant;
+mod prune;
+mod roles;
+mod set;
+mod state;
+mod wait;
+
+pub use check::{
+    Catalog, CommitCheck, Lost, Reliance, UnforgetCheck, check_commit, check_not_rolled_back,
+    check_unforget, decodes, reprieve_for,
+};
+pub use prune::{
+    CondemnPlan, DeletePlan, Inventory, Needed, Race, may_append_deleting, plan_condemn,
+    plan_delete, race,
+};
+pub use roles::RolesAt;
+pub use state::{
+    Condemned, Deleted, Outcome, PackRow, PackState, Seen, SnapshotRow, State, TableRow, Tail,
+    Unreadable, VoidReason, WaitingRow,
+};
+pub use wait::{
+    Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare, waiting_for,
+};

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::pack::decode_wraps;
 use crate::format::rows::Block;
 use crate::id::{BlobId, PackId};
-use crate::index::{Location, Want};
+use crate::index::Location;
 use crate::pack::{BlockReader, open_block_of};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -71,7 +71,7 @@ thread_local! {
 impl Repo {
     /// The plaintext of a block, through the cache.
     pub fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
-        let pack = self.index().pack_id(location);
+        let pack = self.index().pack_id_of(location)?;
         let slot = self.blocks.slot((pack, location.block.offset), location.block.raw_len as usize);
         let mut slot = lock(&slot);
         if let Some(block) = &*slot {
@@ -84,7 +84,7 @@ impl Repo {
 
     /// Reads and opens a block, past the cache.
     pub fn read_block(&self, location: &Location) -> Result<Vec<u8>> {
-        let info = self.index().pack_info(location)?;
+        let info = self.index().pack_of(location)?;
         let name = pack_object(info.kind).name(&info.id.0);
         let block = &location.block;
         let missing = |e: Error| match e.kind() {
@@ -175,7 +175,7 @@ impl Repo {
         wanted: &dyn Fn(&Location) -> bool,
     ) -> Result<Vec<u8>> {
         let mut result = Err(Error::missing(Subject::Blob(*id)).detail("no index table names it"));
-        self.index().copies(id, Want::Readable, &mut |location| {
+        self.index().copies(id, &mut |location| {
             if !wanted(&location) {
                 return ControlFlow::Continue(());
             }

@@ -1,74 +1,141 @@
-//! Opens a repository (API draft: bodies come with the merge).
+//! Opens a repository, reads blobs, writes blobs, folds and appends to the commit log.
+//!
+//! Only here do backend, keys, packs, index and log meet.
+
+mod blocks;
+mod commit;
+mod detect;
+mod history;
+mod keys;
+mod memory;
+mod open;
+mod orphans;
+mod pool;
+mod records;
+mod uploads;
+mod writer;
+
+pub use blocks::{blob_in, lock};
+pub use commit::{CommitOutcome, CommitRequest};
+pub use keys::KeyInfo;
+pub use open::{InitOptions, OpenOptions};
+pub use orphans::Run;
+pub use pool::{Pool, Ticket};
+pub use uploads::pack_object;
+pub use writer::{WriteOptions, Writer, Written};
+
 use crate::backend::Backend;
-use crate::crypto::{KdfParams, Role};
+use crate::crypto::{BlobHasher, BlobType, Keyring};
 use crate::error::Result;
-use crate::format::key_slot::{Credential, Label, SlotKind};
+use crate::format::envelope::Envelopes;
+use crate::format::key_slot::Holder;
 use crate::format::settings::Settings;
-use crate::id::{KeyId, RepositoryId};
-use std::path::PathBuf;
-use std::sync::Arc;
+use crate::id::{KeyId, PackId, RepositoryId, SnapshotId, WriterId};
+use crate::index::Index;
+use crate::log::State;
+use crate::pack::BlockReader;
+use blocks::BlockCache;
+use history::History;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, RwLock};
 
-/// How a repository is opened.
-#[derive(Debug, Clone, Default)]
-pub struct OpenOptions {
-    /// Where index runs are kept between runs; `None` keeps nothing.
-    pub cache_dir: Option<PathBuf>,
-    /// Where this client remembers the newest log entry it saw; `None` remembers nothing.
-    pub state_dir: Option<PathBuf>,
-    /// Most that a key slot may ask for; `None` means [`KdfParams::MAX`].
-    pub kdf_max: Option<KdfParams>,
-    /// The beginning of the id of the key slot to try first.
-    pub key_hint: Option<String>,
-    /// Take a log that is shorter than, or different from, what this client saw before.
-    pub accept_rollback: bool,
+/// An open repository. Clones share everything; any thread may use one.
+#[derive(Clone)]
+pub struct Repo(Arc<Shared>);
+
+/// What all clones share.
+pub struct Shared {
+    backend: Arc<dyn Backend>,
+    envelopes: Envelopes,
+    holder: Holder,
+    key: KeyId,
+    first_settings: Settings,
+    history: Mutex<History>,
+    state: RwLock<Arc<State>>,
+    index: Index,
+    blocks: BlockCache,
+    readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
+    pool: Pool,
 }
 
-/// How a repository is made.
-#[derive(Debug, Clone, Default)]
-pub struct InitOptions {
-    /// Cost of the first password's derivation.
-    pub kdf: KdfParams,
-    /// Whom the first key slot belongs to.
-    pub label: Label,
-    /// Settings to begin with.
-    pub settings: Settings,
+impl Deref for Repo {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
-/// A key slot as `key list` shows it.
-#[derive(Debug, Clone)]
-pub struct KeyInfo {
-    /// The slot.
-    pub id: KeyId,
-    /// What opens it.
-    pub kind: SlotKind,
-    /// What its holder may do.
-    pub role: Role,
-    /// Whom it belongs to; `None` if the label does not open.
-    pub label: Option<Label>,
-    /// Whether this process opened the repository with it.
-    pub current: bool,
-}
+impl Shared {
+    /// The repository's id.
+    pub fn id(&self) -> RepositoryId {
+        self.envelopes.repository()
+    }
 
-/// An open repository.
-pub struct Repo {}
+    /// Where it lies, for people.
+    pub fn place(&self) -> String {
+        self.backend.place()
+    }
 
-impl Repo {
-    /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
-    pub fn init(_backend: Arc<dyn Backend>, _credential: &Credential, _init: &InitOptions, _open: &OpenOptions) -> Result<Self> { unimplemented!() }
-    /// Opens a repository. `NoRepository`, `WrongPassword`, `Unsupported` (newer version, or a restic repository), `RolledBack`.
-    pub fn open(_backend: Arc<dyn Backend>, _credential: &Credential, _options: &OpenOptions) -> Result<Self> { unimplemented!() }
-    /// Whether there is a repository in this place.
-    pub fn exists(_backend: &dyn Backend) -> Result<bool> { unimplemented!() }
-    /// Its id.
-    pub fn id(&self) -> RepositoryId { unimplemented!() }
-    /// Its settings.
-    pub fn settings(&self) -> Settings { unimplemented!() }
-    /// Its key slots.
-    pub fn keys(&self) -> Result<Vec<KeyInfo>> { unimplemented!() }
-    /// Adds a key slot of role full.
-    pub fn key_add(&self, _credential: &Credential, _kdf: KdfParams, _label: &Label) -> Result<KeyId> { unimplemented!() }
-    /// Removes a key slot; never the one in use, never the last one.
-    pub fn key_remove(&self, _id: &KeyId) -> Result<()> { unimplemented!() }
-    /// Gives the slot in use another credential; the old slot is removed.
-    pub fn key_passwd(&self, _old: &Credential, _new: &Credential, _kdf: KdfParams) -> Result<KeyId> { unimplemented!() }
+    /// The keys that this process holds.
+    pub fn ring(&self) -> &Keyring {
+        self.envelopes.ring()
+    }
+
+    /// The place itself, for operations that look at objects as files.
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+
+    /// Seals and opens records.
+    pub fn envelopes(&self) -> &Envelopes {
+        &self.envelopes
+    }
+
+    /// Who signs what this process appends.
+    pub fn writer(&self) -> WriterId {
+        self.holder.signer.public()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        self.state().settings().unwrap_or(&self.first_settings).clone()
+    }
+
+    /// Threads for work on the processor.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Which pack and block hold which blob.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The log's fold as this process last saw it.
+    pub fn state(&self) -> Arc<State> {
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn set_state(&self, state: State) {
+        *self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+    }
+
+    /// Names blobs of a type, in the domain in use.
+    pub fn hasher(&self, kind: BlobType) -> Result<BlobHasher> {
+        self.ring().blob_hasher(self.first_settings.domain, kind)
+    }
+
+    /// Snapshots that were committed and not forgotten, with their sealed summaries.
+    pub fn live_snapshots(&self) -> Vec<(SnapshotId, Vec<u8>)> {
+        self.state().live_snapshots().map(|(id, row)| (*id, row.summary.clone())).collect()
+    }
+
+    /// The how-manieth snapshot of this writer the next one is, counted from 1.
+    pub fn next_sequence(&self) -> u64 {
+        let (state, me) = (self.state(), self.writer());
+        let all = state.live_snapshots().chain(state.forgotten_snapshots());
+        1 + all.filter(|(_, row)| row.writer == me).count() as u64
+    }
 }

@@ -8,7 +8,7 @@ use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::PackEntry;
 use crate::id::{BlobId, Domain, IndexId, PackId};
-use crate::index::Reserve;
+use crate::index::{Pending, Reserve};
 use crate::pack::{BlockDraft, Dealer, PackBuilder, SealedBlock};
 use crate::progress::{Counter, Interrupt, Progress};
 use std::cell::RefCell;
@@ -93,6 +93,7 @@ pub struct Writer<'a> {
     lanes: [Lane; 2],
     sealing: VecDeque<Sealing>,
     uploads: Uploads,
+    pending: Pending,
     packs_made: u64,
     /// Packs that are safe and in no table yet.
     arrived: Vec<PackEntry>,
@@ -144,6 +145,7 @@ impl<'a> Writer<'a> {
             lanes: [lane(BlobType::Data, data_bytes), lane(BlobType::Tree, META_BLOCK_BYTES)],
             sealing: VecDeque::new(),
             uploads,
+            pending: repo.index().pending(),
             packs_made: 0,
             arrived: Vec::new(),
             published: Instant::now(),
@@ -156,11 +158,12 @@ impl<'a> Writer<'a> {
     /// Adds a blob unless it is stored or on its way; says whether it was new. Blobs of one type that are added one
     /// after another lie beside each other.
     pub fn add(&mut self, kind: BlobType, id: &BlobId, plaintext: &[u8]) -> Result<bool> {
-        match self.repo.index().reserve(id)? {
+        let index = self.repo.index();
+        match self.pending.reserve(index, id)? {
             Reserve::New => {}
             Reserve::OnItsWay => return Ok(false),
-            Reserve::Stored(pack) => {
-                self.rely_on(pack);
+            Reserve::Stored(location) => {
+                self.rely_on(index.pack_id_of(&location)?);
                 return Ok(false);
             }
         }
@@ -298,7 +301,7 @@ impl<'a> Writer<'a> {
     /// had finished.
     pub fn take_over(&mut self, entry: PackEntry) -> Result<()> {
         self.written.own.insert(entry.id);
-        self.repo.index().add_pending_pack(entry.clone())?;
+        self.pending.add_pack(&entry)?;
         self.arrived.push(entry);
         Ok(())
     }
@@ -316,7 +319,9 @@ impl<'a> Writer<'a> {
         if self.arrived.is_empty() {
             return Ok(None);
         }
-        self.repo.save_table(std::mem::take(&mut self.arrived)).map(Some)
+        let (id, body) = self.repo.save_table(std::mem::take(&mut self.arrived))?;
+        self.pending.add_table(self.repo.index(), id, &body)?;
+        Ok(Some(id))
     }
 
     /// Closes everything and waits until it is safe.

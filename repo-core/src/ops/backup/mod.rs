@@ -23,7 +23,7 @@ use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
-use crate::repo::{CommitCheck, CommitRequest, Repo, WriteOptions, Written};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, WriteOptions, Written};
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
 use assemble::TreeMaker;
@@ -113,7 +113,7 @@ pub fn backup(
     progress.note(Note::Parent(short.as_deref()));
     let maker = tree_maker(repo)?;
     let run = repo.begin_run(options.dry_run)?;
-    let mut distrust = repo.index().has_unusable();
+    let mut distrust = false;
     let mut sum = Written::default();
     loop {
         let cutters = Cutters::new(repo, repo.settings().domain)?;
@@ -147,12 +147,12 @@ pub fn backup(
             lender: parent_id.filter(|_| !distrust),
         };
         match repo.commit(&request)? {
-            CommitCheck::Committed => {
+            CommitOutcome::Committed => {
                 run.end();
                 return Ok(BackupSummary { snapshot: Some(snapshot), parent: parent_id, totals });
             }
             // Something that was relied on is gone: look everything up again, and read what is not there.
-            CommitCheck::Heal => distrust = true,
+            CommitOutcome::Heal => distrust = true,
         }
     }
 }

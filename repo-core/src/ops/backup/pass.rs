@@ -16,6 +16,7 @@ use crate::format::snapshot::Totals;
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Dir, Kind, Metadata, metadata_of, stat_path, xattrs_of};
 use crate::id::{BlobId, Domain};
+use crate::index::Want;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::{Repo, Ticket, Writer};
 use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
@@ -370,9 +371,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let mut packs = Vec::new();
         let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
             let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
-            match index.live_pack(&id)? {
-                Some(pack) => {
-                    packs.push(pack);
+            match index.lookup(&id, Want::Live)? {
+                Some(location) => {
+                    packs.push(index.pack_id_of(&location)?);
                     Ok(ControlFlow::Continue(()))
                 }
                 None => Ok(ControlFlow::Break(())),

@@ -1,0 +1,251 @@
+//! The fold of a set of entries, as class C needs it: the same state whatever order they are listed in.
+//!
+//! Numbers are Lamport clocks there: an entry's number is one more than the highest that its writer had seen, so entries of
+//! one number are concurrent, and all stand. Which entries of a fenced process count is settled first, by all `Fence` and
+//! `Deleting` entries of the set; more of them can only make more entries void, never fewer.
+
+use super::mutant::{Rule, off};
+use super::state::{EntryRow, Outcome, State, Tail, VoidReason, broken};
+use crate::backend::Class;
+use crate::error::Result;
+use crate::format::entry::{Action, Nonce, SignedEntry};
+use crate::id::EntryHash;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl State {
+    /// Folds a set of entries on top of this state, in whatever order they come.
+    ///
+    /// This state is that of an empty log or of a checkpoint, or it has no entries in doubt. Entries that were folded
+    /// already are skipped. `None` if this state cannot take them in, because a `Roles` or `Class`
+    /// entry came late and changes what was folded before: fold from an older checkpoint, or from the beginning.
+    /// `Damaged` if an entry follows one that is neither here nor in the set, or a chain of class A is broken. Time and
+    /// memory: linear in the set and in the state.
+    pub fn fold<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a SignedEntry>,
+    ) -> Result<Option<State>> {
+        let mut sorted: Vec<&SignedEntry> = entries.into_iter().collect();
+        sorted.sort_unstable_by_key(|signed| (signed.entry.number, signed.hash));
+        sorted.dedup_by_key(|signed| signed.hash);
+        let mut state = self.clone();
+        let mut rest = &sorted[..];
+        while let Some(first) = rest.first() {
+            match state.class {
+                Class::A => {
+                    let known = first.entry.number <= state.tail.number;
+                    if !known && !state.is_stray(first) {
+                        state.apply(first)?;
+                        if state.class == Class::C {
+                            state.remember(first);
+                        }
+                    }
+                    rest = &rest[1..];
+                }
+                Class::C => match state.fold_set(rest)? {
+                    Some(taken) => rest = &rest[taken..],
+                    None => return Ok(None),
+                },
+            }
+        }
+        Ok(Some(state))
+    }
+
+    /// An entry of the class C time that nobody had seen when the place was declared class A.
+    fn is_stray(&self, signed: &SignedEntry) -> bool {
+        signed.entry.process.is_some() && self.tail.heads != signed.entry.follows
+    }
+
+    /// Remembers that an entry was folded. From a `Class(C)` entry on, entries are a set, and that entry is its first.
+    fn remember(&mut self, signed: &SignedEntry) {
+        let row = EntryRow {
+            hash: signed.hash,
+            process: signed.entry.process,
+        };
+        self.entries
+            .insert((signed.entry.number, signed.entry.nonce), row);
+    }
+
+    /// Folds the entries of class C up to the one that ends it; how many that were.
+    fn fold_set(&mut self, sorted: &[&SignedEntry]) -> Result<Option<usize>> {
+        let fresh = |s: &&SignedEntry| self.folded(s.entry.number, &s.entry.nonce).is_none();
+        let mut set: Vec<&SignedEntry> = sorted.iter().copied().filter(fresh).collect();
+        let ends = |s: &&SignedEntry| {
+            let becomes_a = matches!(s.entry.action, Some(Action::Class(Class::A)));
+            becomes_a && s.signer == self.admin
+        };
+        let last = set.iter().position(ends);
+        if let Some(last) = last {
+            set.truncate(last + 1);
+        }
+        let taken = match last {
+            Some(_) => {
+                let end = set.last().expect("it holds the entry that ends it").hash;
+                let place = sorted.iter().position(|s| s.hash == end);
+                place.expect("the set is taken from it") + 1
+            }
+            None => sorted.len(),
+        };
+        let late = |s: &&SignedEntry| {
+            let structural = matches!(
+                s.entry.action,
+                Some(Action::Roles { .. } | Action::Class(_))
+            );
+            structural && s.entry.number <= self.tail.number
+        };
+        if set.iter().any(late) {
+            return Ok(None);
+        }
+        self.check_follows(&set)?;
+        self.settle(&set);
+        for signed in &set {
+            let taken_in = matches!(signed.entry.action, Some(Action::Roles { .. }));
+            if self.verdict(signed) == Outcome::Applied && !taken_in {
+                self.take_effect(signed);
+            }
+            self.advance(signed);
+        }
+        self.drop_idle_waiting();
+        Ok(Some(taken))
+    }
+
+    /// Every entry that one follows was folded or is in the set, and has a lower number.
+    fn check_follows(&self, set: &[&SignedEntry]) -> Result<()> {
+        let known = self
+            .entries
+            .iter()
+            .map(|((number, _), row)| (row.hash, *number));
+        let new = set.iter().map(|s| (s.hash, s.entry.number));
+        let heads = self.tail.heads.iter().map(|hash| (*hash, self.tail.number));
+        let mut numbers: BTreeMap<EntryHash, u64> = heads.chain(known).chain(new).collect();
+        numbers.extend(
+            self.unreadable
+                .iter()
+                .map(|(hash, (number, _))| (*hash, *number)),
+        );
+        for signed in set {
+            let number = signed.entry.number;
+            self.check_first(signed)?;
+            let mut highest = 0;
+            for hash in &signed.entry.follows {
+                let before = numbers.get(hash);
+                let before =
+                    *before.ok_or_else(|| broken(number, "follows one that is missing"))?;
+                highest = highest.max(before);
+            }
+            if number != highest + 1 {
+                return Err(broken(
+                    number,
+                    "has a number that does not fit what it follows",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out which processes are fenced and what of theirs stands, before anything else takes effect.
+    fn settle(&mut self, set: &[&SignedEntry]) {
+        self.settle_roles(set);
+        let allowed: Vec<&&SignedEntry> = set
+            .iter()
+            .filter(|s| self.judge(s) == Outcome::Applied)
+            .collect();
+        for signed in allowed {
+            match &signed.entry.action {
+                Some(Action::Fence { .. }) => self.take_effect(signed),
+                Some(Action::Deleting { fenced, .. }) => self.cut_off(fenced),
+                _ => {}
+            }
+        }
+        for signed in set {
+            let fenced = signed
+                .entry
+                .process
+                .is_some_and(|nonce| self.fences.contains_key(&nonce));
+            if fenced && rests_on_packs(signed) && !self.was_seen(signed) {
+                self.in_doubt.insert(signed.hash);
+            }
+        }
+    }
+
+    /// Takes the lists of members in first; within the set they count for entries of higher numbers.
+    fn settle_roles(&mut self, set: &[&SignedEntry]) {
+        for signed in set {
+            let roles = matches!(signed.entry.action, Some(Action::Roles { .. }));
+            if roles && self.judge(signed) == Outcome::Applied {
+                self.take_effect(signed);
+            }
+        }
+    }
+
+    /// Whether the entry counts.
+    fn verdict(&mut self, signed: &SignedEntry) -> Outcome {
+        let judged = self.judge(signed);
+        if judged != Outcome::Applied {
+            return judged;
+        }
+        if self.is_cut_off(signed) && !off(Rule::FenceVoid) {
+            self.in_doubt.remove(&signed.hash);
+            return Outcome::Void(VoidReason::Fenced);
+        }
+        Outcome::Applied
+    }
+
+    fn was_seen(&self, signed: &SignedEntry) -> bool {
+        let nonce = signed.entry.process.unwrap_or_default();
+        self.fences
+            .get(&nonce)
+            .is_some_and(|seen| seen.contains(&signed.hash))
+    }
+
+    /// Whether some `Deleting` had not seen this entry of a process that was fenced before.
+    fn is_cut_off(&self, signed: &SignedEntry) -> bool {
+        let Some(nonce) = signed.entry.process else {
+            return false;
+        };
+        let unseen = |stand: &BTreeSet<_>| !stand.contains(&signed.hash);
+        rests_on_packs(signed)
+            && self.cut_off.get(&nonce).is_some_and(unseen)
+            && !self.was_seen(signed)
+    }
+
+    fn advance(&mut self, signed: &SignedEntry) {
+        let entry = &signed.entry;
+        self.remember(signed);
+        let mut heads = std::mem::take(&mut self.tail.heads);
+        heads.retain(|head| !entry.follows.contains(head));
+        heads.push(signed.hash);
+        heads.sort_unstable();
+        self.tail = Tail {
+            number: self.tail.number.max(entry.number),
+            heads,
+        };
+        if self.class == Class::A {
+            self.tail.heads = vec![signed.hash];
+        }
+    }
+
+    /// Forgets who was waited for where nothing is condemned by that entry any more.
+    fn drop_idle_waiting(&mut self) {
+        let packs = self.packs.values().filter_map(|row| row.standing());
+        let in_use: BTreeSet<EntryHash> = packs
+            .chain(self.objects.values())
+            .map(|by| by.hash)
+            .collect();
+        self.waiting.retain(|_, row| in_use.contains(&row.condemn));
+    }
+}
+
+/// Whether an entry says that objects are there that a deletion may have missed or taken.
+fn rests_on_packs(signed: &SignedEntry) -> bool {
+    use Action as A;
+    matches!(
+        signed.entry.action,
+        Some(
+            A::Publish { .. }
+                | A::Commit { .. }
+                | A::Unforget { .. }
+                | A::Condemn { .. }
+                | A::Deleting { .. }
+        )
+    )
+}

@@ -1,0 +1,468 @@
+//! What a log adds up to: the state, and what can be asked of it.
+
+use super::roles::RolesAt;
+use crate::backend::Class;
+use crate::error::{Error, Result, Subject};
+use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
+use crate::format::name::ObjectKind;
+use crate::format::settings::Settings;
+use crate::id::{Domain, EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
+use crate::time::Timestamp;
+use bincode::{Decode, Encode};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a folded log ends.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Tail {
+    /// The highest number; 0 before the first entry.
+    pub number: u64,
+    /// What the next entry follows: on class A the one entry of that number, on class C all that no other follows.
+    pub heads: Vec<EntryHash>,
+}
+
+/// What a client remembers of the newest log it saw, to notice that a place was put back to an older time.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Seen {
+    /// The highest number.
+    pub number: u64,
+    /// The entries there that no other followed; one on class A.
+    pub heads: Vec<EntryHash>,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It counts.
+    Applied,
+    /// It is authentic, keeps its number and has no effect.
+    Void(VoidReason),
+}
+
+/// Why an authentic entry has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoidReason {
+    /// Its signer may not write such entries.
+    NotAllowed,
+    /// Class C: its process was fenced, and a `Deleting` had not seen it.
+    Fenced,
+    /// A kind of a later version that may be skipped.
+    Unknown,
+}
+
+/// An index table in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct TableRow {
+    /// The entry that brought it in, by number.
+    pub added: u64,
+    /// Whether anything but a `Publish` brought it in.
+    pub committed: bool,
+    /// Class C: false while only entries in doubt name it; its packs are then nobody's source (see [`State::quarantine`]).
+    pub sound: bool,
+}
+
+/// A committed snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SnapshotRow {
+    /// The entry that committed it, by number.
+    pub number: u64,
+    /// When, by the writer's clock.
+    pub time: Timestamp,
+    /// Who committed it.
+    pub writer: WriterId,
+    /// What listings show of it, sealed.
+    pub summary: Vec<u8>,
+}
+
+/// By which entry something was condemned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Condemned {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: EntryHash,
+    /// Its time, by the writer's clock.
+    pub time: Timestamp,
+}
+
+/// What the log says of a pack that is or was condemned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct PackRow {
+    /// The newest entry that condemned it.
+    pub condemned: Option<Condemned>,
+    /// The number of the newest entry that took that back; it wins over a condemnation of the same number.
+    pub reprieved: u64,
+}
+
+impl PackRow {
+    /// The condemnation that stands.
+    pub fn standing(&self) -> Option<&Condemned> {
+        self.condemned
+            .as_ref()
+            .filter(|by| by.number > self.reprieved)
+    }
+}
+
+/// An object that a `Deleting` or a removed key names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Deleted {
+    /// Its folder.
+    pub kind: ObjectKind,
+    /// The first entry that names it, by number.
+    pub number: u64,
+}
+
+/// Whether a snapshot is wanted: numbers of the newest `Forget` and `Unforget`; a tie keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub(super) struct Wanted {
+    pub forgot: u64,
+    pub kept: u64,
+}
+
+/// Class C: the processes that a deletion waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WaitingRow {
+    /// The `Condemn` entry.
+    pub condemn: EntryHash,
+    /// The processes that were at work when it was visible.
+    pub nonces: Vec<Nonce>,
+    /// The snapshots that were forgotten then.
+    pub forgotten: Vec<SnapshotId>,
+}
+
+/// Class C: an entry that was folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(super) struct EntryRow {
+    pub hash: EntryHash,
+    pub process: Option<Nonce>,
+}
+
+/// Why an entry could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum Unreadable {
+    /// It does not open. Readers skip it; prune and forget stop.
+    Damaged,
+    /// A kind of a later version that must be understood. Nothing may be written.
+    Newer,
+}
+
+/// The state of a pack as far as the log knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PackState {
+    /// Neither condemned nor deleted. Whether it is *known* the index says.
+    Live,
+    /// Class C: known through entries in doubt only. May be read, is nobody's source for deduplication or repacking.
+    Quarantined,
+    /// Will be deleted unless an entry takes that back.
+    Condemned,
+    /// Named by a `Deleting`: gone, or about to.
+    Deleting,
+}
+
+/// What a log adds up to.
+///
+/// Memory: about 100 bytes for each index table, snapshot (its summary aside) and condemned pack, 60 for each object ever
+/// deleted; nothing for a live pack or a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    pub(super) admin: WriterId,
+    pub(super) class: Class,
+    pub(super) tail: Tail,
+    pub(super) roles: Vec<RolesAt>,
+    pub(super) settings: Option<(u64, EntryHash, Settings)>,
+    pub(super) tables: BTreeMap<IndexId, TableRow>,
+    pub(super) dropped: BTreeSet<IndexId>,
+    pub(super) snapshots: BTreeMap<SnapshotId, SnapshotRow>,
+    pub(super) wanted: BTreeMap<SnapshotId, Wanted>,
+    pub(super) packs: BTreeMap<PackId, PackRow>,
+    pub(super) objects: BTreeMap<ObjectRef, Condemned>,
+    pub(super) deleted: BTreeMap<[u8; 32], Deleted>,
+    pub(super) evidence: BTreeMap<EvidenceId, u64>,
+    pub(super) waiting: BTreeMap<EntryHash, WaitingRow>,
+    /// Fenced processes, and their entries that were seen before.
+    pub(super) fences: BTreeMap<Nonce, BTreeSet<EntryHash>>,
+    /// Fenced processes that a `Deleting` names, and their entries that all such saw.
+    pub(super) cut_off: BTreeMap<Nonce, BTreeSet<EntryHash>>,
+    pub(super) unreadable: BTreeMap<EntryHash, (u64, Unreadable)>,
+    pub(super) voided: BTreeSet<EntryHash>,
+    /// Class C: the entries folded, by what their names show.
+    pub(super) entries: BTreeMap<(u64, Nonce), EntryRow>,
+    /// Class C: entries that may yet become void.
+    pub(super) in_doubt: BTreeSet<EntryHash>,
+    pub(super) quarantined: BTreeSet<PackId>,
+}
+
+impl State {
+    /// The state of an empty log whose first entry the key `admin` must sign.
+    pub fn new(admin: WriterId, class: Class) -> Self {
+        Self {
+            admin,
+            class,
+            tail: Tail::default(),
+            roles: Vec::new(),
+            settings: None,
+            tables: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            packs: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            cut_off: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+            voided: BTreeSet::new(),
+            entries: BTreeMap::new(),
+            in_doubt: BTreeSet::new(),
+            quarantined: BTreeSet::new(),
+        }
+    }
+
+    /// Folds the next entry of a class A log.
+    ///
+    /// `Damaged` if it does not follow the tail, or is the first and no `Roles` of the admin key; `InvalidInput` on class
+    /// C, where the whole set is folded. The state is unchanged then.
+    pub fn apply(&mut self, signed: &SignedEntry) -> Result<Outcome> {
+        if self.class != Class::A {
+            return Err(Error::invalid("class").detail("entries of class C are folded as a set"));
+        }
+        let entry = &signed.entry;
+        self.check_chain(entry.number, &entry.follows)?;
+        self.check_first(signed)?;
+        let outcome = self.judge(signed);
+        self.tail = Tail {
+            number: entry.number,
+            heads: vec![signed.hash],
+        };
+        if outcome == Outcome::Applied {
+            self.take_effect(signed);
+        }
+        Ok(outcome)
+    }
+
+    /// Class A: steps over the entry `number`, whose stored core has this hash and cannot be read.
+    pub fn note_unreadable(&mut self, number: u64, hash: EntryHash, why: Unreadable) -> Result<()> {
+        if self.class == Class::A {
+            if number != self.tail.number + 1 {
+                return Err(broken(number, "is not the next one"));
+            }
+            let heads = vec![hash];
+            self.tail = Tail { number, heads };
+        }
+        self.unreadable.insert(hash, (number, why));
+        Ok(())
+    }
+
+    fn check_chain(&self, number: u64, follows: &[EntryHash]) -> Result<()> {
+        if number != self.tail.number + 1 {
+            return Err(broken(number, "is not the next one"));
+        }
+        if follows != self.tail.heads {
+            return Err(broken(number, "does not follow the one before it"));
+        }
+        Ok(())
+    }
+
+    /// The first entry says who may write, and only the admin key may say it.
+    pub(super) fn check_first(&self, signed: &SignedEntry) -> Result<()> {
+        let roles = matches!(signed.entry.action, Some(Action::Roles { .. }));
+        match self.tail.number > 0 || roles && signed.signer == self.admin {
+            true => Ok(()),
+            false => Err(broken(
+                signed.entry.number,
+                "is the first and says not who may write, or is not signed by the admin key",
+            )),
+        }
+    }
+
+    /// Whether the entry's signer may write it.
+    pub(super) fn judge(&self, signed: &SignedEntry) -> Outcome {
+        match &signed.entry.action {
+            None => Outcome::Void(VoidReason::Unknown),
+            Some(action) if self.may_write_at(&signed.signer, action, signed.entry.number) => {
+                Outcome::Applied
+            }
+            Some(_) => Outcome::Void(VoidReason::NotAllowed),
+        }
+    }
+
+    /// The class of the place from the tail on.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The key that signs `Roles`.
+    pub fn admin(&self) -> WriterId {
+        self.admin
+    }
+
+    /// Where the log ends.
+    pub fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    /// What to remember for [`super::check_not_rolled_back`].
+    pub fn seen(&self) -> Seen {
+        Seen {
+            number: self.tail.number,
+            heads: self.tail.heads.clone(),
+        }
+    }
+
+    /// The settings that the newest `Settings` entry says, if there is one.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref().map(|(_, _, settings)| settings)
+    }
+
+    /// The index tables in force.
+    pub fn tables(&self) -> impl Iterator<Item = (&IndexId, &TableRow)> {
+        self.tables.iter()
+    }
+
+    /// Whether a table is in force.
+    pub fn has_table(&self, id: &IndexId) -> bool {
+        self.tables.contains_key(id)
+    }
+
+    /// Committed snapshots that are not forgotten.
+    pub fn live_snapshots(&self) -> impl Iterator<Item = (&SnapshotId, &SnapshotRow)> {
+        self.snapshots
+            .iter()
+            .filter(|(id, _)| !self.is_forgotten(id))
+    }
+
+    /// Snapshots that were forgotten and whose objects no `Deleting` names yet.
+    pub fn forgotten_snapshots(&self) -> impl Iterator<Item = (&SnapshotId, &SnapshotRow)> {
+        self.snapshots
+            .iter()
+            .filter(|(id, _)| self.is_forgotten(id))
+    }
+
+    /// A committed snapshot, forgotten or not, that no `Deleting` names.
+    pub fn snapshot(&self, id: &SnapshotId) -> Option<&SnapshotRow> {
+        self.snapshots.get(id)
+    }
+
+    /// Whether a snapshot is committed and not forgotten.
+    pub fn is_live(&self, id: &SnapshotId) -> bool {
+        self.snapshots.contains_key(id) && !self.is_forgotten(id)
+    }
+
+    fn is_forgotten(&self, id: &SnapshotId) -> bool {
+        self.wanted
+            .get(id)
+            .is_some_and(|wanted| wanted.forgot > wanted.kept)
+    }
+
+    /// What the log says of a pack.
+    pub fn pack_state(&self, id: &PackId) -> PackState {
+        if self.deleted.contains_key(&id.0) {
+            PackState::Deleting
+        } else if self.condemned_by(id).is_some() {
+            PackState::Condemned
+        } else if self.quarantined.contains(id) {
+            PackState::Quarantined
+        } else {
+            PackState::Live
+        }
+    }
+
+    /// The entry that condemned a pack, unless that was taken back.
+    pub fn condemned_by(&self, id: &PackId) -> Option<&Condemned> {
+        self.packs.get(id).and_then(PackRow::standing)
+    }
+
+    /// All condemned packs.
+    pub fn condemned(&self) -> impl Iterator<Item = (&PackId, &Condemned)> {
+        self.packs
+            .iter()
+            .filter_map(|(id, row)| Some((id, row.standing()?)))
+    }
+
+    /// Class C: condemned objects that are no packs, and that no entry wants by now.
+    pub fn condemned_objects(&self) -> impl Iterator<Item = (&ObjectRef, &Condemned)> {
+        self.objects
+            .iter()
+            .filter(|(object, _)| !self.wants(object))
+    }
+
+    /// Whether an entry says that an object is deleted.
+    pub fn is_deleted(&self, id: &[u8; 32]) -> bool {
+        self.deleted.contains_key(id)
+    }
+
+    /// Every object that an entry says is deleted.
+    pub fn deleted(&self) -> impl Iterator<Item = (ObjectRef, &Deleted)> {
+        self.deleted.iter().map(|(id, row)| {
+            let object = ObjectRef {
+                kind: row.kind,
+                id: *id,
+            };
+            (object, row)
+        })
+    }
+
+    /// Results of checks and drills, with the numbers of their entries.
+    pub fn evidence(&self) -> impl Iterator<Item = (&EvidenceId, u64)> {
+        self.evidence.iter().map(|(id, number)| (id, *number))
+    }
+
+    /// Class C: which deletions wait for whom, by `Waiting` entry.
+    pub fn waiting(&self) -> impl Iterator<Item = (&EntryHash, &WaitingRow)> {
+        self.waiting.iter()
+    }
+
+    /// Entries that could not be read and that no `Void` entry clears. Readers skip them; with any of them
+    /// [`State::may_prune`] and [`State::may_write`] answer no.
+    pub fn unreadable(&self) -> impl Iterator<Item = (u64, Unreadable)> {
+        let open = |hash: &EntryHash| !self.voided.contains(hash);
+        self.unreadable
+            .iter()
+            .filter(move |(hash, _)| open(hash))
+            .map(|(_, row)| *row)
+    }
+
+    /// Whether anything may be appended at all: false once an entry of a later version is there that must be understood.
+    pub fn may_append(&self) -> bool {
+        !self.unreadable().any(|(_, why)| why == Unreadable::Newer)
+    }
+
+    /// Whether snapshots may be forgotten and packs condemned or deleted: false while any entry could not be read.
+    pub fn may_prune(&self) -> bool {
+        self.unreadable().next().is_none()
+    }
+
+    /// Class C: tables that only entries in doubt name. The caller reads them and hands the packs that no other table
+    /// names to [`State::quarantine`].
+    pub fn tables_in_doubt(&self) -> impl Iterator<Item = &IndexId> {
+        self.tables
+            .iter()
+            .filter(|(_, row)| !row.sound)
+            .map(|(id, _)| id)
+    }
+
+    /// Class C: these packs are nobody's source, because they are known through entries in doubt only.
+    pub fn quarantine(&mut self, packs: impl IntoIterator<Item = PackId>) {
+        self.quarantined = packs.into_iter().collect();
+    }
+
+    /// Class C: entries of fenced processes that stand now and may yet become void. A checkpoint is made without them.
+    pub fn in_doubt(&self) -> &BTreeSet<EntryHash> {
+        &self.in_doubt
+    }
+
+    /// Class C: whether the entry of that name was folded, and its hash.
+    pub fn folded(&self, number: u64, nonce: &Nonce) -> Option<EntryHash> {
+        self.entries.get(&(number, *nonce)).map(|row| row.hash)
+    }
+
+    /// The domains that a writer may write to; the caller compares them with those of the packs an entry brings.
+    pub fn domains_of(&self, writer: &WriterId) -> &[Domain] {
+        self.member(writer).map_or(&[], |member| &member.domains)
+    }
+}
+
+pub(super) fn broken(number: u64, how: &'static str) -> Error {
+    Error::damaged(Subject::Entry(number)).detail(how)
+}
