@@ -111,7 +111,7 @@ fn what_is_recorded() {
         "--description",
         "before the upgrade",
     ]);
-    let list = env.json(&["snapshots"]);
+    let list = env.json(&["snapshots", "--host", "web"]);
     let snapshot = &list[0];
     assert_eq!(snapshot["tags"], Value::from(vec!["a", "b", "c"]));
     assert_eq!(snapshot["hostname"], "web");

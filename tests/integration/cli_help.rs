@@ -103,7 +103,6 @@ fn wrong_arguments_are_usage_errors() {
         &["frobnicate"][..],
         &["backup"],
         &["backup", "--stdin", "x"],
-        &["backup", "x", "--stdin-filename", "y"],
         &["backup", "x", "--time", "yesterday"],
         &["restore", "latest"],
         &["restore", ":x", "--target", "t"],

@@ -20,7 +20,10 @@ fn a_folder_alone_becomes_the_target() {
     let source = env.write_source();
     env.backup(&[&source]);
     env.ok(&["restore", &format!("latest:{source}"), "-t", "out"]);
-    assert_same_tree(&env.path("src"), &env.path("out"));
+    for name in ["a.txt", "b.bin", "link", "sub"] {
+        let (original, restored) = (format!("src/{name}"), format!("out/{name}"));
+        assert_same_tree(&env.path(&original), &env.path(&restored));
+    }
     env.ok(&["restore", &format!("latest:{source}/sub"), "-t", "sub"]);
     assert_eq!(std::fs::read(env.path("sub/c.txt")).unwrap(), b"gamma\n");
     env.run(&["restore", "latest:/absent", "-t", "none"])

@@ -35,7 +35,7 @@ pub struct Arguments {
     stdin: bool,
 
     /// The name of that file
-    #[arg(long, value_name = "NAME", default_value = "stdin", requires = "stdin")]
+    #[arg(long, value_name = "NAME", default_value = "stdin")]
     stdin_filename: String,
 
     /// Show what would be done, store nothing
