@@ -39,7 +39,11 @@ pub const AFFECTED_MAX: usize = 200;
 
 impl Finding {
     fn new(error: Error) -> Self {
-        Self { error, affected: Vec::new(), affected_more: 0 }
+        Self {
+            error,
+            affected: Vec::new(),
+            affected_more: 0,
+        }
     }
 
     fn touches(&mut self, snapshot: SnapshotId, path: PathBuf) {
@@ -79,7 +83,14 @@ pub fn check(
     let mut damage = affected::Damage::default();
     objects::check(repo, &inventory, &mut summary, interrupt)?;
     packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
-    packs::check_content(repo, options, progress, interrupt, &mut summary, &mut damage)?;
+    packs::check_content(
+        repo,
+        options,
+        progress,
+        interrupt,
+        &mut summary,
+        &mut damage,
+    )?;
     if !damage.is_empty() {
         affected::name_files(repo, damage, &mut summary, interrupt)?;
     }
