@@ -86,7 +86,7 @@ struct Sealing {
 /// Writes blobs of one run. Used by one thread; compressing and uploading happen on others.
 ///
 /// Memory: a block for each lane and for each sealing under way (threads + 2 of them, plaintext and ciphertext), two
-/// packs of data, two of trees, and those of [`Uploads`].
+/// packs of data, two of trees, and one for each upload under way.
 pub struct Writer<'a> {
     repo: &'a Repo,
     options: WriteOptions<'a>,

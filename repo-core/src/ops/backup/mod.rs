@@ -100,7 +100,7 @@ enum Prepared<'a> {
 /// Backs up. Files that cannot be read are problems, counted and reported, and the rest goes on.
 ///
 /// `Interrupted` when asked to stop: what was finished stays and is used by the next run. Memory does not grow with the
-/// repository nor with the source; see [`pass`](self) for what it takes.
+/// repository nor with the source.
 pub fn backup(
     repo: &Repo,
     input: Input<'_>,

@@ -28,7 +28,7 @@ pub struct CheckOptions {
 pub struct Finding {
     /// What is wrong, with which object or blob.
     pub error: Error,
-    /// Snapshots and paths that it touches, [`AFFECTED_MAX`] at most.
+    /// Snapshots and paths that it touches, 200 at most.
     pub affected: Vec<(SnapshotId, PathBuf)>,
     /// How many more it touches.
     pub affected_more: u64,
