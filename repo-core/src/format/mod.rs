@@ -4,6 +4,7 @@
 //! bounded before it is believed: a decoder never allocates more than a small multiple of the bytes it was given.
 
 pub mod action;
+pub mod announcement;
 pub mod checkpoint;
 pub mod codec;
 pub mod config;

@@ -71,7 +71,7 @@ fn wrap_info(kind: BlobType, repository: &RepositoryId) -> Vec<u8> {
 
 fn symmetric_key(role: &Secret, salt: &[u8], kind: BlobType, repository: &RepositoryId) -> Secret {
     let mut hasher = blake3::Hasher::new_keyed(role.expose());
-    hasher.update(salt).update(&[kind as u8]).update(&repository.0);
+    hasher.update(salt).update(b"pack key").update(&[kind as u8]).update(&repository.0);
     Secret::new(*hasher.finalize().as_bytes())
 }
 
