@@ -1,5 +1,51 @@
-//! The command line of `larder`.
-/// Runs the program.
-pub fn main_from(_args: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line of `larder`: arguments, terminal, exit codes. What it does is done by `repo_core`.
+
+mod app;
+mod cli;
+mod cmd;
+mod credential;
+mod env;
+mod exit;
+mod json;
+mod key_file;
+mod message;
+mod process;
+mod reporter;
+mod repository;
+mod selection;
+mod signals;
+mod terminal;
+mod text;
+
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the program with these arguments, the program's own name first, and says how it ended.
+///
+/// Reads the environment, writes to the standard streams, and forbids core dumps for the rest of the process.
+pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
+    process::forbid_core_dumps();
+    let cli = match cli::Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return show_usage(&error),
+    };
+    let app = app::App::new(cli.global, env::Env::of_process());
+    match cmd::run(&app, cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            app.terminal.fatal(&failure);
+            failure.code().into()
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn show_usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match (error.use_stderr(), printed) {
+        (true, _) => exit::USAGE.into(),
+        (false, Ok(())) => exit::DONE.into(),
+        (false, Err(error)) => exit::Failure::output(&error).code().into(),
+    }
 }

@@ -1,10 +1,30 @@
 //! Named byte files in some place: the trait, its implementers and the wrappers around them.
 //!
-//! A *name* is a relative path of lower-case letters, digits, `-` and `/`, such as `data/3f/3fa0…`. What a backend
-//! promises is written at each method of [`Backend`] and checked by one conformance suite for all of them.
+//! A *name* is a relative path of lower-case letters, digits, `-` and `/`, such as `data/3f/3fa0…`; [`check_name`] has
+//! the exact rules. What a backend promises is written at each method of [`Backend`] and checked by one conformance
+//! suite for all of them.
 
-use crate::error::Result;
+mod local;
+mod memory;
+mod name;
+mod random;
+
+#[cfg(any(test, feature = "testutil"))]
+pub mod conformance;
+pub mod probe;
+pub mod wrap;
+
+pub use local::LocalBackend;
+pub use memory::{MemoryBackend, MemoryOptions};
+pub use name::{NAME_BYTES_MAX, NAME_PARTS_MAX, check_name};
+pub use probe::Class;
+
+use crate::error::{Error, Result, Subject};
 use crate::time::Timestamp;
+
+/// The longest object that a backend stores or hands out whole: 1 GiB, so that a forged length cannot ask for more
+/// memory than that.
+pub const OBJECT_BYTES_MAX: u64 = 1 << 30;
 
 /// What became of a [`Backend::put_if_absent`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +59,8 @@ pub struct Limits {
 /// Named byte files in some place.
 ///
 /// Every method may be called from any thread. Errors: `NotFound` where an object is absent and only then (a refusal
-/// is `Denied`, never "absent"), `Denied`, `Unavailable`.
+/// is `Denied`, never "absent"), `Denied`, `Unavailable`, `InvalidInput` for a bad name and for an object longer than
+/// [`OBJECT_BYTES_MAX`]. No caller stores an object below another (`a/b` where `a` is one): some places refuse that.
 pub trait Backend: Send + Sync {
     /// Where this is, for people; never holds a secret.
     fn place(&self) -> String;
@@ -53,18 +74,21 @@ pub trait Backend: Send + Sync {
     /// Exactly `len` bytes from `offset`. An object that ends before is `Damaged`.
     fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>>;
 
-    /// Stores an object of a name that is only ever given to these bytes: one that is there already may be kept or
-    /// replaced by the same bytes. On return the object survives a crash and is visible whole; before, it is not
-    /// visible at all where the backend can do that (see [`Backend::put_if_absent`]).
+    /// Stores an object of a name that is only ever given to these bytes: one that is there already may be kept if it
+    /// holds them and is replaced otherwise. On return the object survives a crash and is visible whole; before, it is
+    /// not visible at all where the backend can do that (see [`Backend::put_if_absent`]).
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
 
     /// Stores an object unless one of that name is there. On a class A place exactly one of any number of callers gets
-    /// [`Put::Created`], and no reader ever sees part of an object. On a class C place this is a plain write. An
-    /// `Unavailable` error leaves open whether the object was stored.
+    /// [`Put::Created`], and no reader ever sees part of an object. On a class C place this is a plain write. After
+    /// either answer the object that is there survives a crash; what a reader sees while its writer still waits for
+    /// the answer may not. An `Unavailable` error leaves open whether the object was stored.
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put>;
 
     /// Calls `each` for every object below `prefix` (whole path parts, such as `log` or `data/3f`; the empty string means
-    /// all), in no order, temporary files of the backend left out. Fails rather than leave something out.
+    /// all), in no order, temporary files of the backend left out. Fails rather than leave something out; an error of
+    /// `each` ends it and is returned. Objects that come or go meanwhile may be listed or not. `each` must not call the
+    /// backend: the listing may occupy its only connection.
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()>;
 
     /// Removes an object. One that is absent is no error.
@@ -74,15 +98,9 @@ pub trait Backend: Send + Sync {
     fn size(&self, name: &str) -> Result<Option<u64>>;
 }
 
-mod local;
-mod memory;
-mod wrap;
-
-/// What a place can promise for [`Backend::put_if_absent`]; it belongs to the place, not to the repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
-pub enum Class {
-    /// Of any number of callers exactly one creates an object.
-    A,
-    /// Everything else: a later put replaces an earlier one, or content may be torn.
-    C,
+/// The error of a range that ends after the object, which has `len` bytes.
+fn too_short(name: &str, len: u64) -> Error {
+    Error::damaged(Subject::Object(name.to_owned()))
+        .at(len)
+        .detail("the object ends too early")
 }

@@ -12,8 +12,11 @@ pub mod envelope;
 pub mod evidence;
 pub mod key_slot;
 pub mod name;
+pub mod pack;
+pub mod rows;
 pub mod settings;
 pub mod snapshot;
+pub mod table;
 pub mod tree;
 
 /// The format version that this program writes, and the only one it reads.

@@ -12,6 +12,8 @@ pub enum Tree {
     Leaf(Leaf),
     /// Pages of a large directory, in order.
     Branch(Branch),
+    /// Chunks of a large file, or lists of them.
+    Chunks(Vec<BlobId>),
 }
 
 /// Nodes of a directory.
@@ -104,10 +106,31 @@ pub enum Content {
 pub struct FileContent {
     /// Its length in bytes, holes included.
     pub size: u64,
-    /// How it was cut: class of the chunker's sizes, see `docs/format.md`.
-    pub sizes: u8,
     /// The chunks of its data, in order. Where holes are recorded, holes are left out.
-    pub chunks: Vec<BlobId>,
+    pub chunks: Chunks,
     /// Where data lies, `(offset, len)` ascending, if the file has holes; `None` if it is all data.
     pub extents: Option<Vec<(u64, u64)>>,
 }
+
+/// The chunks of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Chunks {
+    /// Data blobs, in order.
+    Direct(Vec<BlobId>),
+    /// Tree blobs of the variant [`Tree::Chunks`], in order, that hold the ids one level below.
+    Lists {
+        /// How far above the chunks: 1 means that the lists hold ids of data blobs.
+        height: u8,
+        /// The lists.
+        lists: Vec<BlobId>,
+    },
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self::Direct(Vec::new())
+    }
+}
+
+/// Most levels of pages or lists above what they hold; far more than any size needs.
+pub const HEIGHT_MAX: u8 = 8;

@@ -1,1 +1,34 @@
-//! Empty for now.
+//! The local file system: reading trees for a backup, and putting them in place for a restore.
+//!
+//! Everything below a root is reached by one name at a time from the open directory that holds it. So a path may be
+//! longer than the system's limit, and a symbolic link that somebody puts in our way while we work is never followed.
+//! Names are bytes as the kernel gives them. Errors carry the bare name as their subject; a caller that knows the
+//! whole path says so with [`crate::Error::about`].
+//!
+//! Reading starts at a [`Dir`], writing at a [`Target`]. Linux only.
+
+mod apply;
+mod meta;
+mod name;
+mod owner;
+mod private;
+mod read;
+mod remove;
+mod scan;
+mod sparse;
+mod target;
+#[cfg(test)]
+mod tests;
+mod write;
+mod xattr;
+
+pub use apply::{Applied, Attributes, apply_to};
+pub use meta::{Kind, Metadata, metadata_of, stat_path};
+pub use owner::Owners;
+pub use private::{read_bounded, write_private};
+pub use read::{Dir, advise_sequential, read_at};
+pub use scan::{Scan, WINDOW};
+pub use sparse::{EXTENTS_MAX, Extent, extents};
+pub use target::{Existing, Target, TargetDir};
+pub use write::{punch_hole, set_len, write_at};
+pub use xattr::{XATTRS_BYTES_MAX, Xattr, xattrs_of};

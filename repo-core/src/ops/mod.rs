@@ -1,1 +1,11 @@
-//! Empty for now.
+//! What can be done with a repository: a file or folder each.
+
+mod backup;
+mod check;
+mod ls;
+mod restore;
+
+pub use backup::{BackupOptions, BackupSummary, Input, backup};
+pub use check::{CheckOptions, CheckSummary, Finding, check};
+pub use ls::ls;
+pub use restore::{RestoreOptions, RestoreSummary, restore};

@@ -1,1 +1,141 @@
-//! Empty for now.
+//! Opens a repository, reads blobs, writes blobs, folds and appends to the commit log.
+//!
+//! Only here do backend, keys, packs, index and log meet.
+
+mod blocks;
+mod commit;
+mod detect;
+mod history;
+mod keys;
+mod memory;
+mod open;
+mod orphans;
+mod pool;
+mod records;
+mod uploads;
+mod writer;
+
+pub use blocks::{blob_in, lock};
+pub use commit::{CommitOutcome, CommitRequest};
+pub use keys::KeyInfo;
+pub use open::{InitOptions, OpenOptions};
+pub use orphans::Run;
+pub use pool::{Pool, Ticket};
+pub use uploads::pack_object;
+pub use writer::{WriteOptions, Writer, Written};
+
+use crate::backend::Backend;
+use crate::crypto::{BlobHasher, BlobType, Keyring};
+use crate::error::Result;
+use crate::format::envelope::Envelopes;
+use crate::format::key_slot::Holder;
+use crate::format::settings::Settings;
+use crate::id::{KeyId, PackId, RepositoryId, SnapshotId, WriterId};
+use crate::index::Index;
+use crate::log::State;
+use crate::pack::BlockReader;
+use blocks::BlockCache;
+use history::History;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, RwLock};
+
+/// An open repository. Clones share everything; any thread may use one.
+#[derive(Clone)]
+pub struct Repo(Arc<Shared>);
+
+/// What all clones share.
+pub struct Shared {
+    backend: Arc<dyn Backend>,
+    envelopes: Envelopes,
+    holder: Holder,
+    key: KeyId,
+    first_settings: Settings,
+    history: Mutex<History>,
+    state: RwLock<Arc<State>>,
+    index: Index,
+    blocks: BlockCache,
+    readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
+    pool: Pool,
+}
+
+impl Deref for Repo {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// The repository's id.
+    pub fn id(&self) -> RepositoryId {
+        self.envelopes.repository()
+    }
+
+    /// Where it lies, for people.
+    pub fn place(&self) -> String {
+        self.backend.place()
+    }
+
+    /// The keys that this process holds.
+    pub fn ring(&self) -> &Keyring {
+        self.envelopes.ring()
+    }
+
+    /// The place itself, for operations that look at objects as files.
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+
+    /// Seals and opens records.
+    pub fn envelopes(&self) -> &Envelopes {
+        &self.envelopes
+    }
+
+    /// Who signs what this process appends.
+    pub fn writer(&self) -> WriterId {
+        self.holder.signer.public()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        self.state().settings().unwrap_or(&self.first_settings).clone()
+    }
+
+    /// Threads for work on the processor.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Which pack and block hold which blob.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The log's fold as this process last saw it.
+    pub fn state(&self) -> Arc<State> {
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn set_state(&self, state: State) {
+        *self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+    }
+
+    /// Names blobs of a type, in the domain in use.
+    pub fn hasher(&self, kind: BlobType) -> Result<BlobHasher> {
+        self.ring().blob_hasher(self.first_settings.domain, kind)
+    }
+
+    /// Snapshots that were committed and not forgotten, with their sealed summaries.
+    pub fn live_snapshots(&self) -> Vec<(SnapshotId, Vec<u8>)> {
+        self.state().live_snapshots().map(|(id, row)| (*id, row.summary.clone())).collect()
+    }
+
+    /// The how-manieth snapshot of this writer the next one is, counted from 1.
+    pub fn next_sequence(&self) -> u64 {
+        let (state, me) = (self.state(), self.writer());
+        let all = state.live_snapshots().chain(state.forgotten_snapshots());
+        1 + all.filter(|(_, row)| row.writer == me).count() as u64
+    }
+}

@@ -1,1 +1,75 @@
-//! Empty for now.
+//! Snapshot records: list and select.
+
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::snapshot::Summary;
+use crate::id::SnapshotId;
+use crate::repo::Repo;
+
+/// Which snapshots are meant. An empty list means all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Any of these hosts.
+    pub hosts: Vec<String>,
+    /// All of these paths must be among the snapshot's.
+    pub paths: Vec<Vec<u8>>,
+    /// Any of these lists of tags, all tags of which the snapshot must have.
+    pub tags: Vec<Vec<String>>,
+}
+
+impl Filter {
+    /// Whether a snapshot is meant.
+    pub fn matches(&self, summary: &Summary) -> bool {
+        let has_all = |tags: &Vec<String>| tags.iter().all(|tag| summary.tags.contains(tag));
+        (self.hosts.is_empty() || self.hosts.contains(&summary.host))
+            && self.paths.iter().all(|path| summary.paths.contains(path))
+            && (self.tags.is_empty() || self.tags.iter().any(has_all))
+    }
+}
+
+/// A snapshot as listings show it.
+#[derive(Debug, Clone)]
+pub struct SnapshotInfo {
+    /// Its id.
+    pub id: SnapshotId,
+    /// What is known of it.
+    pub summary: Summary,
+}
+
+/// Snapshots that match, oldest first. Opens no snapshot object: their summaries stand in the log's fold.
+pub fn list(repo: &Repo, filter: &Filter) -> Result<Vec<SnapshotInfo>> {
+    let mut found = Vec::new();
+    for (id, sealed) in repo.live_snapshots() {
+        let summary = repo.open_summary(&id, &sealed)?;
+        if filter.matches(&summary) {
+            found.push(SnapshotInfo { id, summary });
+        }
+    }
+    found.sort_by_key(|info| (info.summary.time, info.id));
+    Ok(found)
+}
+
+/// The snapshot that `name` means: `latest` of those that match `filter`, or the beginning of an id.
+///
+/// `NotFound` if there is none, `InvalidInput` if several ids begin so.
+pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo> {
+    let none = || {
+        Error::new(ErrorKind::NotFound, Subject::Setting("snapshot".into()))
+            .detail(format!("no snapshot {name:?}"))
+    };
+    if name == "latest" {
+        return list(repo, filter)?.pop().ok_or_else(none);
+    }
+    if name.is_empty() {
+        return Err(none());
+    }
+    let name_lower = name.to_ascii_lowercase();
+    let mut matching =
+        repo.live_snapshots().into_iter().filter(|(id, _)| id.to_hex().starts_with(&name_lower));
+    match (matching.next(), matching.next()) {
+        (None, _) => Err(none()),
+        (Some((id, sealed)), None) => Ok(SnapshotInfo { id, summary: repo.open_summary(&id, &sealed)? }),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("snapshot").detail(format!("several snapshots begin with {name:?}")))
+        }
+    }
+}

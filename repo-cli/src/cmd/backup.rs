@@ -1,0 +1,217 @@
+//! `larder backup`
+
+use crate::app::App;
+use crate::cmd::version::VERSION;
+use crate::exit::{Exit, Failure};
+use crate::reporter::{Reporter, Work};
+use crate::repository::{self, Opened};
+use crate::selection;
+use crate::text::{bytes, duration};
+use crate::{json, process};
+use clap::Args;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use repo_core::format::snapshot::Totals;
+use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
+use repo_core::snapshot::Filter;
+use repo_core::time::{self, Timestamp};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `backup`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Files and directories to back up
+    #[arg(value_name = "PATH", required_unless_present = "stdin")]
+    paths: Vec<PathBuf>,
+
+    /// Make the repository first if there is none
+    #[arg(long)]
+    init: bool,
+
+    /// Back up standard input as one file
+    #[arg(long, conflicts_with = "paths")]
+    stdin: bool,
+
+    /// The name of that file
+    #[arg(long, value_name = "NAME", default_value = "stdin", requires = "stdin")]
+    stdin_filename: String,
+
+    /// Show what would be done, store nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Read every file, even if it looks unchanged
+    #[arg(short, long)]
+    force: bool,
+
+    /// Compare with this snapshot instead of the newest one of the same host and paths
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "force")]
+    parent: Option<String>,
+
+    /// Tags, TAG[,TAG...]; may be given more than once
+    #[arg(long, value_name = "TAGS", help_heading = "What to record")]
+    tag: Vec<String>,
+
+    /// The host, instead of this one's name [env: LARDER_HOST]
+    #[arg(short = 'H', long, value_name = "HOST", help_heading = "What to record")]
+    host: Option<String>,
+
+    /// The time, as 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "What to record")]
+    time: Option<Timestamp>,
+
+    /// A name for the series of backups this one belongs to
+    #[arg(long, value_name = "NAME", help_heading = "What to record")]
+    label: Option<String>,
+
+    /// Free text
+    #[arg(long, value_name = "TEXT", help_heading = "What to record")]
+    description: Option<String>,
+}
+
+/// Makes a snapshot.
+pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
+        true => repository::open_or_create(app, arguments.stdin)?,
+        false => repository::open(app, arguments.stdin)?,
+    };
+    let mut options = options(app, &arguments);
+    if let Some(name) = &arguments.parent {
+        options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
+    }
+    let start = time::now();
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
+    let summary = if arguments.stdin {
+        let mut stdin = stdin()?;
+        let input = Input::Stream { name: arguments.stdin_filename, reader: &mut stdin };
+        reporter.run(|progress, interrupt| {
+            ops::backup(&repo, input, &options, progress, interrupt)
+        })?
+    } else {
+        let input = Input::Paths(arguments.paths);
+        reporter.run(|progress, interrupt| {
+            ops::backup(&repo, input, &options, progress, interrupt)
+        })?
+    };
+    let took = reporter.elapsed();
+    match app.terminal.json() {
+        true => app.terminal.json_line(&message(&summary, &options, start, took))?,
+        false => say(app, &summary, options.dry_run, took)?,
+    }
+    Ok(Exit::with_problems(summary.totals.problems))
+}
+
+fn options(app: &App, arguments: &Arguments) -> BackupOptions {
+    let from_env = || app.env.ours("HOST").and_then(|host| host.value.into_string().ok());
+    let host = arguments.host.clone().or_else(from_env).filter(|host| !host.is_empty());
+    BackupOptions {
+        host: host.unwrap_or_else(process::host),
+        user: process::user(),
+        time: arguments.time,
+        utc_offset_min: process::utc_offset_min(arguments.time.unwrap_or_else(time::now)),
+        tags: selection::tags(&arguments.tag),
+        label: arguments.label.clone().unwrap_or_default(),
+        description: arguments.description.clone().unwrap_or_default(),
+        program: format!("larder {VERSION}"),
+        parent: None,
+        force: arguments.force,
+        dry_run: arguments.dry_run,
+    }
+}
+
+/// Standard input without the buffer of the standard library, whose lock cannot go to another thread.
+fn stdin() -> Result<File, Failure> {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+    stdin.map(File::from).map_err(|error| {
+        Failure::failed(format!("cannot read standard input: {}", crate::message::plain_io(&error)))
+    })
+}
+
+fn message(
+    summary: &BackupSummary,
+    options: &BackupOptions,
+    start: Timestamp,
+    took: Duration,
+) -> json::BackupSummary {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let end = json::after(start, millis);
+    json::BackupSummary {
+        message_type: "summary",
+        dry_run: options.dry_run,
+        statistics: json::Statistics::new(&summary.totals, start, end, options.utc_offset_min),
+        total_duration: took.as_secs_f64(),
+        snapshot_id: summary.snapshot.map(|id| id.to_hex()),
+        error_count: summary.totals.problems,
+    }
+}
+
+fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Result<(), Failure> {
+    let Totals { files_new, files_changed, files_unmodified, .. } = summary.totals;
+    let Totals { dirs_new, dirs_changed, dirs_unmodified, .. } = summary.totals;
+    let Totals { data_blobs, tree_blobs, bytes_added, bytes_stored, .. } = summary.totals;
+    let terminal = &app.terminal;
+    terminal.say("")?;
+    terminal.say(&format!(
+        "Files:       {files_new:5} new, {files_changed:5} changed, {files_unmodified:5} unmodified"
+    ))?;
+    terminal.say(&format!(
+        "Dirs:        {dirs_new:5} new, {dirs_changed:5} changed, {dirs_unmodified:5} unmodified"
+    ))?;
+    terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
+    terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;
+    let (would, stored) = if dry_run { ("Would add", "would be stored") } else { ("Added", "stored") };
+    terminal.say(&format!(
+        "{would} to the repository: {} ({} {stored})",
+        bytes(bytes_added),
+        bytes(bytes_stored)
+    ))?;
+    terminal.say("")?;
+    let files = summary.totals.files;
+    let (total, took) = (bytes(summary.totals.bytes), duration(took));
+    terminal.say(&format!("processed {files} files, {total} in {took}"))?;
+    if let Some(id) = summary.snapshot {
+        terminal.say(&format!("snapshot {} saved", id.short()))?;
+    }
+    if summary.totals.problems > 0 {
+        terminal.warn("some items could not be backed up whole; the lines above name them");
+    }
+    Ok(())
+}
+
+/// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if text == "now" {
+        return Ok(time::now());
+    }
+    let instant = match text.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant,
+        Err(_) => {
+            let local: DateTime = text.parse().map_err(|_| "expected YYYY-MM-DD HH:MM:SS")?;
+            let zoned = local.to_zoned(TimeZone::system());
+            zoned.map_err(|_| "no calendar has that day")?.timestamp()
+        }
+    };
+    let nanos = instant.as_nanosecond();
+    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| "out of range")?;
+    Ok(Timestamp::new(seconds, nanos.rem_euclid(1_000_000_000) as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_local_or_have_an_offset() {
+        let zoned = parse_time("2023-11-14T23:13:20.5+01:00").unwrap();
+        assert_eq!(zoned, Timestamp::new(1_700_000_000, 500_000_000));
+        assert_eq!(parse_time("1969-12-31T23:59:59.5Z").unwrap(), Timestamp::new(-1, 500_000_000));
+        let local = parse_time("2012-11-01 22:08:41").unwrap();
+        let offset = i64::from(process::utc_offset_min(local)) * 60;
+        assert_eq!(local.seconds + offset, 1_351_807_721);
+        assert!(parse_time("yesterday").is_err());
+        assert!(parse_time("2012-13-01 00:00:00").is_err());
+    }
+}

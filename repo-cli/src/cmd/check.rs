@@ -1,0 +1,112 @@
+//! `larder check`
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::message::reason;
+use crate::reporter::{Reporter, Work};
+use crate::text::{bytes, counted, duration, printable};
+use crate::{json, repository};
+use clap::Args;
+use repo_core::Subject;
+use repo_core::ops::{self, CheckOptions, CheckSummary, Finding};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Read and verify all data too, not only that it is there
+    #[arg(long)]
+    read_data: bool,
+}
+
+/// Checks the repository; damage is a failure.
+pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let repo = repository::open(app, false)?.repo;
+    let options = CheckOptions { read_data: arguments.read_data };
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Check);
+    let summary =
+        reporter.run(|progress, interrupt| ops::check(&repo, &options, progress, interrupt))?;
+    for finding in &summary.findings {
+        app.terminal.to_stderr(&match app.terminal.json() {
+            true => json::line(&error_message(finding)),
+            false => error_text(finding),
+        });
+    }
+    if app.terminal.json() {
+        app.terminal.json_line(&message(&summary))?;
+    } else {
+        app.terminal.say(&format!(
+            "checked {} and {}, read {} in {}",
+            counted(summary.snapshots, "snapshot", "snapshots"),
+            counted(summary.packs, "pack", "packs"),
+            bytes(summary.bytes_read),
+            duration(reporter.elapsed())
+        ))?;
+        say_unreferenced(app, &summary.unreferenced)?;
+    }
+    if summary.findings.is_empty() {
+        app.terminal.say("no errors were found")?;
+        return Ok(Exit::Done);
+    }
+    let errors = counted(summary.findings.len() as u64, "error", "errors");
+    Err(Failure::failed(format!(
+        "repository contains errors: {errors}\n\
+         What the lines above name is lost or at risk; everything else restores as before."
+    )))
+}
+
+fn message(summary: &CheckSummary) -> json::CheckSummary {
+    let broken = summary.findings.iter().filter_map(|finding| match finding.error.subject() {
+        Subject::Pack(id) => Some(id.to_hex()),
+        _ => None,
+    });
+    let broken: BTreeSet<String> = broken.collect();
+    json::CheckSummary {
+        message_type: "summary",
+        num_errors: summary.findings.len() as u64,
+        broken_packs: broken.into_iter().collect(),
+        suggest_repair_index: false,
+        suggest_prune: !summary.unreferenced.is_empty(),
+        snapshots: summary.snapshots,
+        packs: summary.packs,
+        bytes_read: summary.bytes_read,
+        unreferenced: summary.unreferenced.clone(),
+    }
+}
+
+fn error_message(finding: &Finding) -> json::CheckError {
+    let affected = finding.affected.iter().map(|(snapshot, path)| json::Affected {
+        snapshot: snapshot.to_hex(),
+        path: path.to_string_lossy().into_owned(),
+    });
+    json::CheckError {
+        message_type: "error",
+        message: reason(&finding.error),
+        affected: affected.collect(),
+        affected_more: finding.affected_more,
+    }
+}
+
+fn error_text(finding: &Finding) -> String {
+    let mut text = format!("error: {}\n", reason(&finding.error));
+    for (snapshot, path) in &finding.affected {
+        let path = path.to_string_lossy();
+        let _ = writeln!(text, "  touches {} in snapshot {}", printable(&path), snapshot.short());
+    }
+    if finding.affected_more > 0 {
+        let _ = writeln!(text, "  and {} more", counted(finding.affected_more, "file", "files"));
+    }
+    text
+}
+
+fn say_unreferenced(app: &App, unreferenced: &[String]) -> Result<(), Failure> {
+    if unreferenced.is_empty() {
+        return Ok(());
+    }
+    app.terminal.say(&format!(
+        "{} used by nothing: harmless, left by an interrupted run",
+        counted(unreferenced.len() as u64, "object is", "objects are")
+    ))?;
+    unreferenced.iter().try_for_each(|name| app.terminal.say_more(&format!("  {name}")))
+}

@@ -1,0 +1,49 @@
+//! The commands, one a file.
+
+mod backup;
+mod check;
+mod init;
+mod key;
+mod ls;
+mod restore;
+mod snapshots;
+mod version;
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a new repository
+    Init(init::Arguments),
+    /// Back up files, directories or standard input
+    Backup(backup::Arguments),
+    /// List snapshots
+    Snapshots(snapshots::Arguments),
+    /// List the files of a snapshot
+    Ls(ls::Arguments),
+    /// Write the files of a snapshot into a directory
+    Restore(restore::Arguments),
+    /// Look for damage in the repository
+    Check(check::Arguments),
+    /// List, add, change and remove passwords and key files
+    Key(key::Arguments),
+    /// Show the version
+    Version,
+}
+
+/// Does it.
+pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(arguments) => init::run(app, arguments),
+        Command::Backup(arguments) => backup::run(app, arguments),
+        Command::Snapshots(arguments) => snapshots::run(app, arguments),
+        Command::Ls(arguments) => ls::run(app, arguments),
+        Command::Restore(arguments) => restore::run(app, arguments),
+        Command::Check(arguments) => check::run(app, arguments),
+        Command::Key(arguments) => key::run(app, arguments),
+        Command::Version => version::run(app),
+    }
+}

@@ -1,0 +1,116 @@
+//! The environment: the one place that reads it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Variables that hold a password. Children never see them.
+const SECRETS: [&str; 2] = ["LARDER_PASSWORD", "RESTIC_PASSWORD"];
+
+/// The variables of a process, or of a test.
+pub struct Env {
+    read: Box<dyn Fn(&str) -> Option<OsString>>,
+}
+
+/// A variable that is set, and its name for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value, never empty.
+    pub value: OsString,
+}
+
+impl Env {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        let read = |name: &str| std::env::var_os(name);
+        Self { read: Box::new(read) }
+    }
+
+    /// The value of a variable. One that is empty counts as not set, as with restic.
+    pub fn get(&self, name: &str) -> Option<OsString> {
+        (self.read)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The variable `LARDER_<name>`, or else `RESTIC_<name>`.
+    pub fn ours(&self, name: &str) -> Option<Variable> {
+        FAMILIES.iter().find_map(|family| self.of_family(family, name))
+    }
+
+    /// The variable `<family>_<name>`.
+    pub fn of_family(&self, family: &str, name: &str) -> Option<Variable> {
+        let name = format!("{family}_{name}");
+        self.get(&name).map(|value| Variable { name, value })
+    }
+
+    /// The directory that is named by `xdg`, or else `below` in the home directory, then `larder`.
+    ///
+    /// A relative path in `xdg` is ignored, as the XDG Base Directory Specification demands.
+    pub fn directory(&self, xdg: &str, below: &str) -> Option<PathBuf> {
+        let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|p| p.is_absolute());
+        let named = self.get(xdg).and_then(absolute);
+        let base = named.or_else(|| Some(self.get("HOME").and_then(absolute)?.join(below)))?;
+        Some(base.join("larder"))
+    }
+}
+
+/// Prefixes of variables, in the order in which they are asked.
+pub const FAMILIES: [&str; 2] = ["LARDER", "RESTIC"];
+
+/// A command that will not find our passwords in its environment.
+pub fn child(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for name in SECRETS {
+        command.env_remove(name);
+    }
+    command
+}
+
+#[cfg(test)]
+impl Env {
+    /// An environment of these variables.
+    pub fn fixed(variables: &[(&str, &str)]) -> Self {
+        let owned: Vec<(String, OsString)> =
+            variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).into())).collect();
+        let read = move |name: &str| {
+            owned.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        };
+        Self { read: Box::new(read) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_variables_come_first_and_empty_ones_do_not_count() {
+        let env = Env::fixed(&[("LARDER_X", "a"), ("RESTIC_X", "b"), ("LARDER_Y", ""), ("RESTIC_Y", "c")]);
+        assert_eq!(env.ours("X").unwrap().name, "LARDER_X");
+        assert_eq!(env.ours("Y").unwrap().value, "c");
+        assert_eq!(env.ours("Z"), None);
+    }
+
+    #[test]
+    fn directories_follow_xdg() {
+        let directory = |variables: &[(&str, &str)]| {
+            Env::fixed(variables).directory("XDG_STATE_HOME", ".local/state")
+        };
+        let home = ("HOME", "/home/u");
+        assert_eq!(directory(&[home]), Some("/home/u/.local/state/larder".into()));
+        assert_eq!(directory(&[home, ("XDG_STATE_HOME", "/s")]), Some("/s/larder".into()));
+        let relative = directory(&[home, ("XDG_STATE_HOME", "s")]);
+        assert_eq!(relative, Some("/home/u/.local/state/larder".into()));
+        assert_eq!(directory(&[]), None);
+    }
+
+    #[test]
+    fn children_do_not_see_passwords() {
+        let command = child("true");
+        for name in SECRETS {
+            assert!(command.get_envs().any(|(n, value)| n == name && value.is_none()));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Exit codes, and the failures that lead to them.
+
+use crate::message;
+use repo_core::{Error, ErrorKind};
+use std::process::ExitCode;
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Failed. A check that finds something wrong counts as failed, as with restic.
+pub const FAILED: u8 = 1;
+/// The arguments make no sense.
+pub const USAGE: u8 = 2;
+/// Done except for some items, which were named.
+pub const PARTIAL: u8 = 3;
+/// There is no repository at that place.
+pub const NO_REPOSITORY: u8 = 10;
+/// No key slot opens with what was given.
+pub const WRONG_PASSWORD: u8 = 12;
+/// Interrupted by SIGINT or SIGTERM.
+pub const INTERRUPTED: u8 = 130;
+/// Nobody reads our output any more: what a shell reports of a program that SIGPIPE ended.
+const BROKEN_PIPE: u8 = 141;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All done.
+    Done,
+    /// Done except for some items, which were named.
+    Partial,
+}
+
+impl Exit {
+    /// [`Exit::Partial`] if there were problems.
+    pub fn with_problems(problems: u64) -> Self {
+        match problems {
+            0 => Self::Done,
+            _ => Self::Partial,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => DONE.into(),
+            Exit::Partial => PARTIAL.into(),
+        }
+    }
+}
+
+/// Why a command failed: an exit code and a sentence for the user, which never holds a secret.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    text: String,
+    core: Option<Error>,
+}
+
+impl Failure {
+    /// The arguments or the environment make no sense.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self { code: USAGE, text: text.into(), core: None }
+    }
+
+    /// Something went wrong that is no error of the library.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self { code: FAILED, text: text.into(), core: None }
+    }
+
+    /// Stopped on request.
+    pub fn interrupted() -> Self {
+        Error::interrupted().into()
+    }
+
+    /// Standard output cannot be written. Silent if its reader went away, as `| head` does.
+    pub fn output(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => {
+                Self { code: BROKEN_PIPE, text: String::new(), core: None }
+            }
+            _ => Self::failed(format!(
+                "cannot write to standard output: {}",
+                message::plain_io(error)
+            )),
+        }
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// The sentence; empty if there is nothing to say.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the library calls it.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        self.core.as_ref().map(Error::kind)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match error.kind() {
+            ErrorKind::NoRepository => NO_REPOSITORY,
+            ErrorKind::WrongPassword => WRONG_PASSWORD,
+            ErrorKind::Interrupted => INTERRUPTED,
+            _ => FAILED,
+        };
+        Self { code, text: message::sentence(&error), core: Some(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use repo_core::Subject;
+
+    #[test]
+    fn kinds_have_their_codes() {
+        let code = |kind| Failure::from(Error::new(kind, Subject::None)).code();
+        assert_eq!(code(ErrorKind::NoRepository), 10);
+        assert_eq!(code(ErrorKind::WrongPassword), 12);
+        assert_eq!(code(ErrorKind::Interrupted), 130);
+        for kind in [ErrorKind::RolledBack, ErrorKind::Damaged, ErrorKind::InvalidInput] {
+            assert_eq!(code(kind), 1);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_news() {
+        let gone = Failure::output(&std::io::ErrorKind::BrokenPipe.into());
+        assert!(gone.text().is_empty());
+        let full = Failure::output(&std::io::ErrorKind::StorageFull.into());
+        assert!(full.text().contains("standard output"));
+        assert_eq!(full.code(), FAILED);
+    }
+}

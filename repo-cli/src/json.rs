@@ -1,0 +1,458 @@
+//! What `--json` writes: message types and field names of restic 0.19, so that what reads restic reads us.
+//!
+//! Lines go to standard output, `error`, `warning` and `exit_error` to standard error. Fields of ours that restic does
+//! not have come last.
+
+use crate::text::rfc3339;
+use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
+use repo_core::format::tree::{Content, Node};
+use repo_core::snapshot::SnapshotInfo;
+use repo_core::time::Timestamp;
+use serde::Serialize;
+use std::path::Path;
+
+/// A message as one line of JSON.
+pub fn line(message: &impl Serialize) -> String {
+    let mut line = serde_json::to_string(message).expect("messages are structs of plain values");
+    line.push('\n');
+    line
+}
+
+/// Why the command failed.
+#[derive(Serialize)]
+pub struct ExitError<'a> {
+    pub message_type: &'static str,
+    pub code: u8,
+    pub message: &'a str,
+}
+
+/// Something odd that did not stop us.
+#[derive(Serialize)]
+pub struct Warning<'a> {
+    pub message_type: &'static str,
+    pub message: &'a str,
+}
+
+/// One item that could not be done.
+#[derive(Serialize)]
+pub struct Problem<'a> {
+    pub message_type: &'static str,
+    pub error: Message<'a>,
+    pub during: &'static str,
+    pub item: &'a str,
+}
+
+/// The text of a [`Problem`].
+#[derive(Serialize)]
+pub struct Message<'a> {
+    pub message: &'a str,
+}
+
+/// `init`: what was made.
+#[derive(Serialize)]
+pub struct Initialized<'a> {
+    pub message_type: &'static str,
+    pub id: String,
+    pub repository: &'a str,
+}
+
+/// `backup`: how far it is.
+#[derive(Serialize)]
+pub struct BackupStatus<'a> {
+    pub message_type: &'static str,
+    pub seconds_elapsed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_remaining: Option<u64>,
+    pub percent_done: f64,
+    pub total_files: u64,
+    pub files_done: u64,
+    pub total_bytes: u64,
+    pub bytes_done: u64,
+    pub error_count: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub current_files: &'a [String],
+}
+
+/// `restore`: how far it is.
+#[derive(Serialize)]
+pub struct RestoreStatus {
+    pub message_type: &'static str,
+    pub seconds_elapsed: u64,
+    pub percent_done: f64,
+    pub total_files: u64,
+    pub files_restored: u64,
+    pub total_bytes: u64,
+    pub bytes_restored: u64,
+    pub error_count: u64,
+}
+
+/// `check`: how far it is. restic has no such message.
+#[derive(Serialize)]
+pub struct CheckStatus {
+    pub message_type: &'static str,
+    pub seconds_elapsed: u64,
+    pub objects_done: u64,
+    pub bytes_done: u64,
+}
+
+/// `backup`: what was done.
+#[derive(Serialize)]
+pub struct BackupSummary {
+    pub message_type: &'static str,
+    pub dry_run: bool,
+    #[serde(flatten)]
+    pub statistics: Statistics,
+    pub total_duration: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_id: Option<String>,
+    pub error_count: u64,
+}
+
+/// Numbers of a backup, in its summary and in listings.
+#[derive(Serialize)]
+pub struct Statistics {
+    pub backup_start: String,
+    pub backup_end: String,
+    pub files_new: u64,
+    pub files_changed: u64,
+    pub files_unmodified: u64,
+    pub dirs_new: u64,
+    pub dirs_changed: u64,
+    pub dirs_unmodified: u64,
+    pub data_blobs: u64,
+    pub tree_blobs: u64,
+    pub data_added: u64,
+    pub data_added_packed: u64,
+    pub total_files_processed: u64,
+    pub total_bytes_processed: u64,
+}
+
+impl Statistics {
+    /// Numbers of a backup that began at `start` and ended at `end`.
+    pub fn new(totals: &Totals, start: Timestamp, end: Timestamp, utc_offset_min: i16) -> Self {
+        Self {
+            backup_start: rfc3339(start, utc_offset_min),
+            backup_end: rfc3339(end, utc_offset_min),
+            files_new: totals.files_new,
+            files_changed: totals.files_changed,
+            files_unmodified: totals.files_unmodified,
+            dirs_new: totals.dirs_new,
+            dirs_changed: totals.dirs_changed,
+            dirs_unmodified: totals.dirs_unmodified,
+            data_blobs: totals.data_blobs,
+            tree_blobs: totals.tree_blobs,
+            data_added: totals.bytes_added,
+            data_added_packed: totals.bytes_stored,
+            total_files_processed: totals.files,
+            total_bytes_processed: totals.bytes,
+        }
+    }
+}
+
+/// `restore`: what was done.
+#[derive(Serialize)]
+pub struct RestoreSummary {
+    pub message_type: &'static str,
+    pub seconds_elapsed: u64,
+    pub total_files: u64,
+    pub files_restored: u64,
+    pub files_skipped: u64,
+    pub files_deleted: u64,
+    pub total_bytes: u64,
+    pub bytes_restored: u64,
+    pub bytes_skipped: u64,
+    pub owners_skipped: u64,
+    pub error_count: u64,
+}
+
+/// `check`: what is wrong.
+#[derive(Serialize)]
+pub struct CheckSummary {
+    pub message_type: &'static str,
+    pub num_errors: u64,
+    pub broken_packs: Vec<String>,
+    pub suggest_repair_index: bool,
+    pub suggest_prune: bool,
+    pub snapshots: u64,
+    pub packs: u64,
+    pub bytes_read: u64,
+    pub unreferenced: Vec<String>,
+}
+
+/// `check`: one thing that is wrong.
+#[derive(Serialize)]
+pub struct CheckError {
+    pub message_type: &'static str,
+    pub message: String,
+    pub affected: Vec<Affected>,
+    pub affected_more: u64,
+}
+
+/// A file of a snapshot that something wrong touches.
+#[derive(Serialize)]
+pub struct Affected {
+    pub snapshot: String,
+    pub path: String,
+}
+
+/// A snapshot, in `snapshots` and at the head of `ls`.
+#[derive(Serialize)]
+pub struct Snapshot {
+    pub time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    pub tree: String,
+    pub paths: Vec<String>,
+    pub hostname: String,
+    pub username: String,
+    pub uid: u32,
+    pub gid: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    pub program_version: String,
+    pub summary: Statistics,
+    pub id: String,
+    pub short_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+impl From<&SnapshotInfo> for Snapshot {
+    fn from(info: &SnapshotInfo) -> Self {
+        let summary: &SnapshotSummary = &info.summary;
+        let end = after(summary.time, summary.totals.duration_ms);
+        let offset = summary.utc_offset_min;
+        Self {
+            time: rfc3339(summary.time, offset),
+            parent: summary.parent.map(|id| id.to_hex()),
+            tree: summary.root.to_hex(),
+            paths: summary.paths.iter().map(|path| lossy(path)).collect(),
+            hostname: summary.host.clone(),
+            username: summary.user.clone(),
+            uid: summary.uid,
+            gid: summary.gid,
+            tags: summary.tags.clone(),
+            program_version: summary.program.clone(),
+            summary: Statistics::new(&summary.totals, summary.time, end, offset),
+            id: info.id.to_hex(),
+            short_id: info.id.short(),
+            label: summary.label.clone(),
+            description: summary.description.clone(),
+        }
+    }
+}
+
+/// `ls`: the snapshot that is listed.
+#[derive(Serialize)]
+pub struct ListedSnapshot {
+    #[serde(flatten)]
+    pub snapshot: Snapshot,
+    pub message_type: &'static str,
+    pub struct_type: &'static str,
+}
+
+/// `ls`: one node.
+#[derive(Serialize)]
+pub struct ListedNode {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub path: String,
+    pub uid: u32,
+    pub gid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    pub mode: u32,
+    pub permissions: String,
+    pub mtime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atime: Option<String>,
+    pub ctime: String,
+    pub inode: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_target: Option<String>,
+    pub message_type: &'static str,
+    pub struct_type: &'static str,
+}
+
+impl ListedNode {
+    /// The node at this path.
+    pub fn new(path: &Path, node: &Node, mode: Mode) -> Self {
+        let (size, link_target) = match &node.content {
+            Content::File(file) => (Some(file.size), None),
+            Content::Symlink(target) => (None, Some(lossy(target))),
+            _ => (None, None),
+        };
+        Self {
+            name: lossy(&node.name),
+            kind: kind(&node.content),
+            path: path.to_string_lossy().into_owned(),
+            uid: node.uid,
+            gid: node.gid,
+            size,
+            mode: mode.bits(),
+            permissions: mode.to_string(),
+            mtime: rfc3339(node.mtime, 0),
+            atime: node.atime.map(|time| rfc3339(time, 0)),
+            ctime: rfc3339(node.ctime, 0),
+            inode: node.inode,
+            link_target,
+            message_type: "node",
+            struct_type: "node",
+        }
+    }
+}
+
+/// `key list`: one key slot.
+#[derive(Serialize)]
+pub struct Key {
+    pub current: bool,
+    pub id: String,
+    #[serde(rename = "userName")]
+    pub user_name: String,
+    #[serde(rename = "hostName")]
+    pub host_name: String,
+    pub created: String,
+    pub kind: &'static str,
+    pub role: &'static str,
+}
+
+/// `version`.
+#[derive(Serialize)]
+pub struct Version {
+    pub message_type: &'static str,
+    pub version: &'static str,
+    pub format_version: u8,
+    pub os: &'static str,
+    pub arch: &'static str,
+}
+
+/// Type and permissions of a node as Go, and so restic, writes them: letters of its own, bits of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Mode {
+    bits: u32,
+}
+
+/// Go's bits above the nine of the permissions, each with the letter of `fs.FileMode.String`.
+const GO_BITS: [(u32, char); 9] = [
+    (1 << 31, 'd'),
+    (1 << 27, 'L'),
+    (1 << 26, 'D'),
+    (1 << 25, 'p'),
+    (1 << 24, 'S'),
+    (1 << 23, 'u'),
+    (1 << 22, 'g'),
+    (1 << 21, 'c'),
+    (1 << 20, 't'),
+];
+
+impl Mode {
+    /// The mode of a node.
+    pub fn of(node: &Node) -> Self {
+        let kind = match node.content {
+            Content::File(_) => 0,
+            Content::Dir(_) => 1 << 31,
+            Content::Symlink(_) => 1 << 27,
+            Content::BlockDevice(_) => 1 << 26,
+            Content::CharDevice(_) => 1 << 26 | 1 << 21,
+            Content::Fifo => 1 << 25,
+            Content::Socket => 1 << 24,
+        };
+        let mode = u32::from(node.mode);
+        let special = [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)];
+        let special = special.iter().filter(|(unix, _)| mode & unix != 0).map(|(_, go)| go);
+        Self { bits: kind | mode & 0o777 | special.sum::<u32>() }
+    }
+
+    /// The number.
+    pub fn bits(self) -> u32 {
+        self.bits
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write;
+        match self.bits >> 9 {
+            0 => f.write_char('-')?,
+            _ => {
+                let set = GO_BITS.iter().filter(|(bit, _)| self.bits & bit != 0);
+                set.map(|(_, letter)| *letter).try_for_each(|letter| f.write_char(letter))?;
+            }
+        }
+        for place in (0..9).rev() {
+            let letter = ['x', 'w', 'r'][place % 3];
+            f.write_char(if self.bits >> place & 1 == 1 { letter } else { '-' })?;
+        }
+        Ok(())
+    }
+}
+
+/// The point in time so many milliseconds later.
+pub fn after(time: Timestamp, millis: u64) -> Timestamp {
+    let nanos = u64::from(time.nanos) + millis % 1000 * 1_000_000;
+    let seconds = i64::try_from(millis / 1000 + nanos / 1_000_000_000).unwrap_or(0);
+    Timestamp::new(time.seconds.saturating_add(seconds), (nanos % 1_000_000_000) as u32)
+}
+
+/// Bytes as text; what is not UTF-8 is replaced.
+pub fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn kind(content: &Content) -> &'static str {
+    match content {
+        Content::File(_) => "file",
+        Content::Dir(_) => "dir",
+        Content::Symlink(_) => "symlink",
+        Content::Fifo => "fifo",
+        Content::Socket => "socket",
+        Content::BlockDevice(_) => "dev",
+        Content::CharDevice(_) => "chardev",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(mode: u16, content: Content) -> Node {
+        Node {
+            name: b"n".to_vec(),
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: Timestamp::default(),
+            ctime: Timestamp::default(),
+            atime: None,
+            inode: 0,
+            device: 0,
+            links: 1,
+            xattrs: Vec::new(),
+            content,
+            ext: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn modes_are_those_of_go() {
+        let mode = |mode, content| {
+            let mode = Mode::of(&node(mode, content));
+            (mode.bits(), mode.to_string())
+        };
+        assert_eq!(mode(0o644, Content::File(Default::default())), (0o644, "-rw-r--r--".into()));
+        assert_eq!(mode(0o755, Content::Dir(None)), (0x8000_01ed, "drwxr-xr-x".into()));
+        assert_eq!(mode(0o1777, Content::Dir(None)), (0x8010_01ff, "dtrwxrwxrwx".into()));
+        assert_eq!(mode(0o777, Content::Symlink(vec![])), (0x0800_01ff, "Lrwxrwxrwx".into()));
+        assert_eq!(mode(0o4755, Content::File(Default::default())).1, "urwxr-xr-x");
+        assert_eq!(mode(0o600, Content::CharDevice(0)).1, "Dcrw-------");
+    }
+
+    #[test]
+    fn ends_come_after_beginnings() {
+        let end = after(Timestamp::new(10, 999_000_000), 2_001);
+        assert_eq!(end, Timestamp::new(13, 0));
+    }
+}

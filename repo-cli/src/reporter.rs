@@ -1,0 +1,426 @@
+//! Progress of a long operation: a line that is redrawn on a terminal, JSON for programs, otherwise nothing.
+//!
+//! One thread wakes up some times a second and shows the counters. It exists only while there is something to show.
+
+use crate::env::Env;
+use crate::exit::Failure;
+use crate::json;
+use crate::message::reason;
+use crate::signals;
+use crate::terminal::Terminal;
+use crate::text::{bytes, counted, duration, printable};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use repo_core::Error;
+use repo_core::progress::{Counter, Interrupt, Note, Progress};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// How often the line on a terminal is redrawn.
+const LINE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often programs are told, unless `LARDER_PROGRESS_FPS` or `RESTIC_PROGRESS_FPS` says otherwise.
+const JSON_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Most messages a second.
+const FPS_MAX: f64 = 60.0;
+
+/// Weight of the newest second in the rate that is shown.
+const RATE_WEIGHT: f64 = 0.2;
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A backup.
+    Backup,
+    /// A restore.
+    Restore,
+    /// A check.
+    Check,
+}
+
+impl Work {
+    /// restic's word for it in error messages.
+    fn during(self) -> &'static str {
+        match self {
+            Self::Backup => "archival",
+            Self::Restore => "restore",
+            Self::Check => "check",
+        }
+    }
+}
+
+/// Receives what happens and shows it.
+pub struct Reporter<'a> {
+    terminal: &'a Terminal,
+    work: Work,
+    interval: Option<Duration>,
+    start: Instant,
+    counters: Counters,
+    current: Mutex<PathBuf>,
+    line: ProgressBar,
+}
+
+/// What was counted so far.
+#[derive(Default)]
+struct Counters {
+    nodes: AtomicU64,
+    bytes: AtomicU64,
+    objects: AtomicU64,
+    nodes_expected: AtomicU64,
+    bytes_expected: AtomicU64,
+    problems: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Sample {
+    elapsed: Duration,
+    nodes: u64,
+    bytes: u64,
+    objects: u64,
+    nodes_expected: u64,
+    bytes_expected: u64,
+    problems: u64,
+    /// Bytes a second, lately.
+    rate: f64,
+}
+
+impl<'a> Reporter<'a> {
+    /// A reporter for this kind of work.
+    pub fn new(terminal: &'a Terminal, env: &Env, work: Work) -> Self {
+        let target = match terminal.live() {
+            true => ProgressDrawTarget::stderr_with_hz(10),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let style = ProgressStyle::with_template("{wide_msg}").expect("the template is valid");
+        Self {
+            terminal,
+            work,
+            interval: interval(terminal, env),
+            start: Instant::now(),
+            counters: Counters::default(),
+            current: Mutex::default(),
+            line: ProgressBar::with_draw_target(None, target).with_style(style),
+        }
+    }
+
+    /// Runs an operation, showing how far it is, until it ends or a signal asks it to stop.
+    pub fn run<T>(
+        &self,
+        operation: impl FnOnce(&dyn Progress, &Interrupt) -> repo_core::Result<T>,
+    ) -> Result<T, Failure> {
+        let interrupt = signals::listen();
+        let result = std::thread::scope(|scope| {
+            let (running, ended) = channel::<()>();
+            if let Some(interval) = self.interval {
+                let show = move || self.show_until(&ended, interval);
+                // Without the thread the work is done all the same, only unseen.
+                let _ = std::thread::Builder::new().name("progress".into()).spawn_scoped(scope, show);
+            }
+            let result = operation(self, interrupt);
+            drop(running);
+            result
+        });
+        self.line.finish_and_clear();
+        Ok(result?)
+    }
+
+    /// How long it has been running.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn show_until(&self, ended: &Receiver<()>, interval: Duration) {
+        let mut last = Sample::default();
+        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(interval) {
+            last = self.counters.sample(self.elapsed(), &last);
+            self.show(&last);
+        }
+    }
+
+    fn show(&self, sample: &Sample) {
+        if self.terminal.json() {
+            // A reader that went away is noticed when the result is written.
+            let _ = self.terminal.result(&self.status(sample));
+        } else if self.terminal.live() {
+            self.line.set_message(self.text(sample));
+        } else {
+            self.terminal.to_stderr(&(self.text(sample) + "\n"));
+        }
+    }
+
+    fn text(&self, sample: &Sample) -> String {
+        let mut text = match self.work {
+            Work::Check => sample.check_text(),
+            Work::Backup | Work::Restore => sample.data_text(),
+        };
+        let current = self.current();
+        if !current.as_os_str().is_empty() {
+            text.push_str("  ");
+            text.push_str(&printable(&current.to_string_lossy()));
+        }
+        text
+    }
+
+    fn status(&self, sample: &Sample) -> String {
+        let seconds_elapsed = sample.elapsed.as_secs();
+        match self.work {
+            Work::Backup => {
+                let current = self.current();
+                let current = [current.to_string_lossy().into_owned()];
+                json::line(&json::BackupStatus {
+                    message_type: "status",
+                    seconds_elapsed,
+                    seconds_remaining: sample.remaining().map(|time| time.as_secs()),
+                    percent_done: sample.done(),
+                    total_files: sample.nodes_expected,
+                    files_done: sample.nodes,
+                    total_bytes: sample.bytes_expected,
+                    bytes_done: sample.bytes,
+                    error_count: sample.problems,
+                    current_files: if current[0].is_empty() { &[] } else { &current },
+                })
+            }
+            Work::Restore => json::line(&json::RestoreStatus {
+                message_type: "status",
+                seconds_elapsed,
+                percent_done: sample.done(),
+                total_files: sample.nodes_expected,
+                files_restored: sample.nodes,
+                total_bytes: sample.bytes_expected,
+                bytes_restored: sample.bytes,
+                error_count: sample.problems,
+            }),
+            Work::Check => json::line(&json::CheckStatus {
+                message_type: "status",
+                seconds_elapsed,
+                objects_done: sample.objects,
+                bytes_done: sample.bytes,
+            }),
+        }
+    }
+
+    fn current(&self) -> PathBuf {
+        self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Writes lines above the one that is redrawn.
+    fn above(&self, lines: &str) {
+        self.line.suspend(|| self.terminal.to_stderr(lines));
+    }
+}
+
+impl Progress for Reporter<'_> {
+    fn count(&self, counter: Counter, by: u64) {
+        let counters = &self.counters;
+        let counter = match counter {
+            Counter::Nodes => &counters.nodes,
+            Counter::Bytes => &counters.bytes,
+            Counter::Objects => &counters.objects,
+            Counter::NodesExpected => &counters.nodes_expected,
+            Counter::BytesExpected => &counters.bytes_expected,
+            _ => return,
+        };
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    fn problem(&self, path: &Path, error: &Error) {
+        self.counters.problems.fetch_add(1, Ordering::Relaxed);
+        let item = path.to_string_lossy();
+        let reason = reason(error);
+        self.above(&match self.terminal.json() {
+            true => json::line(&json::Problem {
+                message_type: "error",
+                error: json::Message { message: &reason },
+                during: self.work.during(),
+                item: &item,
+            }),
+            false => format!("error: {}: {reason}\n", printable(&item)),
+        });
+    }
+
+    fn begin(&self, path: &Path) {
+        if self.interval.is_none() {
+            return;
+        }
+        // Nobody minds if a name is missed; a worker that had to wait for the line would.
+        if let Ok(mut current) = self.current.try_lock() {
+            current.as_mut_os_string().clear();
+            current.push(path);
+        }
+    }
+
+    fn note(&self, note: Note<'_>) {
+        let text = match note {
+            Note::Parent(Some(id)) => format!("using parent snapshot {id}\n"),
+            Note::Parent(None) => "no parent snapshot found, will read all files\n".into(),
+            Note::Resumed { packs, bytes: size } => format!(
+                "going on where an interrupted run stopped: {} ({}) of it are used\n",
+                counted(packs, "pack", "packs"),
+                bytes(size)
+            ),
+            _ => return,
+        };
+        if !self.terminal.json() && !self.terminal.quiet() {
+            self.above(&text);
+        }
+    }
+}
+
+impl Counters {
+    fn sample(&self, elapsed: Duration, last: &Sample) -> Sample {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let bytes = read(&self.bytes);
+        let seconds = (elapsed.saturating_sub(last.elapsed)).as_secs_f64();
+        let newest = bytes.saturating_sub(last.bytes) as f64 / seconds.max(1e-6);
+        let keep = (1.0 - RATE_WEIGHT).powf(seconds);
+        Sample {
+            elapsed,
+            nodes: read(&self.nodes),
+            bytes,
+            objects: read(&self.objects),
+            nodes_expected: read(&self.nodes_expected),
+            bytes_expected: read(&self.bytes_expected),
+            problems: read(&self.problems),
+            rate: match last.elapsed.is_zero() {
+                true => newest,
+                false => last.rate * keep + newest * (1.0 - keep),
+            },
+        }
+    }
+}
+
+impl Sample {
+    /// The part that is done, 0 to 1.
+    fn done(&self) -> f64 {
+        match self.bytes_expected {
+            0 => 0.0,
+            expected => (self.bytes as f64 / expected as f64).min(1.0),
+        }
+    }
+
+    /// How long the rest takes at the present rate, once there is one.
+    fn remaining(&self) -> Option<Duration> {
+        let left = self.bytes_expected.checked_sub(self.bytes).filter(|&left| left > 0)?;
+        let seconds = left as f64 / self.rate;
+        (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
+    }
+
+    fn data_text(&self) -> String {
+        let mut text = format!("[{}]", duration(self.elapsed));
+        if self.bytes_expected > 0 {
+            text.push_str(&format!(" {:.1}%", self.done() * 100.0));
+        }
+        text.push_str(&format!("  {}, {}", counted(self.nodes, "item", "items"), bytes(self.bytes)));
+        if self.bytes_expected > 0 {
+            text.push_str(&format!(" of {}", bytes(self.bytes_expected)));
+        }
+        self.add_rate(&mut text);
+        if let Some(remaining) = self.remaining() {
+            text.push_str(&format!(", ETA {}", duration(remaining)));
+        }
+        self.add_problems(&mut text);
+        text
+    }
+
+    fn check_text(&self) -> String {
+        let objects = counted(self.objects, "object", "objects");
+        let mut text = format!("[{}]  {objects}", duration(self.elapsed));
+        if self.bytes > 0 {
+            text.push_str(&format!(", {} read", bytes(self.bytes)));
+            self.add_rate(&mut text);
+        }
+        self.add_problems(&mut text);
+        text
+    }
+
+    fn add_rate(&self, text: &mut String) {
+        if self.rate >= 1.0 {
+            text.push_str(&format!(", {}/s", bytes(self.rate as u64)));
+        }
+    }
+
+    fn add_problems(&self, text: &mut String) {
+        if self.problems > 0 {
+            text.push_str(&format!(", {}", counted(self.problems, "error", "errors")));
+        }
+    }
+}
+
+/// How often to show something; `None` for never.
+fn interval(terminal: &Terminal, env: &Env) -> Option<Duration> {
+    let wanted = env.ours("PROGRESS_FPS").and_then(|variable| variable.value.to_str()?.parse().ok());
+    match wanted {
+        _ if terminal.quiet() => None,
+        Some(fps) if fps > 0.0 => Some(Duration::from_secs_f64(1.0 / f64::min(fps, FPS_MAX))),
+        _ if terminal.json() => Some(JSON_INTERVAL),
+        _ if terminal.live() => Some(LINE_INTERVAL),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::OutputFlags;
+
+    fn terminal(json: bool, quiet: bool) -> Terminal {
+        Terminal::new(OutputFlags { json, quiet, verbose: Vec::new() })
+    }
+
+    #[test]
+    fn a_line_says_how_far_how_fast_how_long() {
+        let counters = Counters::default();
+        counters.nodes.store(3, Ordering::Relaxed);
+        counters.bytes.store(10 << 20, Ordering::Relaxed);
+        let first = counters.sample(Duration::from_secs(2), &Sample::default());
+        assert_eq!(first.data_text(), "[0:02]  3 items, 10.000 MiB, 5.000 MiB/s");
+        counters.bytes_expected.store(20 << 20, Ordering::Relaxed);
+        counters.problems.store(1, Ordering::Relaxed);
+        let second = counters.sample(Duration::from_secs(2), &Sample::default());
+        assert_eq!(
+            second.data_text(),
+            "[0:02] 50.0%  3 items, 10.000 MiB of 20.000 MiB, 5.000 MiB/s, ETA 0:02, 1 error"
+        );
+        let idle = counters.sample(Duration::from_secs(3), &second);
+        assert_eq!(idle.rate, second.rate * 0.8);
+    }
+
+    #[test]
+    fn nothing_expected_divides_by_nothing() {
+        let sample = Sample { bytes_expected: 5, ..Sample::default() };
+        assert_eq!(sample.remaining(), None);
+        assert_eq!(Sample::default().done(), 0.0);
+        assert_eq!(Sample { bytes: 9, bytes_expected: 5, ..sample }.done(), 1.0);
+    }
+
+    #[test]
+    fn programs_choose_how_often() {
+        let every = |variables: &[_], json, quiet| {
+            interval(&terminal(json, quiet), &Env::fixed(variables)).map(|time| time.as_millis())
+        };
+        assert_eq!(every(&[], true, false), Some(1000));
+        assert_eq!(every(&[("RESTIC_PROGRESS_FPS", "0.1")], true, false), Some(10_000));
+        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "1000")], false, false), Some(16));
+        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "no")], true, false), Some(1000));
+        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "1")], true, true), None);
+    }
+
+    #[test]
+    fn status_messages_have_the_fields_of_restic() {
+        let terminal = terminal(true, false);
+        let reporter = Reporter::new(&terminal, &Env::fixed(&[]), Work::Backup);
+        reporter.begin(Path::new("/a/b"));
+        reporter.count(Counter::Bytes, 5);
+        reporter.count(Counter::BytesExpected, 10);
+        let sample = reporter.counters.sample(Duration::from_secs(5), &Sample::default());
+        let status: serde_json::Value = serde_json::from_str(&reporter.status(&sample)).unwrap();
+        assert_eq!(status["message_type"], "status");
+        assert_eq!(status["percent_done"], 0.5);
+        assert_eq!(status["seconds_remaining"], 5);
+        assert_eq!(status["current_files"][0], "/a/b");
+    }
+}

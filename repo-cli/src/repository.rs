@@ -1,0 +1,330 @@
+//! Which repository is meant, and how it is opened.
+
+use crate::app::App;
+use crate::credential;
+use crate::env::Env;
+use crate::exit::Failure;
+use crate::message::plain_io;
+use crate::{process, terminal::Terminal};
+use clap::Args;
+use repo_core::backend::{Backend, LocalBackend};
+use repo_core::crypto::KdfParams;
+use repo_core::format::key_slot::{Credential, Label};
+use repo_core::repo::{InitOptions, OpenOptions, Repo};
+use repo_core::{Error, ErrorKind, Subject, time};
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most bytes of a repository file.
+const PLACE_BYTES_MAX: u64 = 64 << 10;
+
+/// How often a user may mistype a password.
+const TRIES: u32 = 3;
+
+/// Places that restic knows and this version does not.
+const OTHER_PLACES: [&str; 12] = [
+    "s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone", "opendal", "webdav", "http", "https",
+];
+
+/// Flags that say where the repository is and what is kept of it on this machine.
+#[derive(Args, Debug, Default)]
+pub struct RepositoryFlags {
+    /// The repository: a directory [env: LARDER_REPOSITORY]
+    #[arg(short, long, value_name = "PLACE", global = true, help_heading = "Repository")]
+    pub repo: Option<OsString>,
+
+    /// Read the repository's place from this file [env: LARDER_REPOSITORY_FILE]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
+    pub repository_file: Option<PathBuf>,
+
+    /// Where the cache is [env: LARDER_CACHE_DIR] [default: ~/.cache/larder]
+    #[arg(long, value_name = "DIR", global = true, hide_short_help = true, help_heading = "Repository")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Use no cache
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Repository")]
+    pub no_cache: bool,
+
+    /// Take the repository even if it is older than what this machine has seen of it
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Repository")]
+    pub accept_rollback: bool,
+}
+
+/// Where a repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(PathBuf);
+
+/// An open repository and what opened it.
+pub struct Opened {
+    /// The repository.
+    pub repo: Repo,
+    /// What opened it.
+    pub credential: Credential,
+}
+
+/// Opens the repository that flags and environment name. A user who was asked may try three times.
+pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
+    let place = place(&app.repository, &app.env)?;
+    open_at(app, &place, backend(&place)?, stdin_is_data)
+}
+
+/// Opens the repository, or makes it if there is none.
+pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
+    let place = place(&app.repository, &app.env)?;
+    match existing(&place)? {
+        Some(backend) => open_at(app, &place, backend, stdin_is_data),
+        None => {
+            let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
+            create_at(app, &place, credential)
+        }
+    }
+}
+
+/// Makes a repository. `credential` is asked for only once it is clear that there is none yet.
+pub fn create(
+    app: &App,
+    credential: impl FnOnce() -> Result<Credential, Failure>,
+) -> Result<(Opened, String), Failure> {
+    let place = place(&app.repository, &app.env)?;
+    if existing(&place)?.is_some() {
+        return Err(Failure::failed(format!(
+            "there is a repository at {} already\nUse it as it is, or choose another place.",
+            place.0.display()
+        )));
+    }
+    let opened = create_at(app, &place, credential()?)?;
+    Ok((opened, place.0.display().to_string()))
+}
+
+fn open_at(
+    app: &App,
+    place: &Place,
+    backend: Arc<dyn Backend>,
+    stdin_is_data: bool,
+) -> Result<Opened, Failure> {
+    if !Repo::exists(&*backend).map_err(|error| place.name_in(error))? {
+        return Err(place.name_in(Error::new(ErrorKind::NoRepository, Subject::None)).into());
+    }
+    let options = open_options(app);
+    let mut tries = 1;
+    loop {
+        let given = credential::existing(&app.credential, &app.env, stdin_is_data)?;
+        match Repo::open(backend.clone(), &given.credential, &options) {
+            Ok(repo) => return Ok(Opened { repo, credential: given.credential }),
+            Err(error) if error.kind() == ErrorKind::WrongPassword && given.typed && tries < TRIES => {
+                app.terminal.to_stderr("wrong password, try again\n");
+                tries += 1;
+            }
+            Err(error) => return Err(place.name_in(error).into()),
+        }
+    }
+}
+
+fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened, Failure> {
+    let backend = Arc::new(LocalBackend::create(&place.0)?);
+    let init = InitOptions { label: label(None, None), ..InitOptions::default() };
+    let repo = Repo::init(backend, &credential, &init, &open_options(app))
+        .map_err(|error| place.name_in(error))?;
+    Ok(Opened { repo, credential })
+}
+
+/// Whom a new key slot belongs to: us, now, unless told otherwise.
+pub fn label(user: Option<String>, host: Option<String>) -> Label {
+    Label {
+        user: user.unwrap_or_else(process::user),
+        host: host.unwrap_or_else(process::host),
+        created: time::now(),
+        ..Label::default()
+    }
+}
+
+/// The backend of a place; `NoRepository` if there is nothing.
+fn backend(place: &Place) -> Result<Arc<dyn Backend>, Failure> {
+    Ok(Arc::new(LocalBackend::open(&place.0)?))
+}
+
+/// The backend of a place that holds a repository.
+fn existing(place: &Place) -> Result<Option<Arc<dyn Backend>>, Failure> {
+    let backend = match backend(place) {
+        Err(failure) if failure.kind() == Some(ErrorKind::NoRepository) => return Ok(None),
+        other => other?,
+    };
+    let there = Repo::exists(&*backend).map_err(|error| place.name_in(error))?;
+    Ok(there.then_some(backend))
+}
+
+fn open_options(app: &App) -> OpenOptions {
+    let (cache_dir, state_dir) = directories(&app.repository, &app.env, &app.terminal);
+    let hint = || app.env.ours("KEY_HINT").and_then(|variable| variable.value.into_string().ok());
+    OpenOptions {
+        threads: 0,
+        cache_dir,
+        state_dir,
+        kdf_max: app.credential.allow_costly_key.then_some(KdfParams::MAX_ALLOWED),
+        key_hint: app.credential.key_hint.clone().or_else(hint),
+        accept_rollback: app.repository.accept_rollback,
+    }
+}
+
+/// Where the cache and the state are; neither without a home directory, and the user hears of it.
+fn directories(
+    flags: &RepositoryFlags,
+    env: &Env,
+    terminal: &Terminal,
+) -> (Option<PathBuf>, Option<PathBuf>) {
+    let named = |name: &str| env.get(name).map(PathBuf::from);
+    let cache = flags.cache_dir.clone().or_else(|| named("LARDER_CACHE_DIR"));
+    let cache = cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"));
+    let state = named("LARDER_STATE_DIR");
+    let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
+    let lost = match (cache.is_none() && !flags.no_cache, state.is_none()) {
+        (true, true) => "no cache is used, and an old copy put in place of the repository would go unseen",
+        (true, false) => "no cache is used",
+        (false, true) => "an old copy put in place of the repository would go unseen",
+        (false, false) => "",
+    };
+    if !lost.is_empty() {
+        terminal.warn(&format!(
+            "$HOME is not set, so {lost}; set HOME, or LARDER_CACHE_DIR and LARDER_STATE_DIR"
+        ));
+    }
+    (cache.filter(|_| !flags.no_cache), state)
+}
+
+/// The place that flags and environment name.
+fn place(flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
+    match (&flags.repo, &flags.repository_file) {
+        (Some(_), Some(_)) => {
+            Err(Failure::usage("--repo and --repository-file contradict each other\nGive only one of them."))
+        }
+        (Some(repo), None) => parse(repo),
+        (None, Some(file)) => parse(&read_place(file)?),
+        (None, None) => place_from_env(env),
+    }
+}
+
+fn place_from_env(env: &Env) -> Result<Place, Failure> {
+    for family in crate::env::FAMILIES {
+        let repo = env.of_family(family, "REPOSITORY");
+        let file = env.of_family(family, "REPOSITORY_FILE");
+        match (repo, file) {
+            (Some(repo), Some(file)) => {
+                return Err(Failure::usage(format!(
+                    "${} and ${} contradict each other\nSet only one of them.",
+                    repo.name, file.name
+                )));
+            }
+            (Some(repo), None) => return parse(&repo.value),
+            (None, Some(file)) => return parse(&read_place(Path::new(&file.value))?),
+            (None, None) => {}
+        }
+    }
+    Err(Failure::usage(
+        "no repository was named\nName it with --repo or --repository-file, or set LARDER_REPOSITORY.",
+    ))
+}
+
+fn read_place(file: &Path) -> Result<OsString, Failure> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(PLACE_BYTES_MAX).read_to_end(&mut bytes))
+        .map_err(|error| {
+            let why = plain_io(&error);
+            Failure::failed(format!("cannot read the repository file {}: {why}", file.display()))
+        })?;
+    Ok(OsStr::from_bytes(bytes.trim_ascii()).to_owned())
+}
+
+fn parse(text: &OsStr) -> Result<Place, Failure> {
+    let bytes = text.as_bytes();
+    if let Some(path) = bytes.strip_prefix(b"local:") {
+        return parse_path(OsStr::from_bytes(path));
+    }
+    let scheme = OTHER_PLACES.iter().find(|scheme| {
+        bytes.strip_prefix(scheme.as_bytes()).is_some_and(|rest| rest.starts_with(b":"))
+    });
+    match scheme {
+        Some(scheme) => Err(Failure::usage(format!(
+            "repositories at {scheme}: are not supported yet\n\
+             For now a repository is a local directory; for one of that name write ./{}",
+            text.display()
+        ))),
+        None => parse_path(text),
+    }
+}
+
+fn parse_path(path: &OsStr) -> Result<Place, Failure> {
+    match path.is_empty() {
+        false => Ok(Place(path.into())),
+        true => Err(Failure::usage("the repository's place is empty\nName a directory with --repo.")),
+    }
+}
+
+impl Place {
+    /// Names this place in an error about a repository that does not know where it is.
+    fn name_in(&self, error: Error) -> Error {
+        match error.subject() {
+            Subject::None => error.about(Subject::Repository(self.0.display().to_string())),
+            _ => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Place, Failure> {
+        place(&RepositoryFlags::default(), &Env::fixed(variables))
+    }
+
+    #[test]
+    fn flags_go_before_larder_before_restic() {
+        let all = [("RESTIC_REPOSITORY", "/restic"), ("LARDER_REPOSITORY", "/larder")];
+        let flags = RepositoryFlags { repo: Some("/flag".into()), ..Default::default() };
+        assert_eq!(place(&flags, &Env::fixed(&all)).unwrap(), Place("/flag".into()));
+        assert_eq!(from(&all).unwrap(), Place("/larder".into()));
+        assert_eq!(from(&all[..1]).unwrap(), Place("/restic".into()));
+        let none = from(&[]).unwrap_err();
+        assert_eq!(none.code(), crate::exit::USAGE);
+        assert!(none.text().contains("LARDER_REPOSITORY"));
+    }
+
+    #[test]
+    fn a_file_can_name_the_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("place");
+        std::fs::write(&file, "local:/srv/with space\n").unwrap();
+        let name = file.to_str().unwrap();
+        let expected = Place("/srv/with space".into());
+        assert_eq!(from(&[("RESTIC_REPOSITORY_FILE", name)]).unwrap(), expected);
+        let both = [("LARDER_REPOSITORY_FILE", name), ("LARDER_REPOSITORY", "/x")];
+        assert_eq!(from(&both).unwrap_err().code(), crate::exit::USAGE);
+        assert!(from(&[("LARDER_REPOSITORY_FILE", "/does/not/exist")]).is_err());
+    }
+
+    #[test]
+    fn places_of_other_kinds_are_named() {
+        let failure = parse(OsStr::new("s3:https://host/bucket")).unwrap_err();
+        assert!(failure.text().contains("s3:"), "{}", failure.text());
+        assert!(parse(OsStr::new("")).is_err());
+        assert_eq!(parse(OsStr::new("./s3:x")).unwrap(), Place("./s3:x".into()));
+        assert_eq!(parse(OsStr::new("strange:name")).unwrap(), Place("strange:name".into()));
+    }
+
+    #[test]
+    fn without_a_home_nothing_is_kept() {
+        let terminal = Terminal::new(Default::default());
+        let flags = RepositoryFlags::default();
+        let both = |variables: &[_]| directories(&flags, &Env::fixed(variables), &terminal);
+        assert_eq!(both(&[]), (None, None));
+        let home = both(&[("HOME", "/h"), ("LARDER_STATE_DIR", "/s")]);
+        assert_eq!(home, (Some("/h/.cache/larder".into()), Some("/s".into())));
+        let off = RepositoryFlags { no_cache: true, ..Default::default() };
+        let off = directories(&off, &Env::fixed(&[("HOME", "/h")]), &terminal);
+        assert_eq!(off, (None, Some("/h/.local/state/larder".into())));
+    }
+}

@@ -1,0 +1,154 @@
+//! Which snapshots are meant.
+
+use crate::env::Env;
+use crate::exit::Failure;
+use crate::message::plain_io;
+use clap::Args;
+use repo_core::repo::Repo;
+use repo_core::snapshot::{self, Filter, SnapshotInfo};
+use repo_core::{Error, ErrorKind, Subject};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// Flags that choose among snapshots.
+#[derive(Args, Debug, Default)]
+pub struct SelectionFlags {
+    /// Only snapshots of this host; may be given more than once [env: LARDER_HOST]
+    #[arg(short = 'H', long, value_name = "HOST", help_heading = "Which snapshots")]
+    pub host: Vec<String>,
+
+    /// Only snapshots with all tags of this list, TAG[,TAG...]; may be given more than once
+    #[arg(long, value_name = "TAGS", help_heading = "Which snapshots")]
+    pub tag: Vec<String>,
+
+    /// Only snapshots that include this path; may be given more than once
+    #[arg(long, value_name = "PATH", help_heading = "Which snapshots")]
+    pub path: Vec<PathBuf>,
+}
+
+impl SelectionFlags {
+    /// The filter that they mean. An empty --host takes back what the environment says.
+    pub fn filter(&self, env: &Env) -> Result<Filter, Failure> {
+        let mut hosts = self.host.clone();
+        if hosts.is_empty() {
+            hosts.extend(env.ours("HOST").and_then(|host| host.value.into_string().ok()));
+        }
+        hosts.retain(|host| !host.is_empty());
+        let paths = self.path.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        let tags = self.tag.iter().map(|list| tags(std::slice::from_ref(list))).collect();
+        Ok(Filter { hosts, paths, tags })
+    }
+}
+
+/// The tags of lists `TAG[,TAG...]`, each once, in their order.
+pub fn tags(lists: &[String]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for tag in lists.iter().flat_map(|list| list.split(',')).map(str::trim) {
+        if !tag.is_empty() && !found.iter().any(|other| other == tag) {
+            found.push(tag.to_owned());
+        }
+    }
+    found
+}
+
+/// A snapshot, and the folder in it that is meant, if not all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// `latest` or the beginning of an id.
+    pub snapshot: String,
+    /// What stands after the colon.
+    pub subfolder: Option<PathBuf>,
+}
+
+impl Named {
+    /// Reads `SNAPSHOT` or `SNAPSHOT:subfolder`.
+    pub fn parse(text: &OsStr) -> Result<Self, Failure> {
+        let bytes = text.as_bytes();
+        let (name, folder) = match bytes.iter().position(|&byte| byte == b':') {
+            Some(colon) => (&bytes[..colon], Some(&bytes[colon + 1..])),
+            None => (bytes, None),
+        };
+        let snapshot = str::from_utf8(name).ok().filter(|name| !name.is_empty());
+        let snapshot = snapshot.ok_or_else(|| {
+            Failure::usage(format!(
+                "{} names no snapshot\nName one by the beginning of its ID, or by `latest`.",
+                text.display()
+            ))
+        })?;
+        let subfolder = folder.filter(|folder| !folder.is_empty() && *folder != b"/");
+        Ok(Self {
+            snapshot: snapshot.to_owned(),
+            subfolder: subfolder.map(|folder| PathBuf::from(OsString::from_vec(folder.to_vec()))),
+        })
+    }
+}
+
+/// The snapshot of this name; `filter` counts for `latest` only.
+pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo, Failure> {
+    snapshot::find(repo, name, filter).map_err(|error| not_found(name, error))
+}
+
+fn not_found(name: &str, error: Error) -> Failure {
+    let said = matches!(error.subject(), Subject::None | Subject::Setting(_));
+    match error.kind() {
+        ErrorKind::NotFound if name == "latest" => Failure::failed(
+            "there is no snapshot that fits\n`larder snapshots` lists those that there are.",
+        ),
+        ErrorKind::NotFound => Failure::failed(format!(
+            "no snapshot has an ID that begins with {name}\n`larder snapshots` lists those that there are."
+        )),
+        ErrorKind::InvalidInput if said => Failure::failed(format!(
+            "{name} does not name one snapshot{}\nGive more of its ID; `larder snapshots --json` shows all of it.",
+            error.detail_text().map_or(String::new(), |detail| format!(": {detail}"))
+        )),
+        _ => error.into(),
+    }
+}
+
+fn absolute(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    let path = std::path::absolute(path).map_err(|error| {
+        Failure::usage(format!("{}: {}", path.display(), plain_io(&error)))
+    })?;
+    Ok(path.into_os_string().into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_tags() {
+        assert_eq!(tags(&["a,b".into(), "b, c,".into()]), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn names_may_have_a_folder() {
+        let parse = |text: &str| Named::parse(OsStr::new(text)).unwrap();
+        let named = parse("latest:/srv/a:b");
+        assert_eq!(named.snapshot, "latest");
+        assert_eq!(named.subfolder, Some("/srv/a:b".into()));
+        assert_eq!(parse("0123:/").subfolder, None);
+        assert_eq!(parse("0123").subfolder, None);
+        assert!(Named::parse(OsStr::new(":/srv")).is_err());
+    }
+
+    #[test]
+    fn the_environment_names_a_host_unless_told_otherwise() {
+        let hosts = |given: &[&str]| {
+            let host = given.iter().map(|&host| host.to_owned()).collect();
+            let flags = SelectionFlags { host, ..Default::default() };
+            flags.filter(&Env::fixed(&[("RESTIC_HOST", "web")])).unwrap().hosts
+        };
+        assert_eq!(hosts(&[]), ["web"]);
+        assert_eq!(hosts(&["db", "mail"]), ["db", "mail"]);
+        assert!(hosts(&[""]).is_empty());
+    }
+
+    #[test]
+    fn filters_keep_lists_of_tags_apart() {
+        let flags = SelectionFlags { tag: vec!["a,b".into(), "c".into()], ..Default::default() };
+        let filter = flags.filter(&Env::fixed(&[])).unwrap();
+        assert_eq!(filter.tags, [vec!["a".to_owned(), "b".into()], vec!["c".into()]]);
+    }
+}

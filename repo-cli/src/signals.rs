@@ -1,0 +1,65 @@
+//! SIGINT and SIGTERM: the first asks the running operation to stop, the second ends the process at once.
+
+use crate::exit;
+use repo_core::progress::Interrupt;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fs::File;
+use std::sync::{Mutex, Once};
+
+/// Set by the first signal; every long operation looks at it.
+static INTERRUPT: Interrupt = Interrupt::new();
+
+/// The terminal as it was before a password prompt, while there is one.
+static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+
+/// Begins to listen, with a thread that sleeps until a signal comes, and returns what the first signal sets.
+///
+/// Only commands that must stop in order call this; the others end by the signal itself.
+pub fn listen() -> &'static Interrupt {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Without a handler a signal ends the process at once, which loses time but nothing else.
+        if let Ok(signals) = Signals::new([SIGINT, SIGTERM]) {
+            let named = std::thread::Builder::new().name("signals".into());
+            let _ = named.spawn(move || serve(signals));
+        }
+    });
+    &INTERRUPT
+}
+
+fn serve(mut signals: Signals) {
+    let mut before = false;
+    for _ in signals.forever() {
+        if restore_terminal() || before {
+            signal_hook::low_level::exit(exit::INTERRUPTED.into());
+        }
+        before = true;
+        INTERRUPT.set();
+    }
+}
+
+/// Puts the terminal back if there was a prompt.
+fn restore_terminal() -> bool {
+    let mut prompt = PROMPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some((terminal, settings)) = prompt.take() else {
+        return false;
+    };
+    let _ = tcsetattr(&terminal, OptionalActions::Now, &settings);
+    true
+}
+
+/// Runs a password prompt. A signal meanwhile puts the terminal back and ends the process with 130.
+pub fn during_prompt<T>(prompt: impl FnOnce() -> T) -> T {
+    listen();
+    let saved = File::open("/dev/tty").ok().and_then(|tty| {
+        let settings = tcgetattr(&tty).ok()?;
+        Some((tty, settings))
+    });
+    let set = |to| *PROMPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = to;
+    set(saved);
+    let answer = prompt();
+    set(None);
+    answer
+}

@@ -1,0 +1,157 @@
+//! The standard streams: results on standard output, everything about the run on standard error.
+
+use crate::exit::Failure;
+use crate::json;
+use crate::text::printable;
+use clap::Args;
+use serde::Serialize;
+use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
+
+/// Flags that say how much is shown, and in which form.
+#[derive(Args, Debug, Default)]
+pub struct OutputFlags {
+    /// Write JSON for programs instead of text for people
+    #[arg(long, global = true, help_heading = "Output")]
+    pub json: bool,
+
+    /// Show results and errors only
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
+
+    /// Show more; may be given twice, or as --verbose=N
+    #[arg(
+        short, long, value_name = "N", global = true, help_heading = "Output",
+        num_args = 0..=1, require_equals = true, default_missing_value = "1"
+    )]
+    pub verbose: Vec<u8>,
+}
+
+/// Where text goes, and how much of it.
+pub struct Terminal {
+    flags: OutputFlags,
+}
+
+impl Terminal {
+    /// A terminal that keeps to these flags.
+    pub fn new(flags: OutputFlags) -> Self {
+        Self { flags }
+    }
+
+    /// Whether programs read us.
+    pub fn json(&self) -> bool {
+        self.flags.json
+    }
+
+    /// Whether people want results and errors only.
+    pub fn quiet(&self) -> bool {
+        self.flags.quiet
+    }
+
+    /// How much more than usual people want to see.
+    pub fn verbosity(&self) -> u32 {
+        self.flags.verbose.iter().map(|&n| u32::from(n)).sum()
+    }
+
+    /// Whether a line may be drawn and redrawn while we work.
+    pub fn live(&self) -> bool {
+        !self.json() && !self.quiet() && std::io::stderr().is_terminal()
+    }
+
+    /// A line about what is done, for people.
+    pub fn say(&self, line: &str) -> Result<(), Failure> {
+        match self.json() || self.quiet() {
+            true => Ok(()),
+            false => self.result(&format!("{line}\n")),
+        }
+    }
+
+    /// The same, for people who want to see more.
+    pub fn say_more(&self, line: &str) -> Result<(), Failure> {
+        match self.verbosity() {
+            0 => Ok(()),
+            _ => self.say(line),
+        }
+    }
+
+    /// What the command was asked for.
+    pub fn result(&self, text: &str) -> Result<(), Failure> {
+        let mut out = self.out();
+        out.text(text)?;
+        out.finish()
+    }
+
+    /// One JSON document on a line of its own.
+    pub fn json_line(&self, message: &impl Serialize) -> Result<(), Failure> {
+        self.result(&json::line(message))
+    }
+
+    /// Standard output for a long result.
+    pub fn out(&self) -> Out {
+        let raw = !std::io::stdout().is_terminal();
+        Out { stream: BufWriter::with_capacity(64 << 10, std::io::stdout().lock()), raw }
+    }
+
+    /// Something odd that does not stop us.
+    pub fn warn(&self, text: &str) {
+        self.to_stderr(&match self.json() {
+            true => json::line(&json::Warning { message_type: "warning", message: text }),
+            false => format!("warning: {text}\n"),
+        });
+    }
+
+    /// Why the command failed.
+    pub fn fatal(&self, failure: &Failure) {
+        if failure.text().is_empty() {
+            return;
+        }
+        let message = format!("Fatal: {}", failure.text());
+        self.to_stderr(&match self.json() {
+            true => json::line(&json::ExitError {
+                message_type: "exit_error",
+                code: failure.code(),
+                message: &message,
+            }),
+            false => message + "\n",
+        });
+    }
+
+    /// Text as it is; where standard error cannot be written, nobody could be told so.
+    pub fn to_stderr(&self, text: &str) {
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// Standard output, buffered; [`Out::finish`] says whether all of it could be written.
+pub struct Out {
+    stream: BufWriter<StdoutLock<'static>>,
+    raw: bool,
+}
+
+impl Out {
+    /// Writes text.
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes a name from outside: as it is for a file or a pipe, control characters escaped for a terminal.
+    pub fn name(&mut self, name: &[u8]) -> Result<(), Failure> {
+        match self.raw {
+            true => self.bytes(name),
+            false => self.text(&printable(&String::from_utf8_lossy(name))),
+        }
+    }
+
+    /// Writes one JSON document on a line of its own.
+    pub fn json_line(&mut self, message: &impl Serialize) -> Result<(), Failure> {
+        self.text(&json::line(message))
+    }
+
+    /// Writes what is still buffered.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        self.stream.flush().map_err(|error| Failure::output(&error))
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stream.write_all(bytes).map_err(|error| Failure::output(&error))
+    }
+}

@@ -1,0 +1,189 @@
+//! Numbers, times and tables as people read them.
+
+use jiff::tz::{Offset, TimeZone};
+use repo_core::time::Timestamp;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// A number of bytes with a binary unit, as restic writes it.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut value = count as f64 / 1024.0;
+    if value < 1.0 {
+        return format!("{count} B");
+    }
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.3} {}", UNITS[unit])
+}
+
+/// `m:ss`, with hours in front if there are any.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// `count` and a word for one or for more of it.
+pub fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// A time as this machine's clock on the wall showed it.
+pub fn local_time(time: Timestamp) -> String {
+    match instant(time) {
+        Some(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        None => format!("{} s", time.seconds),
+    }
+}
+
+/// RFC 3339 in UTC plus this many minutes.
+pub fn rfc3339(time: Timestamp, utc_offset_min: i16) -> String {
+    let offset = Offset::from_seconds(i32::from(utc_offset_min) * 60).unwrap_or(Offset::UTC);
+    match instant(time) {
+        Some(at) if offset == Offset::UTC => at.to_string(),
+        Some(at) => at.display_with_offset(offset).to_string(),
+        // What no calendar of four-digit years can say.
+        None => "0001-01-01T00:00:00Z".into(),
+    }
+}
+
+fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
+}
+
+/// Text from outside, safe to show: control characters, which could command a terminal, are written as escapes.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    match text.chars().any(char::is_control) {
+        false => Cow::Borrowed(text),
+        true => Cow::Owned(text.chars().flat_map(escaped).collect()),
+    }
+}
+
+fn escaped(letter: char) -> impl Iterator<Item = char> {
+    let (kept, escape) = match letter.is_control() {
+        true => (None, Some(letter.escape_default())),
+        false => (Some(letter), None),
+    };
+    kept.into_iter().chain(escape.into_iter().flatten())
+}
+
+/// Rows under a heading, columns as wide as they must be. A cell may have several lines.
+pub struct Table {
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    /// Columns whose cells are pushed to the right.
+    right: Vec<usize>,
+}
+
+impl Table {
+    /// An empty table with these headings.
+    pub fn new(head: &[&'static str]) -> Self {
+        Self { head: head.to_vec(), rows: Vec::new(), right: Vec::new() }
+    }
+
+    /// Pushes the cells of a column to the right.
+    pub fn right(mut self, column: usize) -> Self {
+        self.right.push(column);
+        self
+    }
+
+    /// Adds a row; as many cells as there are headings.
+    pub fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.head.len());
+        self.rows.push(cells);
+    }
+
+    /// The table between rules, every line ended.
+    pub fn render(&self) -> String {
+        let widths: Vec<usize> = (0..self.head.len()).map(|column| self.width(column)).collect();
+        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
+        let head = self.head.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>();
+        let mut text = self.line(&head, &widths);
+        text.push_str(&rule);
+        text.push('\n');
+        for row in &self.rows {
+            let height = row.iter().map(|cell| cell.split('\n').count()).max().unwrap_or(1);
+            for line in 0..height {
+                let part = |cell: &String| cell.split('\n').nth(line).unwrap_or("").to_owned();
+                text.push_str(&self.line(&row.iter().map(part).collect::<Vec<_>>(), &widths));
+            }
+        }
+        text.push_str(&rule);
+        text.push('\n');
+        text
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().flat_map(|row| row[column].split('\n'));
+        let lens = cells.chain([self.head[column]]).map(|text| text.chars().count());
+        lens.max().unwrap_or(0)
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            if column > 0 {
+                line.push_str("  ");
+            }
+            match self.right.contains(&column) {
+                true => line.push_str(&format!("{cell:>width$}")),
+                false => line.push_str(&format!("{cell:<width$}")),
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_with_restic() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1024), "1.000 KiB");
+        assert_eq!(bytes(1_288_490_189), "1.200 GiB");
+        assert_eq!(bytes(u64::MAX), "16.000 EiB");
+        assert_eq!(duration(Duration::from_secs(65)), "1:05");
+        assert_eq!(duration(Duration::from_secs(3 * 3600 + 62)), "3:01:02");
+        assert_eq!(counted(1, "file", "files"), "1 file");
+        assert_eq!(counted(0, "file", "files"), "0 files");
+    }
+
+    #[test]
+    fn times_carry_their_offset() {
+        let time = Timestamp::new(1_700_000_000, 500_000_000);
+        assert_eq!(rfc3339(time, 0), "2023-11-14T22:13:20.5Z");
+        assert_eq!(rfc3339(time, 90), "2023-11-14T23:43:20.5+01:30");
+        assert_eq!(rfc3339(Timestamp::new(i64::MAX, 0), 0), "0001-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn control_characters_become_escapes() {
+        assert_eq!(printable("a\x1b[1m\nü"), "a\\u{1b}[1m\\nü");
+        assert!(matches!(printable("plain ü"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn tables_align() {
+        let mut table = Table::new(&["ID", "Paths", "Size"]).right(2);
+        table.row(vec!["12345678".into(), "/a\n/long/path".into(), "1 B".into()]);
+        assert_eq!(
+            table.render(),
+            "ID        Paths       Size\n\
+             --------------------------\n\
+             12345678  /a           1 B\n\
+             \x20         /long/path\n\
+             --------------------------\n"
+        );
+    }
+}

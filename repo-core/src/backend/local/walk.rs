@@ -1,0 +1,125 @@
+//! Listing, and sweeping what crashed runs left.
+
+use super::{LocalBackend, failed, file_len, is_absent, name};
+use crate::backend::{Listed, NAME_BYTES_MAX, NAME_PARTS_MAX};
+use crate::error::Result;
+use crate::time::{self, Timestamp};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
+use rustix::io::Errno;
+
+/// A temporary file that was not written to for so long belongs to a run that crashed: 24 hours.
+const STALE_SECONDS: i64 = 24 * 60 * 60;
+
+/// A walk over a part of the tree.
+struct Walk<'a> {
+    backend: &'a LocalBackend,
+    now: Timestamp,
+    each: &'a mut dyn FnMut(Listed) -> Result<()>,
+}
+
+impl LocalBackend {
+    /// Removes temporary files that crashed runs left, in all directories; `list` does the same where it goes.
+    ///
+    /// Only those not written to for 24 hours by the clocks of this machine and of the disk: a run that is slower than
+    /// that, or clocks that far apart, make one put fail and lose nothing.
+    pub fn sweep(&self) -> Result<()> {
+        self.check_poison()?;
+        self.walk("", &mut |_| Ok(()))
+    }
+
+    /// Calls `each` for every object below `prefix`. One directory is open for each part of a name.
+    ///
+    /// What cannot be an object by its name is passed over, as `lost+found`. Links are followed, so that somebody may
+    /// keep a part of a repository on another disk.
+    pub(super) fn walk(
+        &self,
+        prefix: &str,
+        each: &mut dyn FnMut(Listed) -> Result<()>,
+    ) -> Result<()> {
+        match self.open_directory(prefix) {
+            Ok(directory) => Walk {
+                backend: self,
+                now: time::now(),
+                each,
+            }
+            .directory(directory, prefix),
+            Err(errno) if is_absent(errno) => Ok(()),
+            Err(errno) => Err(failed(prefix, errno)),
+        }
+    }
+}
+
+impl Walk<'_> {
+    fn directory(&mut self, directory: OwnedFd, path: &str) -> Result<()> {
+        let fail = |errno| failed(path, errno);
+        let mut entries = Dir::read_from(&directory).map_err(fail)?;
+        while let Some(entry) = entries.read() {
+            let entry = entry.map_err(fail)?;
+            let Ok(part) = entry.file_name().to_str() else {
+                continue;
+            };
+            if name::is_part(part) {
+                self.entry(&directory, path, part)?;
+            } else if part.starts_with(name::TEMPORARY) {
+                self.temporary(&directory, part);
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, directory: &OwnedFd, path: &str, part: &str) -> Result<()> {
+        let name = name::join(path, part);
+        if name.len() > NAME_BYTES_MAX || name.split('/').count() > NAME_PARTS_MAX {
+            return Ok(());
+        }
+        let stat = match rustix::fs::statat(directory, part, AtFlags::empty()) {
+            Ok(stat) => stat,
+            // Deleted since we read its name.
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(failed(&name, errno)),
+        };
+        if let Some(len) = file_len(&stat) {
+            return (self.each)(Listed {
+                name,
+                len,
+                modified: Some(modified(&stat)),
+            });
+        }
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            return Ok(());
+        }
+        match self.backend.open_directory(&name) {
+            Ok(below) => self.directory(below, &name),
+            Err(errno) if is_absent(errno) => Ok(()),
+            Err(errno) => Err(failed(&name, errno)),
+        }
+    }
+
+    /// Removes a stale temporary file. If that fails, the next listing tries again.
+    fn temporary(&self, directory: &OwnedFd, part: &str) {
+        let stat = rustix::fs::statat(directory, part, AtFlags::SYMLINK_NOFOLLOW);
+        let stale = stat.is_ok_and(|stat| {
+            let age = self.now.seconds.saturating_sub(modified(&stat).seconds);
+            file_len(&stat).is_some() && age > STALE_SECONDS
+        });
+        if stale && is_ours(part) {
+            let _ = rustix::fs::unlinkat(directory, part, AtFlags::empty());
+        }
+    }
+}
+
+/// Whether a name is one that we give temporary files.
+fn is_ours(part: &str) -> bool {
+    let digits = part.strip_prefix(name::TEMPORARY).unwrap_or("");
+    digits.len() == 16
+        && digits
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The types of these fields differ between architectures.
+#[allow(clippy::unnecessary_cast)]
+fn modified(stat: &Stat) -> Timestamp {
+    Timestamp::new(stat.st_mtime as i64, stat.st_mtime_nsec as u32)
+}

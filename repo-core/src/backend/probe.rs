@@ -1,0 +1,163 @@
+//! Finds out by trying whether a place keeps its promise of put-if-absent.
+//!
+//! What a place documents does not count: Garage 2.5 answers 200 to every one of eight racing `If-None-Match: *` puts,
+//! DigitalOcean Spaces was reported to ignore `If-Match`.
+
+use super::{Backend, Put, name, random};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What put-if-absent is worth in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
+pub enum Class {
+    /// Atomic: of any number of writers exactly one creates an object, and nobody sees part of it.
+    A,
+    /// Nothing: it writes, whatever was there.
+    C,
+}
+
+/// How many creates [`race`] lets loose on one name.
+const RACERS: usize = 16;
+
+/// Puts `bytes` with put-if-absent onto `name`, an object that is there and holds exactly these bytes; anything but a
+/// refusal means class C.
+///
+/// On a class C place this rewrites the object with its own bytes. One call. Errors of the place are passed on, for they
+/// say nothing about it, except `Unsupported`, which means class C.
+pub fn class(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<Class> {
+    match backend.put_if_absent(name, bytes) {
+        Ok(Put::Exists) => Ok(Class::A),
+        Ok(Put::Created) => Ok(Class::C),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Class::C),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets sixteen writers create one fresh object below `prefix` (empty: at the top), reads it back and deletes it.
+///
+/// Class A needs exactly one `Created` and the winner's bytes read back. As many threads as the backend's limits allow,
+/// at most sixteen. An error of the place is passed on after the object was deleted as far as possible; a place that
+/// cannot find what it has just stored is `Missing`.
+pub fn race(backend: &dyn Backend, prefix: &str) -> Result<Class> {
+    name::check_prefix(prefix)?;
+    let fresh = format!("race-{:016x}{:016x}", random::fresh()?, random::fresh()?);
+    let name = name::join(prefix, &fresh);
+    let outcome = run_race(backend, &name);
+    let cleaned = backend.delete(&name);
+    let class = outcome?;
+    cleaned?;
+    Ok(class)
+}
+
+fn run_race(backend: &dyn Backend, name: &str) -> Result<Class> {
+    let salt = random::fresh()?;
+    let bytes = |racer: usize| format!("{salt:016x} {racer}").into_bytes();
+    let threads = backend.limits().connections.clamp(1, RACERS);
+    let next = AtomicUsize::new(0);
+    let start = Barrier::new(threads);
+    let work = || -> Vec<(usize, Result<Put>)> {
+        start.wait();
+        let claim = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&racer| racer < RACERS);
+        std::iter::from_fn(claim)
+            .map(|racer| (racer, backend.put_if_absent(name, &bytes(racer))))
+            .collect()
+    };
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        racers
+            .into_iter()
+            .flat_map(|racer| racer.join().expect("put_if_absent never panics"))
+            .collect()
+    });
+    let mut winners = Vec::new();
+    for (racer, answer) in answers {
+        match answer {
+            Ok(Put::Created) => winners.push(racer),
+            Ok(Put::Exists) => {}
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(Class::C),
+            Err(error) => return Err(error),
+        }
+    }
+    let stored = backend.get(name).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::missing(Subject::Object(name.to_owned()))
+            .detail("stored a moment ago and not found"),
+        _ => error,
+    })?;
+    match winners[..] {
+        [winner] if stored == bytes(winner) => Ok(Class::A),
+        _ => Ok(Class::C),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wrap::{Fault, Faults, Operation, Rule};
+    use super::super::{MemoryBackend, MemoryOptions};
+    use super::*;
+    use std::io;
+    use std::sync::Arc;
+
+    fn place(class: Class, connections: usize) -> MemoryBackend {
+        MemoryBackend::with(MemoryOptions {
+            class,
+            connections,
+            ..MemoryOptions::default()
+        })
+    }
+
+    #[test]
+    fn a_refusal_means_class_a() {
+        for expected in [Class::A, Class::C] {
+            let backend = place(expected, 4);
+            backend.put("log/0/1", b"entry").unwrap();
+            assert_eq!(class(&backend, "log/0/1", b"entry").unwrap(), expected);
+            assert_eq!(backend.get("log/0/1").unwrap(), b"entry");
+        }
+    }
+
+    #[test]
+    fn a_place_that_lets_several_win_is_class_c_whatever_it_keeps() {
+        let ignored = Rule::new(Fault::Ignored).on(&[Operation::PutIfAbsent]);
+        let place = Arc::new(place(Class::A, 1));
+        let lying = Faults::new(place.clone()).rule(ignored.clone().after(1).times(1));
+        assert_eq!(race(&lying, "").unwrap(), Class::C);
+        let losing = Faults::new(place.clone()).rule(ignored.times(u64::MAX));
+        assert_eq!(race(&losing, "").unwrap_err().kind(), ErrorKind::Missing);
+        assert!(place.objects().is_empty());
+    }
+
+    #[test]
+    fn an_error_says_nothing_about_the_class() {
+        let place = Arc::new(place(Class::A, 4));
+        place.put("log/0/1", b"entry").unwrap();
+        let error = Rule::new(Fault::Before(io::ErrorKind::TimedOut)).on(&[Operation::PutIfAbsent]);
+        let faults = Faults::new(place.clone()).rule(error.clone().times(u64::MAX));
+        assert_eq!(
+            class(&faults, "log/0/1", b"entry").unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        assert_eq!(
+            race(&faults, "").unwrap_err().kind(),
+            ErrorKind::Unavailable
+        );
+        let unsupported = Rule::new(Fault::Before(io::ErrorKind::Unsupported)).times(u64::MAX);
+        let faults = Faults::new(place.clone()).rule(unsupported.on(&[Operation::PutIfAbsent]));
+        assert_eq!(class(&faults, "log/0/1", b"entry").unwrap(), Class::C);
+        assert_eq!(race(&faults, "").unwrap(), Class::C);
+        assert_eq!(place.objects().len(), 1);
+    }
+
+    #[test]
+    fn a_race_has_one_winner_on_class_a_only_and_leaves_nothing() {
+        for connections in [1, 2, 16] {
+            for expected in [Class::A, Class::C] {
+                for prefix in ["", "writers"] {
+                    let backend = place(expected, connections);
+                    assert_eq!(race(&backend, prefix).unwrap(), expected);
+                    assert!(backend.objects().is_empty());
+                }
+            }
+        }
+    }
+}

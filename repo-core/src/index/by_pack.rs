@@ -1,0 +1,192 @@
+//! The blob rows of a run in the order of their packs.
+//!
+//! Made when it is first asked for: backups and restores never need it, prune and check do.
+
+use super::layout::Section;
+use super::map::Map;
+use super::region::Bytes;
+use super::run::Run;
+use super::store::Store;
+use crate::error::{Error, Result, Subject};
+use crate::format::rows::{Block, PackEntry};
+use std::io::Write;
+
+/// Most row numbers (4 bytes each) that are sorted in memory at a time.
+const SORTED_AT_ONCE: u64 = 16 << 20;
+
+/// Most row numbers that are kept in memory.
+const HEAP_ROWS_MAX: u32 = 2 << 20;
+
+/// Row numbers of blobs, pack after pack.
+#[derive(Debug)]
+pub(super) struct ByPack {
+    /// Of each pack the number of its first entry, then the number of all: 4 bytes a pack.
+    starts: Vec<u32>,
+    rows: Bytes,
+}
+
+impl ByPack {
+    /// Sorts the blob rows of `run` by pack: one pass over them to count, then one for each [`SORTED_AT_ONCE`].
+    pub(super) fn build(run: &Run, store: &Store) -> Result<Self> {
+        let blobs = run.count(Section::Blobs);
+        let starts = starts(run)?;
+        let mut heap = Vec::new();
+        let mut file = match blobs > HEAP_ROWS_MAX {
+            true => Some(store.unlinked()?),
+            false => None,
+        };
+        let mut first = 0;
+        while first + 1 < starts.len() {
+            let fits = |last: &usize| u64::from(starts[*last] - starts[first]) <= SORTED_AT_ONCE;
+            let last = (first + 1..starts.len()).take_while(fits).last();
+            let last = last.unwrap_or(first + 1);
+            let part = sorted(run, &starts, first..last)?;
+            match &mut file {
+                Some(file) => file.write_all(&part).map_err(failed)?,
+                None => heap.extend_from_slice(&part),
+            }
+            first = last;
+        }
+        let rows = match file {
+            Some(file) => Bytes::Mapped(Map::new(&file).map_err(failed)?),
+            None => Bytes::Heap(heap),
+        };
+        Ok(Self { starts, rows })
+    }
+
+    /// Everything the run says of pack `row`, with rows counted within the entry.
+    pub(super) fn entry(&self, run: &Run, row: u32) -> Result<PackEntry> {
+        let pack = run.pack(row)?;
+        let mut entry = PackEntry {
+            id: pack.id,
+            len: pack.len,
+            kind: pack.kind,
+            epoch: pack.epoch,
+            domain: pack.domain,
+            wrap_count: pack.wrap_count,
+            wraps: pack.wraps,
+            blocks: Vec::new(),
+            blobs: Vec::new(),
+            bases: Vec::new(),
+        };
+        let first_block = first_block(run, row)?;
+        for at in first_block..run.count(Section::Blocks) {
+            let block = run.block(at)?;
+            if block.pack != row {
+                break;
+            }
+            push_block(&mut entry, block, run.bases(&block)?)?;
+        }
+        let rows = &self.rows.as_slice()[self.starts[row as usize] as usize * 4..];
+        let count = self.starts[row as usize + 1] - self.starts[row as usize];
+        for bytes in rows.as_chunks().0.iter().take(count as usize) {
+            let mut blob = run.blob(u32::from_le_bytes(*bytes))?;
+            blob.block = blob.block.wrapping_sub(first_block);
+            entry.blobs.push(blob);
+        }
+        entry
+            .blobs
+            .sort_unstable_by_key(|blob| (blob.block, blob.offset, blob.id));
+        Ok(entry)
+    }
+}
+
+fn failed(cause: std::io::Error) -> Error {
+    Error::io(Subject::None, cause)
+}
+
+/// Adds a block with its bases.
+fn push_block(entry: &mut PackEntry, block: Block, bases: Vec<crate::id::BlobId>) -> Result<()> {
+    let first_base = match bases.len() {
+        0 => 0,
+        _ => u32::try_from(entry.bases.len()).map_err(|_| {
+            Error::damaged(Subject::Pack(entry.id)).detail("more bases than 32 bits count")
+        })?,
+    };
+    entry.blocks.push(Block {
+        pack: 0,
+        first_base,
+        ..block
+    });
+    entry.bases.extend(bases);
+    Ok(())
+}
+
+/// The first row of the blocks section that belongs to pack `row` or one behind it; blocks are in the order of packs.
+fn first_block(run: &Run, row: u32) -> Result<u32> {
+    let (mut from, mut to) = (0, run.count(Section::Blocks));
+    while from < to {
+        let middle = from + (to - from) / 2;
+        if run.block(middle)?.pack < row {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    Ok(from)
+}
+
+fn pack_of(run: &Run, blob: u32) -> Result<usize> {
+    Ok(run.block(run.blob(blob)?.block)?.pack as usize)
+}
+
+fn starts(run: &Run) -> Result<Vec<u32>> {
+    let mut starts = vec![0u32; run.count(Section::Packs) as usize + 1];
+    for blob in 0..run.count(Section::Blobs) {
+        if let Some(count) = starts.get_mut(pack_of(run, blob)? + 1) {
+            *count += 1;
+        }
+    }
+    for pack in 1..starts.len() {
+        starts[pack] += starts[pack - 1];
+    }
+    Ok(starts)
+}
+
+/// The blob rows of a range of packs, as bytes.
+fn sorted(run: &Run, starts: &[u32], packs: std::ops::Range<usize>) -> Result<Vec<u8>> {
+    let first = starts[packs.start];
+    let mut next = starts[packs.clone()].to_vec();
+    let mut part = vec![0; (starts[packs.end] - first) as usize * 4];
+    for blob in 0..run.count(Section::Blobs) {
+        let pack = pack_of(run, blob)?;
+        if packs.contains(&pack) {
+            let next = &mut next[pack - packs.start];
+            part[(*next - first) as usize * 4..][..4].copy_from_slice(&blob.to_le_bytes());
+            *next += 1;
+        }
+    }
+    Ok(part)
+}
+
+/// Adds what another table says of the same pack: blocks and blobs that are not there yet.
+pub(super) fn join(whole: &mut PackEntry, part: PackEntry) {
+    for (i, block) in part.blocks.iter().enumerate() {
+        let same = |known: &Block| known.offset == block.offset;
+        let at = whole.blocks.iter().position(same).unwrap_or_else(|| {
+            let from = block.first_base as usize;
+            let bases = &part.bases[from..from + usize::from(block.base_count)];
+            let first_base = match bases.len() {
+                0 => 0,
+                _ => whole.bases.len() as u32,
+            };
+            whole.bases.extend_from_slice(bases);
+            whole.blocks.push(Block {
+                first_base,
+                ..*block
+            });
+            whole.blocks.len() - 1
+        });
+        let blobs = part.blobs.iter().filter(|blob| blob.block as usize == i);
+        whole
+            .blobs
+            .extend(blobs.map(|blob| crate::format::rows::Blob {
+                block: at as u32,
+                ..*blob
+            }));
+    }
+    whole
+        .blobs
+        .sort_unstable_by_key(|blob| (blob.block, blob.offset, blob.id));
+    whole.blobs.dedup();
+}

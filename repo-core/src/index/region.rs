@@ -1,0 +1,174 @@
+//! The bytes of one run, verified group by group as they are first touched, and a bound on how many of them stay in
+//! resident memory.
+
+use super::layout::{self, CHECKSUM_LEN, Layout, Section};
+use super::map::Map;
+use crate::error::{Error, Result, Subject};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Where the bytes of a run are.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    /// In this process's own memory.
+    Heap(Vec<u8>),
+    /// In a mapped file.
+    Mapped(Map),
+}
+
+impl Bytes {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(map) => map.bytes(),
+        }
+    }
+}
+
+/// The group has its checksum.
+const VERIFIED: u8 = 1;
+/// The group was read since resident pages were last released, and is counted.
+const TOUCHED: u8 = 2;
+const READY: u8 = VERIFIED | TOUCHED;
+
+/// What a touched group is counted as, besides its bytes: a page fault maps up to 64 KiB around it (Linux,
+/// `fault_around_bytes`).
+const FAULT_AROUND: usize = 64 << 10;
+
+/// The bytes of one run.
+#[derive(Debug)]
+pub(super) struct Region {
+    bytes: Bytes,
+    checksums: Vec<[u8; CHECKSUM_LEN]>,
+    states: Box<[AtomicU8]>,
+    damaged: AtomicBool,
+    residency: Arc<Residency>,
+    file: Option<PathBuf>,
+}
+
+impl Region {
+    /// Takes the bytes of a run with the checksums of its groups; `file` is only for messages.
+    pub(super) fn new(
+        bytes: Bytes,
+        checksums: Vec<[u8; CHECKSUM_LEN]>,
+        residency: &Arc<Residency>,
+        file: Option<PathBuf>,
+    ) -> Arc<Self> {
+        let region = Arc::new(Self {
+            bytes,
+            states: checksums.iter().map(|_| AtomicU8::new(0)).collect(),
+            checksums,
+            damaged: AtomicBool::new(false),
+            residency: Arc::clone(residency),
+            file,
+        });
+        if let Bytes::Mapped(_) = region.bytes {
+            residency.register(&region);
+        }
+        region
+    }
+
+    /// The verified bytes of a section's group. `Damaged` if there is no such group or its bytes are not those that
+    /// were written.
+    pub(super) fn group(&self, layout: &Layout, section: Section, group: u32) -> Result<&[u8]> {
+        let (offset, len) = layout
+            .group_range(section, group)
+            .ok_or_else(|| self.damage("a row number leads outside"))?;
+        let offset = offset as usize;
+        let bytes = &self.bytes.as_slice()[offset..offset + len];
+        let number = layout.group_number(section, group);
+        if self.states[number].load(Ordering::Acquire) != READY {
+            self.touch(number, offset, bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    #[cold]
+    fn touch(&self, number: usize, offset: usize, bytes: &[u8]) -> Result<()> {
+        let state = &self.states[number];
+        if state.load(Ordering::Acquire) & VERIFIED == 0 {
+            if let Bytes::Mapped(map) = &self.bytes {
+                map.will_need(offset, bytes.len());
+            }
+            if layout::checksum(bytes) != self.checksums[number] {
+                return Err(self.damage("a checksum is wrong").at(offset as u64));
+            }
+        }
+        let before = state.fetch_or(READY, Ordering::AcqRel);
+        if before & TOUCHED == 0 && matches!(self.bytes, Bytes::Mapped(_)) {
+            self.residency.count(bytes.len() + FAULT_AROUND);
+        }
+        Ok(())
+    }
+
+    /// Marks the run as damaged and makes the error that says so.
+    pub(super) fn damage(&self, detail: &'static str) -> Error {
+        self.damaged.store(true, Ordering::Release);
+        let subject = match &self.file {
+            Some(file) => Subject::Path(file.clone()),
+            None => Subject::None,
+        };
+        Error::damaged(subject).detail(format!("index cache: {detail}"))
+    }
+
+    /// Whether wrong bytes were found in it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// Bytes in all.
+    pub(super) fn len(&self) -> u64 {
+        self.bytes.as_slice().len() as u64
+    }
+
+    fn release(&self) {
+        if let Bytes::Mapped(map) = &self.bytes {
+            for state in &self.states {
+                state.fetch_and(!TOUCHED, Ordering::AcqRel);
+            }
+            map.release();
+        }
+    }
+}
+
+/// Bounds the resident memory of all mapped runs of an index.
+///
+/// Mapped pages belong to the system's file cache, but count as this process's memory while they are mapped, and
+/// lookups of random ids touch all of them in the end. So touched groups are counted, and when they reach the budget
+/// all maps are released; what is still in the file cache costs one page fault (about a microsecond) to come back.
+#[derive(Debug)]
+pub(super) struct Residency {
+    budget: usize,
+    counted: AtomicUsize,
+    regions: Mutex<Vec<Weak<Region>>>,
+}
+
+impl Residency {
+    pub(super) fn new(budget: usize) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            counted: AtomicUsize::new(0),
+            regions: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn register(&self, region: &Arc<Region>) {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        regions.retain(|region| region.strong_count() > 0);
+        regions.push(Arc::downgrade(region));
+    }
+
+    fn count(&self, len: usize) {
+        if self.counted.fetch_add(len, Ordering::AcqRel) + len < self.budget {
+            return;
+        }
+        // Who comes second finds the work being done.
+        if let Ok(regions) = self.regions.try_lock() {
+            self.counted.store(0, Ordering::Release);
+            for region in regions.iter().filter_map(Weak::upgrade) {
+                region.release();
+            }
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! A run: the rows of one or more tables, their blobs sorted together, searched in place.
+
+use super::by_pack::ByPack;
+use super::layout::{self, Layout, Section, Segment, TABLE_SECTIONS};
+use super::region::{Bytes, Region, Residency};
+use super::search;
+use super::store::Store;
+use crate::error::{Error, Result, Subject};
+use crate::format::rows::{Blob, Block, PackEntry, PackInfo, PackRow, Row};
+use crate::id::{BlobId, ID_LEN, PackId};
+use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One bit for each pack of a run.
+#[derive(Debug)]
+struct Bits(Box<[AtomicU64]>);
+
+impl Bits {
+    fn new(count: u32) -> Self {
+        let words = count.div_ceil(64);
+        Self((0..words).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn get(&self, row: u32) -> bool {
+        let word = self.0.get(row as usize / 64);
+        word.is_some_and(|word| word.load(Ordering::Acquire) >> (row % 64) & 1 == 1)
+    }
+
+    fn set(&self, row: u32, on: bool) {
+        let Some(word) = self.0.get(row as usize / 64) else {
+            return;
+        };
+        let bit = 1 << (row % 64);
+        match on {
+            true => word.fetch_or(bit, Ordering::AcqRel),
+            false => word.fetch_and(!bit, Ordering::AcqRel),
+        };
+    }
+}
+
+/// A run of the index.
+///
+/// Memory besides its bytes: the directory (25 bytes for 1024 blobs), two bits a pack.
+#[derive(Debug)]
+pub(super) struct Run {
+    layout: Layout,
+    region: Arc<Region>,
+    segments: Vec<Segment>,
+    /// Whether each segment is in force.
+    shown: Vec<AtomicBool>,
+    fences: Vec<u64>,
+    /// Packs whose segment is not in force: they are not there.
+    hidden: Bits,
+    /// Packs that nothing new may refer to.
+    unusable: Bits,
+    by_pack: Mutex<Option<Arc<ByPack>>>,
+    file: Option<PathBuf>,
+}
+
+/// A row of the blobs section with what it points to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) blob: Blob,
+    pub(super) block: Block,
+}
+
+impl Run {
+    /// Reads header and directory; `Damaged` if they are wrong. Groups are verified as they are touched. No pack is
+    /// visible yet.
+    pub(super) fn open(
+        bytes: Bytes,
+        residency: &Arc<Residency>,
+        file: Option<PathBuf>,
+    ) -> Result<Self> {
+        let (layout, directory) = layout::decode(bytes.as_slice()).ok_or_else(|| {
+            let subject = file.clone().map_or(Subject::None, Subject::Path);
+            Error::damaged(subject).detail("index cache: not a valid run")
+        })?;
+        let packs = layout.count(Section::Packs);
+        let run = Self {
+            region: Region::new(bytes, directory.checksums, residency, file.clone()),
+            layout,
+            shown: directory
+                .segments
+                .iter()
+                .map(|_| AtomicBool::new(false))
+                .collect(),
+            segments: directory.segments,
+            fences: directory.fences,
+            hidden: Bits::new(packs),
+            unusable: Bits::new(packs),
+            by_pack: Mutex::default(),
+            file,
+        };
+        for segment in 0..run.segments.len() {
+            run.show(segment, false);
+        }
+        Ok(run)
+    }
+
+    /// The file in the cache directory that holds it, if it has a name.
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        self.file.as_ref()
+    }
+
+    /// Whether wrong bytes were found in it.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.region.is_damaged()
+    }
+
+    /// Bytes in all.
+    pub(super) fn len(&self) -> u64 {
+        self.region.len()
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Rows of a section.
+    pub(super) fn count(&self, section: Section) -> u32 {
+        self.layout.count(section)
+    }
+
+    /// The rows of the section that belong to a segment. Meaningless for blobs, which are sorted together.
+    pub(super) fn segment_rows(&self, segment: usize, section: Section) -> Range<u32> {
+        assert!((section as usize) < TABLE_SECTIONS);
+        let count = |segment: &Segment| segment.counts[section as usize];
+        let from = self.segments[..segment].iter().map(count).sum();
+        from..from + count(&self.segments[segment])
+    }
+
+    /// Makes a segment visible or hides it.
+    pub(super) fn show(&self, segment: usize, visible: bool) {
+        self.shown[segment].store(visible, Ordering::Release);
+        for row in self.segment_rows(segment, Section::Packs) {
+            self.hidden.set(row, !visible);
+        }
+    }
+
+    /// Makes all segments visible.
+    pub(super) fn show_all(&self) {
+        (0..self.segments.len()).for_each(|segment| self.show(segment, true));
+    }
+
+    /// Whether a segment is visible.
+    pub(super) fn is_visible(&self, segment: usize) -> bool {
+        self.shown[segment].load(Ordering::Acquire)
+    }
+
+    /// The segments that are visible, with their numbers.
+    pub(super) fn visible_segments(&self) -> impl Iterator<Item = (usize, &Segment)> {
+        let segments = self.segments.iter().enumerate();
+        segments.filter(|(i, _)| self.is_visible(*i))
+    }
+
+    /// The segment that came from `origin`, visible or not.
+    pub(super) fn segment_of(&self, origin: &[u8; ID_LEN]) -> Option<usize> {
+        self.segments
+            .iter()
+            .position(|segment| segment.origin == *origin)
+    }
+
+    /// Whether a pack is there at all.
+    pub(super) fn has_pack(&self, row: u32) -> bool {
+        row < self.count(Section::Packs) && !self.hidden.get(row)
+    }
+
+    /// Whether something new may refer to blobs of a pack.
+    pub(super) fn is_usable(&self, row: u32) -> bool {
+        !self.unusable.get(row)
+    }
+
+    pub(super) fn set_usable(&self, row: u32, usable: bool) {
+        self.unusable.set(row, !usable);
+    }
+
+    /// The verified bytes of a group of rows.
+    pub(super) fn group(&self, section: Section, group: u32) -> Result<&[u8]> {
+        self.region.group(&self.layout, section, group)
+    }
+
+    fn row_bytes(&self, section: Section, row: u32) -> Result<&[u8]> {
+        let group = self.group(section, row / section.group_rows())?;
+        let at = (row % section.group_rows()) as usize * section.row_len();
+        let bytes = group.get(at..at + section.row_len());
+        bytes.ok_or_else(|| self.region.damage("a row number leads outside"))
+    }
+
+    fn row<R: Row>(&self, section: Section, row: u32) -> Result<R> {
+        R::read(self.row_bytes(section, row)?)
+    }
+
+    /// A row of the blocks section.
+    pub(super) fn block(&self, row: u32) -> Result<Block> {
+        self.row(Section::Blocks, row)
+    }
+
+    /// A row of the blobs section.
+    pub(super) fn blob(&self, row: u32) -> Result<Blob> {
+        self.row(Section::Blobs, row)
+    }
+
+    /// A row of the packs section.
+    pub(super) fn pack_row(&self, row: u32) -> Result<PackRow> {
+        self.row(Section::Packs, row)
+    }
+
+    /// A pack with its wrap table.
+    pub(super) fn pack(&self, row: u32) -> Result<PackInfo> {
+        let pack = self.pack_row(row)?;
+        let mut wraps = Vec::new();
+        let end = pack.wraps_offset.saturating_add(pack.wraps_len);
+        let mut at = pack.wraps_offset;
+        while at < end {
+            let rows = Section::Wraps.group_rows();
+            let group = self.group(Section::Wraps, at / rows)?;
+            let next = end.min((at / rows + 1) * rows);
+            let from = (at % rows) as usize;
+            let part = group.get(from..from + (next - at) as usize);
+            wraps.extend_from_slice(
+                part.ok_or_else(|| self.region.damage("a wrap table leads outside"))?,
+            );
+            at = next;
+        }
+        Ok(pack.with_wraps(wraps))
+    }
+
+    /// The bases of a block.
+    pub(super) fn bases(&self, block: &Block) -> Result<Vec<BlobId>> {
+        let rows = block.first_base..block.first_base.saturating_add(block.base_count.into());
+        rows.map(|row| self.row(Section::Bases, row)).collect()
+    }
+
+    /// Calls `each` for every visible row of a blob.
+    pub(super) fn find(
+        &self,
+        id: &BlobId,
+        each: &mut dyn FnMut(Found) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let mut row = self.lower_bound(id)?;
+        while row < self.count(Section::Blobs) {
+            let blob = self.blob(row)?;
+            if blob.id != *id {
+                break;
+            }
+            let block = self.block(blob.block)?;
+            if self.has_pack(block.pack) && each(Found { blob, block }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            row += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The first row of the blobs section whose id is not below `id`.
+    fn lower_bound(&self, id: &BlobId) -> Result<u32> {
+        let value = search::prefix(&id.0);
+        let above = search::first_fence(&self.fences, value);
+        // Groups from `above` on begin with this prefix or a higher one, and rows before the group ahead of it are
+        // below. Where many ids share the prefix, the group is found by whole ids.
+        let mut group = above;
+        let same = self.fences[above..].partition_point(|fence| *fence == value);
+        let (mut from, mut to) = (above, above + same);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let first = self.blob(middle as u32 * Section::Blobs.group_rows())?;
+            if first.id < *id {
+                from = middle + 1;
+                group = from;
+            } else {
+                to = middle;
+            }
+        }
+        let Some(group) = group.checked_sub(1) else {
+            return Ok(0);
+        };
+        let low = self.fences[group];
+        let high = self.fences.get(group + 1).copied().unwrap_or(u64::MAX);
+        let number = group as u32;
+        let rows = self.group(Section::Blobs, number)?;
+        let at = search::first_blob(rows, low, high, &id.0) as u32;
+        Ok(number * Section::Blobs.group_rows() + at)
+    }
+
+    /// The row of the `at`th pack in the order of ids.
+    fn pack_by_id(&self, at: u32) -> Result<u32> {
+        let bytes = self.row_bytes(Section::ById, at)?;
+        Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes")))
+    }
+
+    /// The next visible pack in the order of ids, with its row; `at` is moved behind it.
+    pub(super) fn next_pack(&self, at: &mut u32) -> Result<Option<(PackId, u32)>> {
+        while *at < self.count(Section::ById) {
+            let row = self.pack_by_id(*at)?;
+            *at += 1;
+            if self.has_pack(row) {
+                return Ok(Some((self.pack_row(row)?.id, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `each` with the rows of a pack; one pack has several if several tables name it. Hidden rows too.
+    pub(super) fn rows_of_pack(
+        &self,
+        id: &PackId,
+        each: &mut dyn FnMut(u32) -> Result<()>,
+    ) -> Result<()> {
+        let (mut from, mut to) = (0, self.count(Section::ById));
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.pack_row(self.pack_by_id(middle)?)?.id < *id {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        for at in from..self.count(Section::ById) {
+            let row = self.pack_by_id(at)?;
+            if self.pack_row(row)?.id != *id {
+                break;
+            }
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    /// Everything the run says of a pack.
+    pub(super) fn pack_entry(&self, row: u32, store: &Store) -> Result<PackEntry> {
+        let mut by_pack = self.by_pack.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = match &*by_pack {
+            Some(order) => Arc::clone(order),
+            None => Arc::clone(by_pack.insert(Arc::new(ByPack::build(self, store)?))),
+        };
+        drop(by_pack);
+        order.entry(self, row)
+    }
+}

@@ -1,0 +1,244 @@
+//! The directory of an index: runs as files that several processes share.
+//!
+//! A run's file is named by the hash of its header, written under another name, and never changed. Which tables a run
+//! holds stands in its directory, so that there is no manifest to agree on: a process takes the runs it finds, lets each
+//! table count in the largest run that has it, and removes what it has merged into something larger. Processes that
+//! race cost each other work, never correctness: a run that vanishes while another process has it mapped stays readable
+//! there, and a table that is in no run any more is loaded from the repository again.
+
+use super::layout::PAGE;
+use super::map::Map;
+use super::merge::{Merge, Source};
+use super::region::{Bytes, Residency};
+use super::run::Run;
+use crate::crypto::random_array;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::id::to_hex;
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Cursor, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where an index keeps what is too large for memory.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// In files of this directory, which later processes use again; made if it is not there. It is a cache: nothing is
+    /// lost if anything in it is damaged or removed at any time.
+    Cache(&'a Path),
+    /// In unlinked files of this directory, gone with the process.
+    Spill(&'a Path),
+}
+
+/// How much memory an index may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Runs up to this size are held in memory, larger ones are mapped. All that are held together are at most a third
+    /// larger, as sizes of runs fall by four.
+    pub heap_run_bytes_max: u64,
+    /// Most bytes of mapped runs that stay in this process's resident memory, about; the rest is the system's file cache.
+    pub resident_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            heap_run_bytes_max: 8 << 20,
+            resident_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// The extension of a run's file: another version of the layout gets another one.
+const EXTENSION: &str = "run1";
+/// The extension of a file that is being written.
+const TEMPORARY: &str = "tmp";
+/// A file that was being written this long ago is left from a process that died.
+const TEMPORARY_AGE_MAX_S: i64 = 24 * 60 * 60;
+
+/// The directory.
+#[derive(Debug)]
+pub(super) struct Store {
+    dir: PathBuf,
+    keep: bool,
+    heap_run_bytes_max: u64,
+    residency: Arc<Residency>,
+}
+
+fn io_at(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |cause| Error::io(Subject::Path(path), cause)
+}
+
+impl Store {
+    /// Opens a place; makes the directory of a cache, with mode 0700.
+    pub(super) fn open(place: Place<'_>, limits: Limits) -> Result<Self> {
+        let (dir, keep) = match place {
+            Place::Cache(dir) => (dir, true),
+            Place::Spill(dir) => (dir, false),
+        };
+        if keep {
+            let mut builder = DirBuilder::new();
+            let made = builder.recursive(true).mode(0o700).create(dir);
+            made.map_err(io_at(dir))?;
+        }
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            keep,
+            heap_run_bytes_max: limits.heap_run_bytes_max,
+            residency: Residency::new(limits.resident_bytes_max),
+        })
+    }
+
+    /// The same directory and memory budget for runs that never get a name.
+    pub(super) fn spill(&self) -> Self {
+        Self {
+            dir: self.dir.clone(),
+            keep: false,
+            heap_run_bytes_max: self.heap_run_bytes_max,
+            residency: Arc::clone(&self.residency),
+        }
+    }
+
+    /// Opens the runs whose files are not among `known`. What is damaged is removed, and what a dead process left.
+    pub(super) fn scan(&self, known: &HashSet<PathBuf>) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        if !self.keep {
+            return Ok(runs);
+        }
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(runs),
+            entries => entries.map_err(io_at(&self.dir))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(io_at(&self.dir))?.path();
+            let extension = path.extension().and_then(|e| e.to_str());
+            match extension {
+                Some(EXTENSION) if !known.contains(&path) => match self.open_run(&path) {
+                    Ok(run) => runs.push(run),
+                    Err(e) if e.kind() == ErrorKind::NotFound => {}
+                    Err(e) if e.kind() == ErrorKind::Damaged => self.remove(&path)?,
+                    Err(e) => return Err(e),
+                },
+                Some(TEMPORARY) if is_old(&path) => self.remove(&path)?,
+                _ => {}
+            }
+        }
+        Ok(runs)
+    }
+
+    fn open_run(&self, path: &Path) -> Result<Run> {
+        let mut file = File::open(path).map_err(io_at(path))?;
+        let len = file.metadata().map_err(io_at(path))?.len();
+        let bytes = if len <= self.heap_run_bytes_max {
+            let mut bytes = Vec::new();
+            let mut limited = (&mut file).take(self.heap_run_bytes_max);
+            limited.read_to_end(&mut bytes).map_err(io_at(path))?;
+            Bytes::Heap(bytes)
+        } else {
+            Bytes::Mapped(Map::new(&file).map_err(io_at(path))?)
+        };
+        let header = bytes.as_slice().get(..PAGE);
+        let named = header.is_some_and(|header| self.run_path(&blake3::hash(header)) == path);
+        if !named {
+            let error = Error::damaged(Subject::Path(path.to_path_buf()));
+            return Err(error.detail("index cache: another name than its content says"));
+        }
+        Run::open(bytes, &self.residency, Some(path.to_path_buf()))
+    }
+
+    fn run_path(&self, hash: &blake3::Hash) -> PathBuf {
+        self.dir.join(format!("{}.{EXTENSION}", hash.to_hex()))
+    }
+
+    /// Removes a file of the cache; it may be gone already.
+    pub(super) fn remove(&self, path: &Path) -> Result<()> {
+        match std::fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_at(path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes one run from `sources`, with all its segments hidden; `None` if it would outgrow its 32-bit counts.
+    ///
+    /// Memory: at most [`Limits::heap_run_bytes_max`] and what [`Merge::write`] holds.
+    pub(super) fn build(&self, sources: &[Source<'_>]) -> Result<Option<Run>> {
+        let Some(merge) = Merge::plan(sources) else {
+            return Ok(None);
+        };
+        if merge.len() > self.heap_run_bytes_max {
+            return self.build_file(&merge).map(Some);
+        }
+        let mut out = Cursor::new(Vec::new());
+        let hash = merge.write(&mut out)?;
+        let bytes = out.into_inner();
+        let mut path = None;
+        if self.keep {
+            let (mut file, temporary) = self.temporary()?;
+            file.write_all(&bytes).map_err(io_at(&temporary))?;
+            path = Some(self.publish(&file, &temporary, &hash)?);
+        }
+        Run::open(Bytes::Heap(bytes), &self.residency, path).map(Some)
+    }
+
+    fn build_file(&self, merge: &Merge<'_>) -> Result<Run> {
+        let (file, temporary) = self.temporary()?;
+        let mut path = None;
+        if self.keep {
+            let hash = merge.write(&file).map_err(|e| self.failed(e, &temporary))?;
+            path = Some(self.publish(&file, &temporary, &hash)?);
+        } else {
+            // Unlinked at once: whatever happens to this process, nothing is left of it.
+            self.remove(&temporary)?;
+            merge.write(&file).map_err(|e| self.failed(e, &temporary))?;
+        }
+        let map = Map::new(&file).map_err(io_at(&temporary))?;
+        Run::open(Bytes::Mapped(map), &self.residency, path)
+    }
+
+    /// An unlinked file of this directory.
+    pub(super) fn unlinked(&self) -> Result<File> {
+        let (file, path) = self.temporary()?;
+        self.remove(&path)?;
+        Ok(file)
+    }
+
+    fn temporary(&self) -> Result<(File, PathBuf)> {
+        let name = format!("{}.{TEMPORARY}", to_hex(&random_array::<16>()));
+        let path = self.dir.join(name);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(&path).map_err(io_at(&path))?;
+        Ok((file, path))
+    }
+
+    fn failed(&self, error: Error, temporary: &Path) -> Error {
+        // The first error says what went wrong; the file is removed by age if it cannot be removed now.
+        let _: Result<()> = self.remove(temporary);
+        match error.kind() {
+            ErrorKind::Damaged => error,
+            _ => error.about(Subject::Path(self.dir.clone())),
+        }
+    }
+
+    /// Gives a complete file its name.
+    fn publish(&self, file: &File, temporary: &Path, hash: &blake3::Hash) -> Result<PathBuf> {
+        let path = self.run_path(hash);
+        let named = file
+            .sync_data()
+            .and_then(|()| std::fs::rename(temporary, &path));
+        match named {
+            Ok(()) => Ok(path),
+            Err(e) => Err(self.failed(io_at(temporary)(e), temporary)),
+        }
+    }
+}
+
+fn is_old(path: &Path) -> bool {
+    let modified = std::fs::metadata(path).and_then(|meta| meta.modified());
+    modified.is_ok_and(|time| {
+        let age = crate::time::now().seconds - crate::time::Timestamp::from(time).seconds;
+        age > TEMPORARY_AGE_MAX_S
+    })
+}

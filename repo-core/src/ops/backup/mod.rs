@@ -1,0 +1,277 @@
+//! Backup: one run makes one snapshot.
+//!
+//! Steps, after each of which a stop is safe:
+//! 1. fold the log; find the parent; take over packs that an interrupted run left;
+//! 2. walk the sources and store what is new: packs, then index tables (orphans until a log entry names them);
+//! 3. store the snapshot (an orphan too);
+//! 4. fold again and check every pack relied on; what is condemned is reprieved, what is gone is read again (back to 2);
+//! 5. append `Commit`: from here on everything is visible and durable.
+
+mod assemble;
+mod node;
+mod parent;
+mod pass;
+mod read;
+mod roots;
+mod scan;
+mod sparse;
+
+use crate::compress::Level;
+use crate::crypto::{BlobType, KeyKind};
+use crate::error::Result;
+use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
+use crate::fs::Owners;
+use crate::id::{BlobId, SnapshotId};
+use crate::progress::{Interrupt, Note, Problems, Progress};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, WriteOptions, Written};
+use crate::time::{Timestamp, now};
+use crate::tree::Borders;
+use assemble::TreeMaker;
+use pass::{Cutters, Pass, PassContext};
+use roots::Root;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Where a backup's data comes from.
+pub enum Input<'a> {
+    /// Files and directories.
+    Paths(Vec<PathBuf>),
+    /// One stream, kept as a file of this name in the root of the snapshot.
+    Stream {
+        /// Its name; slashes make directories of it.
+        name: String,
+        /// Its bytes.
+        reader: &'a mut (dyn Read + Send),
+    },
+}
+
+/// How a backup is made.
+#[derive(Debug, Clone, Default)]
+pub struct BackupOptions {
+    /// The host to record.
+    pub host: String,
+    /// The user to record.
+    pub user: String,
+    /// The time to record; now if `None`.
+    pub time: Option<Timestamp>,
+    /// Minutes east of UTC, for showing the time.
+    pub utc_offset_min: i16,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// A name for the series.
+    pub label: String,
+    /// Free text.
+    pub description: String,
+    /// The program's name and version.
+    pub program: String,
+    /// The snapshot to compare with; `None` finds the newest of the same host and paths.
+    pub parent: Option<SnapshotId>,
+    /// Compare with nothing: read every file.
+    pub force: bool,
+    /// Say what would be done, store nothing.
+    pub dry_run: bool,
+}
+
+/// What a backup did.
+#[derive(Debug, Clone)]
+pub struct BackupSummary {
+    /// The snapshot; `None` for a dry run.
+    pub snapshot: Option<SnapshotId>,
+    /// The parent it was compared with.
+    pub parent: Option<SnapshotId>,
+    /// Numbers, problems among them.
+    pub totals: Totals,
+}
+
+/// What is backed up, prepared once for all passes.
+enum Prepared<'a> {
+    Files { paths: Vec<PathBuf>, root: Root },
+    Stream { name: Vec<u8>, reader: &'a mut (dyn Read + Send) },
+}
+
+/// Backs up. Files that cannot be read are problems, counted and reported, and the rest goes on.
+///
+/// `Interrupted` when asked to stop: what was finished stays and is used by the next run. Memory does not grow with the
+/// repository nor with the source; see [`pass`](self) for what it takes.
+pub fn backup(
+    repo: &Repo,
+    input: Input<'_>,
+    options: &BackupOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<BackupSummary> {
+    let begun = Instant::now();
+    let time = options.time.unwrap_or_else(now);
+    let problems = Problems::new(progress);
+    let mut prepared = prepare(input)?;
+    repo.refresh()?;
+    let parent = parent::find(repo, &paths_of(&prepared), options)?;
+    let parent_id = parent.as_ref().map(|parent| parent.id);
+    let short = parent_id.map(|id| id.short());
+    progress.note(Note::Parent(short.as_deref()));
+    let maker = tree_maker(repo)?;
+    let run = repo.begin_run(options.dry_run)?;
+    let mut distrust = false;
+    let mut sum = Written::default();
+    loop {
+        let cutters = Cutters::new(repo, repo.settings().domain)?;
+        let context =
+            PassContext { repo, problems: &problems, interrupt, maker: &maker, cutters, distrust };
+        let write = WriteOptions {
+            domain: repo.settings().domain,
+            level: Level::default(),
+            dry_run: options.dry_run,
+            progress,
+            interrupt,
+        };
+        let root = parent.as_ref().map(|parent| parent.summary.root);
+        let ((root, mut totals), written) = repo.write(write, |writer| {
+            run.take_over_orphans(repo, writer, progress)?;
+            pass(&context, writer, &mut prepared, root, time)
+        })?;
+        add(&mut sum, written);
+        count(&mut totals, &sum, &problems, begun);
+        let summary = summary(options, &prepared, root, parent_id, time, totals);
+        if options.dry_run {
+            return Ok(BackupSummary { snapshot: None, parent: parent_id, totals });
+        }
+        let snapshot = repo.save_snapshot(&record(repo, summary.clone(), &prepared))?;
+        let request = CommitRequest {
+            snapshot,
+            summary,
+            tables: sum.tables.clone(),
+            hits: sum.hits.clone(),
+            own: sum.own.clone(),
+            lender: parent_id.filter(|_| !distrust),
+        };
+        match repo.commit(&request)? {
+            CommitOutcome::Committed => {
+                run.end();
+                return Ok(BackupSummary { snapshot: Some(snapshot), parent: parent_id, totals });
+            }
+            // Something that was relied on is gone: look everything up again, and read what is not there.
+            CommitOutcome::Heal => distrust = true,
+        }
+    }
+}
+
+fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
+    Ok(match input {
+        Input::Paths(paths) => {
+            let paths = roots::normalize(&paths)?;
+            let root = roots::tree(&paths);
+            Prepared::Files { paths, root }
+        }
+        Input::Stream { name, reader } => {
+            let name = name.trim_matches('/').as_bytes().to_vec();
+            if name.is_empty() || name.contains(&b'/') || name == b"." || name == b".." {
+                return Err(crate::Error::invalid("stdin filename").detail("not a plain file name"));
+            }
+            Prepared::Stream { name, reader }
+        }
+    })
+}
+
+fn paths_of(prepared: &Prepared<'_>) -> Vec<Vec<u8>> {
+    match prepared {
+        Prepared::Files { paths, .. } => {
+            paths.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect()
+        }
+        Prepared::Stream { name, .. } => vec![[b"/", &name[..]].concat()],
+    }
+}
+
+fn tree_maker(repo: &Repo) -> Result<TreeMaker> {
+    let domain = repo.settings().domain;
+    Ok(TreeMaker {
+        hasher: repo.ring().blob_hasher(domain, BlobType::Tree)?,
+        borders: Borders::new(repo.ring().domain_key(KeyKind::Border, domain)?.clone()),
+        owners: Owners::load(Path::new("/etc"))?,
+    })
+}
+
+fn pass(
+    context: &PassContext<'_>,
+    writer: &mut crate::repo::Writer<'_>,
+    prepared: &mut Prepared<'_>,
+    parent: Option<BlobId>,
+    time: Timestamp,
+) -> Result<(BlobId, Totals)> {
+    let pass = Pass::new(context, writer);
+    match prepared {
+        Prepared::Files { root, .. } => pass.files(root, parent),
+        Prepared::Stream { name, reader } => pass.stream(name, reader, time),
+    }
+}
+
+fn add(sum: &mut Written, more: Written) {
+    sum.tables.extend(more.tables);
+    sum.hits.extend(more.hits);
+    sum.own.extend(more.own);
+    sum.hits.retain(|pack| !sum.own.contains(pack));
+    sum.data_blobs += more.data_blobs;
+    sum.tree_blobs += more.tree_blobs;
+    sum.bytes_added += more.bytes_added;
+    sum.bytes_stored += more.bytes_stored;
+}
+
+fn count(totals: &mut Totals, written: &Written, problems: &Problems<'_>, begun: Instant) {
+    totals.data_blobs = written.data_blobs;
+    totals.tree_blobs = written.tree_blobs;
+    totals.bytes_added = written.bytes_added;
+    totals.bytes_stored = written.bytes_stored;
+    totals.problems = problems.seen();
+    totals.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+}
+
+fn summary(
+    options: &BackupOptions,
+    prepared: &Prepared<'_>,
+    root: BlobId,
+    parent: Option<SnapshotId>,
+    time: Timestamp,
+    totals: Totals,
+) -> Summary {
+    Summary {
+        root,
+        parent,
+        time,
+        utc_offset_min: options.utc_offset_min,
+        host: options.host.clone(),
+        user: options.user.clone(),
+        uid: rustix::process::getuid().as_raw(),
+        gid: rustix::process::getgid().as_raw(),
+        paths: paths_of(prepared),
+        tags: options.tags.clone(),
+        label: options.label.clone(),
+        description: options.description.clone(),
+        program: options.program.clone(),
+        totals,
+        ext: Vec::new(),
+    }
+}
+
+fn record(repo: &Repo, summary: Summary, prepared: &Prepared<'_>) -> Snapshot {
+    let kind = match prepared {
+        Prepared::Files { .. } => SourceKind::Files,
+        Prepared::Stream { .. } => SourceKind::Stream,
+    };
+    let source = Source {
+        kind,
+        name: summary.paths.first().cloned().unwrap_or_default(),
+        chunker: 1,
+        totals: summary.totals,
+        dump: None,
+        ext: Vec::new(),
+    };
+    Snapshot {
+        domain: repo.settings().domain,
+        writer: repo.writer(),
+        sequence: repo.next_sequence(),
+        sources: vec![source],
+        summary,
+        ext: Vec::new(),
+    }
+}

@@ -1,0 +1,27 @@
+//! Which snapshot a backup compares with.
+
+use super::BackupOptions;
+use crate::error::Result;
+use crate::repo::Repo;
+use crate::snapshot::{Filter, SnapshotInfo, list};
+
+/// The given one, or the newest of the same host and the same set of paths; `None` if told to read everything.
+pub fn find(
+    repo: &Repo,
+    paths: &[Vec<u8>],
+    options: &BackupOptions,
+) -> Result<Option<SnapshotInfo>> {
+    if options.force {
+        return Ok(None);
+    }
+    if let Some(id) = &options.parent {
+        return crate::snapshot::find(repo, &id.to_hex(), &Filter::default()).map(Some);
+    }
+    let filter = Filter { hosts: vec![options.host.clone()], ..Filter::default() };
+    let same = |info: &SnapshotInfo| {
+        let mut theirs = info.summary.paths.clone();
+        theirs.sort();
+        theirs == *paths
+    };
+    Ok(list(repo, &filter)?.into_iter().filter(same).next_back())
+}

@@ -1,0 +1,660 @@
+//! One pass over the sources: walk, read, store, assemble.
+//!
+//! The walk runs on the calling thread and puts *items* into a queue in walk order; what needs a processor (listing
+//! ahead, reading, cutting, naming) is done on the pool. Items leave the queue in the same order, so that neighbours in
+//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file content, or one file of that size.
+
+use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
+use super::node::{is_unchanged, node_of};
+use super::read::{Cutter, FileJob, FileRead, data_extents, name_pieces};
+use super::roots::Root;
+use super::scan::{Ahead, Listed, OldNodes, list};
+use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
+use crate::crypto::{BlobHasher, BlobType, KeyKind};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::snapshot::Totals;
+use crate::format::tree::{Content, FileContent, Node};
+use crate::fs::{Dir, Kind, Metadata, metadata_of, stat_path, xattrs_of};
+use crate::id::{BlobId, Domain};
+use crate::index::Want;
+use crate::progress::{Counter, Interrupt, Problems, Progress};
+use crate::repo::{Repo, Ticket, Writer};
+use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
+use std::collections::{HashMap, VecDeque};
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsStr;
+
+/// Content that may wait in the queue.
+const QUEUE_BYTES: u64 = 12 << 20;
+
+/// Small files are read in batches of this many bytes.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// Or of this many files.
+const BATCH_FILES: usize = 64;
+
+/// A file from this size on is streamed: read and cut on the walk's thread, named on the pool.
+const STREAM_BYTES: u64 = 2 << 20;
+
+/// Pieces of a stream are named in groups of this many bytes.
+const NAMING_BYTES: usize = 1 << 20;
+
+/// A buffer of a stream.
+const SEGMENT_BYTES: usize = 4 << 20;
+
+/// What a pass needs to know.
+pub struct PassContext<'a> {
+    /// The repository.
+    pub repo: &'a Repo,
+    /// Told of everything.
+    pub problems: &'a Problems<'a>,
+    /// Asked between entries.
+    pub interrupt: &'a Interrupt,
+    /// Makes trees.
+    pub maker: &'a TreeMaker,
+    /// Makes chunks.
+    pub cutters: Cutters,
+    /// Look up every chunk of unchanged files too: the parent may have lost some.
+    pub distrust: bool,
+}
+
+/// Chunkers by size, all with the gear table of one domain.
+pub struct Cutters {
+    gear: Arc<Gear>,
+    hasher: BlobHasher,
+    made: std::cell::RefCell<HashMap<Sizes, Arc<Cutter>>>,
+}
+
+impl Cutters {
+    /// Chunkers of a domain.
+    pub fn new(repo: &Repo, domain: Domain) -> Result<Self> {
+        let key = repo.ring().domain_key(KeyKind::Chunker, domain)?;
+        let gear = Arc::new(Gear::from_key(key.expose()));
+        let hasher = repo.ring().blob_hasher(domain, BlobType::Data)?;
+        Ok(Self { gear, hasher, made: Default::default() })
+    }
+
+    fn of(&self, sizes: Sizes) -> Arc<Cutter> {
+        let make = || {
+            let chunker = Chunker::new(self.gear.clone(), sizes);
+            Arc::new(Cutter { chunker, hasher: self.hasher.clone() })
+        };
+        self.made.borrow_mut().entry(sizes).or_insert_with(make).clone()
+    }
+}
+
+/// A file that is read by a batch.
+struct Pending {
+    name: Vec<u8>,
+    sizes: Sizes,
+    compared: Compared,
+}
+
+type Named = Vec<(BlobId, Piece)>;
+
+enum Item {
+    Enter { node: Node, metadata: Compared, old: Option<OldDir>, path: Arc<PathBuf> },
+    Node { node: Node, compared: Compared },
+    Batch { files: Vec<Pending>, reads: Ticket<Vec<Result<FileRead>>>, bytes: u64, dir: Arc<PathBuf> },
+    Pieces { named: Ticket<Named>, bytes: u64 },
+    /// A streamed file is complete: its chunks came before it.
+    Streamed { node: Node, compared: Compared },
+    Leave,
+}
+
+/// A directory on the walk's stack.
+struct Frame {
+    path: Arc<PathBuf>,
+    listed: Listed,
+    next: usize,
+    ahead: Ahead,
+}
+
+/// One pass, in progress.
+pub struct Pass<'a, 'w, 'r> {
+    context: &'a PassContext<'a>,
+    writer: &'w mut Writer<'r>,
+    queue: VecDeque<Item>,
+    queued_bytes: u64,
+    batch: Vec<(FileJob, Pending)>,
+    batch_bytes: u64,
+    batch_dir: Arc<PathBuf>,
+    segments: Segments,
+    assembler: Assembler<'a>,
+    streaming: ChunkList,
+    root: Option<BlobId>,
+}
+
+impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
+    /// A pass that has not begun.
+    pub fn new(context: &'a PassContext<'a>, writer: &'w mut Writer<'r>) -> Self {
+        Self {
+            context,
+            writer,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            batch_dir: Arc::default(),
+            segments: Segments::new(SEGMENT_BYTES),
+            assembler: Assembler::new(context.maker),
+            streaming: ChunkList::default(),
+            root: None,
+        }
+    }
+
+    /// Backs up files below `root`; gives the root tree and the numbers.
+    pub fn files(mut self, root: &Root, parent: Option<BlobId>) -> Result<(BlobId, Totals)> {
+        let meta = stat_path(Path::new("/"))?;
+        self.place(Path::new("/"), b"", &meta, root, parent, Compared::New)?;
+        self.finish()
+    }
+
+    /// Backs up one stream as the file `name` in the root directory.
+    pub fn stream(
+        mut self,
+        name: &[u8],
+        reader: &mut (dyn Read + Send),
+        now: crate::time::Timestamp,
+    ) -> Result<(BlobId, Totals)> {
+        let dir = plain_node(b"", 0o755, now, Content::Dir(None));
+        self.push(Item::Enter { node: dir, metadata: Compared::New, old: None, path: Arc::default() })?;
+        let sizes = sizes_for(SourceKind::Stream);
+        let size = self.pieces(reader, sizes, None)?;
+        let content = file_content(size, None);
+        let node = plain_node(name, 0o600, now, content);
+        self.push(Item::Streamed { node, compared: Compared::New })?;
+        self.push(Item::Leave)?;
+        self.finish()
+    }
+
+    fn finish(mut self) -> Result<(BlobId, Totals)> {
+        self.close_batch()?;
+        while !self.queue.is_empty() {
+            self.take_first()?;
+        }
+        let no_root = || Error::invalid("paths").detail("nothing could be backed up");
+        Ok((self.root.ok_or_else(no_root)?, self.assembler.totals))
+    }
+
+    /// A place of the tree above or at what is backed up.
+    fn place(
+        &mut self,
+        path: &Path,
+        name: &[u8],
+        meta: &Metadata,
+        root: &Root,
+        old: Option<BlobId>,
+        metadata: Compared,
+    ) -> Result<()> {
+        match root {
+            Root::Whole => {
+                let listed = list(self.context.repo, Dir::open_root(path)?, old)?;
+                self.walk(path, name, meta, listed, metadata)
+            }
+            Root::Above(children) => {
+                let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
+                let node = node_of(name, meta, Vec::new(), Content::Dir(None));
+                // Entries beside the wanted ones are left out: such a directory is unchanged only by chance.
+                let old_dir = old.as_ref().map(|old| OldDir { tree: old.tree, nodes: old.count });
+                self.push(Item::Enter { node, metadata, old: old_dir, path: Arc::new(path.into()) })?;
+                for (name, child) in children {
+                    self.child_place(path, name, child, &mut old)?;
+                }
+                self.push(Item::Leave)
+            }
+        }
+    }
+
+    fn child_place(
+        &mut self,
+        above: &Path,
+        name: &[u8],
+        child: &Root,
+        old: &mut Option<OldNodes>,
+    ) -> Result<()> {
+        let path = above.join(OsStr::from_bytes(name));
+        let old_node = old.as_mut().and_then(|old| old.take(name));
+        let meta = match stat_place(&path, child) {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.context.problems.problem(&path, &error);
+                return Ok(());
+            }
+        };
+        if meta.kind != Kind::Dir {
+            let dir = Arc::new(Dir::open_root(above)?);
+            let at = Arc::new(above.to_path_buf());
+            return self.entry(&at, &dir, name, meta, old_node);
+        }
+        let compared = compare(old_node.as_ref(), &meta);
+        let old_tree = old_node.as_ref().and_then(tree_of);
+        match self.place(&path, name, &meta, child, old_tree, compared) {
+            Err(error) if is_own_problem(&error) => {
+                self.context.problems.problem(&path, &error);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Walks a directory that is backed up whole.
+    fn walk(
+        &mut self,
+        path: &Path,
+        name: &[u8],
+        meta: &Metadata,
+        listed: Listed,
+        metadata: Compared,
+    ) -> Result<()> {
+        let mut stack = vec![self.enter(path.to_path_buf(), name, meta, listed, metadata)?];
+        while let Some(frame) = stack.last_mut() {
+            self.context.interrupt.check()?;
+            let index = frame.next;
+            if index == frame.listed.scan.len() {
+                self.push(Item::Leave)?;
+                stack.pop();
+                continue;
+            }
+            frame.next += 1;
+            let Listed { dir, scan, old, .. } = &frame.listed;
+            frame.ahead.fill(self.context.repo, dir, scan, index, old.as_ref());
+            if let Some(below) = self.visit(frame, index)? {
+                stack.push(below);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        path: PathBuf,
+        name: &[u8],
+        meta: &Metadata,
+        mut listed: Listed,
+        metadata: Compared,
+    ) -> Result<Frame> {
+        let path = Arc::new(path);
+        self.context.problems.begin(&path);
+        self.context.problems.count(Counter::NodesExpected, listed.scan.len() as u64);
+        let xattrs = std::mem::take(&mut listed.xattrs);
+        let node = node_of(name, meta, xattrs, Content::Dir(None));
+        let old = listed.old.as_ref().map(|old| OldDir { tree: old.tree, nodes: old.count });
+        self.push(Item::Enter { node, metadata, old, path: path.clone() })?;
+        Ok(Frame { path, listed, next: 0, ahead: Ahead::default() })
+    }
+
+    /// Handles one entry; gives a frame to go on with if it is a directory.
+    fn visit(&mut self, frame: &mut Frame, index: usize) -> Result<Option<Frame>> {
+        let Listed { dir, scan, old, .. } = &mut frame.listed;
+        let meta = scan.metadata(dir, index);
+        let name = scan.name(index);
+        let old_node = old.as_mut().and_then(|old| old.take(name));
+        let below = || frame.path.join(OsStr::from_bytes(name));
+        let meta = match meta {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.context.problems.problem(&below(), &error);
+                return Ok(None);
+            }
+        };
+        if meta.kind != Kind::Dir {
+            let (path, dir) = (frame.path.clone(), dir.clone());
+            self.entry(&path, &dir, name, meta, old_node)?;
+            return Ok(None);
+        }
+        let listing = match frame.ahead.take(index) {
+            Some(ticket) => ticket.wait()?,
+            None => {
+                let old_tree = old_node.as_ref().and_then(tree_of);
+                dir.open_dir(name).and_then(|dir| list(self.context.repo, dir, old_tree))
+            }
+        };
+        match listing {
+            Ok(listed) => {
+                let compared = compare(old_node.as_ref(), &meta);
+                let path = below();
+                self.enter(path, &name.to_vec(), &meta, listed, compared).map(Some)
+            }
+            Err(error) => {
+                self.context.problems.problem(&below(), &error);
+                let node = node_of(name, &meta, Vec::new(), Content::Dir(None));
+                self.push(Item::Node { node, compared: Compared::New })?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Handles anything that is not a directory.
+    fn entry(
+        &mut self,
+        at: &Arc<PathBuf>,
+        dir: &Arc<Dir>,
+        name: &[u8],
+        meta: Metadata,
+        old: Option<Node>,
+    ) -> Result<()> {
+        self.context.problems.count(Counter::Nodes, 1);
+        let compared = compare(old.as_ref(), &meta);
+        if let (Some(old), Compared::Same) = (old, compared) {
+            if !self.context.distrust || self.still_stored(&old)? {
+                self.context.problems.count(Counter::Bytes, meta.size);
+                return self.push(Item::Node { node: old, compared });
+            }
+        }
+        let compared = if compared == Compared::Same { Compared::Changed } else { compared };
+        if meta.kind == Kind::File {
+            let kind = SourceKind::of_file(Path::new(OsStr::from_bytes(name)), meta.size);
+            let pending = Pending { name: name.to_vec(), sizes: sizes_for(kind), compared };
+            return match meta.size >= STREAM_BYTES {
+                true => self.large_file(at, dir, meta, pending),
+                false => self.batch_file(at, dir, meta, pending),
+            };
+        }
+        match special(dir, name, &meta) {
+            Ok(node) => self.push(Item::Node { node, compared }),
+            Err(error) => {
+                self.context.problems.problem(&at.join(OsStr::from_bytes(name)), &error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether every chunk of a file lies in a pack that may be relied on; they are relied on then.
+    fn still_stored(&mut self, node: &Node) -> Result<bool> {
+        let Content::File(file) = &node.content else { return Ok(true) };
+        let index = self.context.repo.index();
+        let mut packs = Vec::new();
+        let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
+            let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
+            match index.lookup(&id, Want::Live)? {
+                Some(location) => {
+                    packs.push(index.pack_id_of(&location)?);
+                    Ok(ControlFlow::Continue(()))
+                }
+                None => Ok(ControlFlow::Break(())),
+            }
+        });
+        let stored = walked.is_ok_and(|flow| flow.is_continue());
+        if stored {
+            packs.into_iter().for_each(|pack| self.writer.rely_on(pack));
+        }
+        Ok(stored)
+    }
+
+    fn batch_file(&mut self, at: &Arc<PathBuf>, dir: &Arc<Dir>, meta: Metadata, pending: Pending) -> Result<()> {
+        if !self.batch.is_empty() && !Arc::ptr_eq(&self.batch_dir, at) {
+            self.close_batch()?;
+        }
+        self.batch_dir = at.clone();
+        self.batch_bytes += meta.size;
+        let cutter = self.context.cutters.of(pending.sizes);
+        let job = FileJob { dir: dir.clone(), name: pending.name.clone(), meta, cutter };
+        self.batch.push((job, pending));
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
+            self.close_batch()?;
+        }
+        Ok(())
+    }
+
+    fn close_batch(&mut self) -> Result<()> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let (jobs, files): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batch).into_iter().unzip();
+        let bytes = std::mem::take(&mut self.batch_bytes);
+        let run = move || jobs.into_iter().map(FileJob::run).collect();
+        let reads = self.context.repo.pool().submit(run);
+        let dir = self.batch_dir.clone();
+        self.enqueue(Item::Batch { files, reads, bytes, dir }, bytes)
+    }
+
+    /// Puts an item into the queue, behind the files that wait for their batch.
+    fn push(&mut self, item: Item) -> Result<()> {
+        self.close_batch()?;
+        self.enqueue(item, 0)
+    }
+
+    fn enqueue(&mut self, item: Item, bytes: u64) -> Result<()> {
+        self.queue.push_back(item);
+        self.queued_bytes += bytes;
+        while self.queued_bytes > QUEUE_BYTES || self.first_is_ready()? {
+            self.take_first()?;
+        }
+        Ok(())
+    }
+
+    fn first_is_ready(&mut self) -> Result<bool> {
+        match self.queue.front_mut() {
+            None => Ok(false),
+            Some(Item::Batch { reads, .. }) => reads.is_ready(),
+            Some(Item::Pieces { named, .. }) => named.is_ready(),
+            Some(_) => Ok(true),
+        }
+    }
+
+    fn take_first(&mut self) -> Result<()> {
+        let Some(item) = self.queue.pop_front() else { return Ok(()) };
+        match item {
+            Item::Enter { node, metadata, old, path: _ } => self.assembler.enter(node, metadata, old),
+            Item::Node { node, compared } => self.assembler.add(node, compared),
+            Item::Batch { files, reads, bytes, dir } => {
+                self.queued_bytes -= bytes;
+                let reads = reads.wait()?;
+                for (file, read) in files.into_iter().zip(reads) {
+                    self.take_file(&dir, file, read)?;
+                }
+            }
+            Item::Pieces { named, bytes } => {
+                self.queued_bytes -= bytes;
+                for (id, piece) in named.wait()? {
+                    self.writer.add(BlobType::Data, &id, &piece)?;
+                    let (maker, writer) = (self.context.maker, &mut *self.writer);
+                    self.streaming.push(id, &mut |bytes| maker.put(writer, bytes))?;
+                }
+            }
+            Item::Streamed { mut node, compared } => {
+                let list = std::mem::take(&mut self.streaming);
+                let (maker, writer) = (self.context.maker, &mut *self.writer);
+                let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
+                if let Content::File(file) = &mut node.content {
+                    file.chunks = chunks;
+                }
+                self.assembler.add(node, compared);
+            }
+            Item::Leave => {
+                if let Some(root) = self.assembler.leave(self.writer)? {
+                    self.root = Some(root);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what was read of a file.
+    fn take_file(&mut self, dir: &Path, file: Pending, read: Result<FileRead>) -> Result<()> {
+        let path = || dir.join(OsStr::from_bytes(&file.name));
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.context.problems.problem(&path(), &error);
+                return Ok(());
+            }
+        };
+        if read.torn {
+            self.context.problems.problem(&path(), &changed());
+        }
+        let mut list = ChunkList::default();
+        let (maker, writer) = (self.context.maker, &mut *self.writer);
+        for (id, range) in &read.chunks {
+            writer.add(BlobType::Data, id, &read.buffer[range.clone()])?;
+            list.push(*id, &mut |bytes| maker.put(writer, bytes))?;
+        }
+        let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
+        self.context.problems.count(Counter::Bytes, read.meta.size);
+        let content = FileContent { size: read.meta.size, chunks, extents: read.extents };
+        let node = node_of(&file.name, &read.meta, read.xattrs, Content::File(content));
+        self.assembler.add(node, file.compared);
+        Ok(())
+    }
+
+    /// Reads and cuts a large file here, while the pool names and stores its chunks.
+    fn large_file(&mut self, at: &Arc<PathBuf>, dir: &Arc<Dir>, meta: Metadata, pending: Pending) -> Result<()> {
+        self.close_batch()?;
+        let path = at.join(OsStr::from_bytes(&pending.name));
+        match self.stream_file(dir, meta, &pending, &path) {
+            Ok(Some(node)) => self.push(Item::Streamed { node, compared: pending.compared }),
+            Ok(None) => Ok(()),
+            Err(error) if is_own_problem(&error) => {
+                self.context.problems.problem(&path, &error);
+                // What was stored of it is not used by any node.
+                while !self.queue.is_empty() {
+                    self.take_first()?;
+                }
+                self.streaming = ChunkList::default();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn stream_file(
+        &mut self,
+        dir: &Dir,
+        scanned: Metadata,
+        pending: &Pending,
+        path: &Path,
+    ) -> Result<Option<Node>> {
+        let (file, meta) = dir.open_file(&pending.name)?;
+        let extents = data_extents(&file, &meta)?;
+        let xattrs = xattrs_of(&file)?;
+        crate::fs::advise_sequential(&file);
+        let mut meta = meta;
+        let read = match &extents {
+            None => self.pieces(&mut &file, pending.sizes, Some(meta.size))?,
+            Some(extents) => {
+                let mut data = super::sparse::ExtentReader::new(&file, extents);
+                self.pieces(&mut data, pending.sizes, None)?
+            }
+        };
+        let after = metadata_of(&file)?;
+        let data_len = extents.as_ref().map_or(meta.size, |all| all.iter().map(|(_, len)| len).sum());
+        let same = (after.size, after.mtime, after.ctime) == (meta.size, meta.mtime, meta.ctime);
+        let mut extents = extents;
+        if !same || read != data_len || scanned.inode != meta.inode {
+            self.context.problems.problem(path, &changed());
+            meta = after;
+            if extents.is_none() || read != data_len {
+                meta.size = read;
+                extents = None;
+            }
+        }
+        let content = file_content(meta.size, extents);
+        Ok(Some(node_of(&pending.name, &meta, xattrs, content)))
+    }
+
+    /// Cuts what a reader gives into chunks and queues them for naming; gives how many bytes there were.
+    fn pieces(&mut self, reader: &mut dyn Read, sizes: Sizes, len: Option<u64>) -> Result<u64> {
+        let cutter = self.context.cutters.of(sizes);
+        let mut segments = std::mem::replace(&mut self.segments, Segments::new(SEGMENT_BYTES));
+        let mut group = Vec::new();
+        let mut group_bytes = 0;
+        let mut total = 0;
+        for piece in segments.stream(&cutter.chunker, reader, len) {
+            let piece = piece?;
+            group_bytes += piece.len();
+            group.push(piece);
+            if group_bytes >= NAMING_BYTES {
+                total += self.name_group(&cutter, std::mem::take(&mut group), group_bytes)?;
+                group_bytes = 0;
+            }
+        }
+        total += self.name_group(&cutter, group, group_bytes)?;
+        self.segments = segments;
+        Ok(total)
+    }
+
+    fn name_group(&mut self, cutter: &Arc<Cutter>, group: Vec<Piece>, bytes: usize) -> Result<u64> {
+        self.context.interrupt.check()?;
+        let bytes = bytes as u64;
+        self.context.problems.count(Counter::Bytes, bytes);
+        let cutter = cutter.clone();
+        let named = self.context.repo.pool().submit(move || name_pieces(&cutter.hasher, group));
+        self.enqueue(Item::Pieces { named, bytes }, bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Metadata of a place: of what a link leads to where it is on the way, of the link itself where it is the goal.
+fn stat_place(path: &Path, root: &Root) -> Result<Metadata> {
+    match root {
+        Root::Whole => stat_path(path),
+        Root::Above(_) => Dir::open_root(path)?.metadata(),
+    }
+}
+
+fn compare(old: Option<&Node>, meta: &Metadata) -> Compared {
+    match old {
+        None => Compared::New,
+        Some(old) if is_unchanged(old, meta) => Compared::Same,
+        Some(_) => Compared::Changed,
+    }
+}
+
+fn tree_of(node: &Node) -> Option<BlobId> {
+    match &node.content {
+        Content::Dir(tree) => *tree,
+        _ => None,
+    }
+}
+
+/// Links, pipes, sockets and devices.
+fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<Node> {
+    let content = match meta.kind {
+        Kind::Symlink => Content::Symlink(dir.read_link(name)?),
+        Kind::Fifo => Content::Fifo,
+        Kind::Socket => Content::Socket,
+        Kind::BlockDevice => Content::BlockDevice(meta.rdev),
+        Kind::CharDevice => Content::CharDevice(meta.rdev),
+        Kind::File | Kind::Dir => {
+            return Err(Error::new(ErrorKind::InvalidInput, Subject::None).detail("not a special file"));
+        }
+    };
+    let xattrs = dir.xattrs(name, meta.kind)?;
+    Ok(node_of(name, meta, xattrs, content))
+}
+
+fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
+    Content::File(FileContent { size, extents, ..FileContent::default() })
+}
+
+fn plain_node(name: &[u8], mode: u16, now: crate::time::Timestamp, content: Content) -> Node {
+    Node {
+        name: name.to_vec(),
+        mode,
+        uid: rustix::process::getuid().as_raw(),
+        gid: rustix::process::getgid().as_raw(),
+        mtime: now,
+        ctime: now,
+        atime: None,
+        inode: 0,
+        device: 0,
+        links: 1,
+        xattrs: Vec::new(),
+        content,
+        ext: Vec::new(),
+    }
+}
+
+fn changed() -> Error {
+    Error::new(ErrorKind::Unavailable, Subject::None).detail("changed while it was read")
+}
+
+/// Whether an error is one item's own, so that the rest can go on: not one of the repository, nor the wish to stop.
+fn is_own_problem(error: &Error) -> bool {
+    matches!(error.subject(), Subject::Path(_))
+}

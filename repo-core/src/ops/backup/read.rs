@@ -1,0 +1,136 @@
+//! Reads files, cuts and names their chunks: the work of the pool's threads.
+
+use crate::chunk::{Chunker, Piece};
+use crate::crypto::BlobHasher;
+use crate::error::{Error, Result, Subject};
+use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, xattrs_of};
+use crate::id::BlobId;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How often a file is read again when it changes while it is read.
+const READS_MAX: usize = 3;
+
+/// Everything a thread needs to cut and name chunks.
+pub struct Cutter {
+    /// Cuts.
+    pub chunker: Chunker,
+    /// Names data blobs.
+    pub hasher: BlobHasher,
+}
+
+/// A chunk of a buffer, and its id.
+pub type NamedRange = (BlobId, Range<usize>);
+
+/// A file to be read whole.
+pub struct FileJob {
+    /// The directory it is in.
+    pub dir: Arc<Dir>,
+    /// Its name there.
+    pub name: Vec<u8>,
+    /// Its metadata as the scan saw it.
+    pub meta: Metadata,
+    /// Cuts and names its chunks.
+    pub cutter: Arc<Cutter>,
+}
+
+/// What was read of a file.
+pub struct FileRead {
+    /// Its metadata at the time of reading.
+    pub meta: Metadata,
+    /// Its extended attributes.
+    pub xattrs: Vec<Xattr>,
+    /// Its chunks, as ranges of `buffer`.
+    pub chunks: Vec<NamedRange>,
+    /// Its data; shared with others of the same batch or on its own.
+    pub buffer: Vec<u8>,
+    /// Where data lies, if it has holes.
+    pub extents: Option<Vec<(u64, u64)>>,
+    /// It changed while it was read, each time: what was kept may never have been its content at one time.
+    pub torn: bool,
+}
+
+impl FileJob {
+    /// Reads the file; again, if it changes meanwhile. Memory: the file's size.
+    pub fn run(self) -> Result<FileRead> {
+        let (file, mut meta) = self.dir.open_file(&self.name)?;
+        let mut buffer = Vec::new();
+        let mut extents = None;
+        let mut torn = true;
+        for _ in 0..READS_MAX {
+            buffer.clear();
+            extents = data_extents(&file, &meta)?;
+            read_file(&file, &meta, extents.as_deref(), &mut buffer)?;
+            let after = metadata_of(&file)?;
+            let same = after.size == meta.size && after.mtime == meta.mtime && after.ctime == meta.ctime;
+            meta = after;
+            if same {
+                torn = false;
+                break;
+            }
+        }
+        if torn {
+            // The size must fit what was kept.
+            meta.size = buffer.len() as u64;
+            extents = None;
+        }
+        let xattrs = xattrs_of(&file)?;
+        let chunks = cut_whole(&self.cutter, &buffer);
+        Ok(FileRead { meta, xattrs, chunks, buffer, extents, torn })
+    }
+}
+
+/// Where data lies in a file with holes; `None` if it has none.
+pub fn data_extents(file: &File, meta: &Metadata) -> Result<Option<Vec<(u64, u64)>>> {
+    if !meta.is_sparse() {
+        return Ok(None);
+    }
+    let found = extents(file, meta.size)?;
+    let all = found.iter().map(|extent| (extent.offset, extent.len)).collect();
+    Ok(match found.as_slice() {
+        [one] if one.offset == 0 && one.len == meta.size => None,
+        _ => Some(all),
+    })
+}
+
+fn read_file(
+    file: &File,
+    meta: &Metadata,
+    extents: Option<&[(u64, u64)]>,
+    buffer: &mut Vec<u8>,
+) -> Result<()> {
+    let too_large = || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
+    match extents {
+        None => {
+            // One byte more than expected shows a file that has grown.
+            let len = usize::try_from(meta.size + 1).map_err(|_| too_large())?;
+            read_at(file, 0, len, buffer)?;
+        }
+        Some(extents) => {
+            for (offset, len) in extents {
+                read_at(file, *offset, usize::try_from(*len).map_err(|_| too_large())?, buffer)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cuts a whole content at hand, and names its chunks.
+pub fn cut_whole(cutter: &Cutter, data: &[u8]) -> Vec<NamedRange> {
+    let mut chunks = Vec::new();
+    let mut from = 0;
+    while let Some(len) = cutter.chunker.cut(&data[from..], true) {
+        chunks.push((cutter.hasher.id(&data[from..from + len]), from..from + len));
+        from += len;
+        if from == data.len() {
+            break;
+        }
+    }
+    chunks
+}
+
+/// Names the pieces of a stream.
+pub fn name_pieces(hasher: &BlobHasher, pieces: Vec<Piece>) -> Vec<(BlobId, Piece)> {
+    pieces.into_iter().map(|piece| (hasher.id(&piece), piece)).collect()
+}

@@ -1,0 +1,101 @@
+//! What is backed up, as one tree from `/` down.
+
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// A place in the tree above or at what is backed up.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A directory of which only these entries are backed up.
+    Above(BTreeMap<Vec<u8>, Root>),
+    /// Backed up whole.
+    Whole,
+}
+
+/// Absolute paths, sorted, without those that lie below another one.
+pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    if paths.is_empty() {
+        return Err(Error::invalid("paths").detail("nothing to back up"));
+    }
+    let mut absolute = paths.iter().map(|path| clean(path)).collect::<Result<Vec<_>>>()?;
+    absolute.sort();
+    absolute.dedup();
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for path in absolute {
+        if !kept.last().is_some_and(|last| path.starts_with(last)) {
+            kept.push(path);
+        }
+    }
+    Ok(kept)
+}
+
+/// The absolute path without `.` and `..`; links are left as they are named.
+fn clean(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path)
+        .map_err(|e| Error::io(crate::Subject::Path(path.to_path_buf()), e))?;
+    let mut clean = PathBuf::from("/");
+    for part in absolute.components() {
+        match part {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    Ok(clean)
+}
+
+/// The tree that leads from `/` to the normalized `paths`.
+pub fn tree(paths: &[PathBuf]) -> Root {
+    let mut root = Root::Above(BTreeMap::new());
+    for path in paths {
+        let names: Vec<&[u8]> = path
+            .components()
+            .filter_map(|part| match part {
+                Component::Normal(name) => Some(name.as_bytes()),
+                _ => None,
+            })
+            .collect();
+        insert(&mut root, &names);
+    }
+    root
+}
+
+fn insert(at: &mut Root, names: &[&[u8]]) {
+    match (names.split_first(), at) {
+        (None, at) => *at = Root::Whole,
+        (Some((first, rest)), Root::Above(children)) => {
+            let below = children.entry(first.to_vec()).or_insert_with(|| Root::Above(BTreeMap::new()));
+            insert(below, rest);
+        }
+        // Below what is backed up whole: nothing to add.
+        (Some(_), Root::Whole) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_and_double_paths_count_once() {
+        let paths = ["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"].map(PathBuf::from);
+        let kept = normalize(&paths).unwrap();
+        assert_eq!(kept, ["/a/b", "/a/bc", "/a/d"].map(PathBuf::from));
+        let Root::Above(top) = tree(&kept) else { panic!("root is above all") };
+        let Root::Above(a) = &top[&b"a"[..]] else { panic!("a is above b") };
+        assert_eq!(a.len(), 3);
+        assert!(a.values().all(|root| *root == Root::Whole));
+    }
+
+    #[test]
+    fn the_root_itself_is_everything() {
+        let kept = normalize(&[PathBuf::from("/"), PathBuf::from("/etc")]).unwrap();
+        assert_eq!(kept, [PathBuf::from("/")]);
+        assert_eq!(tree(&kept), Root::Whole);
+        assert!(normalize(&[]).is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! Walks the tree, makes what needs no data, and plans the rest window by window.
+
+use super::attributes::{Wanted, note};
+use super::execute::{Context, FilePlan, Window};
+use super::place::{Place, Places};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::tree::{Content, FileContent, Node};
+use crate::fs::{Existing, Kind, Target};
+use crate::id::BlobId;
+use crate::index::Want;
+use crate::progress::{Counter, Progress};
+use crate::tree::{ChunkRef, for_each_chunk, load_nodes};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A directory on the walk's stack.
+struct Frame {
+    place: Arc<Place>,
+    nodes: std::vec::IntoIter<Node>,
+    wanted: Option<Wanted>,
+}
+
+/// Restores a tree below `target`.
+pub fn restore_tree(context: &Context<'_>, target: Target, root: BlobId) -> Result<()> {
+    let (places, place) = Places::new(target.into_root());
+    let mut planner = Planner {
+        context,
+        places: &places,
+        window: Window::default(),
+        first_names: HashMap::new(),
+    };
+    let nodes = load_nodes(context.repo, &root)?.into_iter();
+    let mut stack = vec![Frame { place, nodes, wanted: None }];
+    while let Some(frame) = stack.last_mut() {
+        context.interrupt.check()?;
+        let Some(node) = frame.nodes.next() else {
+            let frame = stack.pop().expect("just looked at");
+            planner.leave(frame);
+            continue;
+        };
+        let place = frame.place.clone();
+        let path = || place.path_of(&node.name);
+        match planner.node(&place, &node) {
+            Ok(Some(below)) => stack.push(below),
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error) => context.problems.problem(&path(), &error),
+        }
+        if planner.window.is_full() {
+            planner.execute()?;
+        }
+    }
+    planner.execute()
+}
+
+struct Planner<'a> {
+    context: &'a Context<'a>,
+    places: &'a Places,
+    window: Window,
+    /// Where a file with several names was restored under its first.
+    first_names: HashMap<(u64, u64), (Arc<Place>, Vec<u8>)>,
+}
+
+impl Planner<'_> {
+    fn node(&mut self, place: &Arc<Place>, node: &Node) -> Result<Option<Frame>> {
+        match &node.content {
+            Content::Dir(tree) => return self.dir(place, node, tree.as_ref()).map(Some),
+            Content::File(file) => self.file(place, node, file)?,
+            _ => self.special(place, node)?,
+        }
+        Ok(None)
+    }
+
+    fn dir(&mut self, place: &Arc<Place>, node: &Node, tree: Option<&BlobId>) -> Result<Frame> {
+        let dir = self.places.open(place)?.create_dir(&node.name, Existing::Replace)?;
+        let below = self.places.add(place, &node.name, dir);
+        let wanted = Some(Wanted::of(node, self.context.options.no_owner, false));
+        let nodes = match tree {
+            Some(tree) => load_nodes(self.context.repo, tree),
+            None => Ok(Vec::new()),
+        };
+        let nodes = nodes.unwrap_or_else(|error| {
+            self.context.problems.problem(&below.path(), &error);
+            Vec::new()
+        });
+        Ok(Frame { place: below, nodes: nodes.into_iter(), wanted })
+    }
+
+    /// A directory gets its attributes once its window is written.
+    fn leave(&mut self, frame: Frame) {
+        if let Some(wanted) = frame.wanted {
+            self.window.dirs.push((frame.place, wanted));
+        }
+    }
+
+    fn file(&mut self, place: &Arc<Place>, node: &Node, file: &FileContent) -> Result<()> {
+        if node.links > 1 {
+            let key = (node.device, node.inode);
+            if let Some((first, first_name)) = self.first_names.get(&key) {
+                let link = (first.clone(), first_name.clone(), place.clone(), node.name.clone());
+                self.window.links.push(link);
+                return Ok(());
+            }
+            if node.inode != 0 {
+                self.first_names.insert(key, (place.clone(), node.name.clone()));
+            }
+        }
+        let number = u32::try_from(self.window.files.len())
+            .map_err(|_| Error::new(ErrorKind::Unavailable, Subject::None).detail("window overflow"))?;
+        let pieces_before = self.window.pieces.len();
+        let planned = self.chunks(number, file);
+        if let Err(error) = planned {
+            self.window.pieces.truncate(pieces_before);
+            return Err(error);
+        }
+        let pieces = self.window.pieces.len() - pieces_before;
+        self.context.problems.count(Counter::BytesExpected, file.size);
+        self.window.files.push(FilePlan::new(
+            place.clone(),
+            node,
+            file,
+            Wanted::of(node, self.context.options.no_owner, false),
+            pieces,
+        ));
+        Ok(())
+    }
+
+    /// Looks up where each chunk of a file lies.
+    fn chunks(&mut self, number: u32, file: &FileContent) -> Result<()> {
+        let (repo, window) = (self.context.repo, &mut self.window);
+        let mut data_offset = 0;
+        let flow = for_each_chunk(repo, &file.chunks, &mut |chunk| {
+            let ChunkRef::Data(id) = chunk else { return Ok(ControlFlow::Continue(())) };
+            let location = repo
+                .index()
+                .lookup(&id, Want::Readable)?
+                .ok_or_else(|| Error::missing(Subject::Blob(id)).detail("no index table names it"))?;
+            data_offset += u64::from(location.blob_len);
+            let from = data_offset - u64::from(location.blob_len);
+            let pack = repo.index().pack_id_of(&location)?;
+            window.add_piece(number, id, from, pack, location);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        debug_assert!(flow.is_continue());
+        let expected = match &file.extents {
+            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
+            None => file.size,
+        };
+        match data_offset == expected {
+            true => Ok(()),
+            false => Err(Error::damaged(Subject::None).detail("chunks do not add up to the file's size")),
+        }
+    }
+
+    fn special(&mut self, place: &Arc<Place>, node: &Node) -> Result<()> {
+        let dir = self.places.open(place)?;
+        let kind = match &node.content {
+            Content::Symlink(target) => {
+                dir.symlink(target, &node.name, Existing::Replace)?;
+                Kind::Symlink
+            }
+            Content::Fifo => self.make(&dir, node, Kind::Fifo, 0)?,
+            Content::Socket => self.make(&dir, node, Kind::Socket, 0)?,
+            Content::BlockDevice(rdev) => self.make(&dir, node, Kind::BlockDevice, *rdev)?,
+            Content::CharDevice(rdev) => self.make(&dir, node, Kind::CharDevice, *rdev)?,
+            Content::File(_) | Content::Dir(_) => return Ok(()),
+        };
+        let wanted = Wanted::of(node, self.context.options.no_owner, kind == Kind::Symlink);
+        let applied = dir.apply_entry(&node.name, kind, &wanted.attributes())?;
+        note(self.context, || place.path_of(&node.name), applied);
+        self.context.counts.nodes.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn make(&self, dir: &crate::fs::TargetDir, node: &Node, kind: Kind, rdev: u64) -> Result<Kind> {
+        dir.node(&node.name, kind, rdev, Existing::Replace)?;
+        Ok(kind)
+    }
+
+    fn execute(&mut self) -> Result<()> {
+        std::mem::take(&mut self.window).execute(self.context, self.places)
+    }
+}

@@ -1,0 +1,210 @@
+//! Reads blocks and blobs: from the cache, or from a pack; every blob is proved to be what its id says.
+
+use super::Repo;
+use super::uploads::pack_object;
+use crate::compress::{Decompressor, Encoding};
+use crate::crypto::BlobType;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::pack::decode_wraps;
+use crate::format::rows::Block;
+use crate::id::{BlobId, PackId};
+use crate::index::Location;
+use crate::pack::{BlockReader, open_block_of};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+type Key = (PackId, u32);
+type Slot = Arc<Mutex<Option<Arc<Vec<u8>>>>>;
+
+/// Opened blocks, the least recently used ones dropped. Shared by all threads; a block is opened once even if several
+/// ask for it at the same time.
+pub struct BlockCache {
+    bytes_max: usize,
+    inner: Mutex<Cached>,
+}
+
+#[derive(Default)]
+struct Cached {
+    slots: HashMap<Key, (u64, usize, Slot)>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl BlockCache {
+    /// A cache of at most `bytes_max` plaintext bytes, or one block.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, inner: Mutex::default() }
+    }
+
+    fn slot(&self, key: Key, len: usize) -> Slot {
+        let mut inner = lock(&self.inner);
+        inner.clock += 1;
+        let clock = inner.clock;
+        if let Some((used, _, slot)) = inner.slots.get_mut(&key) {
+            *used = clock;
+            return slot.clone();
+        }
+        inner.bytes += len;
+        while inner.bytes > self.bytes_max && !inner.slots.is_empty() {
+            let oldest = inner.slots.iter().min_by_key(|(_, (used, ..))| *used).map(|(key, _)| *key);
+            if let Some((_, len, _)) = oldest.and_then(|key| inner.slots.remove(&key)) {
+                inner.bytes -= len;
+            }
+        }
+        let slot = Slot::default();
+        inner.slots.insert(key, (clock, len, slot.clone()));
+        slot
+    }
+}
+
+/// A thread that panicked while it held a lock of ours left nothing half done: all are held for single steps.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Option<Decompressor>> = const { RefCell::new(None) };
+}
+
+impl Repo {
+    /// The plaintext of a block, through the cache.
+    pub fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
+        let pack = self.index().pack_id_of(location)?;
+        let slot = self.blocks.slot((pack, location.block.offset), location.block.raw_len as usize);
+        let mut slot = lock(&slot);
+        if let Some(block) = &*slot {
+            return Ok(block.clone());
+        }
+        let block = Arc::new(self.read_block(location)?);
+        *slot = Some(block.clone());
+        Ok(block)
+    }
+
+    /// Reads and opens a block, past the cache.
+    pub fn read_block(&self, location: &Location) -> Result<Vec<u8>> {
+        let info = self.index().pack_of(location)?;
+        let name = pack_object(info.kind).name(&info.id.0);
+        let block = &location.block;
+        let missing = |e: Error| match e.kind() {
+            ErrorKind::NotFound => Error::missing(Subject::Pack(info.id)),
+            _ => e,
+        };
+        let stored = self
+            .backend
+            .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
+            .map_err(missing)?;
+        let bases = self.index().bases(location)?;
+        let reader = self.block_reader(info.id, info.kind, &info.wraps, block.wrap)?;
+        self.open_block(&reader, block, stored, &bases, info.kind)
+            .map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
+    }
+
+    /// Opens a block whose stored bytes are at hand.
+    pub fn open_block(
+        &self,
+        reader: &BlockReader,
+        block: &Block,
+        mut stored: Vec<u8>,
+        bases: &[BlobId],
+        kind: BlobType,
+    ) -> Result<Vec<u8>> {
+        let prefix = match bases.is_empty() {
+            true => None,
+            false => Some(self.read_bases(bases, kind)?),
+        };
+        DECOMPRESSOR.with_borrow_mut(|decompressor| {
+            let decompressor = match decompressor {
+                Some(decompressor) => decompressor,
+                None => decompressor.insert(Decompressor::new()?),
+            };
+            let mut plain = Vec::new();
+            open_block_of(reader, block, &mut stored, prefix.as_deref(), decompressor, &mut plain)?;
+            Ok(plain)
+        })
+    }
+
+    /// The bases of a delta block, one after another. Only copies that are no deltas themselves count.
+    fn read_bases(&self, bases: &[BlobId], kind: BlobType) -> Result<Vec<u8>> {
+        let mut prefix = Vec::new();
+        for id in bases {
+            let is_whole = |location: &Location| location.block.encoding != Encoding::Delta as u8;
+            prefix.extend_from_slice(&self.read_copy(kind, id, &is_whole)?);
+        }
+        Ok(prefix)
+    }
+
+    /// The reader for blocks of a pack under one of its key wraps.
+    pub fn block_reader(
+        &self,
+        pack: PackId,
+        kind: BlobType,
+        wraps: &[u8],
+        wrap: u8,
+    ) -> Result<Arc<BlockReader>> {
+        if let Some(reader) = lock(&self.readers).get(&(pack, wrap)) {
+            return Ok(reader.clone());
+        }
+        let wraps = decode_wraps(wraps)?;
+        let found = wraps.get(usize::from(wrap)).ok_or_else(|| {
+            Error::damaged(Subject::Pack(pack)).detail("a block names a key wrap that is not there")
+        })?;
+        let reader = BlockReader::new(self.ring(), &self.id(), kind, found)
+            .map_err(|e| e.about(Subject::Pack(pack)))?;
+        let reader = Arc::new(reader);
+        let mut readers = lock(&self.readers);
+        if readers.len() >= READERS_MAX {
+            readers.clear();
+        }
+        readers.insert((pack, wrap), reader.clone());
+        Ok(reader)
+    }
+
+    /// The plaintext of a blob, from any copy that can be read and is right.
+    ///
+    /// `Missing` if the index knows none; the error of the last copy if none can be read.
+    pub fn read_blob(&self, kind: BlobType, id: &BlobId) -> Result<Vec<u8>> {
+        self.read_copy(kind, id, &|_| true)
+    }
+
+    fn read_copy(
+        &self,
+        kind: BlobType,
+        id: &BlobId,
+        wanted: &dyn Fn(&Location) -> bool,
+    ) -> Result<Vec<u8>> {
+        let mut result = Err(Error::missing(Subject::Blob(*id)).detail("no index table names it"));
+        self.index().copies(id, &mut |location| {
+            if !wanted(&location) {
+                return ControlFlow::Continue(());
+            }
+            result = self.blob_at(kind, id, &location);
+            match result {
+                Ok(_) => ControlFlow::Break(()),
+                Err(_) => ControlFlow::Continue(()),
+            }
+        })?;
+        result
+    }
+
+    fn blob_at(&self, kind: BlobType, id: &BlobId, location: &Location) -> Result<Vec<u8>> {
+        let block = self.block(location)?;
+        let plain = blob_in(&block, location)?;
+        match self.hasher(kind)?.id(plain) == *id {
+            true => Ok(plain.to_vec()),
+            false => Err(Error::damaged(Subject::Blob(*id)).detail("content is not what its id says")),
+        }
+    }
+}
+
+/// The blob's part of its block's plaintext.
+pub fn blob_in<'a>(block: &'a [u8], location: &Location) -> Result<&'a [u8]> {
+    let from = location.blob_offset as usize;
+    block
+        .get(from..from + location.blob_len as usize)
+        .ok_or_else(|| Error::damaged(Subject::None).detail("a blob ends outside its block"))
+}
+
+/// Keys of this many packs are kept open; a kilobyte each.
+const READERS_MAX: usize = 4096;

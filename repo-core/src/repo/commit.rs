@@ -1,0 +1,132 @@
+//! The last step of a backup: everything relied on is checked against the newest fold, then the entry is appended.
+
+use super::Repo;
+use crate::error::Result;
+use crate::format::entry::Action;
+use crate::format::snapshot::Summary;
+use crate::id::{BlobId, IndexId, PackId, SnapshotId};
+use crate::index::Index;
+use crate::log::{Catalog, Reliance, check_commit};
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
+
+/// What a backup wants to commit.
+pub struct CommitRequest {
+    /// The stored snapshot.
+    pub snapshot: SnapshotId,
+    /// What listings show of it.
+    pub summary: Summary,
+    /// Tables that no entry names yet.
+    pub tables: Vec<IndexId>,
+    /// Packs of others that were relied on.
+    pub hits: HashSet<PackId>,
+    /// Packs of this run.
+    pub own: HashSet<PackId>,
+    /// The snapshot that lent whole subtrees without a look inside.
+    pub lender: Option<SnapshotId>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It stands.
+    Committed,
+    /// Something relied on is gone: look everything up again, store what is not there, and come back.
+    Heal,
+}
+
+/// The index as the checks see it.
+struct IndexCatalog<'a>(&'a Index);
+
+impl Catalog for IndexCatalog<'_> {
+    fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
+        let mut failed = None;
+        self.0.copies(blob, &mut |location| {
+            let known = self.0.pack_id_of(&location).and_then(|p| Ok((p, self.0.bases(&location)?)));
+            match known {
+                Ok((pack, bases)) => {
+                    each(&pack, &bases);
+                    ControlFlow::Continue(())
+                }
+                Err(e) => {
+                    failed = Some(e);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn knows(&self, pack: &PackId) -> Result<bool> {
+        Ok(self.0.pack(pack)?.is_some())
+    }
+}
+
+/// What the request relies on: whole packs. Which of their blobs are really needed is not kept, so that memory does not
+/// grow with the source: every blob of a doubtful pack counts as needed.
+struct Packs<'a> {
+    index: &'a Index,
+    request: &'a CommitRequest,
+}
+
+impl Reliance for Packs<'_> {
+    fn packs(&self, each: &mut dyn FnMut(&PackId)) -> Result<()> {
+        self.request.hits.iter().chain(&self.request.own).for_each(each);
+        Ok(())
+    }
+
+    fn blobs_in(
+        &self,
+        packs: &BTreeSet<PackId>,
+        each: &mut dyn FnMut(&BlobId) -> Result<()>,
+    ) -> Result<()> {
+        for pack in packs {
+            if let Some(entry) = self.index.pack_entry(pack)? {
+                entry.blobs.iter().try_for_each(|blob| each(&blob.id))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Repo {
+    /// Checks a backup against the newest fold and appends its `Commit`; checked again whenever others were faster.
+    pub fn commit(&self, request: &CommitRequest) -> Result<CommitOutcome> {
+        let summary = self.seal_summary(&request.summary)?;
+        let mut heal = false;
+        let appended = self.append(&mut |state| {
+            self.set_state(state.clone());
+            self.sync_index(&request.tables)?;
+            let reliance = Packs { index: self.index(), request };
+            let parents: Vec<SnapshotId> = request.lender.into_iter().collect();
+            let snapshot = Some(&request.snapshot);
+            let catalog = IndexCatalog(self.index());
+            let check =
+                check_commit(state, &catalog, &reliance, &parents, &request.tables, snapshot)?;
+            heal = !check.passes() || unknown_packs(&catalog, request)?;
+            if heal {
+                return Ok(None);
+            }
+            Ok(Some(Action::Commit {
+                snapshot: request.snapshot,
+                index: request.tables.clone(),
+                reprieve: check.reprieve,
+                summary: summary.clone(),
+            }))
+        })?;
+        Ok(match appended {
+            Some(_) => CommitOutcome::Committed,
+            None => CommitOutcome::Heal,
+        })
+    }
+}
+
+/// A pack that no table in force names has no blobs to ask for: what relied on it must be looked up again.
+fn unknown_packs(catalog: &IndexCatalog<'_>, request: &CommitRequest) -> Result<bool> {
+    for pack in request.hits.iter().chain(&request.own) {
+        if !catalog.knows(pack)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,52 @@
+//! What lies in a place that is no repository of ours, so that an error can say so.
+
+use crate::backend::Backend;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::config;
+use crate::format::name::CONFIG;
+use crate::id::RepositoryId;
+
+/// The bytes of `config`, and the repository's id from it.
+///
+/// `NoRepository` if there is none, `Unsupported` for a newer version or a restic repository, `Damaged` otherwise.
+pub fn read_config(backend: &dyn Backend) -> Result<(Vec<u8>, RepositoryId)> {
+    let bytes = match backend.get(CONFIG) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(none(backend)),
+        Err(e) => return Err(e),
+    };
+    match config::repository(&bytes) {
+        Ok(id) => Ok((bytes, id)),
+        Err(e) if e.kind() == ErrorKind::Damaged && is_restic(backend)? => {
+            Err(Error::unsupported(Subject::Repository(backend.place()))
+                .detail("this is a restic repository"))
+        }
+        Err(e) if e.kind() == ErrorKind::Unsupported => {
+            Err(e.about(Subject::Repository(backend.place())))
+        }
+        Err(e) => Err(e.about(Subject::Object(CONFIG.to_owned()))),
+    }
+}
+
+fn none(backend: &dyn Backend) -> Error {
+    Error::new(ErrorKind::NoRepository, Subject::Repository(backend.place()))
+}
+
+/// restic's key files are JSON with a field `kdf` that says `scrypt`.
+fn is_restic(backend: &dyn Backend) -> Result<bool> {
+    let mut names = Vec::new();
+    backend.list("keys", &mut |listed| {
+        names.push((listed.name, listed.len));
+        Ok(())
+    })?;
+    for (name, len) in names.into_iter().take(4) {
+        if len > 64 << 10 {
+            continue;
+        }
+        let parsed: Option<serde_json::Value> = serde_json::from_slice(&backend.get(&name)?).ok();
+        if parsed.is_some_and(|slot| slot["kdf"] == "scrypt") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,176 @@
+//! Key slots: several passwords and key files for one repository.
+
+use super::open::{OpenOptions, wrong_password};
+use super::{Repo, Shared};
+use crate::backend::Backend;
+use crate::crypto::{KdfParams, Role};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::entry::{Action, Member};
+use crate::format::key_slot::{self, Credential, Holder, Label, Slot, SlotKind};
+use crate::format::name::ObjectKind;
+use crate::id::{KeyId, RepositoryId};
+use crate::log::State;
+
+/// A key slot as `key list` shows it.
+#[derive(Debug, Clone)]
+pub struct KeyInfo {
+    /// The slot.
+    pub id: KeyId,
+    /// What opens it.
+    pub kind: SlotKind,
+    /// What its holder may do.
+    pub role: Role,
+    /// Whom it belongs to; `None` if its label does not open.
+    pub label: Option<Label>,
+    /// Whether this process opened the repository with it.
+    pub current: bool,
+}
+
+/// The slots of a place by id, those that begin with `hint` first, at most [`key_slot::SLOTS_MAX`].
+fn slots(backend: &dyn Backend, hint: Option<&str>) -> Result<Vec<KeyId>> {
+    let mut ids = Vec::new();
+    backend.list(ObjectKind::Key.folder(), &mut |listed| {
+        match ObjectKind::parse(&listed.name) {
+            Some((ObjectKind::Key, id)) if listed.len <= key_slot::SLOT_BYTES_MAX => {
+                ids.push(KeyId(id));
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    ids.sort_by_key(|id| (!hint.is_some_and(|hint| id.to_hex().starts_with(hint)), *id));
+    ids.truncate(key_slot::SLOTS_MAX);
+    Ok(ids)
+}
+
+/// Loads a slot; `Damaged` if its bytes are not what its name says.
+fn load(backend: &dyn Backend, id: &KeyId) -> Result<(Vec<u8>, Slot)> {
+    let about = |e: Error| e.about(Subject::Key(*id));
+    let bytes = backend.get(&ObjectKind::Key.name(&id.0))?;
+    if KeyId::from(blake3::hash(&bytes)) != *id {
+        return Err(Error::damaged(Subject::Key(*id)).detail("content is not what its name says"));
+    }
+    let slot = key_slot::parse(&bytes).map_err(about)?;
+    Ok((bytes, slot))
+}
+
+/// The first slot that a credential opens.
+///
+/// A slot of the wrong kind is not tried; one that asks for too much, or is damaged, is the error if no other opens.
+pub fn open_any(
+    backend: &dyn Backend,
+    repository: RepositoryId,
+    credential: &Credential,
+    options: &OpenOptions,
+) -> Result<(KeyId, Holder)> {
+    let max = options.kdf_max.unwrap_or(KdfParams::MAX);
+    let mut worst = None;
+    let ids = slots(backend, options.key_hint.as_deref())?;
+    if ids.is_empty() {
+        return Err(Error::missing(Subject::Object("keys".into())).detail("there is no key slot"));
+    }
+    for id in ids {
+        let opened = load(backend, &id)
+            .and_then(|(_, slot)| key_slot::open(&slot, repository, credential, &max));
+        match opened {
+            Ok(holder) => return Ok((id, holder)),
+            Err(e) if e.kind() == ErrorKind::WrongPassword => {}
+            Err(e) => worst = Some(e.about(Subject::Key(id))),
+        }
+    }
+    Err(worst.unwrap_or_else(|| wrong_password(backend)))
+}
+
+impl Shared {
+    /// The slot that this process opened the repository with.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+}
+
+impl Repo {
+    /// All key slots, in order of their ids. A slot that cannot be read is an error.
+    pub fn keys(&self) -> Result<Vec<KeyInfo>> {
+        let describe = |id: KeyId| {
+            let (_, slot) = load(self.backend(), &id)?;
+            Ok(KeyInfo {
+                id,
+                kind: slot.kind,
+                label: key_slot::label(self.envelopes(), &slot).ok(),
+                role: key_slot::role_of(&slot)?,
+                current: id == self.key(),
+            })
+        };
+        slots(self.backend(), None)?.into_iter().map(describe).collect()
+    }
+
+    /// Adds a slot of full access under `credential`.
+    ///
+    /// Steps: the `Roles` entry that lists the new writer, then the slot. A stop in between leaves a writer that nobody
+    /// can sign as.
+    pub fn key_add(&self, credential: &Credential, kdf: KdfParams, label: &Label) -> Result<KeyId> {
+        if slots(self.backend(), None)?.len() >= key_slot::SLOTS_MAX {
+            let detail = format!("there are {} key slots already", key_slot::SLOTS_MAX);
+            return Err(Error::invalid("key").detail(detail));
+        }
+        let domains = self.holder.domains.clone();
+        let slot =
+            key_slot::create(self.envelopes(), Role::Full, &domains, credential, kdf, label)?;
+        let member = Member {
+            writer: slot.holder.signer.public(),
+            seal: slot.holder.seal,
+            role: Role::Full,
+            domains,
+            ext: Vec::new(),
+        };
+        self.append_roles(&|members| members.push(member.clone()), Vec::new())?;
+        self.put_slot(&slot.bytes)
+    }
+
+    /// Removes a slot: its writer is no longer allowed, and the slot is deleted. Copies of it that somebody kept still
+    /// open what is there today; only a new epoch protects new data from them.
+    ///
+    /// `InvalidInput` for the slot in use, so that never the last one is removed.
+    pub fn key_remove(&self, id: &KeyId) -> Result<()> {
+        if *id == self.key() {
+            return Err(Error::invalid("key").about(Subject::Key(*id)).detail("is in use right now"));
+        }
+        let (_, slot) = load(self.backend(), id).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => Error::new(ErrorKind::NotFound, Subject::Key(*id)),
+            _ => e,
+        })?;
+        let writer = key_slot::label(self.envelopes(), &slot)?.writer;
+        self.append_roles(&|members| members.retain(|member| member.writer != writer), vec![*id])?;
+        self.backend().delete(&ObjectKind::Key.name(&id.0))
+    }
+
+    /// Gives the slot in use another credential; the writer stays the same.
+    ///
+    /// Steps: the new slot, a `Roles` entry that names the old one removed, deletion of the old one.
+    pub fn key_passwd(&self, old: &Credential, new: &Credential, kdf: KdfParams) -> Result<KeyId> {
+        let (bytes, _) = load(self.backend(), &self.key())?;
+        let changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
+        let id = self.put_slot(&changed)?;
+        self.append_roles(&|_| (), vec![self.key()])?;
+        self.backend().delete(&ObjectKind::Key.name(&self.key().0))?;
+        Ok(id)
+    }
+
+    fn put_slot(&self, bytes: &[u8]) -> Result<KeyId> {
+        let id = KeyId::from(blake3::hash(bytes));
+        self.backend().put(&ObjectKind::Key.name(&id.0), bytes)?;
+        Ok(id)
+    }
+
+    fn append_roles(&self, change: &dyn Fn(&mut Vec<Member>), removed: Vec<KeyId>) -> Result<()> {
+        let admin = self.ring().admin()?;
+        let make = |state: &State| {
+            let mut members = state.members().to_vec();
+            change(&mut members);
+            Ok(Some(Action::Roles { members, removed: removed.clone() }))
+        };
+        let class = self.state().class();
+        self.append_as(&admin, class, &mut |state| make(state))?;
+        Ok(())
+    }
+}

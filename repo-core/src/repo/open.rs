@@ -1,0 +1,168 @@
+//! Makes and opens repositories.
+
+use super::blocks::BlockCache;
+use super::detect::read_config;
+use super::history::History;
+use super::memory::Memory;
+use super::pool::Pool;
+use super::{Repo, Shared, keys};
+use crate::backend::{Backend, Class, Put, probe};
+use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::config;
+use crate::format::entry::{Action, Member};
+use crate::format::envelope::Envelopes;
+use crate::format::key_slot::{self, Credential, Holder, Label};
+use crate::format::name::{CONFIG, ObjectKind};
+use crate::format::settings::Settings;
+use crate::id::{KeyId, RepositoryId};
+use crate::index::{Index, Place};
+use crate::log::State;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+
+/// Opened blocks of trees are kept up to this many bytes.
+const BLOCK_CACHE_BYTES: usize = 16 << 20;
+
+/// How a repository is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Where the index is kept between runs; `None` keeps nothing.
+    pub cache_dir: Option<PathBuf>,
+    /// Where this client remembers the newest log entry it saw; `None` remembers nothing.
+    pub state_dir: Option<PathBuf>,
+    /// Most that a key slot may ask for; `None` means [`KdfParams::MAX`].
+    pub kdf_max: Option<KdfParams>,
+    /// The beginning of the id of the key slot to try first.
+    pub key_hint: Option<String>,
+    /// Take a log that is shorter than, or different from, what this client saw before.
+    pub accept_rollback: bool,
+    /// Threads for work on the processor; 0 means as many as there are cores.
+    pub threads: usize,
+}
+
+/// How a repository is made.
+#[derive(Debug, Clone, Default)]
+pub struct InitOptions {
+    /// Cost of the first password's derivation.
+    pub kdf: KdfParams,
+    /// Whom the first key slot belongs to.
+    pub label: Label,
+    /// Settings to begin with.
+    pub settings: Settings,
+}
+
+impl Repo {
+    /// Whether there is something in this place that calls itself a repository.
+    pub fn exists(backend: &dyn Backend) -> Result<bool> {
+        Ok(backend.size(CONFIG)?.is_some())
+    }
+
+    /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
+    ///
+    /// Steps: key slot, `config` (from here on it is a repository, and of several who try one wins), the first log entry.
+    /// A stop before the last leaves a place in which `init` may be tried again only after it is emptied.
+    pub fn init(
+        backend: Arc<dyn Backend>,
+        credential: &Credential,
+        init: &InitOptions,
+        open: &OpenOptions,
+    ) -> Result<Self> {
+        let taken = || {
+            Error::invalid("repository").about(Subject::Repository(backend.place()))
+                .detail("there is a repository already")
+        };
+        if Self::exists(backend.as_ref())? {
+            return Err(taken());
+        }
+        init.settings.check()?;
+        let root = Secret::random();
+        let ring = Keyring::from_root(&root, init.settings.epoch, &[init.settings.domain]);
+        let envelopes = Envelopes::new(ring, RepositoryId(random_array()));
+        let domains = [init.settings.domain];
+        let slot =
+            key_slot::create(&envelopes, Role::Full, &domains, credential, init.kdf, &init.label)?;
+        let key = KeyId::from(blake3::hash(&slot.bytes));
+        backend.put(&ObjectKind::Key.name(&key.0), &slot.bytes)?;
+        let class = probe::race(backend.as_ref(), "")?;
+        if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists {
+            return Err(taken());
+        }
+        let repo = Self::assemble(backend, slot.holder, envelopes, key, init.settings.clone(), open)?;
+        repo.append_first(class)?;
+        repo.refresh()?;
+        Ok(repo)
+    }
+
+    /// The first entry says who may write; only the admin key may say it.
+    fn append_first(&self, class: Class) -> Result<()> {
+        let member = Member {
+            writer: self.writer(),
+            seal: self.holder.seal,
+            role: self.holder.role,
+            domains: self.holder.domains.clone(),
+            ext: Vec::new(),
+        };
+        let roles = Action::Roles { members: vec![member], removed: Vec::new() };
+        let admin = self.ring().admin()?;
+        self.append_as(&admin, class, &mut |_| Ok(Some(roles.clone())))?;
+        Ok(())
+    }
+
+    /// Opens a repository: finds a key slot that `credential` opens, folds the log, loads what is new of the index.
+    ///
+    /// `NoRepository`, `WrongPassword`, `Unsupported` (a newer version, or a restic repository), `RolledBack` (the log
+    /// is not what this client saw before), `Damaged`, `InvalidInput` (a slot asks for more than `kdf_max`).
+    pub fn open(
+        backend: Arc<dyn Backend>,
+        credential: &Credential,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let (bytes, repository) = read_config(backend.as_ref())?;
+        let (key, holder) = keys::open_any(backend.as_ref(), repository, credential, options)?;
+        let envelopes = Envelopes::new(holder.ring.clone(), repository);
+        let settings = config::open(&envelopes, &bytes)
+            .map_err(|e| e.about(Subject::Object(CONFIG.to_owned())))?;
+        let repo = Self::assemble(backend, holder, envelopes, key, settings, options)?;
+        repo.refresh()?;
+        Ok(repo)
+    }
+
+    fn assemble(
+        backend: Arc<dyn Backend>,
+        holder: Holder,
+        envelopes: Envelopes,
+        key: KeyId,
+        first_settings: Settings,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let id = envelopes.repository().to_hex();
+        let cache = options.cache_dir.as_ref().map(|dir| dir.join(&id).join("index"));
+        let spill = std::env::temp_dir();
+        let index = Index::open(match &cache {
+            Some(dir) => Place::Cache(dir),
+            None => Place::Spill(&spill),
+        })?;
+        let memory = Memory::new(options.state_dir.as_deref(), &id, options.accept_rollback);
+        let state = State::new(holder.admin, Class::A);
+        Ok(Self(Arc::new(Shared {
+            pool: Pool::new(options.threads)?,
+            backend,
+            envelopes,
+            key,
+            first_settings,
+            history: Mutex::new(History::new(state.clone(), memory)),
+            state: RwLock::new(Arc::new(state)),
+            holder,
+            index,
+            blocks: BlockCache::new(BLOCK_CACHE_BYTES),
+            readers: Mutex::new(HashMap::new()),
+        })))
+    }
+}
+
+/// An error that a credential fits no slot.
+pub fn wrong_password(backend: &dyn Backend) -> Error {
+    Error::new(ErrorKind::WrongPassword, Subject::Repository(backend.place()))
+}

@@ -1,0 +1,102 @@
+//! Loads and saves records: snapshots, summaries, index tables.
+
+use super::{Repo, Shared};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::codec::{self, check_ext};
+use crate::format::envelope::{Opened, RecordType};
+use crate::format::name::ObjectKind;
+use crate::format::rows::PackEntry;
+use crate::format::snapshot::{Snapshot, Summary};
+use crate::format::table::TableBuilder;
+use crate::id::{IndexId, SnapshotId};
+
+impl Shared {
+    /// Loads a record that is named by its hash, and opens it. `Missing` if it is not there, `Damaged` if it is not what
+    /// its name says.
+    pub fn load_record(
+        &self,
+        kind: ObjectKind,
+        id: &[u8; 32],
+        record_type: RecordType,
+    ) -> Result<Opened> {
+        let name = kind.name(id);
+        let subject = || Subject::Object(name.clone());
+        let bytes = self.backend.get(&name).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => Error::missing(subject()),
+            _ => e,
+        })?;
+        if blake3::hash(&bytes) != blake3::Hash::from_bytes(*id) {
+            return Err(Error::damaged(subject()).detail("content is not what its name says"));
+        }
+        self.envelopes.open(record_type, &bytes).map_err(|e| e.about(subject()))
+    }
+
+    /// Seals a record, stores it under the hash of its bytes, and gives that.
+    pub fn save_record(
+        &self,
+        kind: ObjectKind,
+        record_type: RecordType,
+        body: &[u8],
+    ) -> Result<[u8; 32]> {
+        let bytes = self.envelopes.seal(record_type, &[], body, Some(&self.holder.signer))?;
+        let id = *blake3::hash(&bytes).as_bytes();
+        self.backend.put(&kind.name(&id), &bytes)?;
+        Ok(id)
+    }
+
+    /// Stores a snapshot. It counts only once a `Commit` names it.
+    pub fn save_snapshot(&self, snapshot: &Snapshot) -> Result<SnapshotId> {
+        let body = codec::encode(snapshot);
+        self.save_record(ObjectKind::Snapshot, RecordType::Snapshot, &body).map(SnapshotId)
+    }
+
+    /// Loads a snapshot and proves that who the log says has written it has signed it.
+    pub fn load_snapshot(&self, id: &SnapshotId) -> Result<Snapshot> {
+        let about = |e: Error| e.about(Subject::Snapshot(*id));
+        let opened =
+            self.load_record(ObjectKind::Snapshot, &id.0, RecordType::Snapshot).map_err(about)?;
+        let snapshot: Snapshot = codec::decode(&opened.body).map_err(about)?;
+        check_ext(&snapshot.ext).map_err(about)?;
+        check_ext(&snapshot.summary.ext).map_err(about)?;
+        let committed_by = self.state().snapshot(id).map(|row| row.writer);
+        if opened.signer.is_none() || (committed_by.is_some() && committed_by != opened.signer) {
+            return Err(Error::damaged(Subject::Snapshot(*id)).detail("not signed by its writer"));
+        }
+        Ok(snapshot)
+    }
+
+    /// Seals what a `Commit` carries of a snapshot for listings.
+    pub fn seal_summary(&self, summary: &Summary) -> Result<Vec<u8>> {
+        self.envelopes.seal(RecordType::Summary, &[], &codec::encode(summary), None)
+    }
+
+    /// Opens what a `Commit` carries of a snapshot.
+    pub fn open_summary(&self, id: &SnapshotId, sealed: &[u8]) -> Result<Summary> {
+        let about = |e: Error| e.about(Subject::Snapshot(*id));
+        let opened = self.envelopes.open(RecordType::Summary, sealed).map_err(about)?;
+        codec::decode(&opened.body).map_err(about)
+    }
+
+    /// Stores an index table of these packs, and adds it to the index. It counts for others once an entry names it.
+    pub fn save_table(&self, entries: Vec<PackEntry>) -> Result<(IndexId, Vec<u8>)> {
+        let mut table = TableBuilder::new();
+        entries.iter().try_for_each(|entry| table.add_pack(entry))?;
+        let body = table.finish();
+        let id = self.save_record(ObjectKind::Index, RecordType::Index, &body).map(IndexId)?;
+        Ok((id, body))
+    }
+
+    /// Loads an index table's body.
+    pub fn load_table(&self, id: &IndexId) -> Result<Vec<u8>> {
+        let opened = self.load_record(ObjectKind::Index, &id.0, RecordType::Index);
+        Ok(opened.map_err(|e| e.about(Subject::Index(*id)))?.body)
+    }
+}
+
+impl Repo {
+    /// Folds the log to its end, and brings the index to the tables in force.
+    pub fn refresh(&self) -> Result<()> {
+        self.fold()?;
+        self.sync_index(&[])
+    }
+}

@@ -1,0 +1,385 @@
+//! Writes blobs: reserve, fill blocks in order, compress, verify, seal, pack, upload, index.
+
+use super::Repo;
+use super::pool::Ticket;
+use super::uploads::{Uploaded, Uploads};
+use crate::compress::{Compressor, Decompressor, Level};
+use crate::crypto::BlobType;
+use crate::error::{Error, Result, Subject};
+use crate::format::rows::PackEntry;
+use crate::id::{BlobId, Domain, IndexId, PackId};
+use crate::index::{Pending, Reserve};
+use crate::pack::{BlockDraft, Dealer, PackBuilder, SealedBlock};
+use crate::progress::{Counter, Interrupt, Progress};
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Plaintext bytes of a block of trees. Smaller than data blocks: one directory is often all that is wanted.
+const META_BLOCK_BYTES: usize = 512 << 10;
+
+/// A table is published after this many packs, so that an interrupted run loses little.
+const PUBLISH_PACKS: usize = 32;
+
+/// Or after this long.
+const PUBLISH_AFTER: Duration = Duration::from_secs(60);
+
+/// How blobs are written.
+#[derive(Clone, Copy)]
+pub struct WriteOptions<'a> {
+    /// The dedup universe.
+    pub domain: Domain,
+    /// How hard to compress.
+    pub level: Level,
+    /// Find out what is new, store nothing.
+    pub dry_run: bool,
+    /// Told of bytes stored.
+    pub progress: &'a dyn Progress,
+    /// Asked before every block.
+    pub interrupt: &'a Interrupt,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Index tables that no log entry names yet.
+    pub tables: Vec<IndexId>,
+    /// Packs that were relied on and are not this run's own.
+    pub hits: HashSet<PackId>,
+    /// Packs that this run has made or taken over.
+    pub own: HashSet<PackId>,
+    /// Data blobs that were new.
+    pub data_blobs: u64,
+    /// Tree blobs that were new.
+    pub tree_blobs: u64,
+    /// Plaintext bytes that were new.
+    pub bytes_added: u64,
+    /// Bytes of their packs.
+    pub bytes_stored: u64,
+}
+
+/// A pack that takes blocks.
+struct OpenPack {
+    number: u64,
+    builder: PackBuilder,
+    in_flight: u32,
+    full: bool,
+}
+
+/// Blobs of one type on their way.
+struct Lane {
+    kind: BlobType,
+    block_bytes: usize,
+    draft: BlockDraft,
+    dealer: Dealer,
+    /// The packs that are dealt to.
+    slots: [Option<u64>; 2],
+    packs: Vec<OpenPack>,
+}
+
+struct Sealing {
+    lane: usize,
+    pack: u64,
+    ticket: Ticket<Result<(SealedBlock, Vec<u8>)>>,
+}
+
+/// Writes blobs of one run. Used by one thread; compressing and uploading happen on others.
+///
+/// Memory: a block for each lane and for each sealing under way (threads + 2 of them, plaintext and ciphertext), two
+/// packs of data, two of trees, and those of [`Uploads`].
+pub struct Writer<'a> {
+    repo: &'a Repo,
+    options: WriteOptions<'a>,
+    lanes: [Lane; 2],
+    sealing: VecDeque<Sealing>,
+    uploads: Uploads,
+    pending: Pending,
+    packs_made: u64,
+    /// Packs that are safe and in no table yet.
+    arrived: Vec<PackEntry>,
+    published: Instant,
+    plain_buffers: Vec<Vec<u8>>,
+    pack_buffers: Vec<Vec<u8>>,
+    written: Written,
+}
+
+impl Repo {
+    /// Writes blobs inside `work`. On return all packs and their tables are safe on the backend; in the log stand those
+    /// that were published on the way.
+    ///
+    /// If `work` fails, for instance because it was interrupted, what had arrived is published, so that the next run
+    /// finds it, and the error is given back.
+    pub fn write<T>(
+        &self,
+        options: WriteOptions<'_>,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<T>,
+    ) -> Result<(T, Written)> {
+        std::thread::scope(|scope| {
+            let mut writer = Writer::new(self, options, Uploads::start(scope, self)?);
+            match work(&mut writer).and_then(|done| Ok((done, writer.finish()?))) {
+                Ok((done, written)) => Ok((done, written)),
+                Err(error) => {
+                    // The first error is what matters; publishing only saves work later.
+                    let _ = writer.salvage();
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+impl<'a> Writer<'a> {
+    fn new(repo: &'a Repo, options: WriteOptions<'a>, uploads: Uploads) -> Self {
+        let lane = |kind, block_bytes| Lane {
+            kind,
+            block_bytes,
+            draft: BlockDraft::default(),
+            dealer: Dealer::default(),
+            slots: [None, None],
+            packs: Vec::new(),
+        };
+        let data_bytes = repo.settings().block_bytes as usize;
+        Self {
+            repo,
+            options,
+            lanes: [lane(BlobType::Data, data_bytes), lane(BlobType::Tree, META_BLOCK_BYTES)],
+            sealing: VecDeque::new(),
+            uploads,
+            pending: repo.index().pending(),
+            packs_made: 0,
+            arrived: Vec::new(),
+            published: Instant::now(),
+            plain_buffers: Vec::new(),
+            pack_buffers: Vec::new(),
+            written: Written::default(),
+        }
+    }
+
+    /// Adds a blob unless it is stored or on its way; says whether it was new. Blobs of one type that are added one
+    /// after another lie beside each other.
+    pub fn add(&mut self, kind: BlobType, id: &BlobId, plaintext: &[u8]) -> Result<bool> {
+        let index = self.repo.index();
+        match self.pending.reserve(index, id)? {
+            Reserve::New => {}
+            Reserve::OnItsWay => return Ok(false),
+            Reserve::Stored(location) => {
+                self.rely_on(index.pack_id_of(&location)?);
+                return Ok(false);
+            }
+        }
+        let blobs = match kind {
+            BlobType::Data => &mut self.written.data_blobs,
+            BlobType::Tree => &mut self.written.tree_blobs,
+        };
+        *blobs += 1;
+        self.written.bytes_added += plaintext.len() as u64;
+        if self.options.dry_run {
+            return Ok(true);
+        }
+        let lane = lane_of(kind);
+        if !self.lanes[lane].draft.takes(plaintext.len(), self.lanes[lane].block_bytes) {
+            self.flush(lane)?;
+        }
+        self.lanes[lane].draft.push(*id, plaintext);
+        Ok(true)
+    }
+
+    /// Remembers that a pack is relied on.
+    pub fn rely_on(&mut self, pack: PackId) {
+        if !self.written.own.contains(&pack) {
+            self.written.hits.insert(pack);
+        }
+    }
+
+    /// Ends the current data block: what follows comes from another source, which shares no block with this one.
+    pub fn end_source(&mut self) -> Result<()> {
+        self.flush(lane_of(BlobType::Data))
+    }
+
+    /// Gives the current block to the pool, and takes in what is ready.
+    fn flush(&mut self, lane: usize) -> Result<()> {
+        self.options.interrupt.check()?;
+        if self.lanes[lane].draft.blobs.is_empty() {
+            return Ok(());
+        }
+        while self.sealing.len() >= self.repo.pool().threads() + 2 {
+            self.take_sealed()?;
+        }
+        while self.sealing.front_mut().map_or(Ok(false), |first| first.ticket.is_ready())? {
+            self.take_sealed()?;
+        }
+        let buffer = self.plain_buffers.pop().unwrap_or_default();
+        let next = BlockDraft::with_buffer(buffer);
+        let draft = std::mem::replace(&mut self.lanes[lane].draft, next);
+        let pack = self.open_pack(lane)?;
+        let (key, counter) = pack.builder.reserve();
+        pack.in_flight += 1;
+        let number = pack.number;
+        let level = self.options.level;
+        let ticket = self.repo.pool().submit(move || {
+            let BlockDraft { bytes, blobs } = draft;
+            let (encoding, mut encoded) = encode(level, &bytes)?;
+            key.seal(counter, &mut encoded);
+            let raw_len = u32::try_from(bytes.len()).expect("blocks are below 64 MiB");
+            let bases = Vec::new();
+            let block = SealedBlock { bytes: encoded, encoding, raw_len, counter, blobs, bases };
+            Ok((block, bytes))
+        });
+        self.sealing.push_back(Sealing { lane, pack: number, ticket });
+        Ok(())
+    }
+
+    /// The pack that the next block of a lane goes to.
+    fn open_pack(&mut self, lane: usize) -> Result<&mut OpenPack> {
+        let slot = self.lanes[lane].dealer.deal();
+        let number = match self.lanes[lane].slots[slot] {
+            Some(number) => number,
+            None => self.new_pack(lane, slot)?,
+        };
+        let mut packs = self.lanes[lane].packs.iter_mut();
+        packs.find(|pack| pack.number == number).ok_or_else(lost_track)
+    }
+
+    fn new_pack(&mut self, lane: usize, slot: usize) -> Result<u64> {
+        let number = self.packs_made;
+        self.packs_made += 1;
+        let buffer = self.pack_buffers.pop().unwrap_or_default();
+        let builder = PackBuilder::new(
+            self.repo.ring(),
+            &self.repo.id(),
+            self.lanes[lane].kind,
+            self.options.domain,
+            buffer,
+        )?;
+        self.lanes[lane].packs.push(OpenPack { number, builder, in_flight: 0, full: false });
+        self.lanes[lane].slots[slot] = Some(number);
+        Ok(number)
+    }
+
+    /// Waits for the oldest block that is being sealed, and puts it into its pack.
+    fn take_sealed(&mut self) -> Result<()> {
+        let Some(first) = self.sealing.pop_front() else { return Ok(()) };
+        let (block, plain) = first.ticket.wait()??;
+        self.plain_buffers.push(plain);
+        let lane = &mut self.lanes[first.lane];
+        let at = lane.packs.iter().position(|p| p.number == first.pack).ok_or_else(lost_track)?;
+        let pack = &mut lane.packs[at];
+        pack.builder.push(&block);
+        pack.in_flight -= 1;
+        if !pack.full && pack.builder.len() >= self.repo.settings().pack_bytes as usize {
+            pack.full = true;
+            lane.slots.iter_mut().filter(|slot| **slot == Some(first.pack)).for_each(|slot| *slot = None);
+        }
+        if pack.full && pack.in_flight == 0 {
+            let pack = lane.packs.swap_remove(at);
+            self.send(pack)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, pack: OpenPack) -> Result<()> {
+        self.uploads.send(pack.builder)?;
+        while let Some(arrived) = self.uploads.arrived() {
+            self.take_uploaded(arrived?)?;
+        }
+        if self.arrived.len() >= PUBLISH_PACKS || self.published.elapsed() >= PUBLISH_AFTER {
+            self.publish()?;
+        }
+        Ok(())
+    }
+
+    fn take_uploaded(&mut self, uploaded: Uploaded) -> Result<()> {
+        self.options.progress.count(Counter::BytesStored, uploaded.entry.len);
+        self.written.bytes_stored += uploaded.entry.len;
+        if self.pack_buffers.len() < 2 {
+            self.pack_buffers.push(uploaded.buffer);
+        }
+        self.take_over(uploaded.entry)
+    }
+
+    /// Counts a pack that lies on the backend among this run's own: one just uploaded, or one that an interrupted run
+    /// had finished.
+    pub fn take_over(&mut self, entry: PackEntry) -> Result<()> {
+        self.written.own.insert(entry.id);
+        self.pending.add_pack(&entry)?;
+        self.arrived.push(entry);
+        Ok(())
+    }
+
+    /// Puts the packs that have arrived into a table and names it in the log, so that whoever comes next may use them.
+    pub fn publish(&mut self) -> Result<()> {
+        self.published = Instant::now();
+        if let Some(table) = self.save_table()? {
+            self.repo.publish(table)?;
+        }
+        Ok(())
+    }
+
+    fn save_table(&mut self) -> Result<Option<IndexId>> {
+        if self.arrived.is_empty() {
+            return Ok(None);
+        }
+        let (id, body) = self.repo.save_table(std::mem::take(&mut self.arrived))?;
+        self.pending.add_table(self.repo.index(), id, &body)?;
+        Ok(Some(id))
+    }
+
+    /// Closes everything and waits until it is safe.
+    fn finish(&mut self) -> Result<Written> {
+        (0..self.lanes.len()).try_for_each(|lane| self.flush(lane))?;
+        while !self.sealing.is_empty() {
+            self.take_sealed()?;
+        }
+        for lane in 0..self.lanes.len() {
+            for pack in std::mem::take(&mut self.lanes[lane].packs) {
+                self.send(pack)?;
+            }
+        }
+        while let Some(arrived) = self.uploads.next() {
+            self.take_uploaded(arrived?)?;
+        }
+        let table = self.save_table()?;
+        self.written.tables.extend(table);
+        Ok(std::mem::take(&mut self.written))
+    }
+
+    /// After a failure: waits for what is under way and publishes what has arrived.
+    fn salvage(&mut self) -> Result<()> {
+        while let Some(arrived) = self.uploads.next() {
+            if let Ok(uploaded) = arrived {
+                self.take_uploaded(uploaded)?;
+            }
+        }
+        self.publish()
+    }
+}
+
+fn lane_of(kind: BlobType) -> usize {
+    match kind {
+        BlobType::Data => 0,
+        BlobType::Tree => 1,
+    }
+}
+
+fn lost_track() -> Error {
+    Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("lost track of an open pack")
+}
+
+thread_local! {
+    static CODEC: RefCell<Option<(Compressor, Decompressor)>> = const { RefCell::new(None) };
+}
+
+/// Compresses a block, expands it again and compares: no bug in a compressor may reach a backup.
+fn encode(level: Level, plain: &[u8]) -> Result<(crate::compress::Encoding, Vec<u8>)> {
+    CODEC.with_borrow_mut(|codec| {
+        let (compressor, decompressor) = match codec {
+            Some(codec) => codec,
+            None => codec.insert((Compressor::new(level)?, Decompressor::new()?)),
+        };
+        compressor.set_level(level)?;
+        let mut encoded = Vec::new();
+        let encoding = compressor.compress(plain, &mut encoded)?;
+        decompressor.verify(encoding, &encoded, plain, None)?;
+        Ok((encoding, encoded))
+    })
+}
