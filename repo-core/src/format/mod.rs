@@ -18,6 +18,8 @@ pub mod rows;
 pub mod settings;
 pub mod snapshot;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 /// The format version that this program writes, and the only one it reads.
