@@ -7,9 +7,12 @@ use std::process::Command;
 /// Variables that hold a password. Children never see them.
 const SECRETS: [&str; 2] = ["LARDER_PASSWORD", "RESTIC_PASSWORD"];
 
+/// Gives the value of a variable.
+type Read = dyn Fn(&str) -> Option<OsString>;
+
 /// The variables of a process, or of a test.
 pub struct Env {
-    read: Box<dyn Fn(&str) -> Option<OsString>>,
+    read: Box<Read>,
 }
 
 /// A variable that is set, and its name for messages.
