@@ -65,7 +65,9 @@ macro_rules! stored_by_number {
             ) -> std::result::Result<Self, bincode::error::DecodeError> {
                 let number = <u8 as bincode::Decode<C>>::decode(decoder)?;
                 let found = $all.into_iter().find(|variant| *variant as u8 == number);
-                found.ok_or(bincode::error::DecodeError::Other("a number that no variant has"))
+                found.ok_or(bincode::error::DecodeError::Other(
+                    "a number that no variant has",
+                ))
             }
         }
 
