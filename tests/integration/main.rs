@@ -11,3 +11,5 @@ mod cli_password;
 mod cli_place;
 mod cli_restore;
 mod cli_signals;
+
+mod fuzz_replay;

@@ -1,0 +1,226 @@
+//! What must not stand in a source, and what must be compiled.
+
+use crate::files::{relative, root, rust_files, text_files};
+use std::path::{Path, PathBuf};
+
+/// A pattern is written in two halves, so that this file does not hold it.
+const UNFINISHED: [[&str; 2]; 4] = [
+    ["todo", "!("],
+    ["unimplemented", "!("],
+    ["#[ig", "nore"],
+    ["dbg", "!("],
+];
+
+/// Lines of `text` that hold one of `patterns`, with the number of each.
+fn holding(text: &str, patterns: &[String]) -> Vec<(usize, String)> {
+    let hit = |line: &&str| patterns.iter().any(|pattern| line.contains(pattern));
+    let lines = text.lines().enumerate().filter(|(_, line)| hit(line));
+    lines
+        .map(|(at, line)| (at + 1, line.trim().to_owned()))
+        .collect()
+}
+
+/// The part of a source that is in a normal build: what comes before its unit tests, without comments.
+fn shipped(text: &str) -> String {
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let code = text[..end]
+        .lines()
+        .map(|line| match line.trim_start().starts_with("//") {
+            true => "",
+            false => line,
+        });
+    code.collect::<Vec<_>>().join("\n")
+}
+
+/// Modules that `text` declares for tests only.
+fn test_modules(text: &str) -> Vec<&str> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let guarded = lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#[cfg(") && pair[0].contains("test"));
+    let declared = guarded.filter_map(|pair| {
+        let module = pair[1].strip_prefix("pub ").unwrap_or(pair[1]);
+        module.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    declared.collect()
+}
+
+/// Paths, without the ending, of modules that a source declares for tests only.
+fn test_paths(file: &Path, text: &str) -> Vec<PathBuf> {
+    let stem = file.file_stem().unwrap_or_default();
+    let dir = match stem == "mod" || stem == "lib" {
+        true => file.with_file_name(""),
+        false => file.with_extension(""),
+    };
+    let modules = test_modules(text).into_iter();
+    modules.map(|module| dir.join(module)).collect()
+}
+
+/// Files of a test program that no line `mod <name>;` names.
+fn not_compiled(main: &str, files: &[String]) -> Vec<String> {
+    let named = |name: &&String| {
+        main.lines()
+            .any(|line| line.trim() == format!("mod {name};"))
+    };
+    files.iter().filter(|name| !named(name)).cloned().collect()
+}
+
+fn report(found: Vec<String>) {
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_to_be_written() {
+    let patterns = UNFINISHED.map(|halves| halves.concat());
+    let mut found = Vec::new();
+    for file in rust_files(&root()) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (at, line) in holding(&text, &patterns) {
+            found.push(format!("{}:{at}: {line}", relative(&file).display()));
+        }
+    }
+    report(found);
+}
+
+#[test]
+fn the_library_does_not_unwrap() {
+    let read = |file: &PathBuf| std::fs::read_to_string(file).unwrap();
+    let files = rust_files(&root().join("repo-core/src"));
+    let tests: Vec<_> = files
+        .iter()
+        .flat_map(|file| test_paths(file, &read(file)))
+        .collect();
+    let mut found = Vec::new();
+    for file in &files {
+        let path = file.with_extension("");
+        if tests.iter().any(|test| path.starts_with(test)) {
+            continue;
+        }
+        for (at, line) in holding(&shipped(&read(file)), &[".unwrap()".to_owned()]) {
+            found.push(format!("{}:{at}: {line}", relative(file).display()));
+        }
+    }
+    report(found);
+}
+
+#[test]
+fn every_test_file_is_compiled() {
+    for program in ["integration", "tidy"] {
+        let dir = root().join("tests").join(program);
+        let main = std::fs::read_to_string(dir.join("main.rs")).unwrap();
+        let entries = std::fs::read_dir(&dir).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let files: Vec<_> = names
+            .filter_map(|name| match name.strip_suffix(".rs") {
+                Some(name) => (name != "main").then(|| name.to_owned()),
+                None => Some(name),
+            })
+            .collect();
+        assert!(!files.is_empty());
+        report(not_compiled(&main, &files));
+    }
+}
+
+#[test]
+fn texts_hold_nothing_of_the_machine_they_were_written_on() {
+    let patterns = [["/wo", "rk/"], ["/ro", "ot/."], ["127.0.", "0.1:"]];
+    let patterns = patterns.map(|halves| halves.concat());
+    let mut found = Vec::new();
+    for file in text_files(&root()) {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        for (at, line) in holding(&text, &patterns) {
+            found.push(format!("{}:{at}: {line}", relative(&file).display()));
+        }
+    }
+    report(found);
+}
+
+#[test]
+fn packages_come_from_the_public_registry() {
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        report(other_sources(
+            &std::fs::read_to_string(root().join(lock)).unwrap(),
+        ));
+    }
+}
+
+fn other_sources(lock: &str) -> Vec<String> {
+    const REGISTRY: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    let sources = lock.lines().filter(|line| line.starts_with("source = "));
+    sources
+        .filter(|line| *line != REGISTRY)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn both_lock_files_hold_the_same_versions() {
+    let read = |lock: &str| std::fs::read_to_string(root().join(lock)).unwrap();
+    report(different_versions(
+        &read("Cargo.lock"),
+        &read("fuzz/Cargo.lock"),
+    ));
+}
+
+/// Packages of `fuzz` that the main lock file has in other versions only.
+fn different_versions(main: &str, fuzz: &str) -> Vec<String> {
+    let versions = |lock: &str| -> Vec<(String, String)> {
+        let blocks = lock.split("[[package]]").skip(1);
+        let field = |block: &str, name: &str| {
+            let line = block
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{name} = ")));
+            line.unwrap_or_default().trim_matches('"').to_owned()
+        };
+        blocks
+            .map(|block| (field(block, "name"), field(block, "version")))
+            .collect()
+    };
+    let main = versions(main);
+    let differs = |package: &&(String, String)| {
+        main.iter().any(|(name, _)| *name == package.0) && !main.contains(package)
+    };
+    let found = versions(fuzz);
+    found
+        .iter()
+        .filter(differs)
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect()
+}
+
+#[test]
+fn these_checks_can_fail() {
+    let pattern = UNFINISHED[0].concat();
+    let text = format!("fn f() {{\n    {pattern})\n}}");
+    assert_eq!(
+        holding(&text, &[pattern.clone()]),
+        [(2, format!("{pattern})"))]
+    );
+
+    let source = "a.unwrap();\n// b.unwrap()\n#[cfg(test)]\nmod tests {\n c.unwrap()\n}";
+    assert_eq!(
+        holding(&shipped(source), &[".unwrap()".to_owned()]).len(),
+        1
+    );
+    let source = "#[cfg(test)]\nmod tests;\nmod real;\n#[cfg(any(test, x))]\npub mod suite;\n";
+    assert_eq!(test_modules(source), ["tests", "suite"]);
+    assert_eq!(
+        test_paths(Path::new("a/mod.rs"), source)[0],
+        Path::new("a/tests")
+    );
+    assert_eq!(
+        test_paths(Path::new("a/b.rs"), source)[0],
+        Path::new("a/b/tests")
+    );
+
+    let files = ["one".to_owned(), "two".to_owned()];
+    assert_eq!(not_compiled("mod one;\n// mod two;\n", &files), ["two"]);
+
+    assert_eq!(
+        other_sources("source = \"git+https://example.org\"\n").len(),
+        1
+    );
+    let lock = |version| format!("[[package]]\nname = \"a\"\nversion = \"{version}\"\n");
+    assert_eq!(different_versions(&lock("1"), &lock("2")), ["a 2"]);
+    assert!(different_versions(&lock("1"), &lock("1")).is_empty());
+}
