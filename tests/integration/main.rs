@@ -11,5 +11,10 @@ mod cli_password;
 mod cli_place;
 mod cli_restore;
 mod cli_signals;
-
+mod format_examples;
+mod format_keys;
+mod format_packs;
+mod format_records;
+mod format_trees;
+mod format_vectors;
 mod fuzz_replay;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Folders that hold nothing of ours: builds, and what fuzzing keeps. So do those that begin with a dot, `.ci` aside.
+/// Folders that hold nothing of ours: builds, and what fuzzing keeps. Nor do names that begin with a dot, `.ci` aside.
 const SKIPPED: [&str; 3] = ["target", "artifacts", "coverage"];
 
 /// Endings of files that are read as text; files without one are too.
@@ -52,12 +52,12 @@ fn found(dir: &Path, wanted: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
 fn walk(dir: &Path, wanted: &dyn Fn(&Path) -> bool, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
-        let path = entry.path();
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if SKIPPED.contains(&&*name) || (name.starts_with('.') && name != ".ci") {
+            continue;
+        }
         if entry.file_type().unwrap().is_dir() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !SKIPPED.contains(&&*name) && (name == ".ci" || !name.starts_with('.')) {
-                walk(&path, wanted, files);
-            }
+            walk(&path, wanted, files);
         } else if wanted(&path) {
             files.push(path);
         }
