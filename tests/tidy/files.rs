@@ -52,7 +52,10 @@ fn found(dir: &Path, wanted: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
 fn walk(dir: &Path, wanted: &dyn Fn(&Path) -> bool, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let (path, name) = (
+            entry.path(),
+            entry.file_name().to_string_lossy().into_owned(),
+        );
         if SKIPPED.contains(&&*name) || (name.starts_with('.') && name != ".ci") {
             continue;
         }
