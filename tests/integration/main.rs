@@ -17,3 +17,4 @@ mod format_packs;
 mod format_records;
 mod format_trees;
 mod format_vectors;
+mod fuzz_replay;
