@@ -32,11 +32,6 @@ impl Map {
         &self.0
     }
 
-    /// Asks the system to read a range ahead in one go. It may ignore that.
-    pub(super) fn will_need(&self, from: usize, len: usize) {
-        let _: io::Result<()> = self.0.advise_range(Advice::WillNeed, from, len);
-    }
-
     /// Takes the first `len` bytes out of this process's resident memory; the next touch brings them back from the system's cache
     /// of the file, or from the disk.
     #[expect(
@@ -64,7 +59,6 @@ mod tests {
         std::fs::write(&path, &content).unwrap();
         let map = Map::new(&File::open(&path).unwrap()).unwrap();
         std::fs::remove_file(&path).unwrap();
-        map.will_need(0, 10_000);
         assert_eq!(map.bytes(), content);
         map.release(content.len());
         assert_eq!(map.bytes(), content);

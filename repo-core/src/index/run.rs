@@ -198,14 +198,38 @@ impl Run {
         self.row(Section::Blocks, row)
     }
 
-    /// A row of the blobs section.
+    /// A row of the blobs section, wherever it is; [`Run::for_each_blob`] is for many in order.
     pub(super) fn blob(&self, row: u32) -> Result<Blob> {
-        self.row(Section::Blobs, row)
+        Blob::read(
+            &self
+                .region
+                .row::<{ Blob::LEN }>(&self.layout, Section::Blobs, row)?,
+        )
     }
 
     /// A row of the packs section.
     pub(super) fn pack_row(&self, row: u32) -> Result<PackRow> {
         self.row(Section::Packs, row)
+    }
+
+    /// Calls `each` with all blobs in order, hidden ones too, and their rows.
+    pub(super) fn for_each_blob(
+        &self,
+        each: &mut dyn FnMut(u32, Found) -> Result<ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>> {
+        let mut row = 0;
+        for group in 0..self.layout.group_count(Section::Blobs) {
+            let bytes = self.group(Section::Blobs, group)?;
+            for blob in bytes.chunks_exact(Blob::LEN).map(Blob::read) {
+                let blob = blob?;
+                let block = self.block(blob.block)?;
+                if each(row, Found { blob, block })?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                row += 1;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// A pack with its wrap table.
@@ -274,11 +298,15 @@ impl Run {
         if rows.is_empty() {
             return Ok(None);
         }
-        let group_rows = self.group(Section::Blobs, group)?;
-        let candidates = group_rows.get(rows.start * Blob::LEN..rows.end * Blob::LEN);
-        let candidates = candidates.ok_or_else(|| self.region.damage("more prints than blobs"))?;
-        let at = rows.start + search::first_blob(candidates, &id.0);
-        Ok(Some(group * Section::Blobs.group_rows() + at as u32))
+        let first = group * Section::Blobs.group_rows();
+        let below =
+            |at: usize| Ok::<_, Error>(self.blob(first + (rows.start + at) as u32)?.id < *id);
+        let at = match rows.len() {
+            // Whoever reads on from here looks at the whole id.
+            1 => 0,
+            len => search::first_not_below(len, 0, below)?,
+        };
+        Ok(Some(first + (rows.start + at) as u32))
     }
 
     /// The first row whose id is not below `id`, where fences from `above` on begin with its prefix: a fence by chance,
@@ -286,22 +314,12 @@ impl Run {
     fn first_row_from(&self, above: usize, id: &BlobId) -> Result<u32> {
         let prefix = search::prefix(&id.0);
         let same = self.fences[above..].partition_point(|fence| *fence == prefix);
-        let (mut from, mut to) = (above, above + same);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            let first = self.blob(middle as u32 * Section::Blobs.group_rows())?;
-            if first.id < *id {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        let Some(group) = from.checked_sub(1) else {
-            return Ok(0);
-        };
-        let group = group as u32;
-        let at = search::first_blob(self.group(Section::Blobs, group)?, &id.0);
-        Ok(group * Section::Blobs.group_rows() + at as u32)
+        let rows = Section::Blobs.group_rows() as usize;
+        let from = above.saturating_sub(1) * rows;
+        let to = ((above + same) * rows).min(self.count(Section::Blobs) as usize);
+        let below = |at: usize| Ok::<_, Error>(self.blob((from + at) as u32)?.id < *id);
+        let at = search::first_not_below(to - from, above * rows - from, below)?;
+        Ok((from + at) as u32)
     }
 
     /// The prints of a group of blobs.

@@ -5,8 +5,7 @@
 //! in the distance whatever the values are, so that ids made up by an attacker cost no more than a binary search.
 
 use super::layout::print_guess;
-use crate::format::rows::{Blob, Row};
-use crate::id::ID_LEN;
+use std::convert::Infallible;
 use std::ops::Range;
 
 /// The first eight bytes of an id, in its order.
@@ -15,16 +14,20 @@ pub(super) fn prefix(id: &[u8]) -> u64 {
 }
 
 /// The first index in `0..len` for which `below` is false, or `len`. `below` must be true up to some index and false
-/// from there on. Calls it about 2·log₂ of the distance from `guess`.
-pub(super) fn first_not_below(len: usize, guess: usize, below: impl Fn(usize) -> bool) -> usize {
+/// from there on. Calls it about 2·log₂ of the distance from `guess`; its first error ends the search.
+pub(super) fn first_not_below<E>(
+    len: usize,
+    guess: usize,
+    mut below: impl FnMut(usize) -> Result<bool, E>,
+) -> Result<usize, E> {
     let guess = guess.min(len);
     let mut step = 1;
     let (mut from, mut to);
-    if guess < len && below(guess) {
+    if guess < len && below(guess)? {
         from = guess + 1;
         loop {
             to = from.saturating_add(step).min(len);
-            if to == len || !below(to) {
+            if to == len || !below(to)? {
                 break;
             }
             from = to + 1;
@@ -34,7 +37,7 @@ pub(super) fn first_not_below(len: usize, guess: usize, below: impl Fn(usize) ->
         to = guess;
         loop {
             from = to.saturating_sub(step);
-            if from == 0 || below(from - 1) {
+            if from == 0 || below(from - 1)? {
                 break;
             }
             to = from - 1;
@@ -43,40 +46,40 @@ pub(super) fn first_not_below(len: usize, guess: usize, below: impl Fn(usize) ->
     }
     while from < to {
         let middle = from + (to - from) / 2;
-        if below(middle) {
+        if below(middle)? {
             from = middle + 1;
         } else {
             to = middle;
         }
     }
-    from
+    Ok(from)
 }
 
 /// The first of `fences`, which are sorted, that is not below `value`.
 pub(super) fn first_fence(fences: &[u64], value: u64) -> usize {
     let guess = (u128::from(value) * fences.len() as u128) >> 64;
     let guess = usize::try_from(guess).expect("less than there are fences");
-    first_not_below(fences.len(), guess, |at| fences[at] < value)
+    let Ok(found) = first_not_below(fences.len(), guess, |at| sure(fences[at] < value));
+    found
 }
 
 /// The indices in `prints`, which are sorted, of those that equal `print`.
 pub(super) fn equal_prints(prints: &[u8], print: u16) -> Range<usize> {
     let prints = prints.as_chunks().0;
     let at = |index: usize| u16::from_le_bytes(prints[index]);
-    let from = first_not_below(prints.len(), print_guess(print), |index| at(index) < print);
-    from..first_not_below(prints.len(), from, |index| at(index) <= print)
+    let (len, guess) = (prints.len(), print_guess(print));
+    let Ok(from) = first_not_below(len, guess, |index| sure(at(index) < print));
+    let Ok(to) = first_not_below(len, from, |index| sure(at(index) <= print));
+    from..to
 }
 
-/// The first of some blob rows, which are sorted by id, whose id is not below `id`.
-pub(super) fn first_blob(rows: &[u8], id: &[u8; ID_LEN]) -> usize {
-    let below = |at: usize| rows[at * Blob::LEN..][..ID_LEN] < id[..];
-    first_not_below(rows.len() / Blob::LEN, 0, below)
+fn sure(answer: bool) -> Result<bool, Infallible> {
+    Ok(answer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
 
     #[test]
     fn every_guess_finds_every_value() {
@@ -84,25 +87,26 @@ mod tests {
         for value in 0..23 {
             let expected = values.partition_point(|v| *v < value);
             for guess in 0..12 {
-                let found = first_not_below(values.len(), guess, |at| values[at] < value);
+                let Ok(found) = first_not_below(values.len(), guess, |at| sure(values[at] < value));
                 assert_eq!(found, expected, "{value} from {guess}");
             }
             assert_eq!(first_fence(&values, value), expected);
         }
-        assert_eq!(first_not_below(0, 0, |_| unreachable!()), 0);
+        assert_eq!(first_not_below(0, 0, |_| Err(())), Ok(0));
+        assert_eq!(first_not_below(1, 0, |_| Err(())), Err(()));
     }
 
     #[test]
     fn the_worst_guess_costs_two_logarithms() {
         let len = 1 << 20;
         for (target, guess) in [(0, len), (len, 0), (len / 3, 0), (5, len / 2)] {
-            let calls = Cell::new(0);
-            let found = first_not_below(len, guess, |at| {
-                calls.set(calls.get() + 1);
-                at < target
+            let mut calls = 0;
+            let Ok(found) = first_not_below(len, guess, |at| {
+                calls += 1;
+                sure(at < target)
             });
             assert_eq!(found, target);
-            assert!(calls.get() <= 42, "{} calls", calls.get());
+            assert!(calls <= 42, "{calls} calls");
         }
     }
 
@@ -119,20 +123,5 @@ mod tests {
             assert_eq!(equal_prints(&bytes, print), from..to, "{print}");
         }
         assert_eq!(equal_prints(&[], 7), 0..0);
-    }
-
-    #[test]
-    fn blobs_are_found_by_whole_ids() {
-        let id = |number: u32| {
-            let mut id = [7; 32];
-            id[28..].copy_from_slice(&number.to_be_bytes());
-            id
-        };
-        let rows: Vec<u8> = [1, 3, 3, 8]
-            .map(|n| [&id(n)[..], &[9; 12]].concat())
-            .concat();
-        let found = (0..10).map(|n| first_blob(&rows, &id(n)));
-        assert!(found.eq([0, 0, 1, 1, 3, 3, 3, 3, 3, 4]));
-        assert_eq!(first_blob(&[], &id(1)), 0);
     }
 }
