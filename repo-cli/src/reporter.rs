@@ -118,7 +118,9 @@ impl<'a> Reporter<'a> {
             if let Some(interval) = self.interval {
                 let show = move || self.show_until(&ended, interval);
                 // Without the thread the work is done all the same, only unseen.
-                let _ = std::thread::Builder::new().name("progress".into()).spawn_scoped(scope, show);
+                let _ = std::thread::Builder::new()
+                    .name("progress".into())
+                    .spawn_scoped(scope, show);
             }
             let result = operation(self, interrupt);
             drop(running);
@@ -204,7 +206,10 @@ impl<'a> Reporter<'a> {
     }
 
     fn current(&self) -> PathBuf {
-        self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.current
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
     }
 
     /// Writes lines above the one that is redrawn.
@@ -304,7 +309,10 @@ impl Sample {
 
     /// How long the rest takes at the present rate, once there is one.
     fn remaining(&self) -> Option<Duration> {
-        let left = self.bytes_expected.checked_sub(self.bytes).filter(|&left| left > 0)?;
+        let left = self
+            .bytes_expected
+            .checked_sub(self.bytes)
+            .filter(|&left| left > 0)?;
         let seconds = left as f64 / self.rate;
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
     }
@@ -314,7 +322,11 @@ impl Sample {
         if self.bytes_expected > 0 {
             text.push_str(&format!(" {:.1}%", self.done() * 100.0));
         }
-        text.push_str(&format!("  {}, {}", counted(self.nodes, "item", "items"), bytes(self.bytes)));
+        text.push_str(&format!(
+            "  {}, {}",
+            counted(self.nodes, "item", "items"),
+            bytes(self.bytes)
+        ));
         if self.bytes_expected > 0 {
             text.push_str(&format!(" of {}", bytes(self.bytes_expected)));
         }
@@ -352,7 +364,9 @@ impl Sample {
 
 /// How often to show something; `None` for never.
 fn interval(terminal: &Terminal, env: &Env) -> Option<Duration> {
-    let wanted = env.ours("PROGRESS_FPS").and_then(|variable| variable.value.to_str()?.parse().ok());
+    let wanted = env
+        .ours("PROGRESS_FPS")
+        .and_then(|variable| variable.value.to_str()?.parse().ok());
     match wanted {
         _ if terminal.quiet() => None,
         Some(fps) if fps > 0.0 => Some(Duration::from_secs_f64(1.0 / f64::min(fps, FPS_MAX))),
@@ -368,7 +382,11 @@ mod tests {
     use crate::terminal::OutputFlags;
 
     fn terminal(json: bool, quiet: bool) -> Terminal {
-        Terminal::new(OutputFlags { json, quiet, verbose: Vec::new() })
+        Terminal::new(OutputFlags {
+            json,
+            quiet,
+            verbose: Vec::new(),
+        })
     }
 
     #[test]
@@ -377,7 +395,10 @@ mod tests {
         counters.nodes.store(3, Ordering::Relaxed);
         counters.bytes.store(10 << 20, Ordering::Relaxed);
         let first = counters.sample(Duration::from_secs(2), &Sample::default());
-        assert_eq!(first.data_text(), "[0:02]  3 items, 10.000 MiB, 5.000 MiB/s");
+        assert_eq!(
+            first.data_text(),
+            "[0:02]  3 items, 10.000 MiB, 5.000 MiB/s"
+        );
         counters.bytes_expected.store(20 << 20, Ordering::Relaxed);
         counters.problems.store(1, Ordering::Relaxed);
         let second = counters.sample(Duration::from_secs(2), &Sample::default());
@@ -391,10 +412,21 @@ mod tests {
 
     #[test]
     fn nothing_expected_divides_by_nothing() {
-        let sample = Sample { bytes_expected: 5, ..Sample::default() };
+        let sample = Sample {
+            bytes_expected: 5,
+            ..Sample::default()
+        };
         assert_eq!(sample.remaining(), None);
         assert_eq!(Sample::default().done(), 0.0);
-        assert_eq!(Sample { bytes: 9, bytes_expected: 5, ..sample }.done(), 1.0);
+        assert_eq!(
+            Sample {
+                bytes: 9,
+                bytes_expected: 5,
+                ..sample
+            }
+            .done(),
+            1.0
+        );
     }
 
     #[test]
@@ -403,9 +435,18 @@ mod tests {
             interval(&terminal(json, quiet), &Env::fixed(variables)).map(|time| time.as_millis())
         };
         assert_eq!(every(&[], true, false), Some(1000));
-        assert_eq!(every(&[("RESTIC_PROGRESS_FPS", "0.1")], true, false), Some(10_000));
-        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "1000")], false, false), Some(16));
-        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "no")], true, false), Some(1000));
+        assert_eq!(
+            every(&[("RESTIC_PROGRESS_FPS", "0.1")], true, false),
+            Some(10_000)
+        );
+        assert_eq!(
+            every(&[("LARDER_PROGRESS_FPS", "1000")], false, false),
+            Some(16)
+        );
+        assert_eq!(
+            every(&[("LARDER_PROGRESS_FPS", "no")], true, false),
+            Some(1000)
+        );
         assert_eq!(every(&[("LARDER_PROGRESS_FPS", "1")], true, true), None);
     }
 
@@ -416,7 +457,9 @@ mod tests {
         reporter.begin(Path::new("/a/b"));
         reporter.count(Counter::Bytes, 5);
         reporter.count(Counter::BytesExpected, 10);
-        let sample = reporter.counters.sample(Duration::from_secs(5), &Sample::default());
+        let sample = reporter
+            .counters
+            .sample(Duration::from_secs(5), &Sample::default());
         let status: serde_json::Value = serde_json::from_str(&reporter.status(&sample)).unwrap();
         assert_eq!(status["message_type"], "status");
         assert_eq!(status["percent_done"], 0.5);

@@ -38,7 +38,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
 /// Reads hex digits of either case; `None` for an odd count or any other character.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16).map(|d| d as u8);
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.as_bytes()
@@ -65,7 +65,9 @@ macro_rules! stored_by_number {
             ) -> std::result::Result<Self, bincode::error::DecodeError> {
                 let number = <u8 as bincode::Decode<C>>::decode(decoder)?;
                 let found = $all.into_iter().find(|variant| *variant as u8 == number);
-                found.ok_or(bincode::error::DecodeError::Other("a number that no variant has"))
+                found.ok_or(bincode::error::DecodeError::Other(
+                    "a number that no variant has",
+                ))
             }
         }
 

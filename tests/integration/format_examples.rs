@@ -53,7 +53,9 @@ fn forget() -> Entry {
         follows: vec![EntryHash([5; 32])],
         time: Timestamp::new(1_790_000_000, 0),
         process: None,
-        action: Some(Action::Forget { snapshots: vec![SnapshotId([6; 32])] }),
+        action: Some(Action::Forget {
+            snapshots: vec![SnapshotId([6; 32])],
+        }),
     }
 }
 
@@ -67,7 +69,12 @@ fn summary() -> Summary {
         gid: 1000,
         paths: vec![b"/srv".to_vec()],
         program: "larder 0.1.0".into(),
-        totals: Totals { files: 2, dirs: 1, bytes: 70_000, ..Totals::default() },
+        totals: Totals {
+            files: 2,
+            dirs: 1,
+            bytes: 70_000,
+            ..Totals::default()
+        },
         ..Summary::default()
     }
 }
@@ -119,7 +126,12 @@ fn table_entry() -> PackEntry {
         wrap_count: 1,
         wraps: vec![1, 2, 3],
         blocks: vec![block],
-        blobs: vec![Blob { id: BlobId([0xbb; 32]), block: 0, offset: 0, len: 5 }],
+        blobs: vec![Blob {
+            id: BlobId([0xbb; 32]),
+            block: 0,
+            offset: 0,
+            len: 5,
+        }],
         bases: vec![],
     }
 }
@@ -136,17 +148,42 @@ fn derivations() -> Pieces {
     vec![
         (key(KeyKind::Log), "log key, epoch 0"),
         (key(KeyKind::MetaPublic), "meta-public, epoch 0"),
-        (ring.domain_key(KeyKind::Chunker, 7).unwrap().expose().to_vec(), "chunker key, domain 7"),
-        (commitment(ring.epoch_key(KeyKind::Log, 0).unwrap()).to_vec(), "commitment, were the log key a pack key"),
-        (derive(contexts::PADDING, &[&[0; 32]]).expose().to_vec(), "first bytes of the padding of a pack with salt 00×32"),
-        (ring.admin().unwrap().public().0.to_vec(), "admin's public key"),
-        (signer().public().0.to_vec(), "writer id of the example writer"),
+        (
+            ring.domain_key(KeyKind::Chunker, 7)
+                .unwrap()
+                .expose()
+                .to_vec(),
+            "chunker key, domain 7",
+        ),
+        (
+            commitment(ring.epoch_key(KeyKind::Log, 0).unwrap()).to_vec(),
+            "commitment, were the log key a pack key",
+        ),
+        (
+            derive(contexts::PADDING, &[&[0; 32]]).expose().to_vec(),
+            "first bytes of the padding of a pack with salt 00×32",
+        ),
+        (
+            ring.admin().unwrap().public().0.to_vec(),
+            "admin's public key",
+        ),
+        (
+            signer().public().0.to_vec(),
+            "writer id of the example writer",
+        ),
         (signer().sign(b"abc").to_vec(), "its signature over \"abc\""),
     ]
 }
 
 fn blob_ids() -> Pieces {
-    let id = |domain, kind| ring().blob_hasher(domain, kind).unwrap().id(b"abc").0.to_vec();
+    let id = |domain, kind| {
+        ring()
+            .blob_hasher(domain, kind)
+            .unwrap()
+            .id(b"abc")
+            .0
+            .to_vec()
+    };
     vec![
         (id(0, BlobType::Data), "data blob \"abc\", domain 0"),
         (id(0, BlobType::Tree), "tree blob \"abc\", domain 0"),
@@ -155,8 +192,16 @@ fn blob_ids() -> Pieces {
 }
 
 fn examples() -> Vec<Example> {
-    let exact = |name, pieces| Example { name, pieces, random: false };
-    let random = |name, pieces| Example { name, pieces, random: true };
+    let exact = |name, pieces| Example {
+        name,
+        pieces,
+        random: false,
+    };
+    let random = |name, pieces| Example {
+        name,
+        pieces,
+        random: true,
+    };
     let config = config::seal(&envelopes(), &settings()).unwrap();
     let core = forget().seal(&envelopes(), &signer()).unwrap();
     let opened = envelopes().open(RecordType::Entry, &core).unwrap();
@@ -165,7 +210,15 @@ fn examples() -> Vec<Example> {
             "record-primitives",
             cut(
                 &codec::encode(&primitives()),
-                &[(1, "7u8"), (1, "250"), (3, "251"), (5, "70000"), (1, "-2"), (2, "some 1"), (1, "none")],
+                &[
+                    (1, "7u8"),
+                    (1, "250"),
+                    (3, "251"),
+                    (5, "70000"),
+                    (1, "-2"),
+                    (2, "some 1"),
+                    (1, "none"),
+                ],
                 "\"ab\"",
             ),
         ),
@@ -206,7 +259,13 @@ fn examples() -> Vec<Example> {
             "entry-clear",
             cut(
                 &opened.clear,
-                &[(3, "kind 0x8006"), (1, "number 7"), (16, "nonce"), (33, "follows one"), (1, "no objects")],
+                &[
+                    (3, "kind 0x8006"),
+                    (1, "number 7"),
+                    (16, "nonce"),
+                    (33, "follows one"),
+                    (1, "no objects"),
+                ],
                 "no ext",
             ),
         ),
@@ -214,7 +273,11 @@ fn examples() -> Vec<Example> {
             "entry-body",
             cut(
                 &opened.body,
-                &[(6, "time 1790000000 s, 0 ns"), (1, "no process"), (34, "payload, 33 bytes: one snapshot")],
+                &[
+                    (6, "time 1790000000 s, 0 ns"),
+                    (1, "no process"),
+                    (34, "payload, 33 bytes: one snapshot"),
+                ],
                 "no ext",
             ),
         ),
@@ -262,11 +325,20 @@ fn examples() -> Vec<Example> {
             cut(
                 &table(),
                 &[
-                    (24, "1 pack, 3 bytes of wraps, 1 block, 1 blob, no base, no ext"),
+                    (
+                        24,
+                        "1 pack, 3 bytes of wraps, 1 block, 1 blob, no base, no ext",
+                    ),
                     (32, "pack id"),
-                    (32, "65536 bytes, trees, 1 wrap, epoch 1, domain 0, wraps 0–3"),
+                    (
+                        32,
+                        "65536 bytes, trees, 1 wrap, epoch 1, domain 0, wraps 0–3",
+                    ),
                     (3, "wraps"),
-                    (28, "pack 0, offset 96, 21 bytes for 5, counter 7, no base, stored, wrap 0"),
+                    (
+                        28,
+                        "pack 0, offset 96, 21 bytes for 5, counter 7, no base, stored, wrap 0",
+                    ),
                     (32, "blob id"),
                 ],
                 "block 0, offset 0, 5 bytes",
@@ -311,7 +383,10 @@ fn stored() -> BTreeMap<String, Vec<u8>> {
     for line in text.lines() {
         match (&inside, line.strip_prefix("```hex ")) {
             (None, Some(name)) => {
-                assert!(found.insert(name.to_owned(), Vec::new()).is_none(), "{name} twice");
+                assert!(
+                    found.insert(name.to_owned(), Vec::new()).is_none(),
+                    "{name} twice"
+                );
                 inside = Some(name.to_owned());
             }
             (Some(_), _) if line == "```" => inside = None,
@@ -332,7 +407,9 @@ fn show(pieces: &Pieces) -> String {
     for (bytes, remark) in pieces {
         let lines: Vec<String> = bytes.chunks(LINE_BYTES).map(to_hex).collect();
         let (last, before) = lines.split_last().unwrap();
-        before.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        before
+            .iter()
+            .for_each(|line| text.push_str(&format!("{line}\n")));
         text.push_str(&format!("{last}  {remark}\n"));
     }
     text
@@ -344,7 +421,10 @@ pub fn write_examples() {
     let mut text = std::fs::read_to_string(&path).unwrap();
     for example in examples() {
         let open = format!("```hex {}\n", example.name);
-        let from = text.find(&open).unwrap_or_else(|| panic!("no block {}", example.name)) + open.len();
+        let from = text
+            .find(&open)
+            .unwrap_or_else(|| panic!("no block {}", example.name))
+            + open.len();
         let to = from + text[from..].find("```").unwrap();
         text.replace_range(from..to, &show(&example.pieces));
     }
@@ -357,7 +437,11 @@ fn every_block_is_what_the_library_makes() {
     let examples = examples();
     assert_eq!(stored.len(), examples.len(), "blocks without an example");
     for example in examples {
-        let made: Vec<u8> = example.pieces.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        let made: Vec<u8> = example
+            .pieces
+            .iter()
+            .flat_map(|(bytes, _)| bytes.clone())
+            .collect();
         let there = &stored[example.name];
         match example.random {
             true => assert_eq!(there.len(), made.len(), "{}", example.name),
@@ -373,37 +457,69 @@ fn sealed_blocks_open() {
     assert_eq!(config::repository(config).unwrap(), REPOSITORY);
     assert_eq!(config::open(&envelopes(), config).unwrap(), settings());
     let visible = envelope::visible(config).unwrap();
-    assert_eq!((visible.record_type, visible.epoch), (RecordType::Config, 0));
+    assert_eq!(
+        (visible.record_type, visible.epoch),
+        (RecordType::Config, 0)
+    );
 
     let header = decode_header(&stored["pack-header"]).unwrap();
-    assert_eq!((header.kind, header.domain, header.wrap_count), (BlobType::Tree, 7, 1));
+    assert_eq!(
+        (header.kind, header.domain, header.wrap_count),
+        (BlobType::Tree, 7, 1)
+    );
     let wrap = &decode_wraps(&header.wraps).unwrap()[0];
-    wrap.open(&ring_of(Role::Prune), &REPOSITORY, BlobType::Tree).unwrap();
-    assert!(wrap.open(&ring_of(Role::Writer), &REPOSITORY, BlobType::Tree).is_err());
-    assert!(wrap.open(&ring_of(Role::Full), &REPOSITORY, BlobType::Data).is_err());
+    wrap.open(&ring_of(Role::Prune), &REPOSITORY, BlobType::Tree)
+        .unwrap();
+    assert!(
+        wrap.open(&ring_of(Role::Writer), &REPOSITORY, BlobType::Tree)
+            .is_err()
+    );
+    assert!(
+        wrap.open(&ring_of(Role::Full), &REPOSITORY, BlobType::Data)
+            .is_err()
+    );
 }
 
 #[test]
 fn plain_blocks_decode() {
     let stored = stored();
-    assert_eq!(codec::decode::<Settings>(&stored["settings"]).unwrap(), Settings::default());
-    assert_eq!(codec::decode::<Summary>(&stored["summary"]).unwrap(), summary());
+    assert_eq!(
+        codec::decode::<Settings>(&stored["settings"]).unwrap(),
+        Settings::default()
+    );
+    assert_eq!(
+        codec::decode::<Summary>(&stored["summary"]).unwrap(),
+        summary()
+    );
     assert_eq!(codec::decode::<Tree>(&stored["tree-leaf"]).unwrap(), leaf());
     let clear: EntryClear = codec::decode(&stored["entry-clear"]).unwrap();
-    assert_eq!((clear.kind, clear.number, clear.nonce), (0x8006, 7, [4; 16]));
+    assert_eq!(
+        (clear.kind, clear.number, clear.nonce),
+        (0x8006, 7, [4; 16])
+    );
     let table = TableView::parse(&stored["index-table"]).unwrap();
     assert_eq!(table.pack(0).unwrap().wraps, [1, 2, 3]);
     assert_eq!(table.blobs.get(0).unwrap(), table_entry().blobs[0]);
-    let envelope = envelopes_of(Role::Writer)
-        .seal(RecordType::Entry, &stored["entry-clear"], &stored["entry-body"], Some(&signer()));
-    assert_eq!(Entry::open(&envelopes(), &envelope.unwrap()).unwrap().entry, forget());
+    let envelope = envelopes_of(Role::Writer).seal(
+        RecordType::Entry,
+        &stored["entry-clear"],
+        &stored["entry-body"],
+        Some(&signer()),
+    );
+    assert_eq!(
+        Entry::open(&envelopes(), &envelope.unwrap()).unwrap().entry,
+        forget()
+    );
 }
 
 /// Sources cite sections of the document by their titles.
 #[test]
 fn cited_sections_exist() {
     let text = std::fs::read_to_string(docs("format.md")).unwrap();
-    let titles: Vec<&str> = text.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' ')).collect();
+    let titles: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' '))
+        .collect();
     let mut cited = 0;
     let mut folders = vec![docs("../repo-core/src")];
     while let Some(folder) = folders.pop() {
@@ -416,7 +532,11 @@ fn cited_sections_exist() {
             let source = std::fs::read_to_string(&path).unwrap();
             for after in source.split("`docs/format.md`, \"").skip(1) {
                 let title = after.split('"').next().unwrap();
-                assert!(titles.contains(&title), "{} cites {title:?}", path.display());
+                assert!(
+                    titles.contains(&title),
+                    "{} cites {title:?}",
+                    path.display()
+                );
                 cited += 1;
             }
         }

@@ -13,7 +13,11 @@ use repo_core::format::key_slot::{self, Credential, Holder, Label};
 use repo_core::id::from_hex;
 use repo_core::time::Timestamp;
 
-const CHEAP: KdfParams = KdfParams { m_kib: 64, t: 2, p: 2 };
+const CHEAP: KdfParams = KdfParams {
+    m_kib: 64,
+    t: 2,
+    p: 2,
+};
 
 fn password() -> Credential {
     Credential::password("larder")
@@ -36,21 +40,40 @@ pub fn exact() -> Named {
     let mut made = role_keys();
     let ring = ring();
     let blobs: [(&str, &[u8]); 2] = [("empty", b""), ("abc", b"abc")];
-    for (domain, kind) in [0, 7].into_iter().flat_map(|d| BlobType::ALL.map(|kind| (d, kind))) {
+    for (domain, kind) in [0, 7]
+        .into_iter()
+        .flat_map(|d| BlobType::ALL.map(|kind| (d, kind)))
+    {
         for (name, plaintext) in blobs {
             let id = ring.blob_hasher(domain, kind).unwrap().id(plaintext);
-            made.push(named(&format!("blob-id-{kind:?}-domain-{domain}-{name}"), id.0));
+            made.push(named(
+                &format!("blob-id-{kind:?}-domain-{domain}-{name}"),
+                id.0,
+            ));
         }
     }
     let salt = std::array::from_fn(|i| i as u8);
     let both = |keys: &PasswordKeys| [&keys.wrap.expose()[..], &keys.commitment].concat();
-    for (name, params) in [("cheap", CHEAP), ("cheaper", KdfParams { m_kib: 8, t: 1, p: 1 })] {
+    for (name, params) in [
+        ("cheap", CHEAP),
+        (
+            "cheaper",
+            KdfParams {
+                m_kib: 8,
+                t: 1,
+                p: 1,
+            },
+        ),
+    ] {
         let keys = PasswordKeys::derive(b"larder", &salt, &params).unwrap();
         made.push(named(&format!("password-{name}"), both(&keys)));
     }
     let keys = PasswordKeys::from_key_file(&Secret::new([4; 32]), &salt);
     made.push(named("key-file", both(&keys)));
-    made.push(named("pack-key-commitment", commitment(&Secret::new([5; 32]))));
+    made.push(named(
+        "pack-key-commitment",
+        commitment(&Secret::new([5; 32])),
+    ));
     let mut padding = [0; 80];
     expand(contexts::PADDING, &[&salt], &mut padding);
     made.push(named("padding", padding));
@@ -58,7 +81,10 @@ pub fn exact() -> Named {
     made.push(named("signature-empty", signer().sign(b"")));
     made.push(named("signature-abc", signer().sign(b"abc")));
     made.push(named("admin-public", ring.admin().unwrap().public().0));
-    made.push(named("seal-public", SealSecret::new(Secret::new([6; 32])).public().0));
+    made.push(named(
+        "seal-public",
+        SealSecret::new(Secret::new([6; 32])).public().0,
+    ));
     made
 }
 
@@ -67,11 +93,22 @@ fn role_keys() -> Named {
     let key = |ring: &Keyring, kind: KeyKind, domain, epoch| {
         let of_domain = ring.domain_key(kind, domain).cloned();
         let key = ring.epoch_key(kind, epoch).cloned().or(of_domain).unwrap();
-        named(&format!("{kind:?}-domain-{domain}-epoch-{epoch}"), key.expose().to_vec())
+        named(
+            &format!("{kind:?}-domain-{domain}-epoch-{epoch}"),
+            key.expose().to_vec(),
+        )
     };
     let ring = ring();
-    let mut made: Named = KeyKind::ALL.iter().map(|kind| key(&ring, *kind, 0, 0)).collect();
-    for kind in [KeyKind::IdData, KeyKind::IdTree, KeyKind::Chunker, KeyKind::Border] {
+    let mut made: Named = KeyKind::ALL
+        .iter()
+        .map(|kind| key(&ring, *kind, 0, 0))
+        .collect();
+    for kind in [
+        KeyKind::IdData,
+        KeyKind::IdTree,
+        KeyKind::Chunker,
+        KeyKind::Border,
+    ] {
         made.push(key(&ring, kind, 7, 0));
     }
     let third = Keyring::from_root(&Secret::new([1; 32]), 3, &[0]);
@@ -84,17 +121,30 @@ fn role_keys() -> Named {
 pub fn sealed() -> Named {
     let full = envelopes();
     let slot = |role, credential: &Credential| {
-        key_slot::create(&full, role, &[0, 7], credential, CHEAP, &label()).unwrap().bytes
+        key_slot::create(&full, role, &[0, 7], credential, CHEAP, &label())
+            .unwrap()
+            .bytes
     };
     let mut made: Named = Role::ALL
         .iter()
-        .map(|role| named(&format!("slot-{}-password", role.name()), slot(*role, &password())))
+        .map(|role| {
+            named(
+                &format!("slot-{}-password", role.name()),
+                slot(*role, &password()),
+            )
+        })
         .collect();
     made.push(named("slot-full-key-file", slot(Role::Full, &key_file())));
     let secret = SealSecret::new(Secret::new([6; 32]));
     let psk = Secret::new([7; 32]);
-    let base = secret.public().seal(None, b"info", b"aad", b"plaintext").unwrap();
-    let with_psk = secret.public().seal(Some(&psk), b"info", b"aad", b"plaintext").unwrap();
+    let base = secret
+        .public()
+        .seal(None, b"info", b"aad", b"plaintext")
+        .unwrap();
+    let with_psk = secret
+        .public()
+        .seal(Some(&psk), b"info", b"aad", b"plaintext")
+        .unwrap();
     made.push(named("hpke-base", base));
     made.push(named("hpke-psk", with_psk));
     made
@@ -110,10 +160,16 @@ fn derivations_are_as_ever() {
 fn derivations_are_as_described() {
     let purpose = [&[7u8][..], &0u32.to_le_bytes(), &0u32.to_le_bytes()].concat();
     let log = derive("larder v1 role key", &[&[1; 32], &purpose]);
-    assert_eq!(ring().epoch_key(KeyKind::Log, 0).unwrap().expose(), log.expose());
+    assert_eq!(
+        ring().epoch_key(KeyKind::Log, 0).unwrap().expose(),
+        log.expose()
+    );
     let purpose = [&[2u8][..], &7u32.to_le_bytes(), &0u32.to_le_bytes()].concat();
     let id = derive("larder v1 role key", &[&[1; 32], &purpose]);
-    assert_eq!(ring().domain_key(KeyKind::IdData, 7).unwrap().expose(), id.expose());
+    assert_eq!(
+        ring().domain_key(KeyKind::IdData, 7).unwrap().expose(),
+        id.expose()
+    );
 }
 
 #[test]
@@ -134,7 +190,12 @@ fn signatures_are_those_of_rfc_8032() {
 }
 
 fn open(stored: &[u8], credential: &Credential) -> repo_core::Result<Holder> {
-    key_slot::open(&key_slot::parse(stored)?, REPOSITORY, credential, &KdfParams::MAX)
+    key_slot::open(
+        &key_slot::parse(stored)?,
+        REPOSITORY,
+        credential,
+        &KdfParams::MAX,
+    )
 }
 
 #[test]
@@ -145,15 +206,29 @@ fn stored_slots_open() {
     let file = [(Role::Full, key_file(), "slot-full-key-file".to_owned())];
     for (role, credential, name) in slots.into_iter().chain(file) {
         let holder = open(&stored[&name], &credential).unwrap();
-        assert_eq!((holder.role, &holder.domains[..]), (role, &[0, 7][..]), "{name}");
+        assert_eq!(
+            (holder.role, &holder.domains[..]),
+            (role, &[0, 7][..]),
+            "{name}"
+        );
         assert_eq!(holder.admin, ring().admin().unwrap().public(), "{name}");
         let keys = |ring: &Keyring| codec::encode(&ring.bundle(role, &[0, 7]));
         assert_eq!(keys(&holder.ring), keys(&ring_of(role)), "{name}");
         let slot = key_slot::parse(&stored[&name]).unwrap();
         let label = key_slot::label(&envelopes_of(Role::Writer), &slot).unwrap();
-        assert_eq!(label, Label { writer: holder.signer.public(), ..self::label() }, "{name}");
+        assert_eq!(
+            label,
+            Label {
+                writer: holder.signer.public(),
+                ..self::label()
+            },
+            "{name}"
+        );
         let wrong = Credential::password("Larder");
-        assert_eq!(open(&stored[&name], &wrong).err().unwrap().kind(), ErrorKind::WrongPassword);
+        assert_eq!(
+            open(&stored[&name], &wrong).err().unwrap().kind(),
+            ErrorKind::WrongPassword
+        );
     }
 }
 

@@ -6,7 +6,8 @@ use repo_core::crypto::{BlobType, Role};
 use repo_core::error::ErrorKind;
 use repo_core::format::entry::hash;
 use repo_core::format::pack::{
-    HEADER_LEN, PADDING_STEP, TRAILER_LEN, decode_directory, decode_header, decode_trailer, decode_wraps,
+    HEADER_LEN, PADDING_STEP, TRAILER_LEN, decode_directory, decode_header, decode_trailer,
+    decode_wraps,
 };
 use repo_core::format::rows::PackEntry;
 use repo_core::id::{PackId, RepositoryId};
@@ -26,13 +27,24 @@ fn pack(role: Role, kind: BlobType) -> (PackEntry, Vec<u8>) {
         let mut blobs = Vec::new();
         for plain in plaintexts {
             let (offset, len) = (bytes.len() as u32, plain.len() as u32);
-            blobs.push(PlainBlob { id: hasher.id(plain), offset, len });
+            blobs.push(PlainBlob {
+                id: hasher.id(plain),
+                offset,
+                len,
+            });
             bytes.extend_from_slice(plain);
         }
         let raw_len = bytes.len() as u32;
         key.seal(counter, &mut bytes);
         let encoding = Encoding::Stored;
-        builder.push(&SealedBlock { bytes, encoding, raw_len, counter, blobs, bases: vec![] });
+        builder.push(&SealedBlock {
+            bytes,
+            encoding,
+            raw_len,
+            counter,
+            blobs,
+            bases: vec![],
+        });
     }
     builder.finish(&keys, &REPOSITORY).unwrap()
 }
@@ -60,7 +72,12 @@ pub fn header_by_writer() -> Vec<u8> {
 }
 
 /// All plaintexts, as a holder of `role` reads them.
-fn read_all(role: Role, kind: BlobType, entry: &PackEntry, pack: &[u8]) -> repo_core::Result<Vec<Vec<u8>>> {
+fn read_all(
+    role: Role,
+    kind: BlobType,
+    entry: &PackEntry,
+    pack: &[u8],
+) -> repo_core::Result<Vec<Vec<u8>>> {
     let ring = ring_of(role);
     let wraps = decode_wraps(&entry.wraps)?;
     let mut plain = Vec::new();
@@ -70,7 +87,14 @@ fn read_all(role: Role, kind: BlobType, entry: &PackEntry, pack: &[u8]) -> repo_
         let mut stored = pack[from..from + block.stored_len as usize].to_vec();
         let mut out = Vec::new();
         let mut decompressor = Decompressor::new()?;
-        open_block_of(&reader, block, &mut stored, None, &mut decompressor, &mut out)?;
+        open_block_of(
+            &reader,
+            block,
+            &mut stored,
+            None,
+            &mut decompressor,
+            &mut out,
+        )?;
         plain.push(out);
     }
     Ok(plain)
@@ -85,16 +109,35 @@ fn stored_packs_open() {
         for role in Role::ALL {
             // Everyone holds the index key.
             let entry = decode_directory(&ring_of(role), &REPOSITORY, id, bytes).unwrap();
-            assert_eq!((entry.kind, entry.domain, entry.epoch, entry.wrap_count), (kind, 7, 0, 1));
-            assert_eq!(entry.blocks.iter().map(|b| b.counter).collect::<Vec<_>>(), [0, 1]);
+            assert_eq!(
+                (entry.kind, entry.domain, entry.epoch, entry.wrap_count),
+                (kind, 7, 0, 1)
+            );
+            assert_eq!(
+                entry.blocks.iter().map(|b| b.counter).collect::<Vec<_>>(),
+                [0, 1]
+            );
             let hasher = ring_of(Role::Full).blob_hasher(7, kind).unwrap();
-            let ids: Vec<_> = BLOCKS.concat().iter().map(|plain| hasher.id(plain)).collect();
+            let ids: Vec<_> = BLOCKS
+                .concat()
+                .iter()
+                .map(|plain| hasher.id(plain))
+                .collect();
             assert_eq!(entry.blobs.iter().map(|b| b.id).collect::<Vec<_>>(), ids);
             let plain = read_all(role, kind, &entry, bytes);
-            let may = matches!(role, Role::Full | Role::Read) || role == Role::Prune && kind == BlobType::Tree;
+            let may = matches!(role, Role::Full | Role::Read)
+                || role == Role::Prune && kind == BlobType::Tree;
             match may {
-                true => assert_eq!(plain.unwrap(), BLOCKS.map(<[&[u8]]>::concat), "{name} {role:?}"),
-                false => assert_eq!(plain.unwrap_err().kind(), ErrorKind::Denied, "{name} {role:?}"),
+                true => assert_eq!(
+                    plain.unwrap(),
+                    BLOCKS.map(<[&[u8]]>::concat),
+                    "{name} {role:?}"
+                ),
+                false => assert_eq!(
+                    plain.unwrap_err().kind(),
+                    ErrorKind::Denied,
+                    "{name} {role:?}"
+                ),
             }
         }
     }
@@ -105,19 +148,39 @@ fn stored_packs_open() {
 fn packs_are_as_described() {
     for (name, role, kind) in PACKS {
         let bytes = &read(name);
-        let u16_at = |at: usize| usize::from(u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap()));
+        let u16_at =
+            |at: usize| usize::from(u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap()));
         let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        assert_eq!(&bytes[..8], [b"LRDP", &[1, kind as u8, 1, 0][..]].concat(), "{name}");
+        assert_eq!(
+            &bytes[..8],
+            [b"LRDP", &[1, kind as u8, 1, 0][..]].concat(),
+            "{name}"
+        );
         assert_eq!((u32_at(8), u32_at(12), u32_at(48)), (0, 7, 120), "{name}");
         let wrap_type = if role == Role::Writer { 2 } else { 1 };
-        assert_eq!((bytes[HEADER_LEN], bytes[HEADER_LEN + 1]), (wrap_type, 0), "{name}");
-        assert_eq!((u16_at(HEADER_LEN + 2), u32_at(HEADER_LEN + 4)), (80, 0), "{name}");
+        assert_eq!(
+            (bytes[HEADER_LEN], bytes[HEADER_LEN + 1]),
+            (wrap_type, 0),
+            "{name}"
+        );
+        assert_eq!(
+            (u16_at(HEADER_LEN + 2), u32_at(HEADER_LEN + 4)),
+            (80, 0),
+            "{name}"
+        );
         let first_block = 52 + 120;
         let directory = u32_at(bytes.len() - TRAILER_LEN) as usize;
         assert_eq!(&bytes[bytes.len() - 8..], b"\x01\0\0\0LRDT", "{name}");
         let blocks: usize = BLOCKS.iter().map(|block| block.concat().len() + 16).sum();
-        assert_eq!(first_block + blocks + directory + TRAILER_LEN, bytes.len(), "{name}");
-        assert_eq!(decode_trailer(&bytes[bytes.len() - TRAILER_LEN..]).unwrap(), directory);
+        assert_eq!(
+            first_block + blocks + directory + TRAILER_LEN,
+            bytes.len(),
+            "{name}"
+        );
+        assert_eq!(
+            decode_trailer(&bytes[bytes.len() - TRAILER_LEN..]).unwrap(),
+            directory
+        );
     }
 }
 

@@ -25,11 +25,20 @@ use repo_core::id::{
 use repo_core::time::Timestamp;
 
 pub fn ext() -> Vec<Ext> {
-    vec![Ext { tag: 0x0123, bytes: vec![1, 2, 3] }]
+    vec![Ext {
+        tag: 0x0123,
+        bytes: vec![1, 2, 3],
+    }]
 }
 
 pub fn settings() -> Settings {
-    Settings { epoch: 1, domain: 7, level: -5, ext: ext(), ..Settings::default() }
+    Settings {
+        epoch: 1,
+        domain: 7,
+        level: -5,
+        ext: ext(),
+        ..Settings::default()
+    }
 }
 
 fn totals(from: u64) -> Totals {
@@ -165,7 +174,10 @@ pub fn leaf() -> Tree {
     };
     let lists = FileContent {
         size: 1 << 40,
-        chunks: Chunks::Lists { height: 2, lists: vec![BlobId([0x41; 32])] },
+        chunks: Chunks::Lists {
+            height: 2,
+            lists: vec![BlobId([0x41; 32])],
+        },
         extents: Some(vec![(0, 4096), (1 << 30, 4096)]),
     };
     let contents = [
@@ -179,7 +191,10 @@ pub fn leaf() -> Tree {
         Content::BlockDevice(0x801),
         Content::CharDevice(0x103),
     ];
-    let mut nodes: Vec<Node> = (b'a'..).zip(contents).map(|(n, content)| node(&[n], content)).collect();
+    let mut nodes: Vec<Node> = (b'a'..)
+        .zip(contents)
+        .map(|(n, content)| node(&[n], content))
+        .collect();
     nodes[0].atime = Some(Timestamp::new(5, 6));
     nodes[0].ext = ext();
     nodes[8].name = b"\xff\x80".to_vec();
@@ -192,7 +207,11 @@ pub fn leaf() -> Tree {
 }
 
 fn branch() -> Tree {
-    let page = |last: &[u8], id, nodes| Page { last: last.to_vec(), id: BlobId([id; 32]), nodes };
+    let page = |last: &[u8], id, nodes| Page {
+        last: last.to_vec(),
+        id: BlobId([id; 32]),
+        nodes,
+    };
     Tree::Branch(Branch {
         height: 1,
         pages: vec![page(b"m", 0x50, 300), page(b"z", 0x51, 7)],
@@ -201,11 +220,17 @@ fn branch() -> Tree {
 }
 
 fn object(kind: ObjectKind) -> ObjectRef {
-    ObjectRef { kind, id: [kind as u8; 32] }
+    ObjectRef {
+        kind,
+        id: [kind as u8; 32],
+    }
 }
 
 fn fenced() -> Fenced {
-    Fenced { nonce: [0x60; 16], seen: vec![EntryHash([0x61; 32])] }
+    Fenced {
+        nonce: [0x60; 16],
+        seen: vec![EntryHash([0x61; 32])],
+    }
 }
 
 fn member() -> Member {
@@ -225,7 +250,13 @@ fn actions() -> Vec<(&'static str, Action)> {
     let packs = |n| vec![PackId([n; 32])];
     let objects = ObjectKind::ALL.map(object).to_vec();
     vec![
-        ("roles", Action::Roles { members: vec![member()], removed: vec![KeyId([0x71; 32])] }),
+        (
+            "roles",
+            Action::Roles {
+                members: vec![member()],
+                removed: vec![KeyId([0x71; 32])],
+            },
+        ),
         ("settings", Action::Settings(Box::new(settings()))),
         ("class", Action::Class(Class::C)),
         ("publish", Action::Publish { index: index(0x72) }),
@@ -238,8 +269,19 @@ fn actions() -> Vec<(&'static str, Action)> {
                 summary: vec![1, 2, 3],
             },
         ),
-        ("forget", Action::Forget { snapshots: vec![snapshot] }),
-        ("unforget", Action::Unforget { snapshots: vec![snapshot], reprieve: packs(0x73) }),
+        (
+            "forget",
+            Action::Forget {
+                snapshots: vec![snapshot],
+            },
+        ),
+        (
+            "unforget",
+            Action::Unforget {
+                snapshots: vec![snapshot],
+                reprieve: packs(0x73),
+            },
+        ),
         (
             "condemn",
             Action::Condemn {
@@ -259,7 +301,12 @@ fn actions() -> Vec<(&'static str, Action)> {
                 fenced: vec![fenced()],
             },
         ),
-        ("evidence", Action::Evidence { evidence: EvidenceId([0x76; 32]) }),
+        (
+            "evidence",
+            Action::Evidence {
+                evidence: EvidenceId([0x76; 32]),
+            },
+        ),
         (
             "waiting",
             Action::Waiting {
@@ -268,8 +315,18 @@ fn actions() -> Vec<(&'static str, Action)> {
                 forgotten: vec![snapshot],
             },
         ),
-        ("fence", Action::Fence { fenced: vec![fenced()] }),
-        ("void", Action::Void { entries: vec![EntryHash([0x78; 32])] }),
+        (
+            "fence",
+            Action::Fence {
+                fenced: vec![fenced()],
+            },
+        ),
+        (
+            "void",
+            Action::Void {
+                entries: vec![EntryHash([0x78; 32])],
+            },
+        ),
     ]
 }
 
@@ -285,7 +342,11 @@ fn entry(action: Action) -> Entry {
 }
 
 fn condemned() -> Condemned {
-    Condemned { number: 9, hash: EntryHash([0x61; 32]), time: Timestamp::new(1, 2) }
+    Condemned {
+        number: 9,
+        hash: EntryHash([0x61; 32]),
+        time: Timestamp::new(1, 2),
+    }
 }
 
 fn checkpoint() -> Checkpoint {
@@ -293,13 +354,23 @@ fn checkpoint() -> Checkpoint {
     let part = |kind| StatePart {
         kind,
         rows: 1,
-        tables: vec![StateTable { id: StateId([0x80; 32]), content: [0x81; 32] }],
+        tables: vec![StateTable {
+            id: StateId([0x80; 32]),
+            content: [0x81; 32],
+        }],
         inline: vec![0],
     };
     Checkpoint {
-        tail: Tail { number: 4096, heads: vec![hash] },
+        tail: Tail {
+            number: 4096,
+            heads: vec![hash],
+        },
         class: Class::A,
-        roles: vec![RolesAt { number: 1, hashes: vec![hash], members: vec![member()] }],
+        roles: vec![RolesAt {
+            number: 1,
+            hashes: vec![hash],
+            members: vec![member()],
+        }],
         settings: Some((3, hash, settings())),
         dropped: vec![IndexId([0x72; 32])],
         waiting: vec![(
@@ -319,7 +390,14 @@ fn checkpoint() -> Checkpoint {
 }
 
 fn table_row() -> Vec<(IndexId, TableRow)> {
-    vec![(IndexId([0x72; 32]), TableRow { added: 300, committed: true, sound: false })]
+    vec![(
+        IndexId([0x72; 32]),
+        TableRow {
+            added: 300,
+            committed: true,
+            sound: false,
+        },
+    )]
 }
 
 fn snapshot_row() -> Vec<(SnapshotId, SnapshotRow)> {
@@ -337,7 +415,13 @@ fn wanted_row() -> Vec<(SnapshotId, WantedRow)> {
 }
 
 fn pack_row() -> Vec<(PackId, PackRow)> {
-    vec![(PackId([0x74; 32]), PackRow { condemned: Some(condemned()), reprieved: 8 })]
+    vec![(
+        PackId([0x74; 32]),
+        PackRow {
+            condemned: Some(condemned()),
+            reprieved: 8,
+        },
+    )]
 }
 
 fn object_row() -> Vec<(ObjectRef, Condemned)> {
@@ -345,11 +429,20 @@ fn object_row() -> Vec<(ObjectRef, Condemned)> {
 }
 
 fn deleted_row() -> Vec<([u8; 32], Deleted)> {
-    vec![([0x83; 32], Deleted { kind: ObjectKind::Meta, number: 10 })]
+    vec![(
+        [0x83; 32],
+        Deleted {
+            kind: ObjectKind::Meta,
+            number: 10,
+        },
+    )]
 }
 
 fn entry_row() -> Vec<((u64, [u8; 16]), EntryRow)> {
-    let row = EntryRow { hash: EntryHash([0x61; 32]), process: Some([0x60; 16]) };
+    let row = EntryRow {
+        hash: EntryHash([0x61; 32]),
+        process: Some([0x60; 16]),
+    };
     vec![((11, [0x60; 16]), row)]
 }
 
@@ -376,7 +469,10 @@ pub fn exact() -> Named {
         record!("announcement", announcement()),
         record!("tree-leaf", leaf()),
         record!("tree-branch", branch()),
-        record!("tree-chunks", Tree::Chunks(vec![BlobId([0x40; 32]), BlobId([0x41; 32])])),
+        record!(
+            "tree-chunks",
+            Tree::Chunks(vec![BlobId([0x40; 32]), BlobId([0x41; 32])])
+        ),
         record!("checkpoint", checkpoint()),
         record!("state-table", table_row()),
         record!("state-snapshot", snapshot_row()),
@@ -400,22 +496,50 @@ pub fn exact() -> Named {
 pub fn sealed() -> Named {
     let envelopes = envelopes();
     let seal = |record_type, body: Vec<u8>, signed: bool| {
-        envelopes.seal(record_type, &[], &body, signed.then_some(&signer())).unwrap()
+        envelopes
+            .seal(record_type, &[], &body, signed.then_some(&signer()))
+            .unwrap()
     };
     let mut made = vec![
         named("config", config::seal(&envelopes, &settings()).unwrap()),
-        named("checkpoint", seal(RecordType::Checkpoint, codec::encode(&checkpoint()), true)),
-        named("state", seal(RecordType::State, codec::encode(&table_row()), true)),
+        named(
+            "checkpoint",
+            seal(RecordType::Checkpoint, codec::encode(&checkpoint()), true),
+        ),
+        named(
+            "state",
+            seal(RecordType::State, codec::encode(&table_row()), true),
+        ),
         named("index", seal(RecordType::Index, vec![0; 24], true)),
-        named("snapshot", seal(RecordType::Snapshot, codec::encode(&snapshot()), true)),
-        named("evidence", seal(RecordType::Evidence, codec::encode(&evidence()), true)),
-        named("announcement", announcement().seal(&envelopes, &signer()).unwrap()),
-        named("summary", seal(RecordType::Summary, codec::encode(&summary()), false)),
-        named("label", seal(RecordType::Label, codec::encode(&label()), false)),
+        named(
+            "snapshot",
+            seal(RecordType::Snapshot, codec::encode(&snapshot()), true),
+        ),
+        named(
+            "evidence",
+            seal(RecordType::Evidence, codec::encode(&evidence()), true),
+        ),
+        named(
+            "announcement",
+            announcement().seal(&envelopes, &signer()).unwrap(),
+        ),
+        named(
+            "summary",
+            seal(RecordType::Summary, codec::encode(&summary()), false),
+        ),
+        named(
+            "label",
+            seal(RecordType::Label, codec::encode(&label()), false),
+        ),
     ];
     let writer = crate::format_vectors::envelopes_of(Role::Writer);
     for (name, record_type, body) in by_a_writer() {
-        made.push(named(name, writer.seal(record_type, &[], &body, Some(&signer())).unwrap()));
+        made.push(named(
+            name,
+            writer
+                .seal(record_type, &[], &body, Some(&signer()))
+                .unwrap(),
+        ));
     }
     for (name, action) in actions() {
         let core = entry(action).seal(&envelopes, &signer()).unwrap();
@@ -427,9 +551,21 @@ pub fn sealed() -> Named {
 /// What somebody without the meta key seals to the public key.
 fn by_a_writer() -> [(&'static str, RecordType, Vec<u8>); 3] {
     [
-        ("snapshot-by-writer", RecordType::Snapshot, codec::encode(&snapshot())),
-        ("evidence-by-writer", RecordType::Evidence, codec::encode(&evidence())),
-        ("summary-by-writer", RecordType::Summary, codec::encode(&summary())),
+        (
+            "snapshot-by-writer",
+            RecordType::Snapshot,
+            codec::encode(&snapshot()),
+        ),
+        (
+            "evidence-by-writer",
+            RecordType::Evidence,
+            codec::encode(&evidence()),
+        ),
+        (
+            "summary-by-writer",
+            RecordType::Summary,
+            codec::encode(&summary()),
+        ),
     ]
 }
 
@@ -449,16 +585,52 @@ fn stored_records_open() {
         assert_eq!((opened.epoch, opened.clear.len()), (0, 0), "{name}");
         opened.body
     };
-    assert_eq!(config::repository(&stored["config"]).unwrap(), envelopes.repository());
-    assert_eq!(config::open(&envelopes, &stored["config"]).unwrap(), settings());
+    assert_eq!(
+        config::repository(&stored["config"]).unwrap(),
+        envelopes.repository()
+    );
+    assert_eq!(
+        config::open(&envelopes, &stored["config"]).unwrap(),
+        settings()
+    );
     for (name, record_type, signed, expected) in [
-        ("checkpoint", RecordType::Checkpoint, true, codec::encode(&checkpoint())),
-        ("state", RecordType::State, true, codec::encode(&table_row())),
+        (
+            "checkpoint",
+            RecordType::Checkpoint,
+            true,
+            codec::encode(&checkpoint()),
+        ),
+        (
+            "state",
+            RecordType::State,
+            true,
+            codec::encode(&table_row()),
+        ),
         ("index", RecordType::Index, true, vec![0; 24]),
-        ("snapshot", RecordType::Snapshot, true, codec::encode(&snapshot())),
-        ("evidence", RecordType::Evidence, true, codec::encode(&evidence())),
-        ("announcement", RecordType::Announcement, true, codec::encode(&announcement())),
-        ("summary", RecordType::Summary, false, codec::encode(&summary())),
+        (
+            "snapshot",
+            RecordType::Snapshot,
+            true,
+            codec::encode(&snapshot()),
+        ),
+        (
+            "evidence",
+            RecordType::Evidence,
+            true,
+            codec::encode(&evidence()),
+        ),
+        (
+            "announcement",
+            RecordType::Announcement,
+            true,
+            codec::encode(&announcement()),
+        ),
+        (
+            "summary",
+            RecordType::Summary,
+            false,
+            codec::encode(&summary()),
+        ),
         ("label", RecordType::Label, false, codec::encode(&label())),
     ] {
         assert_eq!(body(name, record_type, signed), expected, "{name}");
@@ -497,14 +669,36 @@ fn ill_formed_records_are_refused() {
     for len in 0..label.len() {
         refused("cut", codec::decode::<Label>(&label[..len]).unwrap_err());
     }
-    refused("trailing", codec::decode::<Label>(&[&label[..], &[0]].concat()).unwrap_err());
-    refused("a variant too high", codec::decode::<Tree>(&[3, 0]).unwrap_err());
-    refused("object kind 0", codec::decode::<ObjectKind>(&[0]).unwrap_err());
-    refused("object kind 8", codec::decode::<ObjectKind>(&[8]).unwrap_err());
-    refused("option 2", codec::decode::<Option<u8>>(&[2, 0]).unwrap_err());
+    refused(
+        "trailing",
+        codec::decode::<Label>(&[&label[..], &[0]].concat()).unwrap_err(),
+    );
+    refused(
+        "a variant too high",
+        codec::decode::<Tree>(&[3, 0]).unwrap_err(),
+    );
+    refused(
+        "object kind 0",
+        codec::decode::<ObjectKind>(&[0]).unwrap_err(),
+    );
+    refused(
+        "object kind 8",
+        codec::decode::<ObjectKind>(&[8]).unwrap_err(),
+    );
+    refused(
+        "option 2",
+        codec::decode::<Option<u8>>(&[2, 0]).unwrap_err(),
+    );
     refused("bool 2", codec::decode::<bool>(&[2]).unwrap_err());
     refused("no UTF-8", codec::decode::<String>(&[1, 0xff]).unwrap_err());
-    refused("a varint too wide", codec::decode::<u16>(&[252, 1, 0, 0, 0]).unwrap_err());
+    refused(
+        "a varint too wide",
+        codec::decode::<u16>(&[252, 1, 0, 0, 0]).unwrap_err(),
+    );
     refused("varint 255", codec::decode::<u64>(&[255]).unwrap_err());
-    assert_eq!(codec::decode::<u32>(&[251, 7, 0]).unwrap(), 7, "a longer form than needed is read");
+    assert_eq!(
+        codec::decode::<u32>(&[251, 7, 0]).unwrap(),
+        7,
+        "a longer form than needed is read"
+    );
 }

@@ -20,7 +20,9 @@ fn names(count: u32) -> impl Iterator<Item = Vec<u8>> {
 
 /// The levels of the first thousand names, one byte each.
 fn levels(domain: u32) -> Vec<u8> {
-    names(1000).map(|name| borders(domain).levels(&name) as u8).collect()
+    names(1000)
+        .map(|name| borders(domain).levels(&name) as u8)
+        .collect()
 }
 
 fn node(name: Vec<u8>) -> Node {
@@ -63,7 +65,10 @@ impl Blobs {
         match self.tree(id) {
             Tree::Leaf(leaf) => out.push_str(&format!("0:{} ", leaf.nodes.len())),
             Tree::Branch(branch) => {
-                branch.pages.iter().for_each(|page| self.shape(&page.id, out));
+                branch
+                    .pages
+                    .iter()
+                    .for_each(|page| self.shape(&page.id, out));
                 out.push_str(&format!("{}:{} ", branch.height, branch.pages.len()));
             }
             Tree::Chunks(_) => panic!("a list of chunks in a directory"),
@@ -88,7 +93,9 @@ fn chunk_lists(count: u64) -> String {
     let mut list = ChunkList::default();
     let hasher = ring().blob_hasher(0, BlobType::Data).unwrap();
     let mut put = |bytes: &[u8]| {
-        let Tree::Chunks(ids) = codec::decode(bytes)? else { panic!("not a list of chunks") };
+        let Tree::Chunks(ids) = codec::decode(bytes)? else {
+            panic!("not a list of chunks")
+        };
         lengths.push_str(&format!("{} ", ids.len()));
         blobs.put(bytes)
     };
@@ -103,7 +110,10 @@ fn chunk_lists(count: u64) -> String {
 }
 
 pub fn exact() -> Named {
-    let mut made = vec![named("levels-domain-0", levels(0)), named("levels-domain-7", levels(7))];
+    let mut made = vec![
+        named("levels-domain-0", levels(0)),
+        named("levels-domain-7", levels(7)),
+    ];
     for count in [0, 1, 1000, 60_000] {
         let (root, shape) = directory(count);
         made.push(named(&format!("directory-{count}-root"), root.0));
@@ -135,12 +145,19 @@ fn borders_are_as_described() {
         }
         for height in 1..3 {
             if pages[height - 1] > 0 && (zeros >= 8 + 6 * height as u32 || n == last) {
-                expected.push_str(&format!("{height}:{} ", std::mem::take(&mut pages[height - 1])));
+                expected.push_str(&format!(
+                    "{height}:{} ",
+                    std::mem::take(&mut pages[height - 1])
+                ));
                 pages[height] += 1;
             }
         }
     }
-    assert_eq!(directory(60_000).1, expected, "three levels hold sixty thousand names");
+    assert_eq!(
+        directory(60_000).1,
+        expected,
+        "three levels hold sixty thousand names"
+    );
 }
 
 /// A blob id is a keyed hash like any other.

@@ -33,7 +33,9 @@ pub fn signer() -> Signer {
 }
 
 pub fn docs(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name)
 }
 
 /// Named byte strings in the order they are written.
@@ -46,10 +48,17 @@ pub fn named(name: &str, bytes: impl Into<Vec<u8>>) -> (String, Vec<u8>) {
 /// Reads a file of `name: hex` lines.
 pub fn read(file: &str) -> BTreeMap<String, Vec<u8>> {
     let text = std::fs::read_to_string(docs("vectors").join(file)).unwrap();
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let pair = |line: &str| {
-        let (name, hex) = line.split_once(": ").unwrap_or_else(|| panic!("{file}: {line}"));
-        (name.to_owned(), from_hex(hex).unwrap_or_else(|| panic!("{file}: {name}")))
+        let (name, hex) = line
+            .split_once(": ")
+            .unwrap_or_else(|| panic!("{file}: {line}"));
+        (
+            name.to_owned(),
+            from_hex(hex).unwrap_or_else(|| panic!("{file}: {name}")),
+        )
     };
     lines.map(pair).collect()
 }
@@ -58,10 +67,16 @@ pub fn read(file: &str) -> BTreeMap<String, Vec<u8>> {
 pub fn assert_exact(file: &str, made: &Named) {
     let stored = read(file);
     for (name, bytes) in made {
-        let stored = stored.get(name).unwrap_or_else(|| panic!("{file} lacks {name}"));
+        let stored = stored
+            .get(name)
+            .unwrap_or_else(|| panic!("{file} lacks {name}"));
         assert_eq!(to_hex(bytes), to_hex(stored), "{file}: {name}");
     }
-    assert_eq!(stored.len(), made.len(), "{file} holds vectors that nothing makes");
+    assert_eq!(
+        stored.len(),
+        made.len(),
+        "{file} holds vectors that nothing makes"
+    );
 }
 
 fn write(file: &str, about: &str, made: &Named) {
@@ -77,11 +92,31 @@ fn write(file: &str, about: &str, made: &Named) {
 #[ignore = "changes docs/"]
 fn write_vectors() {
     use super::{format_examples, format_keys, format_packs, format_records, format_trees};
-    write("records.txt", "Records as they are encoded.", &format_records::exact());
-    write("sealed.txt", "Records as they are stored; salts are random.", &format_records::sealed());
-    write("keys.txt", "Derived keys, names and signatures.", &format_keys::exact());
-    write("slots.txt", "Key slots and what is sealed to public keys.", &format_keys::sealed());
-    write("trees.txt", "Borders of directories and chunk lists.", &format_trees::exact());
+    write(
+        "records.txt",
+        "Records as they are encoded.",
+        &format_records::exact(),
+    );
+    write(
+        "sealed.txt",
+        "Records as they are stored; salts are random.",
+        &format_records::sealed(),
+    );
+    write(
+        "keys.txt",
+        "Derived keys, names and signatures.",
+        &format_keys::exact(),
+    );
+    write(
+        "slots.txt",
+        "Key slots and what is sealed to public keys.",
+        &format_keys::sealed(),
+    );
+    write(
+        "trees.txt",
+        "Borders of directories and chunk lists.",
+        &format_trees::exact(),
+    );
     format_packs::write_packs();
     format_examples::write_examples();
 }

@@ -1,5 +1,17 @@
 //! What the repository does, one file an operation.
 
+mod environment;
+
+mod cli_backup;
+mod cli_check;
+mod cli_help;
+mod cli_key;
+mod cli_listing;
+mod cli_password;
+mod cli_place;
+mod cli_restore;
+mod cli_signals;
+
 mod format_examples;
 mod format_keys;
 mod format_packs;

@@ -29,7 +29,12 @@ pub struct Announcement {
 impl Announcement {
     /// The stored bytes: sealed and signed.
     pub fn seal(&self, envelopes: &Envelopes, signer: &Signer) -> Result<Vec<u8>> {
-        envelopes.seal(RecordType::Announcement, &[], &codec::encode(self), Some(signer))
+        envelopes.seal(
+            RecordType::Announcement,
+            &[],
+            &codec::encode(self),
+            Some(signer),
+        )
     }
 
     /// Opens stored bytes; who signed them is for the caller to judge. `Damaged` if nobody did.

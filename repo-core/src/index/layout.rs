@@ -69,7 +69,7 @@ impl Section {
 const _: () = {
     let mut i = 0;
     while i < SECTIONS {
-        assert!(Section::ALL[i].group_len() % PAGE == 0);
+        assert!(Section::ALL[i].group_len().is_multiple_of(PAGE));
         i += 1;
     }
 };

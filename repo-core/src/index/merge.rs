@@ -129,6 +129,9 @@ fn total(parts: &[Vec<Part>]) -> [u64; TABLE_SECTIONS] {
     total
 }
 
+/// Writes rows of a kept part, given as they are in their source.
+type CopyRows<'a, W> = &'a mut dyn FnMut(&Part, &[u8], &mut Writer<W>) -> Result<()>;
+
 /// A merge that is about to be written.
 pub(super) struct Merge<'a> {
     sources: &'a [Source<'a>],
@@ -204,7 +207,7 @@ impl<'a> Merge<'a> {
         &self,
         writer: &mut Writer<W>,
         section: Section,
-        each: &mut dyn FnMut(&Part, &[u8], &mut Writer<W>) -> Result<()>,
+        each: CopyRows<'_, W>,
     ) -> Result<()> {
         writer.section = section;
         for (source, parts) in self.sources.iter().zip(&self.parts) {

@@ -35,7 +35,10 @@ struct Cached {
 impl BlockCache {
     /// A cache of at most `bytes_max` plaintext bytes, or one block.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, inner: Mutex::default() }
+        Self {
+            bytes_max,
+            inner: Mutex::default(),
+        }
     }
 
     fn slot(&self, key: Key, len: usize) -> Slot {
@@ -48,7 +51,11 @@ impl BlockCache {
         }
         inner.bytes += len;
         while inner.bytes > self.bytes_max && !inner.slots.is_empty() {
-            let oldest = inner.slots.iter().min_by_key(|(_, (used, ..))| *used).map(|(key, _)| *key);
+            let oldest = inner
+                .slots
+                .iter()
+                .min_by_key(|(_, (used, ..))| *used)
+                .map(|(key, _)| *key);
             if let Some((_, len, _)) = oldest.and_then(|key| inner.slots.remove(&key)) {
                 inner.bytes -= len;
             }
@@ -61,7 +68,9 @@ impl BlockCache {
 
 /// A thread that panicked while it held a lock of ours left nothing half done: all are held for single steps.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 thread_local! {
@@ -72,18 +81,23 @@ impl Repo {
     /// The plaintext of a block, through the cache.
     pub fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
         let pack = self.index().pack_id_of(location)?;
-        let slot = self.blocks.slot((pack, location.block.offset), location.block.raw_len as usize);
+        let slot = self.blocks.slot(
+            (pack, location.block.offset),
+            location.block.raw_len as usize,
+        );
         let mut slot = lock(&slot);
         if let Some(block) = &*slot {
             return Ok(block.clone());
         }
-        let block = Arc::new(self.read_block(location)?);
+        let mut plain = Vec::new();
+        self.read_block(location, &mut plain)?;
+        let block = Arc::new(plain);
         *slot = Some(block.clone());
         Ok(block)
     }
 
-    /// Reads and opens a block, past the cache.
-    pub fn read_block(&self, location: &Location) -> Result<Vec<u8>> {
+    /// Reads and opens a block, past the cache, into `plain`.
+    pub fn read_block(&self, location: &Location, plain: &mut Vec<u8>) -> Result<()> {
         let info = self.index().pack_of(location)?;
         let name = pack_object(info.kind).name(&info.id.0);
         let block = &location.block;
@@ -91,25 +105,26 @@ impl Repo {
             ErrorKind::NotFound => Error::missing(Subject::Pack(info.id)),
             _ => e,
         };
-        let stored = self
+        let mut stored = self
             .backend
             .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
             .map_err(missing)?;
         let bases = self.index().bases(location)?;
         let reader = self.block_reader(info.id, info.kind, &info.wraps, block.wrap)?;
-        self.open_block(&reader, block, stored, &bases, info.kind)
+        self.open_block(&reader, block, &mut stored, &bases, info.kind, plain)
             .map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
     }
 
-    /// Opens a block whose stored bytes are at hand.
+    /// Opens a block whose stored bytes are at hand, and are used up, into `plain`.
     pub fn open_block(
         &self,
         reader: &BlockReader,
         block: &Block,
-        mut stored: Vec<u8>,
+        stored: &mut [u8],
         bases: &[BlobId],
         kind: BlobType,
-    ) -> Result<Vec<u8>> {
+        plain: &mut Vec<u8>,
+    ) -> Result<()> {
         let prefix = match bases.is_empty() {
             true => None,
             false => Some(self.read_bases(bases, kind)?),
@@ -119,9 +134,14 @@ impl Repo {
                 Some(decompressor) => decompressor,
                 None => decompressor.insert(Decompressor::new()?),
             };
-            let mut plain = Vec::new();
-            open_block_of(reader, block, &mut stored, prefix.as_deref(), decompressor, &mut plain)?;
-            Ok(plain)
+            open_block_of(
+                reader,
+                block,
+                stored,
+                prefix.as_deref(),
+                decompressor,
+                plain,
+            )
         })
     }
 
@@ -193,7 +213,9 @@ impl Repo {
         let plain = blob_in(&block, location)?;
         match self.hasher(kind)?.id(plain) == *id {
             true => Ok(plain.to_vec()),
-            false => Err(Error::damaged(Subject::Blob(*id)).detail("content is not what its id says")),
+            false => {
+                Err(Error::damaged(Subject::Blob(*id)).detail("content is not what its id says"))
+            }
         }
     }
 }

@@ -33,7 +33,13 @@ pub struct History {
 impl History {
     /// Nothing is folded yet.
     pub fn new(state: State, memory: Memory) -> Self {
-        Self { state, memory, hashes: Vec::new(), recent: Vec::new(), proved: false }
+        Self {
+            state,
+            memory,
+            hashes: Vec::new(),
+            recent: Vec::new(),
+            proved: false,
+        }
     }
 
     /// Notes that a backup has begun; says whether an earlier one of this client never ended.
@@ -47,7 +53,7 @@ impl History {
     }
 
     fn keep_recent(&mut self, number: u64, core: &[u8]) {
-        if number % entry::CHECKPOINT_EVERY == 0 {
+        if number.is_multiple_of(entry::CHECKPOINT_EVERY) {
             self.recent.clear();
         }
         self.recent.push(core.to_vec());
@@ -74,10 +80,12 @@ impl History {
                 self.state.apply(&signed).map_err(about)?;
             }
             Err(e) if e.kind() == ErrorKind::Unsupported => {
-                self.state.note_unreadable(number, hash, Unreadable::Newer)?;
+                self.state
+                    .note_unreadable(number, hash, Unreadable::Newer)?;
             }
             Err(e) if e.kind() == ErrorKind::Damaged => {
-                self.state.note_unreadable(number, hash, Unreadable::Damaged)?;
+                self.state
+                    .note_unreadable(number, hash, Unreadable::Damaged)?;
             }
             Err(e) => return Err(about(e)),
         }
@@ -108,8 +116,14 @@ impl History {
             && let Some(seen) = self.memory.seen()?
         {
             let hash_at = |number: u64| {
-                let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-                Ok(at.and_then(|at| self.hashes.get(at)).copied().into_iter().collect())
+                let at = usize::try_from(number)
+                    .ok()
+                    .and_then(|number| number.checked_sub(1));
+                Ok(at
+                    .and_then(|at| self.hashes.get(at))
+                    .copied()
+                    .into_iter()
+                    .collect())
             };
             check_not_rolled_back(&seen, &self.state, hash_at)?;
         }
@@ -153,7 +167,8 @@ impl Shared {
             self.index.set_usable(pack, false)?;
         }
         for (object, _) in state.deleted() {
-            self.index.set_usable(&crate::id::PackId(object.id), false)?;
+            self.index
+                .set_usable(&crate::id::PackId(object.id), false)?;
         }
         Ok(())
     }
@@ -187,7 +202,9 @@ impl Shared {
                 return Err(Error::unsupported(Subject::Repository(self.place()))
                     .detail("a newer version has written to this repository"));
             }
-            let Some(action) = make(&history.state)? else { return Ok(None) };
+            let Some(action) = make(&history.state)? else {
+                return Ok(None);
+            };
             let number = history.state.tail().number + 1;
             let entry = Entry {
                 number,
@@ -208,8 +225,10 @@ impl Shared {
                 return Ok(Some(number));
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, Subject::Repository(self.place()))
-            .detail("others append to the log faster than we can"))
+        Err(
+            Error::new(ErrorKind::Unavailable, Subject::Repository(self.place()))
+                .detail("others append to the log faster than we can"),
+        )
     }
 
     /// Puts an entry; whether it is ours that stands there now.
@@ -230,7 +249,7 @@ impl Shared {
     /// Before a segment's first entry: says that it takes entries, and makes sure that the last entry of the segment
     /// before is durable, which lies in another directory.
     fn open_segment(&self, number: u64) -> Result<()> {
-        let first = number == 1 || number % name::SEGMENT_ENTRIES == 0;
+        let first = number == 1 || number.is_multiple_of(name::SEGMENT_ENTRIES);
         if !first {
             return Ok(());
         }
@@ -239,7 +258,8 @@ impl Shared {
             let bytes = self.backend.get(&before)?;
             self.backend.put_if_absent(&before, &bytes)?;
         }
-        self.backend.put_if_absent(&name::segment_open(number), b"open\n")?;
+        self.backend
+            .put_if_absent(&name::segment_open(number), b"open\n")?;
         Ok(())
     }
 

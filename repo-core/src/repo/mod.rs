@@ -100,7 +100,10 @@ impl Shared {
 
     /// The settings in force.
     pub fn settings(&self) -> Settings {
-        self.state().settings().unwrap_or(&self.first_settings).clone()
+        self.state()
+            .settings()
+            .unwrap_or(&self.first_settings)
+            .clone()
     }
 
     /// Threads for work on the processor.
@@ -115,11 +118,17 @@ impl Shared {
 
     /// The log's fold as this process last saw it.
     pub fn state(&self) -> Arc<State> {
-        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.state
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     fn set_state(&self, state: State) {
-        *self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+        *self
+            .state
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
     }
 
     /// Names blobs of a type, in the domain in use.
@@ -129,7 +138,10 @@ impl Shared {
 
     /// Snapshots that were committed and not forgotten, with their sealed summaries.
     pub fn live_snapshots(&self) -> Vec<(SnapshotId, Vec<u8>)> {
-        self.state().live_snapshots().map(|(id, row)| (*id, row.summary.clone())).collect()
+        self.state()
+            .live_snapshots()
+            .map(|(id, row)| (*id, row.summary.clone()))
+            .collect()
     }
 
     /// The how-manieth snapshot of this writer the next one is, counted from 1.

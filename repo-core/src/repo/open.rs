@@ -70,7 +70,8 @@ impl Repo {
         open: &OpenOptions,
     ) -> Result<Self> {
         let taken = || {
-            Error::invalid("repository").about(Subject::Repository(backend.place()))
+            Error::invalid("repository")
+                .about(Subject::Repository(backend.place()))
                 .detail("there is a repository already")
         };
         if Self::exists(backend.as_ref())? {
@@ -81,15 +82,29 @@ impl Repo {
         let ring = Keyring::from_root(&root, init.settings.epoch, &[init.settings.domain]);
         let envelopes = Envelopes::new(ring, RepositoryId(random_array()));
         let domains = [init.settings.domain];
-        let slot =
-            key_slot::create(&envelopes, Role::Full, &domains, credential, init.kdf, &init.label)?;
+        let slot = key_slot::create(
+            &envelopes,
+            Role::Full,
+            &domains,
+            credential,
+            init.kdf,
+            &init.label,
+        )?;
         let key = KeyId::from(blake3::hash(&slot.bytes));
         backend.put(&ObjectKind::Key.name(&key.0), &slot.bytes)?;
         let class = probe::race(backend.as_ref(), "")?;
-        if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists {
+        if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists
+        {
             return Err(taken());
         }
-        let repo = Self::assemble(backend, slot.holder, envelopes, key, init.settings.clone(), open)?;
+        let repo = Self::assemble(
+            backend,
+            slot.holder,
+            envelopes,
+            key,
+            init.settings.clone(),
+            open,
+        )?;
         repo.append_first(class)?;
         repo.refresh()?;
         Ok(repo)
@@ -104,7 +119,10 @@ impl Repo {
             domains: self.holder.domains.clone(),
             ext: Vec::new(),
         };
-        let roles = Action::Roles { members: vec![member], removed: Vec::new() };
+        let roles = Action::Roles {
+            members: vec![member],
+            removed: Vec::new(),
+        };
         let admin = self.ring().admin()?;
         self.append_as(&admin, class, &mut |_| Ok(Some(roles.clone())))?;
         Ok(())
@@ -138,7 +156,10 @@ impl Repo {
         options: &OpenOptions,
     ) -> Result<Self> {
         let id = envelopes.repository().to_hex();
-        let cache = options.cache_dir.as_ref().map(|dir| dir.join(&id).join("index"));
+        let cache = options
+            .cache_dir
+            .as_ref()
+            .map(|dir| dir.join(&id).join("index"));
         let spill = std::env::temp_dir();
         let index = Index::open(match &cache {
             Some(dir) => Place::Cache(dir),
@@ -164,5 +185,8 @@ impl Repo {
 
 /// An error that a credential fits no slot.
 pub fn wrong_password(backend: &dyn Backend) -> Error {
-    Error::new(ErrorKind::WrongPassword, Subject::Repository(backend.place()))
+    Error::new(
+        ErrorKind::WrongPassword,
+        Subject::Repository(backend.place()),
+    )
 }

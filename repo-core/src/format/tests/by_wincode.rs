@@ -21,22 +21,56 @@ macro_rules! by_wincode {
 }
 
 type Numbers = (u8, u16, u32, u64, i16, i32, i64, bool);
-type Lists = (String, Vec<u8>, Vec<u64>, [u8; 32], Vec<[u8; 16]>, Vec<(u32, String)>);
-type Options = (Option<u8>, Option<[u8; 32]>, Option<Vec<(u64, u64)>>, Option<(i64, u32)>);
+type Lists = (
+    String,
+    Vec<u8>,
+    Vec<u64>,
+    [u8; 32],
+    Vec<[u8; 16]>,
+    Vec<(u32, String)>,
+);
+type Options = (
+    Option<u8>,
+    Option<[u8; 32]>,
+    Option<Vec<(u64, u64)>>,
+    Option<(i64, u32)>,
+);
 type Shape = (Numbers, Lists, Options, Vec<(Vec<u8>, Option<String>)>);
 
 /// Any number, those around the borders of the varint's forms more often than by chance.
 fn number() -> impl Strategy<Value = u64> {
-    let borders = [0u64, 1, 250, 251, 252, 253, 254, 255, 1 << 16, 1 << 32, 1 << 63];
+    let borders = [
+        0u64,
+        1,
+        250,
+        251,
+        252,
+        253,
+        254,
+        255,
+        1 << 16,
+        1 << 32,
+        1 << 63,
+    ];
     let near = (0..borders.len(), -2i64..3)
         .prop_map(move |(at, by): (usize, i64)| borders[at].wrapping_add_signed(by));
     prop_oneof![near, any::<u64>(), 0u64..1000]
 }
 
 fn numbers() -> impl Strategy<Value = Numbers> {
-    (any::<u8>(), number(), number(), number(), number(), number(), number(), any::<bool>()).prop_map(
-        |(a, b, c, d, e, f, g, h)| (a, b as u16, c as u32, d, e as i16, f as i32, g as i64, h),
+    (
+        any::<u8>(),
+        number(),
+        number(),
+        number(),
+        number(),
+        number(),
+        number(),
+        any::<bool>(),
     )
+        .prop_map(|(a, b, c, d, e, f, g, h)| {
+            (a, b as u16, c as u32, d, e as i16, f as i32, g as i64, h)
+        })
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -45,18 +79,39 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn shape() -> impl Strategy<Value = Shape> {
     let owners = vec((any::<u32>(), any::<String>()), 0..4);
-    let lists = (any::<String>(), bytes(), vec(number(), 0..9), any::<[u8; 32]>(), vec(any::<[u8; 16]>(), 0..3), owners);
+    let lists = (
+        any::<String>(),
+        bytes(),
+        vec(number(), 0..9),
+        any::<[u8; 32]>(),
+        vec(any::<[u8; 16]>(), 0..3),
+        owners,
+    );
     let extents = option::of(vec((number(), number()), 0..4));
-    let options = (any::<Option<u8>>(), any::<Option<[u8; 32]>>(), extents, any::<Option<(i64, u32)>>());
-    (numbers(), lists, options, vec((bytes(), any::<Option<String>>()), 0..4))
+    let options = (
+        any::<Option<u8>>(),
+        any::<Option<[u8; 32]>>(),
+        extents,
+        any::<Option<(i64, u32)>>(),
+    );
+    (
+        numbers(),
+        lists,
+        options,
+        vec((bytes(), any::<Option<String>>()), 0..4),
+    )
 }
 
 fn time() -> impl Strategy<Value = Timestamp> {
-    (any::<i64>(), 0..crate::time::NANOS).prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos))
+    (any::<i64>(), 0..crate::time::NANOS)
+        .prop_map(|(seconds, nanos)| Timestamp::new(seconds, nanos))
 }
 
 fn ext() -> impl Strategy<Value = Vec<Ext>> {
-    vec((any::<u16>(), bytes()).prop_map(|(tag, bytes)| Ext { tag, bytes }), 0..3)
+    vec(
+        (any::<u16>(), bytes()).prop_map(|(tag, bytes)| Ext { tag, bytes }),
+        0..3,
+    )
 }
 
 fn totals() -> impl Strategy<Value = Totals> {
@@ -81,28 +136,47 @@ fn totals() -> impl Strategy<Value = Totals> {
 
 fn summary() -> impl Strategy<Value = Summary> {
     let text = || any::<String>();
-    let who = (any::<[u8; 32]>(), any::<Option<[u8; 32]>>(), time(), any::<i16>(), text(), text(), any::<u32>(), any::<u32>());
-    let what = (vec(bytes(), 0..3), vec(text(), 0..3), text(), text(), text(), totals(), ext());
-    (who, what).prop_map(|((root, parent, time, utc_offset_min, host, user, uid, gid), what)| {
-        let (paths, tags, label, description, program, totals, ext) = what;
-        Summary {
-            root: BlobId(root),
-            parent: parent.map(SnapshotId),
-            time,
-            utc_offset_min,
-            host,
-            user,
-            uid,
-            gid,
-            paths,
-            tags,
-            label,
-            description,
-            program,
-            totals,
-            ext,
-        }
-    })
+    let who = (
+        any::<[u8; 32]>(),
+        any::<Option<[u8; 32]>>(),
+        time(),
+        any::<i16>(),
+        text(),
+        text(),
+        any::<u32>(),
+        any::<u32>(),
+    );
+    let what = (
+        vec(bytes(), 0..3),
+        vec(text(), 0..3),
+        text(),
+        text(),
+        text(),
+        totals(),
+        ext(),
+    );
+    (who, what).prop_map(
+        |((root, parent, time, utc_offset_min, host, user, uid, gid), what)| {
+            let (paths, tags, label, description, program, totals, ext) = what;
+            Summary {
+                root: BlobId(root),
+                parent: parent.map(SnapshotId),
+                time,
+                utc_offset_min,
+                host,
+                user,
+                uid,
+                gid,
+                paths,
+                tags,
+                label,
+                description,
+                program,
+                totals,
+                ext,
+            }
+        },
+    )
 }
 
 fn content() -> impl Strategy<Value = Content> {
@@ -111,8 +185,18 @@ fn content() -> impl Strategy<Value = Content> {
         ids().prop_map(Chunks::Direct),
         (1u8..9, ids()).prop_map(|(height, lists)| Chunks::Lists { height, lists }),
     ];
-    let file = (number(), chunks, option::of(vec((number(), number()), 0..3)))
-        .prop_map(|(size, chunks, extents)| Content::File(FileContent { size, chunks, extents }));
+    let file = (
+        number(),
+        chunks,
+        option::of(vec((number(), number()), 0..3)),
+    )
+        .prop_map(|(size, chunks, extents)| {
+            Content::File(FileContent {
+                size,
+                chunks,
+                extents,
+            })
+        });
     prop_oneof![
         file,
         any::<Option<[u8; 32]>>().prop_map(|id| Content::Dir(id.map(BlobId))),
@@ -128,23 +212,38 @@ fn node() -> impl Strategy<Value = Node> {
     let owner = (bytes(), any::<u16>(), any::<u32>(), any::<u32>());
     let times = (time(), time(), option::of(time()));
     let place = (number(), number(), number());
-    (owner, times, place, vec((bytes(), bytes()), 0..3), content(), ext()).prop_map(
-        |((name, mode, uid, gid), (mtime, ctime, atime), (inode, device, links), xattrs, content, ext)| Node {
-            name,
-            mode,
-            uid,
-            gid,
-            mtime,
-            ctime,
-            atime,
-            inode,
-            device,
-            links,
-            xattrs,
-            content,
-            ext,
-        },
+    (
+        owner,
+        times,
+        place,
+        vec((bytes(), bytes()), 0..3),
+        content(),
+        ext(),
     )
+        .prop_map(
+            |(
+                (name, mode, uid, gid),
+                (mtime, ctime, atime),
+                (inode, device, links),
+                xattrs,
+                content,
+                ext,
+            )| Node {
+                name,
+                mode,
+                uid,
+                gid,
+                mtime,
+                ctime,
+                atime,
+                inode,
+                device,
+                links,
+                xattrs,
+                content,
+                ext,
+            },
+        )
 }
 
 fn at(time: Timestamp) -> (i64, u32) {
@@ -152,7 +251,9 @@ fn at(time: Timestamp) -> (i64, u32) {
 }
 
 fn of_ext(ext: &[Ext]) -> Vec<(u16, Vec<u8>)> {
-    ext.iter().map(|field| (field.tag, field.bytes.clone())).collect()
+    ext.iter()
+        .map(|field| (field.tag, field.bytes.clone()))
+        .collect()
 }
 
 fn of_ids(ids: &[BlobId]) -> Vec<[u8; 32]> {
@@ -180,9 +281,20 @@ fn of_totals(t: &Totals) -> [u64; 15] {
 }
 
 fn summary_bytes(s: &Summary) -> Vec<u8> {
-    let who = (s.root.0, s.parent.map(|id| id.0), at(s.time), s.utc_offset_min);
+    let who = (
+        s.root.0,
+        s.parent.map(|id| id.0),
+        at(s.time),
+        s.utc_offset_min,
+    );
     let on = (s.host.clone(), s.user.clone(), s.uid, s.gid);
-    let what = (s.paths.clone(), s.tags.clone(), s.label.clone(), s.description.clone(), s.program.clone());
+    let what = (
+        s.paths.clone(),
+        s.tags.clone(),
+        s.label.clone(),
+        s.description.clone(),
+        s.program.clone(),
+    );
     by_wincode!((who, on, what, of_totals(&s.totals), of_ext(&s.ext)))
 }
 
@@ -193,7 +305,12 @@ fn content_bytes(content: &Content) -> Vec<u8> {
                 Chunks::Direct(ids) => by_wincode!((0u8, of_ids(ids))),
                 Chunks::Lists { height, lists } => by_wincode!((1u8, *height, of_ids(lists))),
             };
-            [by_wincode!((0u8, file.size)), chunks, by_wincode!(file.extents.clone())].concat()
+            [
+                by_wincode!((0u8, file.size)),
+                chunks,
+                by_wincode!(file.extents.clone()),
+            ]
+            .concat()
         }
         Content::Dir(id) => by_wincode!((1u8, id.map(|id| id.0))),
         Content::Symlink(target) => by_wincode!((2u8, target.clone())),
@@ -209,11 +326,21 @@ fn node_bytes(n: &Node) -> Vec<u8> {
     let times = (at(n.mtime), at(n.ctime), n.atime.map(at));
     let place = (n.inode, n.device, n.links);
     let before = by_wincode!((owner, times, place, n.xattrs.clone()));
-    [before, content_bytes(&n.content), by_wincode!(of_ext(&n.ext))].concat()
+    [
+        before,
+        content_bytes(&n.content),
+        by_wincode!(of_ext(&n.ext)),
+    ]
+    .concat()
 }
 
 fn leaf_bytes(leaf: &Leaf) -> Vec<u8> {
-    let owners = by_wincode!((0u8, leaf.users.clone(), leaf.groups.clone(), leaf.nodes.len() as u64));
+    let owners = by_wincode!((
+        0u8,
+        leaf.users.clone(),
+        leaf.groups.clone(),
+        leaf.nodes.len() as u64
+    ));
     let nodes: Vec<u8> = leaf.nodes.iter().flat_map(node_bytes).collect();
     [owners, nodes, by_wincode!(of_ext(&leaf.ext))].concat()
 }

@@ -1,0 +1,216 @@
+//! Which files and snapshots damage touches: walks the snapshots, only when something is wrong.
+
+use super::{CheckSummary, Finding};
+use crate::error::{Error, Result, Subject};
+use crate::format::tree::{Content, Node};
+use crate::id::{BlobId, PackId, SnapshotId};
+use crate::progress::Interrupt;
+use crate::repo::Repo;
+use crate::tree::{ChunkRef, for_each_chunk, load_pages};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// What is known to be damaged, and the findings that say so.
+#[derive(Default)]
+pub struct Damage {
+    packs: HashMap<PackId, usize>,
+    blocks: HashMap<(PackId, u32), usize>,
+    unknown: HashSet<BlobId>,
+}
+
+/// What became of a blob.
+enum Fate {
+    Fine,
+    /// Damaged with that finding.
+    Lost(usize),
+    /// In no table.
+    Unknown,
+}
+
+impl Damage {
+    /// Whether nothing is wrong that could touch files.
+    pub fn is_empty(&self) -> bool {
+        self.packs.is_empty() && self.blocks.is_empty() && self.unknown.is_empty()
+    }
+
+    /// A pack is missing or cut off.
+    pub fn pack_lost(&mut self, pack: PackId, finding: usize) {
+        self.packs.insert(pack, finding);
+    }
+
+    /// The packs that are missing or cut off.
+    pub fn lost_packs(&self) -> HashSet<PackId> {
+        self.packs.keys().copied().collect()
+    }
+
+    /// Blocks of a pack cannot be read.
+    pub fn blocks_bad(&mut self, pack: PackId, offsets: &[u32], finding: usize) {
+        self.blocks
+            .extend(offsets.iter().map(|offset| ((pack, *offset), finding)));
+    }
+
+    /// Trees refer to blobs that no table names.
+    pub fn unknown(&mut self, blobs: Vec<BlobId>) {
+        self.unknown.extend(blobs);
+    }
+
+    fn fate(&self, repo: &Repo, id: &BlobId) -> Result<Fate> {
+        let mut fate = Fate::Unknown;
+        let mut failed = None;
+        repo.index().copies(id, &mut |location| {
+            let pack = match repo.index().pack_id_of(&location) {
+                Ok(pack) => pack,
+                Err(e) => {
+                    failed = Some(e);
+                    return ControlFlow::Break(());
+                }
+            };
+            let block = (pack, location.block.offset);
+            fate = match self.packs.get(&pack).or_else(|| self.blocks.get(&block)) {
+                Some(finding) => Fate::Lost(*finding),
+                None => Fate::Fine,
+            };
+            match fate {
+                Fate::Fine => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        })?;
+        failed.map_or(Ok(fate), Err)
+    }
+}
+
+/// Walks all snapshots, each directory once, and notes with each finding what it touches.
+pub fn name_files(
+    repo: &Repo,
+    damage: Damage,
+    summary: &mut CheckSummary,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let mut walk = Walk {
+        repo,
+        damage,
+        summary,
+        unknown: HashMap::new(),
+        seen: HashSet::new(),
+    };
+    let state = repo.state();
+    for (id, row) in state.live_snapshots() {
+        let root = match repo.open_summary(id, &row.summary) {
+            Ok(summary) => summary.root,
+            Err(_) => continue,
+        };
+        walk.snapshot(*id, root, interrupt)?;
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    repo: &'a Repo,
+    damage: Damage,
+    summary: &'a mut CheckSummary,
+    /// Findings for blobs that no table names.
+    unknown: HashMap<BlobId, usize>,
+    /// Directories that are known to be whole.
+    seen: HashSet<BlobId>,
+}
+
+impl Walk<'_> {
+    fn snapshot(&mut self, id: SnapshotId, root: BlobId, interrupt: &Interrupt) -> Result<()> {
+        let mut stack = vec![(root, PathBuf::from("/"))];
+        while let Some((tree, path)) = stack.pop() {
+            interrupt.check()?;
+            if self.seen.contains(&tree) {
+                continue;
+            }
+            let before = self.touched();
+            let nodes = self.directory(id, &tree, &path)?;
+            let mut below = Vec::new();
+            for node in nodes {
+                let path = path.join(OsStr::from_bytes(&node.name));
+                match &node.content {
+                    Content::Dir(Some(tree)) => below.push((*tree, path)),
+                    Content::File(_) => self.file(id, &node, path)?,
+                    _ => {}
+                }
+            }
+            // A directory below which nothing is wrong need not be looked at again for other snapshots; one in which
+            // something is wrong is named with each of them.
+            if below.is_empty() && self.touched() == before {
+                self.seen.insert(tree);
+            }
+            stack.extend(below);
+        }
+        Ok(())
+    }
+
+    fn touched(&self) -> u64 {
+        let of = |finding: &Finding| finding.affected.len() as u64 + finding.affected_more;
+        self.summary.findings.iter().map(of).sum()
+    }
+
+    /// The nodes of a directory; none, and noted, if it cannot be read.
+    fn directory(
+        &mut self,
+        id: SnapshotId,
+        tree: &BlobId,
+        path: &std::path::Path,
+    ) -> Result<Vec<Node>> {
+        match load_pages(self.repo, tree) {
+            Ok((_, nodes)) => Ok(nodes),
+            Err(error) => {
+                let blob = match error.subject() {
+                    Subject::Blob(blob) => *blob,
+                    _ => *tree,
+                };
+                self.touch(id, &blob, path.to_path_buf())?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn file(&mut self, id: SnapshotId, node: &Node, path: PathBuf) -> Result<()> {
+        let Content::File(file) = &node.content else {
+            return Ok(());
+        };
+        let mut first_bad = None;
+        let (repo, damage) = (self.repo, &self.damage);
+        let walked = for_each_chunk(repo, &file.chunks, &mut |chunk| {
+            let (ChunkRef::Data(blob) | ChunkRef::List(blob)) = chunk;
+            match damage.fate(repo, &blob)? {
+                Fate::Fine => Ok(ControlFlow::Continue(())),
+                _ => {
+                    first_bad = Some(blob);
+                    Ok(ControlFlow::Break(()))
+                }
+            }
+        });
+        match (first_bad, walked) {
+            (Some(blob), _) => self.touch(id, &blob, path),
+            (None, Err(e)) if !super::is_finding(&e) => Err(e),
+            (None, Err(_)) => self.touch(id, &BlobId::default(), path),
+            (None, Ok(_)) => Ok(()),
+        }
+    }
+
+    fn touch(&mut self, id: SnapshotId, blob: &BlobId, path: PathBuf) -> Result<()> {
+        let finding = match self.damage.fate(self.repo, blob)? {
+            Fate::Lost(finding) => finding,
+            Fate::Fine | Fate::Unknown => match self.unknown.get(blob) {
+                Some(finding) => *finding,
+                None => {
+                    let error =
+                        Error::missing(Subject::Blob(*blob)).detail("no index table names it");
+                    self.summary.findings.push(Finding::new(error));
+                    let finding = self.summary.findings.len() - 1;
+                    self.unknown.insert(*blob, finding);
+                    finding
+                }
+            },
+        };
+        self.summary.findings[finding].touches(id, path);
+        Ok(())
+    }
+}

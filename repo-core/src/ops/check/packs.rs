@@ -1,0 +1,272 @@
+//! Packs: are they there, and is what is in them right?
+
+use super::affected::Damage;
+use super::objects::Inventory;
+use super::trees::{TreeCheck, check_tree};
+use super::{CheckOptions, CheckSummary, Finding, is_finding};
+use crate::crypto::BlobType;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::pack::decode_directory;
+use crate::format::rows::{Blob, Block, PackEntry};
+use crate::id::{BlobId, PackId};
+use crate::index::Index;
+use crate::progress::{Counter, Interrupt, Progress};
+use crate::repo::{Repo, Ticket, pack_object};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+/// Compares the index with the listing: every pack is there, in its full length.
+pub fn check_presence(
+    repo: &Repo,
+    inventory: &Inventory,
+    summary: &mut CheckSummary,
+    damage: &mut Damage,
+) -> Result<()> {
+    let state = repo.state();
+    let mut surplus = inventory.packs.clone();
+    repo.index().packs(&mut |pack, _| {
+        if state.is_deleted(&pack.id.0) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        summary.packs += 1;
+        let error = match surplus.remove(&pack.id) {
+            None => Some(Error::missing(Subject::Pack(pack.id))),
+            Some((kind, _)) if kind != pack_object(pack.kind) => {
+                Some(Error::missing(Subject::Pack(pack.id)).detail("lies in the wrong folder"))
+            }
+            Some((_, len)) if len != pack.len => {
+                let detail = format!("has {len} bytes, must have {}", pack.len);
+                Some(Error::damaged(Subject::Pack(pack.id)).detail(detail))
+            }
+            Some(_) => None,
+        };
+        if let Some(error) = error {
+            damage.pack_lost(pack.id, summary.findings.len());
+            summary.findings.push(Finding::new(error));
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let mut names: Vec<_> = surplus
+        .iter()
+        .map(|(id, (kind, _))| kind.name(&id.0))
+        .collect();
+    names.sort();
+    summary.unreferenced.extend(names);
+    Ok(())
+}
+
+/// What was found in one pack.
+struct PackReport {
+    id: PackId,
+    bytes: u64,
+    /// What is wrong with the pack itself.
+    error: Option<Error>,
+    /// Blocks that do not give what they must, by their offset.
+    bad_blocks: Vec<u32>,
+    /// Blobs that trees refer to and that no table names.
+    unknown: Vec<BlobId>,
+}
+
+/// Reads packs of trees, and with `read_data` those of data too, a pack a job.
+pub fn check_content(
+    repo: &Repo,
+    options: &CheckOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+    summary: &mut CheckSummary,
+    damage: &mut Damage,
+) -> Result<()> {
+    let mut jobs: VecDeque<Ticket<Result<PackReport>>> = VecDeque::new();
+    let state = repo.state();
+    let lost = damage.lost_packs();
+    let mut take = |ticket: Ticket<Result<PackReport>>| -> Result<()> {
+        let report = ticket.wait()??;
+        progress.count(Counter::Bytes, report.bytes);
+        progress.count(Counter::Objects, 1);
+        summary.bytes_read += report.bytes;
+        if let Some(error) = report.error {
+            damage.blocks_bad(report.id, &report.bad_blocks, summary.findings.len());
+            summary.findings.push(Finding::new(error));
+        }
+        damage.unknown(report.unknown);
+        Ok(())
+    };
+    repo.index().packs(&mut |pack, _| {
+        interrupt.check()?;
+        let wanted = options.read_data || pack.kind == BlobType::Tree;
+        if !wanted || lost.contains(&pack.id) || state.is_deleted(&pack.id.0) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if jobs.len() > repo.pool().threads()
+            && let Some(first) = jobs.pop_front()
+        {
+            take(first)?;
+        }
+        let job_repo = repo.clone();
+        jobs.push_back(
+            repo.pool()
+                .submit(move || check_pack(&job_repo, pack.id, pack.kind)),
+        );
+        Ok(ControlFlow::Continue(()))
+    })?;
+    jobs.into_iter().try_for_each(take)
+}
+
+/// Reads one pack whole. Memory: the pack, and one block.
+fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
+    let mut report = PackReport {
+        id,
+        bytes: 0,
+        error: None,
+        bad_blocks: Vec::new(),
+        unknown: Vec::new(),
+    };
+    let mut pack = match repo.backend().get(&pack_object(kind).name(&id.0)) {
+        Ok(pack) => pack,
+        Err(e) if is_finding(&e) => {
+            report.error = Some(Error::missing(Subject::Pack(id)));
+            report.bad_blocks = all_blocks(repo.index(), &id)?;
+            return Ok(report);
+        }
+        Err(e) => return Err(e),
+    };
+    report.bytes = pack.len() as u64;
+    let whole = PackId::from(blake3::hash(&pack)) == id;
+    if !whole {
+        let detail = "content is not what its name says";
+        report.error = Some(Error::damaged(Subject::Pack(id)).detail(detail));
+    }
+    let indexed = repo.index().pack_entry(&id)?;
+    let directory = match decode_directory(repo.ring(), &repo.id(), id, &pack) {
+        Ok(directory)
+            if indexed
+                .as_ref()
+                .is_none_or(|indexed| same(indexed, &directory)) =>
+        {
+            directory
+        }
+        Ok(directory) => {
+            let error = Error::damaged(Subject::Pack(id)).detail("the index says otherwise of it");
+            report.error.get_or_insert(error);
+            indexed.unwrap_or(directory)
+        }
+        Err(e) if is_finding(&e) => {
+            report.error.get_or_insert(e.about(Subject::Pack(id)));
+            match indexed {
+                Some(indexed) => indexed,
+                None => return Ok(report),
+            }
+        }
+        Err(e) => return Err(e),
+    };
+    check_blocks(repo, &directory, &mut pack, &mut report)?;
+    Ok(report)
+}
+
+/// Whether index and directory say the same of a pack.
+fn same(indexed: &PackEntry, directory: &PackEntry) -> bool {
+    let sorted = |entry: &PackEntry| {
+        let mut blobs = entry.blobs.clone();
+        blobs.sort_unstable_by_key(|blob| (blob.block, blob.offset, blob.id));
+        blobs
+    };
+    let plain = |blocks: &[Block]| -> Vec<Block> {
+        blocks
+            .iter()
+            .map(|block| Block {
+                pack: 0,
+                first_base: 0,
+                ..*block
+            })
+            .collect()
+    };
+    indexed.len == directory.len
+        && indexed.kind == directory.kind
+        && indexed.wraps == directory.wraps
+        && plain(&indexed.blocks) == plain(&directory.blocks)
+        && indexed.bases == directory.bases
+        && sorted(indexed) == sorted(directory)
+}
+
+fn all_blocks(index: &Index, id: &PackId) -> Result<Vec<u32>> {
+    let entry = index.pack_entry(id)?;
+    Ok(entry
+        .map(|e| e.blocks.iter().map(|block| block.offset).collect())
+        .unwrap_or_default())
+}
+
+fn check_blocks(
+    repo: &Repo,
+    entry: &PackEntry,
+    pack: &mut [u8],
+    report: &mut PackReport,
+) -> Result<()> {
+    let mut blobs: Vec<&Blob> = entry.blobs.iter().collect();
+    blobs.sort_by_key(|blob| (blob.block, blob.offset));
+    let mut blobs = blobs.into_iter().peekable();
+    let mut plain = Vec::new();
+    for (number, block) in entry.blocks.iter().enumerate() {
+        let mut inside = Vec::new();
+        while let Some(blob) = blobs.next_if(|blob| blob.block as usize == number) {
+            inside.push(blob);
+        }
+        let opened = open(repo, entry, block, pack, &mut plain)
+            .and_then(|()| check_blobs(repo, entry.kind, &plain, &inside, report));
+        match opened {
+            Ok(()) => {}
+            Err(e) if is_finding(&e) => {
+                report.bad_blocks.push(block.offset);
+                let error = e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
+                report.error.get_or_insert(error);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn open(
+    repo: &Repo,
+    entry: &PackEntry,
+    block: &Block,
+    pack: &mut [u8],
+    plain: &mut Vec<u8>,
+) -> Result<()> {
+    let short = || Error::damaged(Subject::None).detail("the pack ends before its block");
+    let from = block.offset as usize;
+    let stored = pack
+        .get_mut(from..from + block.stored_len as usize)
+        .ok_or_else(short)?;
+    let first = block.first_base as usize;
+    let bases = &entry.bases[first..first + usize::from(block.base_count)];
+    let reader = repo.block_reader(entry.id, entry.kind, &entry.wraps, block.wrap)?;
+    repo.open_block(&reader, block, stored, bases, entry.kind, plain)
+}
+
+/// Recomputes every blob id of a block; looks up what its trees refer to.
+fn check_blobs(
+    repo: &Repo,
+    kind: BlobType,
+    plain: &[u8],
+    blobs: &[&Blob],
+    report: &mut PackReport,
+) -> Result<()> {
+    let hasher = repo.hasher(kind)?;
+    let bad = |id: BlobId| Error::new(ErrorKind::Damaged, Subject::Blob(id));
+    for blob in blobs {
+        let from = blob.offset as usize;
+        let bytes = plain
+            .get(from..from + blob.len as usize)
+            .ok_or_else(|| bad(blob.id))?;
+        if hasher.id(bytes) != blob.id {
+            return Err(bad(blob.id).detail("content is not what its id says"));
+        }
+        if kind == BlobType::Tree {
+            match check_tree(repo.index(), bytes)? {
+                TreeCheck::Right => {}
+                TreeCheck::Unknown(ids) => report.unknown.extend(ids),
+            }
+        }
+    }
+    Ok(())
+}

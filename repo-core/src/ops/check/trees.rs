@@ -1,0 +1,47 @@
+//! One tree blob: does it decode, and is what it refers to in the index?
+
+use crate::error::Result;
+use crate::format::codec;
+use crate::format::tree::{Chunks, Content, Tree};
+use crate::id::BlobId;
+use crate::index::{Index, Want};
+
+/// What was found in a tree blob.
+pub enum TreeCheck {
+    /// All is there.
+    Right,
+    /// No table names these.
+    Unknown(Vec<BlobId>),
+}
+
+/// Checks one tree blob by itself: since all tree blobs are, whole trees are.
+pub fn check_tree(index: &Index, bytes: &[u8]) -> Result<TreeCheck> {
+    let mut unknown = Vec::new();
+    let mut look = |id: &BlobId| -> Result<()> {
+        if index.lookup(id, Want::Readable)?.is_none() {
+            unknown.push(*id);
+        }
+        Ok(())
+    };
+    match codec::decode(bytes)? {
+        Tree::Branch(branch) => branch.pages.iter().try_for_each(|page| look(&page.id))?,
+        Tree::Chunks(ids) => ids.iter().try_for_each(&mut look)?,
+        Tree::Leaf(leaf) => {
+            for node in &leaf.nodes {
+                match &node.content {
+                    Content::Dir(Some(tree)) => look(tree)?,
+                    Content::File(file) => match &file.chunks {
+                        Chunks::Direct(ids) | Chunks::Lists { lists: ids, .. } => {
+                            ids.iter().try_for_each(&mut look)?;
+                        }
+                    },
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(match unknown.is_empty() {
+        true => TreeCheck::Right,
+        false => TreeCheck::Unknown(unknown),
+    })
+}
