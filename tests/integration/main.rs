@@ -15,6 +15,8 @@ mod cli_signals;
 mod format_examples;
 mod format_keys;
 mod format_packs;
+mod format_place;
 mod format_records;
+mod format_roles;
 mod format_trees;
 mod format_vectors;

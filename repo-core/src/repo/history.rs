@@ -205,6 +205,12 @@ impl Shared {
             let Some(action) = make(&history.state)? else {
                 return Ok(None);
             };
+            if !history.state.may_write(&signer.public(), &action) {
+                return Err(
+                    Error::new(ErrorKind::Denied, Subject::Repository(self.place()))
+                        .detail("this key may not write such a log entry"),
+                );
+            }
             let number = history.state.tail().number + 1;
             let entry = Entry {
                 number,
