@@ -43,6 +43,11 @@ impl Shared {
             let Some(action) = make(&history.state)? else {
                 return Ok(None);
             };
+            if !history.state.may_write(&signer.public(), &action) {
+                let place = Subject::Repository(self.place());
+                return Err(Error::new(ErrorKind::Denied, place)
+                    .detail("this key may not write such a log entry"));
+            }
             let number = history.state.tail().number + 1;
             let entry = Entry {
                 number,
