@@ -69,7 +69,9 @@ fn the_repository_is_made_if_it_is_not_there() {
     let env = TestEnvironment::new();
     let source = env.write_source();
     let backup = ["backup", "--init", "--insecure-no-password", &source];
-    env.ok(&backup).prints("created larder repository ").prints("saved");
+    env.ok(&backup)
+        .prints("created larder repository ")
+        .prints("saved");
     env.ok(&backup).prints("4 unmodified");
     env.ok(&["snapshots", "--insecure-no-password"])
         .prints("2 snapshots");
