@@ -47,6 +47,35 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// Stores an enumeration in records as one byte: the number that its declaration gives each variant, whatever their order.
+macro_rules! stored_by_number {
+    ($name:ty, $all:expr) => {
+        impl bincode::Encode for $name {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> std::result::Result<(), bincode::error::EncodeError> {
+                bincode::Encode::encode(&(*self as u8), encoder)
+            }
+        }
+
+        impl<C> bincode::Decode<C> for $name {
+            fn decode<D: bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> std::result::Result<Self, bincode::error::DecodeError> {
+                let number = <u8 as bincode::Decode<C>>::decode(decoder)?;
+                let found = $all.into_iter().find(|variant| *variant as u8 == number);
+                found.ok_or(bincode::error::DecodeError::Other(
+                    "a number that no variant has",
+                ))
+            }
+        }
+
+        bincode::impl_borrow_decode!($name);
+    };
+}
+pub(crate) use stored_by_number;
+
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

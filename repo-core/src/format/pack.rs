@@ -73,6 +73,7 @@ fn symmetric_key(role: &Secret, salt: &[u8], kind: BlobType, repository: &Reposi
     let mut hasher = blake3::Hasher::new_keyed(role.expose());
     hasher
         .update(salt)
+        .update(b"pack key")
         .update(&[kind as u8])
         .update(&repository.0);
     Secret::new(*hasher.finalize().as_bytes())
@@ -297,7 +298,11 @@ pub fn append_directory(
     let unpadded = pack.len();
     pack.resize(end - TAG_LEN - TRAILER_LEN, 0);
     expand(contexts::PADDING, &[&header.salt], &mut pack[unpadded..]);
-    directory_cipher(ring, repository, header)?.seal(0, &header.salt, pack, from);
+    let aad = pack
+        .get(..header.len)
+        .ok_or_else(|| bad("pack is cut short"))?
+        .to_vec();
+    directory_cipher(ring, repository, header)?.seal(0, &aad, pack, from);
     let len = u32::try_from(pack.len() - from).map_err(|_| bad("directory is too large"))?;
     pack.extend_from_slice(&len.to_le_bytes());
     pack.extend_from_slice(&[VERSION, 0, 0, 0]);
@@ -351,8 +356,11 @@ pub fn decode_directory(
         .checked_sub(decode_trailer(trailer)?)
         .ok_or_else(|| bad("directory is larger than its pack"))?;
     let mut sealed = body[from..].to_vec();
-    let plain =
-        directory_cipher(ring, repository, &header)?.open_slice(0, &header.salt, &mut sealed)?;
+    let plain = directory_cipher(ring, repository, &header)?.open_slice(
+        0,
+        &pack[..header.len],
+        &mut sealed,
+    )?;
     let (head, rows) = plain
         .split_first_chunk::<12>()
         .ok_or_else(|| bad("directory is too short"))?;

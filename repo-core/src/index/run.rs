@@ -42,7 +42,7 @@ impl Bits {
 
 /// A run of the index.
 ///
-/// Memory besides its bytes: the directory (25 bytes for 1024 blobs), two bits a pack.
+/// Memory besides its bytes: the directory (about 25 bytes for 1024 blobs), two bits a pack.
 #[derive(Debug)]
 pub(super) struct Run {
     layout: Layout,
@@ -80,7 +80,7 @@ impl Run {
         })?;
         let packs = layout.count(Section::Packs);
         let run = Self {
-            region: Region::new(bytes, directory.checksums, residency, file.clone()),
+            region: Region::new(bytes, &layout, directory.checksums, residency, file.clone()),
             layout,
             shown: directory
                 .segments
@@ -240,7 +240,9 @@ impl Run {
         id: &BlobId,
         each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let mut row = self.lower_bound(id)?;
+        let Some(mut row) = self.first_row(id)? else {
+            return Ok(ControlFlow::Continue(()));
+        };
         while row < self.count(Section::Blobs) {
             let blob = self.blob(row)?;
             if blob.id != *id {
@@ -255,34 +257,61 @@ impl Run {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The first row of the blobs section whose id is not below `id`.
-    fn lower_bound(&self, id: &BlobId) -> Result<u32> {
-        let value = search::prefix(&id.0);
-        let above = search::first_fence(&self.fences, value);
-        // Groups from `above` on begin with this prefix or a higher one, and rows before the group ahead of it are
-        // below. Where many ids share the prefix, the group is found by whole ids.
-        let mut group = above;
-        let same = self.fences[above..].partition_point(|fence| *fence == value);
+    /// The row where an id stands first, if it stands anywhere.
+    fn first_row(&self, id: &BlobId) -> Result<Option<u32>> {
+        let prefix = search::prefix(&id.0);
+        let above = search::first_fence(&self.fences, prefix);
+        if self.fences.get(above) == Some(&prefix) {
+            return self.first_row_from(above, id).map(Some);
+        }
+        // Only the group ahead begins below the prefix and ends behind it.
+        let Some(group) = above.checked_sub(1) else {
+            return Ok(None);
+        };
+        let print = layout::print(prefix, self.fences[group], self.fences.len());
+        let group = group as u32;
+        let rows = search::equal_prints(self.prints(group)?, print);
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let group_rows = self.group(Section::Blobs, group)?;
+        let candidates = group_rows.get(rows.start * Blob::LEN..rows.end * Blob::LEN);
+        let candidates = candidates.ok_or_else(|| self.region.damage("more prints than blobs"))?;
+        let at = rows.start + search::first_blob(candidates, &id.0);
+        Ok(Some(group * Section::Blobs.group_rows() + at as u32))
+    }
+
+    /// The first row whose id is not below `id`, where fences from `above` on begin with its prefix: a fence by chance,
+    /// or many ids made up to share it. Found by whole ids.
+    fn first_row_from(&self, above: usize, id: &BlobId) -> Result<u32> {
+        let prefix = search::prefix(&id.0);
+        let same = self.fences[above..].partition_point(|fence| *fence == prefix);
         let (mut from, mut to) = (above, above + same);
         while from < to {
             let middle = from + (to - from) / 2;
             let first = self.blob(middle as u32 * Section::Blobs.group_rows())?;
             if first.id < *id {
                 from = middle + 1;
-                group = from;
             } else {
                 to = middle;
             }
         }
-        let Some(group) = group.checked_sub(1) else {
+        let Some(group) = from.checked_sub(1) else {
             return Ok(0);
         };
-        let low = self.fences[group];
-        let high = self.fences.get(group + 1).copied().unwrap_or(u64::MAX);
-        let number = group as u32;
-        let rows = self.group(Section::Blobs, number)?;
-        let at = search::first_blob(rows, low, high, &id.0) as u32;
-        Ok(number * Section::Blobs.group_rows() + at)
+        let group = group as u32;
+        let at = search::first_blob(self.group(Section::Blobs, group)?, &id.0);
+        Ok(group * Section::Blobs.group_rows() + at as u32)
+    }
+
+    /// The prints of a group of blobs.
+    fn prints(&self, group: u32) -> Result<&[u8]> {
+        let row = group * Section::Blobs.group_rows();
+        let prints = self.group(Section::Prints, row / Section::Prints.group_rows())?;
+        let from = (row % Section::Prints.group_rows()) as usize * Section::Prints.row_len();
+        let len = Section::Blobs.group_rows() as usize * Section::Prints.row_len();
+        let prints = prints.get(from..prints.len().min(from + len));
+        prints.ok_or_else(|| self.region.damage("fewer prints than blobs"))
     }
 
     /// The row of the `at`th pack in the order of ids.

@@ -1,11 +1,13 @@
 //! Search in sorted values when a good guess is at hand.
 //!
-//! Blob ids are uniformly random, so that the place of an id can be guessed from its first bytes: in n rows the guess
-//! is off by about √n/2 (the standard deviation of an order statistic). From there we gallop, which is logarithmic in
-//! the distance whatever the values are, so that ids made up by an attacker cost no more than a binary search.
+//! Blob ids are uniformly random, so that the place of an id can be guessed from its first bytes: among n ids the guess
+//! is off by at most about √n/2 (the standard deviation of an order statistic). From there we gallop, which is logarithmic
+//! in the distance whatever the values are, so that ids made up by an attacker cost no more than a binary search.
 
+use super::layout::print_guess;
 use crate::format::rows::{Blob, Row};
 use crate::id::ID_LEN;
+use std::ops::Range;
 
 /// The first eight bytes of an id, in its order.
 pub(super) fn prefix(id: &[u8]) -> u64 {
@@ -50,40 +52,25 @@ pub(super) fn first_not_below(len: usize, guess: usize, below: impl Fn(usize) ->
     from
 }
 
-/// Where `value` would stand among `count` values spread evenly over `low..=high`.
-pub(super) fn interpolate(value: u64, low: u64, high: u64, count: usize) -> usize {
-    let width = high.saturating_sub(low);
-    if width == 0 {
-        return 0;
-    }
-    let part = u128::from(value.saturating_sub(low)) * count as u128 / u128::from(width);
-    usize::try_from(part).unwrap_or(count).min(count)
-}
-
 /// The first of `fences`, which are sorted, that is not below `value`.
 pub(super) fn first_fence(fences: &[u64], value: u64) -> usize {
-    let guess = interpolate(value, 0, u64::MAX, fences.len());
+    let guess = (u128::from(value) * fences.len() as u128) >> 64;
+    let guess = usize::try_from(guess).expect("less than there are fences");
     first_not_below(fences.len(), guess, |at| fences[at] < value)
 }
 
-/// The first row of `group`, blob rows sorted by id between the prefixes `low` and `high`, whose id is not below `id`.
-pub(super) fn first_blob(group: &[u8], low: u64, high: u64, id: &[u8; ID_LEN]) -> usize {
-    let count = group.len() / Blob::LEN;
-    let value = prefix(id);
-    let row = |at: usize| &group[at * Blob::LEN..][..ID_LEN];
-    let below = |at: usize| row(at) < id.as_slice();
-    let mut guess = interpolate(value, low, high, count);
-    // The first guess is off by √n/2 rows; corrected by what stands there, by the fourth root.
-    if let Some(last) = count.checked_sub(1) {
-        let at = guess.min(last);
-        let there = prefix(row(at));
-        let off = interpolate(value.abs_diff(there), 0, high.saturating_sub(low), count);
-        guess = match there < value {
-            true => at + off,
-            false => at.saturating_sub(off),
-        };
-    }
-    first_not_below(count, guess, below)
+/// The indices in `prints`, which are sorted, of those that equal `print`.
+pub(super) fn equal_prints(prints: &[u8], print: u16) -> Range<usize> {
+    let prints = prints.as_chunks().0;
+    let at = |index: usize| u16::from_le_bytes(prints[index]);
+    let from = first_not_below(prints.len(), print_guess(print), |index| at(index) < print);
+    from..first_not_below(prints.len(), from, |index| at(index) <= print)
+}
+
+/// The first of some blob rows, which are sorted by id, whose id is not below `id`.
+pub(super) fn first_blob(rows: &[u8], id: &[u8; ID_LEN]) -> usize {
+    let below = |at: usize| rows[at * Blob::LEN..][..ID_LEN] < id[..];
+    first_not_below(rows.len() / Blob::LEN, 0, below)
 }
 
 #[cfg(test)]
@@ -120,27 +107,32 @@ mod tests {
     }
 
     #[test]
-    fn blobs_are_found_among_spread_and_crowded_ids() {
-        let spread = |i: u32| *blake3::hash(&i.to_le_bytes()).as_bytes();
-        let crowded = |i: u32| {
+    fn equal_prints_are_found_wherever_they_are() {
+        let prints = [0u16, 5, 5, 5, 700, 60_000, u16::MAX, u16::MAX];
+        let bytes: Vec<u8> = prints
+            .iter()
+            .flat_map(|print| print.to_le_bytes())
+            .collect();
+        for print in [0, 1, 5, 700, 30_000, 60_000, 60_001, u16::MAX] {
+            let from = prints.partition_point(|p| *p < print);
+            let to = prints.partition_point(|p| *p <= print);
+            assert_eq!(equal_prints(&bytes, print), from..to, "{print}");
+        }
+        assert_eq!(equal_prints(&[], 7), 0..0);
+    }
+
+    #[test]
+    fn blobs_are_found_by_whole_ids() {
+        let id = |number: u32| {
             let mut id = [7; 32];
-            id[28..].copy_from_slice(&(i / 2).to_be_bytes());
+            id[28..].copy_from_slice(&number.to_be_bytes());
             id
         };
-        for make in [&spread as &dyn Fn(u32) -> [u8; 32], &crowded] {
-            let mut ids: Vec<[u8; 32]> = (0..1000).map(make).collect();
-            ids.sort_unstable();
-            let mut group = Vec::new();
-            for id in &ids {
-                group.extend_from_slice(id);
-                group.extend_from_slice(&[0; 12]);
-            }
-            let low = prefix(&ids[0]);
-            for (i, probe) in ids.iter().chain([&[0; 32], &[255; 32]]).enumerate() {
-                let expected = ids.partition_point(|id| id < probe);
-                assert_eq!(first_blob(&group, low, u64::MAX, probe), expected, "{i}");
-            }
-        }
-        assert_eq!(first_blob(&[], 0, 0, &[1; 32]), 0);
+        let rows: Vec<u8> = [1, 3, 3, 8]
+            .map(|n| [&id(n)[..], &[9; 12]].concat())
+            .concat();
+        let found = (0..10).map(|n| first_blob(&rows, &id(n)));
+        assert!(found.eq([0, 0, 1, 1, 3, 3, 3, 3, 3, 4]));
+        assert_eq!(first_blob(&[], &id(1)), 0);
     }
 }

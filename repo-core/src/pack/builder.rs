@@ -123,7 +123,11 @@ impl PackBuilder {
             stored_len: u32_of(block.bytes.len()),
             raw_len: block.raw_len,
             counter: block.counter,
-            first_base: u32_of(self.entry.bases.len()),
+            first_base: if block.bases.is_empty() {
+                0
+            } else {
+                u32_of(self.entry.bases.len())
+            },
             base_count: u16::try_from(block.bases.len()).expect("few bases a block"),
             encoding: block.encoding as u8,
             wrap: 0,
