@@ -4,6 +4,7 @@ mod environment;
 
 mod cli_backup;
 mod cli_check;
+mod cli_crash;
 mod cli_help;
 mod cli_key;
 mod cli_listing;
