@@ -8,7 +8,6 @@ use repo_core::format::entry::{Action, ObjectRef};
 use repo_core::format::envelope::RecordType;
 use repo_core::format::evidence::Evidence;
 use repo_core::format::name::ObjectKind;
-use repo_core::format::settings::Settings;
 use repo_core::id::{BlobId, EntryHash, EvidenceId, IndexId, PackId, SnapshotId};
 use repo_core::repo::{CommitOutcome, Repo};
 use repo_core::time::Timestamp;
