@@ -42,7 +42,7 @@ pub fn text(len: usize) -> Vec<u8> {
     let mut dice = dice.iter().map(|byte| usize::from(*byte)).cycle();
     let mut roll = move |sides: usize| {
         let high = dice.next().unwrap_or_default();
-        (((high << 8) | dice.next().unwrap_or_default()) * sides) >> 16
+        ((high << 8 | dice.next().unwrap_or_default()) * sides) >> 16
     };
     let letters = b"etaoinsrhldcumfpgwybvkxjqz_";
     let words: Vec<Vec<u8>> = (0..6000)
