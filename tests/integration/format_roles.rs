@@ -121,7 +121,7 @@ fn every_action() -> Vec<Action> {
         id: [3; 32],
     };
     vec![
-        Action::Settings(Box::new(Settings::default())),
+        Action::Settings(Box::default()),
         Action::Publish { index: vec![] },
         Action::Commit {
             snapshot: SnapshotId([4; 32]),
