@@ -8,6 +8,7 @@
 mod blocks;
 mod chunks;
 mod keys;
+mod logs;
 mod names;
 mod packs;
 mod records;
@@ -18,9 +19,10 @@ mod trees;
 pub use blocks::block;
 pub use chunks::chunker;
 pub use keys::{envelopes, repository_id, signer};
+pub use logs::{ADMIN, Step, checkpoint, first_entry, fold, tail};
 pub use names::names;
 pub use packs::{directory_plaintext, pack, seal_directory, wraps};
-pub use records::{config, entry, envelope, evidence, key_slot, snapshot};
+pub use records::{announcement, config, entry, envelope, evidence, key_slot, snapshot};
 pub use split::Split;
 pub use tables::{index_table, rows};
 pub use trees::tree;
@@ -30,18 +32,22 @@ pub type Target = fn(&[u8]);
 
 /// All targets by name: `fuzz_targets/<name>.rs`, seeds in `corpus/<name>/`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("announcement", announcement),
     ("block", block),
+    ("checkpoint", checkpoint),
     ("chunker", chunker),
     ("config", config),
     ("entry", entry),
     ("envelope", envelope),
     ("evidence", evidence),
+    ("fold", fold),
     ("index_table", index_table),
     ("key_slot", key_slot),
     ("names", names),
     ("pack", pack),
     ("rows", rows),
     ("snapshot", snapshot),
+    ("tail", tail),
     ("tree", tree),
     ("wraps", wraps),
 ];

@@ -23,6 +23,7 @@ pub fn seal_directory(header: &Header, blocks: &[u8], directory: &[u8]) -> Vec<u
     let mut pack = Vec::new();
     format::encode_header(header, &mut pack);
     pack.extend_from_slice(blocks);
+    let aad = pack[..header.len].to_vec();
     let from = pack.len();
     pack.extend_from_slice(directory);
     let role = envelopes(Role::Full)
@@ -35,7 +36,7 @@ pub fn seal_directory(header: &Header, blocks: &[u8], directory: &[u8]) -> Vec<u
         .update(b"directory")
         .update(&repository_id().0);
     let cipher = Cipher::new(&Secret::new(*hasher.finalize().as_bytes()));
-    cipher.seal(0, &header.salt, &mut pack, from);
+    cipher.seal(0, &aad, &mut pack, from);
     let len = u32::try_from(pack.len() - from).expect("inputs are short");
     pack.extend_from_slice(&len.to_le_bytes());
     pack.extend_from_slice(b"\x01\0\0\0LRDT");

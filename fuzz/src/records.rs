@@ -3,6 +3,7 @@
 use crate::{Split, envelopes, repository_id, signer};
 use bincode::{Decode, Encode};
 use repo_core::crypto::{BundleKey, KdfParams, Role, Secret};
+use repo_core::format::announcement::Announcement;
 use repo_core::format::codec::{self, Ext};
 use repo_core::format::entry::{self, Entry, EntryKind};
 use repo_core::format::envelope::{self, RecordType};
@@ -147,6 +148,19 @@ pub fn snapshot(data: &[u8]) {
 /// Results of checks and drills.
 pub fn evidence(data: &[u8]) {
     again::<evidence_record::Evidence>(data);
+}
+
+/// What processes say of themselves, as it is and sealed.
+pub fn announcement(data: &[u8]) {
+    let envelopes = envelopes(Role::Full);
+    let _ = Announcement::open(envelopes, data);
+    let sealed = envelopes
+        .seal(RecordType::Announcement, &[], data, Some(signer()))
+        .expect("full keys");
+    if let Ok((announcement, writer)) = Announcement::open(envelopes, &sealed) {
+        assert_eq!(again::<Announcement>(data), Some(announcement));
+        assert_eq!(writer, signer().public());
+    }
 }
 
 /// Key slots: their JSON, opening with a password and a key file, labels, and what a bundle holds.

@@ -17,7 +17,6 @@ pub const NANOS: u32 = 1_000_000_000;
     Hash,
     Default,
     bincode::Encode,
-    bincode::Decode,
 )]
 pub struct Timestamp {
     /// Whole seconds, rounded down.
@@ -27,11 +26,27 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// A point in time from seconds and nanoseconds.
+    /// A point in time from seconds and nanoseconds; more of these than a second has are taken for one less.
     pub fn new(seconds: i64, nanos: u32) -> Self {
+        let nanos = nanos.min(NANOS - 1);
         Self { seconds, nanos }
     }
 }
+
+impl<C> bincode::Decode<C> for Timestamp {
+    /// Refuses nanoseconds that are a second or more: the kernel would take some of them for *now* or *leave as it is*.
+    fn decode<D: bincode::de::Decoder<Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let (seconds, nanos) = <(i64, u32) as bincode::Decode<C>>::decode(decoder)?;
+        match nanos < NANOS {
+            true => Ok(Self { seconds, nanos }),
+            false => Err(bincode::error::DecodeError::Other("more nanoseconds than a second has")),
+        }
+    }
+}
+
+bincode::impl_borrow_decode!(Timestamp);
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
@@ -67,6 +82,19 @@ pub fn now() -> Timestamp {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn nanoseconds_stay_below_a_second() {
+        let config = bincode::config::standard();
+        for nanos in [0, NANOS - 1, NANOS, u32::MAX] {
+            let time = Timestamp { seconds: 1, nanos };
+            let bytes = bincode::encode_to_vec(time, config).unwrap();
+            let decoded = bincode::decode_from_slice(&bytes, config).ok();
+            let expected = (nanos < NANOS).then_some((time, bytes.len()));
+            assert_eq!(decoded, expected, "{nanos}");
+        }
+        assert_eq!(Timestamp::new(1, u32::MAX).nanos, NANOS - 1);
+    }
 
     #[test]
     fn before_the_epoch_rounds_down() {

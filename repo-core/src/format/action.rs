@@ -6,7 +6,7 @@ use super::name::ObjectKind;
 use super::settings::Settings;
 use crate::backend::Class;
 use crate::crypto::{Role, SealPublic};
-use crate::error::Result;
+use crate::error::{Error, Result, Subject};
 use crate::id::{Domain, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotId, WriterId};
 use bincode::{Decode, Encode};
 
@@ -232,7 +232,18 @@ impl Action {
         }
     }
 
+    /// `Damaged` if it names objects in clear that an entry of that kind does not delete: a mirror, which has no key,
+    /// would take them for deleted.
     pub(super) fn decode(kind: EntryKind, payload: &[u8], objects: Vec<ObjectRef>) -> Result<Self> {
+        let deletes = |object: &ObjectRef| match kind {
+            EntryKind::Deleting => true,
+            EntryKind::Roles => object.kind == ObjectKind::Key,
+            _ => false,
+        };
+        if !objects.iter().all(deletes) {
+            let detail = "names objects that such an entry does not delete";
+            return Err(Error::damaged(Subject::None).detail(detail));
+        }
         Ok(match kind {
             EntryKind::Roles => {
                 let removed = objects.iter().map(|object| KeyId(object.id)).collect();

@@ -285,6 +285,38 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_deleted_is_named_in_clear() {
+        let ring = Keyring::from_root(&Secret::new([1; 32]), 0, &[0]);
+        let envelopes = Envelopes::new(ring, RepositoryId([2; 32]));
+        let signer = Signer::from_seed(&Secret::new([3; 32]));
+        let open = |action: Action, kind| {
+            let clear = EntryClear {
+                kind: action.kind() as u16,
+                number: 7,
+                nonce: [4; 16],
+                follows: vec![],
+                objects: vec![ObjectRef { kind, id: [5; 32] }],
+                ext: vec![],
+            };
+            let body = EntryBody {
+                time: Timestamp::default(),
+                process: None,
+                payload: action.encode(),
+                ext: vec![],
+            };
+            let (clear, body) = (codec::encode(&clear), codec::encode(&body));
+            let core = envelopes.seal(RecordType::Entry, &clear, &body, Some(&signer));
+            Entry::open(&envelopes, &core.unwrap()).is_ok()
+        };
+        for action in actions() {
+            let kind = action.kind();
+            assert_eq!(open(action.clone(), ObjectKind::Data), kind == EntryKind::Deleting);
+            let deletes_keys = matches!(kind, EntryKind::Deleting | EntryKind::Roles);
+            assert_eq!(open(action, ObjectKind::Key), deletes_keys, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn files_carry_what_came_before() {
         let file = encode_file(b"core", &[b"one".to_vec(), b"two".to_vec()]);
         assert_eq!(

@@ -1,7 +1,8 @@
 //! Bytes ↔ types for everything stored; no I/O.
 //!
 //! `docs/format.md` describes each structure; the sections it names are cited in the modules here. What is read is
-//! bounded before it is believed: a decoder never allocates more than a small multiple of the bytes it was given.
+//! bounded before it is believed: rows and packs take a small multiple of the bytes they are given, records at most
+//! [`codec::RECORD_BYTES_MAX`] whatever they claim.
 
 pub mod action;
 pub mod announcement;

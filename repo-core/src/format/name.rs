@@ -118,11 +118,17 @@ pub fn announcement(nonce: &[u8; 16]) -> String {
 pub fn parse_numbered(name: &str) -> Option<(u64, Option<[u8; 16]>)> {
     let last = name.rsplit('/').next()?;
     let (number, nonce) = match last.split_once('-') {
-        Some((number, nonce)) => (number, Some(crate::id::from_hex(nonce)?.try_into().ok()?)),
+        Some((number, nonce)) => (number, Some(parse_nonce(nonce)?)),
         None => (last, None),
     };
     let value: u64 = number.parse().ok()?;
     (value.to_string() == number).then_some((value, nonce))
+}
+
+/// A nonce in the one form that it has in names.
+fn parse_nonce(text: &str) -> Option<[u8; 16]> {
+    let nonce: [u8; 16] = crate::id::from_hex(text)?.try_into().ok()?;
+    (to_hex(&nonce) == text).then_some(nonce)
 }
 
 #[cfg(test)]
@@ -152,5 +158,7 @@ mod tests {
             Some((7, Some([1; 16])))
         );
         assert_eq!(parse_numbered("log/0/open"), None);
+        let upper = entry_of(7, &[0xab; 16]).to_uppercase();
+        assert_eq!(parse_numbered(&upper), None, "one entry has one name");
     }
 }

@@ -169,6 +169,9 @@ pub fn decode_wraps(mut bytes: &[u8]) -> Result<Vec<KeyWrap>> {
             .split_first_chunk::<WRAP_HEAD_LEN>()
             .ok_or_else(short)?;
         let (found, rest) = rest.split_first_chunk::<KEY_LEN>().ok_or_else(short)?;
+        if head[1] != 0 {
+            return Err(Error::unsupported(Subject::None).detail("unknown flags of a key wrap"));
+        }
         let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
         let (sealed, rest) = rest.split_at_checked(len).ok_or_else(short)?;
         let epoch = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);

@@ -116,22 +116,24 @@ impl Found {
     }
 }
 
-/// Finds the tail of a log of which entry `known` was seen (0: none).
+/// Finds the tail of a log of which entry `known` was seen (0: none). `Damaged` if the place has every number.
 pub fn find_tail(known: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
     let mut found = Found {
         tail: known,
         ..Found::default()
     };
-    if !found.probe(known + 1, read)? {
+    let next = known.checked_add(1).ok_or_else(endless)?;
+    if !found.probe(next, read)? {
         return Ok(found);
     }
     // `there` is there; gallop over the ends of groups until one is absent.
-    let mut there = known + 1;
-    let mut absent = (there + 1).next_multiple_of(CHECKPOINT_EVERY);
+    let mut there = next;
+    let group_end = |number: u64| number.checked_next_multiple_of(CHECKPOINT_EVERY);
+    let mut absent = there.checked_add(1).and_then(group_end).ok_or_else(endless)?;
     let mut step = CHECKPOINT_EVERY;
     while found.probe(absent, read)? {
         there = absent;
-        absent += step;
+        absent = absent.checked_add(step).ok_or_else(endless)?;
         step *= 2;
     }
     while absent - there > 1 {
@@ -143,6 +145,10 @@ pub fn find_tail(known: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
     }
     found.tail = there;
     Ok(found)
+}
+
+fn endless() -> Error {
+    Error::damaged(Subject::Object("log".to_string())).detail("the place has an entry of every number")
 }
 
 /// A number between the two, the end of a group if there is one.

@@ -1,13 +1,17 @@
 //! Writes a small seed corpus for every target to `corpus/`. What is sealed differs from run to run, so a seed that is
 //! there already is left alone: to make one anew, remove it first.
 
-use larder_fuzz::{Split, directory_plaintext, envelopes, repository_id, seal_directory, signer};
+use larder_fuzz::{
+    ADMIN, Split, Step, directory_plaintext, envelopes, first_entry, repository_id, seal_directory,
+    signer,
+};
 use repo_core::backend::Class;
 use repo_core::compress::{Compressor, Level};
 use repo_core::crypto::{BlobType, KdfParams, Role, SealPublic, Secret};
+use repo_core::format::announcement::Announcement;
 use repo_core::format::codec::{self, Ext};
 use repo_core::format::config;
-use repo_core::format::entry::{self, Action, Entry, Fenced, Member, ObjectRef};
+use repo_core::format::entry::{self, Action, Entry, EntryKind, Fenced, Member, ObjectRef};
 use repo_core::format::envelope::{self, RecordType};
 use repo_core::format::evidence::Evidence;
 use repo_core::format::key_slot::{self, Credential, Label};
@@ -19,6 +23,7 @@ use repo_core::format::snapshot::{Dump, Snapshot, Source, SourceKind, Summary, T
 use repo_core::format::table::TableBuilder;
 use repo_core::format::tree::{Branch, Chunks, Content, FileContent, Leaf, Node, Page, Tree};
 use repo_core::id::{BlobId, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotId, WriterId};
+use repo_core::log::State;
 use repo_core::time::Timestamp;
 use std::path::Path;
 
@@ -43,6 +48,7 @@ fn all() -> Vec<Seed> {
     let mut seeds = Vec::new();
     seeds.extend(envelopes_and_config());
     seeds.extend(entries());
+    seeds.extend(logs());
     seeds.extend(key_slots());
     seeds.extend(records());
     seeds.extend(trees());
@@ -228,6 +234,98 @@ fn entries() -> Vec<Seed> {
     seeds
 }
 
+/// A backup, a forget and a prune; a process that is fenced; a checkpoint of the first; a short log.
+fn logs() -> Vec<Seed> {
+    let full = envelopes(Role::Full);
+    let payload_of = |name: &str| {
+        let (_, action) = actions()
+            .into_iter()
+            .find(|(n, _)| *n == name)
+            .expect("a known kind");
+        let objects = match &action {
+            Action::Deleting { objects, .. } => codec::encode(objects),
+            _ => Vec::new(),
+        };
+        let kind = action.kind();
+        let entry = Entry {
+            number: 1,
+            nonce: [4; 16],
+            follows: vec![],
+            time: Timestamp::new(0, 0),
+            process: None,
+            action: Some(action),
+        };
+        let core = entry.seal(full, signer()).expect("full keys");
+        let body = full
+            .open(RecordType::Entry, &core)
+            .expect("just sealed")
+            .body;
+        let (_, _, payload, _) =
+            codec::decode::<(Timestamp, Option<[u8; 16]>, Vec<u8>, Vec<Ext>)>(&body)
+                .expect("a body");
+        (
+            EntryKind::ALL
+                .iter()
+                .position(|k| *k == kind)
+                .expect("known"),
+            objects,
+            payload,
+        )
+    };
+    let steps = |class: u8, names: &[(&str, u8, u8)]| {
+        let mut out = vec![class];
+        for (name, follows, process) in names {
+            let (kind, objects, payload) = payload_of(name);
+            let kind = u8::try_from(kind).expect("few kinds");
+            let (signer, follows, process) = (u8::from(*name != "roles"), *follows, *process);
+            Step {
+                signer,
+                kind,
+                follows,
+                process,
+                objects: &objects,
+                payload: &payload,
+            }
+            .write(&mut out);
+        }
+        out
+    };
+    let life = [
+        "settings", "publish", "commit", "forget", "condemn", "deleting", "evidence",
+    ];
+    let chain: Vec<_> = life.iter().map(|name| (*name, 1, 0)).collect();
+    let set = [
+        ("commit", 1, 1),
+        ("forget", 1, 2),
+        ("condemn", 3, 2),
+        ("waiting", 1, 2),
+        ("fence", 1, 2),
+        ("publish", 2, 1),
+        ("deleting", 3, 2),
+        ("unforget", 1, 3),
+    ];
+    let mut folded = State::new(ADMIN, Class::A);
+    folded.apply(&first_entry()).expect("a log begins so");
+    let checkpoint = |state: &State| {
+        let saved = state.to_checkpoint(None, &mut |_, body| Ok(blake3::hash(&body).into()));
+        codec::encode(&saved.expect("nothing is open"))
+    };
+    vec![
+        seed("fold", "chain", steps(0, &chain)),
+        seed("fold", "set", steps(1, &set)),
+        seed("checkpoint", "root", checkpoint(&folded)),
+        seed(
+            "checkpoint",
+            "tables",
+            Split::join(&[&checkpoint(&folded), &[0]]),
+        ),
+        seed("tail", "forty", [0, 40, 0].to_vec()),
+        seed("tail", "behind", [30, 200, 0].to_vec()),
+        seed("tail", "endless", [1, 9, 255].to_vec()),
+        seed("tail", "holes", [3, 20, 16].to_vec()),
+    ]
+}
+
 fn key_slots() -> Vec<Seed> {
     let full = envelopes(Role::Full);
     let cheap = KdfParams {
@@ -307,6 +405,14 @@ fn records() -> Vec<Seed> {
             bytes: vec![9],
         }],
     };
+    let announcement = Announcement {
+        nonce: [6; 16],
+        deletes: true,
+        time: Timestamp::new(1_700_000_000, 0),
+        host: "host".into(),
+        program: "larder 0.1.0".into(),
+        ext: vec![],
+    };
     let evidence = Evidence {
         kind: 1,
         begun: Timestamp::new(1_700_000_000, 0),
@@ -323,6 +429,7 @@ fn records() -> Vec<Seed> {
         seed("snapshot", "snapshot", codec::encode(&snapshot)),
         seed("snapshot", "summary", codec::encode(&summary())),
         seed("evidence", "check", codec::encode(&evidence)),
+        seed("announcement", "prune", codec::encode(&announcement)),
     ]
 }
 
