@@ -81,6 +81,11 @@ impl Compressor {
         })
     }
 
+    /// The level it was made for.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
     /// Replaces `out` by what is to be stored for `plain`, and says how.
     ///
     /// Never [`Encoding::Delta`]; [`Encoding::Stored`] when samples say that compressing is not worth the time, and

@@ -422,10 +422,9 @@ thread_local! {
 fn encode(level: Level, plain: &[u8]) -> Result<(crate::compress::Encoding, Vec<u8>)> {
     CODEC.with_borrow_mut(|codec| {
         let (compressor, decompressor) = match codec {
-            Some(codec) => codec,
-            None => codec.insert((Compressor::new(level)?, Decompressor::new()?)),
+            Some(codec) if codec.0.level() == level => codec,
+            _ => codec.insert((Compressor::new(level)?, Decompressor::new()?)),
         };
-        compressor.set_level(level)?;
         let mut encoded = Vec::new();
         let encoding = compressor.compress(plain, &mut encoded)?;
         decompressor.verify(encoding, &encoded, plain, None)?;
