@@ -13,6 +13,7 @@ mod cli_restore;
 mod cli_signals;
 
 mod format_examples;
+mod format_fixture;
 mod format_keys;
 mod format_packs;
 mod format_place;
