@@ -325,7 +325,7 @@ fn ask(prompt: &str, stdin_is_data: bool) -> Result<(Password, bool), Failure> {
     if stdin.is_terminal() || (stdin_is_data && std::io::stderr().is_terminal()) {
         let typed = signals::during_prompt(|| rpassword::prompt_password(prompt));
         let typed = typed.map_err(|error| match error.kind() {
-            std::io::ErrorKind::Interrupted => Failure::interrupted(),
+            std::io::ErrorKind::Interrupted => Failure::interrupted_at_prompt(),
             _ => Failure::failed(format!("cannot read the password: {}", plain_io(&error))),
         })?;
         return Ok((not_empty(Zeroizing::new(typed.into_bytes()))?, true));

@@ -76,9 +76,26 @@ impl Failure {
         }
     }
 
-    /// Stopped on request.
-    pub fn interrupted() -> Self {
-        Error::interrupted().into()
+    /// Stopped on request; `next` says what becomes of what was begun.
+    pub fn interrupted(next: &str) -> Self {
+        let text = match next.is_empty() {
+            true => "interrupted".to_owned(),
+            false => format!("interrupted\n{next}"),
+        };
+        Self {
+            code: INTERRUPTED,
+            text,
+            core: None,
+        }
+    }
+
+    /// Stopped at a prompt: whoever did it knows.
+    pub fn interrupted_at_prompt() -> Self {
+        Self {
+            code: INTERRUPTED,
+            text: String::new(),
+            core: None,
+        }
     }
 
     /// Standard output cannot be written. Silent if its reader went away, as `| head` does.

@@ -116,9 +116,6 @@ fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::WrongPassword => {
             "Look whether it is the right repository and the right password or key file."
         }
-        ErrorKind::Interrupted => {
-            "What was finished stays in the repository; run it again and it goes on from there."
-        }
         ErrorKind::RolledBack => {
             "Someone may have put back an old copy, or hides new backups. If this is how you want it, \
              run once with --accept-rollback."

@@ -8,10 +8,10 @@ use crate::json;
 use crate::message::reason;
 use crate::signals;
 use crate::terminal::Terminal;
-use crate::text::{bytes, counted, duration, printable};
+use crate::text::{bytes, bytes_roughly, counted, duration, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::Error;
 use repo_core::progress::{Counter, Interrupt, Note, Progress};
+use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +48,17 @@ impl Work {
             Self::Backup => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+        }
+    }
+
+    /// What becomes of it when it is interrupted.
+    pub fn when_interrupted(self) -> &'static str {
+        match self {
+            Self::Backup => {
+                "What was finished stays in the repository; run it again and it goes on from there."
+            }
+            Self::Restore => "What was restored stays in the target; run it again to get the rest.",
+            Self::Check => "",
         }
     }
 }
@@ -127,7 +138,10 @@ impl<'a> Reporter<'a> {
             result
         });
         self.line.finish_and_clear();
-        Ok(result?)
+        result.map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => Failure::interrupted(self.work.when_interrupted()),
+            _ => error.into(),
+        })
     }
 
     /// How long it has been running.
@@ -260,18 +274,17 @@ impl Progress for Reporter<'_> {
 
     fn note(&self, note: Note<'_>) {
         let text = match note {
-            Note::Parent(Some(id)) => format!("using parent snapshot {id}\n"),
-            Note::Parent(None) => "no parent snapshot found, will read all files\n".into(),
+            Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
+            Note::Parent(None) => "no parent snapshot found, will read all files".into(),
             Note::Resumed { packs, bytes: size } => format!(
-                "going on where an interrupted run stopped: {} ({}) of it are used\n",
+                "going on where an interrupted run stopped: {} ({}) of it are used",
                 counted(packs, "pack", "packs"),
                 bytes(size)
             ),
             _ => return,
         };
-        if !self.terminal.json() && !self.terminal.quiet() {
-            self.above(&text);
-        }
+        // A reader that went away is noticed when the result is written.
+        let _ = self.line.suspend(|| self.terminal.say(&text));
     }
 }
 
@@ -325,10 +338,10 @@ impl Sample {
         text.push_str(&format!(
             "  {}, {}",
             counted(self.nodes, "item", "items"),
-            bytes(self.bytes)
+            bytes_roughly(self.bytes)
         ));
         if self.bytes_expected > 0 {
-            text.push_str(&format!(" of {}", bytes(self.bytes_expected)));
+            text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
         }
         self.add_rate(&mut text);
         if let Some(remaining) = self.remaining() {
@@ -342,7 +355,7 @@ impl Sample {
         let objects = counted(self.objects, "object", "objects");
         let mut text = format!("[{}]  {objects}", duration(self.elapsed));
         if self.bytes > 0 {
-            text.push_str(&format!(", {} read", bytes(self.bytes)));
+            text.push_str(&format!(", {} read", bytes_roughly(self.bytes)));
             self.add_rate(&mut text);
         }
         self.add_problems(&mut text);
@@ -351,7 +364,7 @@ impl Sample {
 
     fn add_rate(&self, text: &mut String) {
         if self.rate >= 1.0 {
-            text.push_str(&format!(", {}/s", bytes(self.rate as u64)));
+            text.push_str(&format!(", {}/s", bytes_roughly(self.rate as u64)));
         }
     }
 
@@ -395,16 +408,13 @@ mod tests {
         counters.nodes.store(3, Ordering::Relaxed);
         counters.bytes.store(10 << 20, Ordering::Relaxed);
         let first = counters.sample(Duration::from_secs(2), &Sample::default());
-        assert_eq!(
-            first.data_text(),
-            "[0:02]  3 items, 10.000 MiB, 5.000 MiB/s"
-        );
+        assert_eq!(first.data_text(), "[0:02]  3 items, 10.0 MiB, 5.0 MiB/s");
         counters.bytes_expected.store(20 << 20, Ordering::Relaxed);
         counters.problems.store(1, Ordering::Relaxed);
         let second = counters.sample(Duration::from_secs(2), &Sample::default());
         assert_eq!(
             second.data_text(),
-            "[0:02] 50.0%  3 items, 10.000 MiB of 20.000 MiB, 5.000 MiB/s, ETA 0:02, 1 error"
+            "[0:02] 50.0%  3 items, 10.0 MiB of 20.0 MiB, 5.0 MiB/s, ETA 0:02, 1 error"
         );
         let idle = counters.sample(Duration::from_secs(3), &second);
         assert_eq!(idle.rate, second.rate * 0.8);

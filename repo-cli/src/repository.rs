@@ -101,7 +101,9 @@ pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure>
         Some(backend) => open_at(app, &place, backend, stdin_is_data),
         None => {
             let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
-            create_at(app, &place, credential)
+            let opened = create_at(app, &place, credential)?;
+            app.terminal.say(&created(&opened, &place))?;
+            Ok(opened)
         }
     }
 }
@@ -110,16 +112,21 @@ pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure>
 pub fn create(
     app: &App,
     credential: impl FnOnce() -> Result<Credential, Failure>,
-) -> Result<(Opened, String), Failure> {
+) -> Result<(Opened, Place), Failure> {
     let place = checked_place(app)?;
     if existing(&place)?.is_some() {
         return Err(Failure::failed(format!(
-            "there is a repository at {} already\nUse it as it is, or choose another place.",
-            place.0.display()
+            "there is a repository at {place} already\nUse it as it is, or choose another place."
         )));
     }
     let opened = create_at(app, &place, credential()?)?;
-    Ok((opened, place.0.display().to_string()))
+    Ok((opened, place))
+}
+
+/// A line that says what was made.
+pub fn created(opened: &Opened, place: &Place) -> String {
+    let id = opened.repo.id().to_hex();
+    format!("created larder repository {} at {place}", &id[..10])
 }
 
 /// The place, once nothing that flags and environment say contradicts itself.
@@ -323,11 +330,17 @@ fn parse_path(path: &OsStr) -> Result<Place, Failure> {
     }
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
 impl Place {
     /// Names this place in an error about a repository that does not know where it is.
     fn name_in(&self, error: Error) -> Error {
         match error.subject() {
-            Subject::None => error.about(Subject::Repository(self.0.display().to_string())),
+            Subject::None => error.about(Subject::Repository(self.to_string())),
             _ => error,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::exit::Failure;
 use crate::message::plain_io;
+use crate::reporter::Work;
 use crate::signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -34,7 +35,7 @@ impl Stdin {
     /// What a failed backup of standard input is called: if a signal came, that is why it failed.
     pub fn explain(failure: Failure) -> Failure {
         match signals::came() {
-            true => Failure::interrupted(),
+            true => Failure::interrupted(Work::Backup.when_interrupted()),
             false => failure,
         }
     }

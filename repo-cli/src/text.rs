@@ -7,6 +7,15 @@ use std::time::Duration;
 
 /// A number of bytes with a binary unit, as restic writes it.
 pub fn bytes(count: u64) -> String {
+    bytes_to(count, 3)
+}
+
+/// The same with one digit after the point, for what changes while it is read.
+pub fn bytes_roughly(count: u64) -> String {
+    bytes_to(count, 1)
+}
+
+fn bytes_to(count: u64, digits: usize) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut value = count as f64 / 1024.0;
     if value < 1.0 {
@@ -17,7 +26,7 @@ pub fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    format!("{value:.3} {}", UNITS[unit])
+    format!("{value:.digits$} {}", UNITS[unit])
 }
 
 /// `m:ss`, with hours in front if there are any.

@@ -69,7 +69,9 @@ fn the_repository_is_made_if_it_is_not_there() {
     let env = TestEnvironment::new();
     let source = env.write_source();
     let backup = ["backup", "--init", "--insecure-no-password", &source];
-    env.ok(&backup).prints("saved");
+    env.ok(&backup)
+        .prints("created larder repository ")
+        .prints("saved");
     env.ok(&backup).prints("4 unmodified");
     env.ok(&["snapshots", "--insecure-no-password"])
         .prints("2 snapshots");
@@ -208,7 +210,7 @@ fn quiet_says_nothing_and_verbose_says_more() {
     let quiet = env.ok(&["-q", "backup", &source]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
     env.ok(&["-v", "backup", &source]).prints("Data Blobs:");
-    let run = env.ok(&["backup", &source]).says("using parent snapshot");
+    let run = env.ok(&["backup", &source]).prints("using parent snapshot");
     assert!(!run.stdout.contains("Data Blobs:"));
 }
 

@@ -4,6 +4,7 @@ mod environment;
 
 mod cli_backup;
 mod cli_check;
+mod cli_crash;
 mod cli_help;
 mod cli_key;
 mod cli_listing;
@@ -11,7 +12,6 @@ mod cli_password;
 mod cli_place;
 mod cli_restore;
 mod cli_signals;
-
 mod format_examples;
 mod format_fixture;
 mod format_keys;
@@ -21,3 +21,4 @@ mod format_records;
 mod format_roles;
 mod format_trees;
 mod format_vectors;
+mod fuzz_replay;

@@ -78,6 +78,7 @@ pub struct Arguments {
 
 /// Makes a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    some_exist(&arguments)?;
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
         true => repository::open_or_create(app, arguments.stdin)?,
         false => repository::open(app, arguments.stdin)?,
@@ -86,7 +87,6 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     if let Some(name) = &arguments.parent {
         options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
     }
-    some_exist(&arguments)?;
     let start = time::now();
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
     let summary = if arguments.stdin {

@@ -187,8 +187,7 @@ impl Repo {
                 removed: removed.clone(),
             }))
         };
-        let class = self.state().class();
-        self.append_as(&admin, class, &mut |state| make(state))?;
+        self.append_as(&admin, &mut |state| make(state))?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Only here do backend, keys, packs, index and log meet.
 
+mod append;
 mod blocks;
 mod commit;
 mod detect;
@@ -24,7 +25,7 @@ pub use pool::{Pool, Ticket};
 pub use uploads::pack_object;
 pub use writer::{WriteOptions, Writer, Written};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Class};
 use crate::crypto::{BlobHasher, BlobType, Keyring};
 use crate::error::Result;
 use crate::format::envelope::Envelopes;
@@ -38,7 +39,7 @@ use blocks::BlockCache;
 use history::History;
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// An open repository. Clones share everything; any thread may use one.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub struct Shared {
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     pool: Pool,
+    /// What kind of place this is, once it was found out.
+    probed: OnceLock<Class>,
 }
 
 impl Deref for Repo {

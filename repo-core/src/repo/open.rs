@@ -6,7 +6,7 @@ use super::history::History;
 use super::memory::Memory;
 use super::pool::Pool;
 use super::{Repo, Shared, keys};
-use crate::backend::{Backend, Class, Put, probe};
+use crate::backend::{Backend, Class, Put};
 use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::config;
@@ -20,7 +20,7 @@ use crate::index::{Index, Place};
 use crate::log::State;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// Opened blocks of trees are kept up to this many bytes.
 const BLOCK_CACHE_BYTES: usize = 16 << 20;
@@ -92,7 +92,6 @@ impl Repo {
         )?;
         let key = KeyId::from(blake3::hash(&slot.bytes));
         backend.put(&ObjectKind::Key.name(&key.0), &slot.bytes)?;
-        let class = probe::race(backend.as_ref(), "")?;
         if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists
         {
             return Err(taken());
@@ -105,13 +104,13 @@ impl Repo {
             init.settings.clone(),
             open,
         )?;
-        repo.append_first(class)?;
+        repo.append_first()?;
         repo.refresh()?;
         Ok(repo)
     }
 
     /// The first entry says who may write; only the admin key may say it.
-    fn append_first(&self, class: Class) -> Result<()> {
+    fn append_first(&self) -> Result<()> {
         let member = Member {
             writer: self.writer(),
             seal: self.holder.seal,
@@ -124,7 +123,7 @@ impl Repo {
             removed: Vec::new(),
         };
         let admin = self.ring().admin()?;
-        self.append_as(&admin, class, &mut |_| Ok(Some(roles.clone())))?;
+        self.append_as(&admin, &mut |_| Ok(Some(roles.clone())))?;
         Ok(())
     }
 
@@ -179,6 +178,7 @@ impl Repo {
             index,
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
+            probed: OnceLock::new(),
         })))
     }
 }

@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::Scope;
 
-/// Most threads that upload at once.
-const THREADS_MAX: usize = 4;
+/// Most packs that are uploaded at once. Each is a pack in memory.
+const THREADS_MAX: usize = 2;
 
 /// A pack that is safe on the backend.
 pub struct Uploaded {

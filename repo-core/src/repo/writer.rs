@@ -263,10 +263,20 @@ impl<'a> Writer<'a> {
             .ok_or_else(lost_track)
     }
 
+    /// What a pack may grow to: blocks that are being sealed when it is full still go in.
+    fn pack_capacity(&self) -> usize {
+        let settings = self.repo.settings();
+        let blocks = self.repo.pool().threads() + 3;
+        settings.pack_bytes as usize + blocks * settings.block_bytes as usize
+    }
+
     fn new_pack(&mut self, lane: usize, slot: usize) -> Result<u64> {
         let number = self.packs_made;
         self.packs_made += 1;
-        let buffer = self.pack_buffers.pop().unwrap_or_default();
+        let buffer = self
+            .pack_buffers
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(self.pack_capacity()));
         let builder = PackBuilder::new(
             self.repo.ring(),
             &self.repo.id(),
@@ -330,7 +340,7 @@ impl<'a> Writer<'a> {
             .progress
             .count(Counter::BytesStored, uploaded.entry.len);
         self.written.bytes_stored += uploaded.entry.len;
-        if self.pack_buffers.len() < 2 {
+        if self.pack_buffers.is_empty() {
             self.pack_buffers.push(uploaded.buffer);
         }
         self.take_over(uploaded.entry)

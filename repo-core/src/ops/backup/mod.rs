@@ -181,6 +181,7 @@ fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
     Ok(match input {
         Input::Paths(paths) => {
             let paths = roots::normalize(&paths)?;
+            roots::check_any_exists(&paths)?;
             let root = roots::tree(&paths);
             Prepared::Files { paths, root }
         }

@@ -34,6 +34,18 @@ pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
+/// Refuses a list of which nothing is there: that is a mistake, not a backup of nothing.
+pub fn check_any_exists(paths: &[PathBuf]) -> Result<()> {
+    let mut first = None;
+    for path in paths {
+        match crate::fs::stat_path(path) {
+            Ok(_) => return Ok(()),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
 /// The absolute path without `.` and `..`; links are left as they are named.
 fn clean(path: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(path)

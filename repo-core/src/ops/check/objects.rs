@@ -16,6 +16,7 @@ pub struct Inventory {
     pub packs: HashMap<PackId, (ObjectKind, u64)>,
     named: BTreeMap<ObjectKind, BTreeSet<[u8; 32]>>,
     entries: BTreeSet<u64>,
+    checkpoints: BTreeSet<u64>,
     segments_open: BTreeSet<u64>,
     others: Vec<String>,
 }
@@ -27,6 +28,7 @@ impl Inventory {
             packs: HashMap::new(),
             named: BTreeMap::new(),
             entries: BTreeSet::new(),
+            checkpoints: BTreeSet::new(),
             segments_open: BTreeSet::new(),
             others: Vec::new(),
         };
@@ -52,6 +54,10 @@ impl Inventory {
         match name::parse_numbered(object) {
             Some((number, None)) if name::entry(number) == object => {
                 self.entries.insert(number);
+                return;
+            }
+            Some((number, None)) if name::checkpoint(number) == object => {
+                self.checkpoints.insert(number);
                 return;
             }
             _ => {}
@@ -95,6 +101,9 @@ pub fn check(
         note(check_key(repo, id))?;
     }
     check_log(repo, inventory, &mut note)?;
+    for number in &inventory.checkpoints {
+        note(repo.check_checkpoint(*number))?;
+    }
     for id in inventory.ids(ObjectKind::Evidence) {
         note(
             repo.load_record(ObjectKind::Evidence, id, RecordType::Evidence)
