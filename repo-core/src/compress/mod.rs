@@ -1,121 +1,78 @@
 //! Compresses and expands one block.
+//!
+//! A block is stored as it is or as one zstd frame (RFC 8878) of a strict form: with its content size, without checksum,
+//! without dictionary id, with nothing behind it. The seal around a block detects damage, and the ids of its blobs prove
+//! its content, so that a checksum inside would only cost. A *delta* frame has the bytes of older blobs before its
+//! window, which the reader must give back in the same order.
+
+mod compressor;
+mod decompressor;
+mod frame;
+mod sample;
+
+pub use compressor::{Compressor, Level};
+pub use decompressor::Decompressor;
 
 use crate::error::{Error, Result, Subject};
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter};
 
-/// How a block is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The largest block, and the largest prefix of a delta, that is compressed or expanded: 64 MiB.
+///
+/// It bounds the memory that a damaged or hostile length can ask for; chunks are at most 16 MiB.
+pub const RAW_LEN_MAX: usize = 64 << 20;
+
+/// How the bytes of a block are stored; the number stands in pack directories and in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Encoding {
-    /// As it is.
+    /// As they are.
     Stored = 0,
     /// One zstd frame.
     Zstd = 1,
-    /// Reserved.
+    /// Reserved: one zstd frame with a dictionary that is a blob. This version reads none.
     Dictionary = 2,
-    /// One zstd frame with a raw prefix.
+    /// One zstd frame with the bytes of base blobs as raw prefix.
     Delta = 3,
 }
 
+impl From<Encoding> for u8 {
+    fn from(encoding: Encoding) -> u8 {
+        encoding as u8
+    }
+}
+
 impl TryFrom<u8> for Encoding {
-    type Error = u8;
-    fn try_from(n: u8) -> Result<Self, u8> {
-        [Self::Stored, Self::Zstd, Self::Dictionary, Self::Delta]
-            .into_iter()
-            .find(|e| *e as u8 == n)
-            .ok_or(n)
-    }
-}
+    type Error = Error;
 
-/// How hard to compress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Level {
-    /// Level 3.
-    #[default]
-    Auto,
-}
-
-/// Compresses.
-pub struct Compressor(CCtx<'static>);
-/// Expands.
-pub struct Decompressor(DCtx<'static>, Vec<u8>);
-
-fn bad(code: usize) -> Error {
-    Error::damaged(Subject::None).detail(zstd::zstd_safe::get_error_name(code))
-}
-
-impl Compressor {
-    /// New.
-    pub fn new(_level: Level) -> Result<Self> {
-        let mut c = CCtx::create();
-        c.set_parameter(CParameter::CompressionLevel(3))
-            .map_err(bad)?;
-        Ok(Self(c))
-    }
-    /// Level.
-    pub fn set_level(&mut self, _level: Level) -> Result<()> {
-        Ok(())
-    }
-    /// Compresses.
-    pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<Encoding> {
-        out.clear();
-        out.reserve(zstd::zstd_safe::compress_bound(plain.len()) + 16);
-        self.0.compress2(out, plain).map_err(bad)?;
-        if out.len() >= plain.len() {
-            out.clear();
-            out.extend_from_slice(plain);
-            return Ok(Encoding::Stored);
-        }
-        Ok(Encoding::Zstd)
-    }
-}
-
-impl Decompressor {
-    /// New.
-    pub fn new() -> Result<Self> {
-        let mut d = DCtx::create();
-        d.set_parameter(DParameter::WindowLogMax(27)).map_err(bad)?;
-        Ok(Self(d, Vec::new()))
-    }
-    /// Expands.
-    pub fn decompress(
-        &mut self,
-        e: Encoding,
-        stored: &[u8],
-        raw_len: usize,
-        _prefix: Option<&[u8]>,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        out.clear();
-        match e {
-            Encoding::Stored => out.extend_from_slice(stored),
+    /// Unsupported for a number this version does not know.
+    fn try_from(number: u8) -> Result<Self> {
+        match number {
+            0 => Ok(Self::Stored),
+            1 => Ok(Self::Zstd),
+            2 => Ok(Self::Dictionary),
+            3 => Ok(Self::Delta),
             _ => {
-                out.reserve(raw_len);
-                self.0.decompress(out, stored).map_err(bad)?;
+                Err(Error::unsupported(Subject::None)
+                    .detail(format!("encoding {number} of a block")))
             }
         }
-        if out.len() != raw_len {
-            return Err(Error::damaged(Subject::None).detail("length"));
-        }
-        Ok(())
-    }
-    /// Verifies.
-    pub fn verify(
-        &mut self,
-        e: Encoding,
-        stored: &[u8],
-        plain: &[u8],
-        prefix: Option<&[u8]>,
-    ) -> Result<()> {
-        let mut b = std::mem::take(&mut self.1);
-        let r = self.decompress(e, stored, plain.len(), prefix, &mut b);
-        let same = b == plain;
-        self.1 = b;
-        r?;
-        if same {
-            Ok(())
-        } else {
-            Err(Error::damaged(Subject::None))
-        }
     }
 }
+
+/// What zstd says about a failure that is not the fault of stored bytes.
+fn internal(code: zstd::zstd_safe::ErrorCode) -> Error {
+    Error::unsupported(Subject::None).detail(zstd::zstd_safe::get_error_name(code))
+}
+
+fn damaged(detail: &'static str) -> Error {
+    Error::damaged(Subject::None).detail(detail)
+}
+
+fn check_len(len: usize) -> Result<()> {
+    match len <= RAW_LEN_MAX {
+        true => Ok(()),
+        false => Err(Error::invalid("block length").detail(format!("{len} bytes"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
