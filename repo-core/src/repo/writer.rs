@@ -415,17 +415,16 @@ fn lost_track() -> Error {
 }
 
 thread_local! {
-    static CODEC: RefCell<Option<(Compressor, Decompressor)>> = const { RefCell::new(None) };
+    static CODEC: RefCell<Option<(Level, Compressor, Decompressor)>> = const { RefCell::new(None) };
 }
 
 /// Compresses a block, expands it again and compares: no bug in a compressor may reach a backup.
 fn encode(level: Level, plain: &[u8]) -> Result<(crate::compress::Encoding, Vec<u8>)> {
     CODEC.with_borrow_mut(|codec| {
-        let (compressor, decompressor) = match codec {
-            Some(codec) => codec,
-            None => codec.insert((Compressor::new(level)?, Decompressor::new()?)),
+        let (_, compressor, decompressor) = match codec {
+            Some(codec) if codec.0 == level => codec,
+            _ => codec.insert((level, Compressor::new(level)?, Decompressor::new()?)),
         };
-        compressor.set_level(level)?;
         let mut encoded = Vec::new();
         let encoding = compressor.compress(plain, &mut encoded)?;
         decompressor.verify(encoding, &encoded, plain, None)?;
