@@ -12,6 +12,7 @@ mod cli_password;
 mod cli_place;
 mod cli_restore;
 mod cli_signals;
+mod format_delta;
 mod format_examples;
 mod format_fixture;
 mod format_keys;
