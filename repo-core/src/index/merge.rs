@@ -7,8 +7,8 @@
 use super::layout::{
     self, CHECKSUM_LEN, Directory, Layout, PAGE, Section, Segment, TABLE_SECTIONS,
 };
-use super::run::Run;
 use super::search::prefix;
+use super::shown::Shown;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::{Blob, Block, PackRow, Row};
 use crate::format::table::TableView;
@@ -24,8 +24,8 @@ pub(super) enum Source<'a> {
         origin: [u8; ID_LEN],
         view: TableView<'a>,
     },
-    /// The visible segments of a run.
-    Run(&'a Run),
+    /// The segments of a run that count.
+    Run(&'a Shown),
 }
 
 /// One segment of a source.
@@ -67,10 +67,10 @@ impl Source<'_> {
                 let origin = *origin;
                 vec![part(Segment { origin, counts }, true)]
             }
-            Self::Run(run) => {
-                let segments = run.segments().iter().enumerate();
+            Self::Run(shown) => {
+                let segments = shown.run.segments().iter().enumerate();
                 segments
-                    .map(|(i, segment)| part(*segment, run.is_visible(i)))
+                    .map(|(i, segment)| part(*segment, shown.is_shown(i)))
                     .collect()
             }
         }
@@ -92,7 +92,7 @@ impl Source<'_> {
                 let to = (from + section.group_len()).min(bytes.len());
                 Ok(&bytes[from..to])
             }
-            Self::Run(run) => run.group(section, group),
+            Self::Run(shown) => shown.run.group(section, group),
         }
     }
 
