@@ -50,7 +50,7 @@ impl ByPack {
         }
         let rows = match file {
             Some(file) => Bytes::map(file).map_err(failed)?,
-            None => Bytes::Heap(heap),
+            None => Bytes::Own(heap),
         };
         Ok(Self { starts, rows })
     }

@@ -7,8 +7,8 @@
 use super::layout::{
     self, CHECKSUM_LEN, Directory, Layout, PAGE, Section, Segment, TABLE_SECTIONS,
 };
-use super::run::Run;
 use super::search::prefix;
+use super::shown::Shown;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::{Blob, Block, PackRow, Row};
 use crate::format::table::TableView;
@@ -24,8 +24,8 @@ pub(super) enum Source<'a> {
         origin: [u8; ID_LEN],
         view: TableView<'a>,
     },
-    /// The visible segments of a run.
-    Run(&'a Run),
+    /// The segments of a run that count.
+    Run(&'a Shown),
 }
 
 /// One segment of a source.
@@ -67,10 +67,10 @@ impl Source<'_> {
                 let origin = *origin;
                 vec![part(Segment { origin, counts }, true)]
             }
-            Self::Run(run) => {
-                let segments = run.segments().iter().enumerate();
+            Self::Run(shown) => {
+                let segments = shown.run.segments().iter().enumerate();
                 segments
-                    .map(|(i, segment)| part(*segment, run.is_visible(i)))
+                    .map(|(i, segment)| part(*segment, shown.is_shown(i)))
                     .collect()
             }
         }
@@ -92,7 +92,7 @@ impl Source<'_> {
                 let to = (from + section.group_len()).min(bytes.len());
                 Ok(&bytes[from..to])
             }
-            Self::Run(run) => run.group(section, group),
+            Self::Run(shown) => shown.run.group(section, group),
         }
     }
 
@@ -167,9 +167,10 @@ impl<'a> Merge<'a> {
         self.layout.directory_at
     }
 
-    /// Writes the run from the beginning of `out`. Returns the hash of its header, which names it.
-    pub(super) fn write<W: Write + Seek>(&self, out: W) -> Result<blake3::Hash> {
-        let mut writer = Writer::new(out, &self.layout);
+    /// Writes the run from the beginning of `out`. Returns the hash of its header, which names it. A run that never
+    /// leaves this process's memory needs no checksums: `sums` is false, and they are zero.
+    pub(super) fn write<W: Write + Seek>(&self, out: W, sums: bool) -> Result<blake3::Hash> {
+        let mut writer = Writer::new(out, &self.layout, sums);
         writer.out.write_all(&[0; PAGE]).map_err(failed)?;
         let by_id = self.write_packs(&mut writer)?;
         self.copy(&mut writer, Section::Wraps, &mut |_, bytes, out| {
@@ -363,6 +364,7 @@ impl<'a> Cursor<'a> {
 struct Writer<'a, W> {
     out: W,
     layout: &'a Layout,
+    sums: bool,
     section: Section,
     group: Vec<u8>,
     section_len: u64,
@@ -377,16 +379,24 @@ fn failed(cause: std::io::Error) -> Error {
 }
 
 impl<'a, W: Write + Seek> Writer<'a, W> {
-    fn new(out: W, layout: &'a Layout) -> Self {
+    fn new(out: W, layout: &'a Layout, sums: bool) -> Self {
         Self {
             out,
             layout,
+            sums,
             section: Section::Packs,
             group: Vec::with_capacity(Section::Packs.group_len()),
             section_len: 0,
             prints: Vec::with_capacity(Section::Prints.group_len()),
             print_checksums: Vec::new(),
             directory: Directory::default(),
+        }
+    }
+
+    fn checksum(&self, group: &[u8]) -> [u8; CHECKSUM_LEN] {
+        match self.sums {
+            true => layout::checksum(group),
+            false => [0; CHECKSUM_LEN],
         }
     }
 
@@ -416,7 +426,7 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
 
     fn flush_prints(&mut self) -> Result<()> {
         let group = self.print_checksums.len() as u32;
-        self.print_checksums.push(layout::checksum(&self.prints));
+        self.print_checksums.push(self.checksum(&self.prints));
         let range = self.layout.group_range(Section::Prints, group);
         let (offset, len) = range.expect("there are as many prints as blobs");
         assert_eq!(len, self.prints.len());
@@ -446,7 +456,7 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let checksum: [u8; CHECKSUM_LEN] = layout::checksum(&self.group);
+        let checksum = self.checksum(&self.group);
         self.directory.checksums.push(checksum);
         self.out.write_all(&self.group).map_err(failed)?;
         self.section_len += self.group.len() as u64;

@@ -15,6 +15,7 @@ mod pending;
 mod region;
 mod run;
 mod search;
+mod shown;
 mod store;
 mod sync;
 
@@ -31,6 +32,7 @@ use crate::format::rows::{PackEntry, PackInfo};
 use crate::id::{BlobId, IndexId, PackId};
 use layout::Section;
 use run::{Found, Run};
+use shown::Shown;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::ops::ControlFlow;
@@ -51,25 +53,25 @@ pub struct Index {
 
 /// Runs, largest first.
 #[derive(Debug, Default)]
-struct Runs(RwLock<Vec<Arc<Run>>>);
+struct Runs(RwLock<Vec<Shown>>);
 
 impl Runs {
-    fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Run>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Shown>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, mut runs: Vec<Arc<Run>>) {
-        runs.sort_by_key(|run| Reverse(run.len()));
+    fn set(&self, mut runs: Vec<Shown>) {
+        runs.sort_by_key(|shown| Reverse(shown.run.len()));
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = runs;
     }
 
     fn lookup(&self, id: &BlobId, want: Want) -> Result<Option<Location>> {
         let mut best = None;
-        for run in self.read().iter() {
-            let found = run.find(id, &mut |found| {
-                let usable = run.is_usable(found.block.pack);
+        for shown in self.read().iter() {
+            let found = shown.find(id, &mut |found| {
+                let usable = shown.run.is_usable(found.block.pack);
                 if usable || (want == Want::Readable && best.is_none()) {
-                    best = Some(location(run, found));
+                    best = Some(location(&shown.run, found));
                 }
                 match usable {
                     true => ControlFlow::Break(()),
@@ -143,10 +145,9 @@ impl Index {
         id: &BlobId,
         each: &mut dyn FnMut(Location) -> ControlFlow<()>,
     ) -> Result<()> {
-        let runs: Vec<_> = self.runs.read().clone();
-        for run in &runs {
-            let mut each = |found| each(location(run, found));
-            if run.find(id, &mut each)?.is_break() {
+        for shown in self.snapshot() {
+            let mut each = |found| each(location(&shown.run, found));
+            if shown.find(id, &mut each)?.is_break() {
                 break;
             }
         }
@@ -175,16 +176,9 @@ impl Index {
 
     /// A pack by its id; `None` if no table in force names it.
     pub fn pack(&self, id: &PackId) -> Result<Option<PackInfo>> {
-        for run in self.runs.read().iter() {
-            let mut found = None;
-            run.rows_of_pack(id, &mut |row| {
-                if run.has_pack(row) && found.is_none() {
-                    found = Some(run.pack(row)?);
-                }
-                Ok(())
-            })?;
-            if found.is_some() {
-                return Ok(found);
+        for shown in self.runs.read().iter() {
+            if let Some(row) = shown.rows_of_pack(id)?.first() {
+                return shown.run.pack(*row).map(Some);
             }
         }
         Ok(None)
@@ -195,17 +189,19 @@ impl Index {
         &self,
         each: &mut dyn FnMut(PackInfo, bool) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let runs: Vec<_> = self.runs.read().clone();
+        let runs = self.snapshot();
         let mut heads = BinaryHeap::new();
         let mut cursors: Vec<u32> = vec![0; runs.len()];
-        for (i, run) in runs.iter().enumerate() {
-            if let Some((id, row)) = run.next_pack(&mut cursors[i])? {
+        for (i, shown) in runs.iter().enumerate() {
+            if let Some((id, row)) = shown.next_pack(&mut cursors[i])? {
                 heads.push(Reverse((id, i, row)));
             }
         }
         let mut before = None;
         while let Some(Reverse((id, i, row))) = heads.pop() {
-            if before != Some(id) && each(runs[i].pack(row)?, runs[i].is_usable(row))?.is_break() {
+            if before != Some(id)
+                && each(runs[i].run.pack(row)?, runs[i].run.is_usable(row))?.is_break()
+            {
                 break;
             }
             before = Some(id);
@@ -222,16 +218,10 @@ impl Index {
     /// The first call for a run sorts its blob rows by pack: one pass over them, or one for each 16 million; 4 bytes a
     /// blob, in an unlinked file if that is more than 8 MiB.
     pub fn pack_entry(&self, id: &PackId) -> Result<Option<PackEntry>> {
-        let runs: Vec<_> = self.runs.read().clone();
         let mut whole: Option<PackEntry> = None;
-        for run in &runs {
-            let mut rows = Vec::new();
-            run.rows_of_pack(id, &mut |row| {
-                rows.extend(run.has_pack(row).then_some(row));
-                Ok(())
-            })?;
-            for row in rows {
-                let part = run.pack_entry(row, &self.store)?;
+        for shown in self.snapshot() {
+            for row in shown.rows_of_pack(id)? {
+                let part = shown.run.pack_entry(row, &self.store)?;
                 match &mut whole {
                     None => whole = Some(part),
                     Some(whole) => by_pack::join(whole, part),
@@ -246,13 +236,9 @@ impl Index {
         &self,
         each: &mut dyn FnMut(BlobId, Location) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let runs: Vec<_> = self.runs.read().clone();
-        for run in &runs {
-            let mut visible = |_: u32, found: Found| match run.has_pack(found.block.pack) {
-                true => each(found.blob.id, location(run, found)),
-                false => Ok(ControlFlow::Continue(())),
-            };
-            if run.for_each_blob(&mut visible)?.is_break() {
+        for shown in self.snapshot() {
+            let mut each = |found: Found| each(found.blob.id, location(&shown.run, found));
+            if shown.for_each_blob(&mut each)?.is_break() {
                 break;
             }
         }
@@ -267,18 +253,38 @@ impl Index {
             true => unusable.remove(id),
             false => unusable.insert(*id),
         };
-        for run in self.runs.read().iter() {
-            mark(run, id, usable)?;
+        self.mark_everywhere(id, usable)
+    }
+
+    /// Says which packs nothing new may refer to; all others are usable again. As many searches as there are changes.
+    pub fn set_unusable(&self, packs: HashSet<PackId>) -> Result<()> {
+        let mut unusable = self.lock();
+        let before = std::mem::replace(&mut *unusable, packs);
+        for id in unusable.difference(&before) {
+            self.mark_everywhere(id, false)?;
+        }
+        for id in before.difference(&unusable) {
+            self.mark_everywhere(id, true)?;
         }
         Ok(())
     }
 
+    fn mark_everywhere(&self, id: &PackId, usable: bool) -> Result<()> {
+        let runs = self.snapshot();
+        runs.iter()
+            .try_for_each(|shown| mark(&shown.run, id, usable))
+    }
+
+    /// The runs as they are now.
+    fn snapshot(&self) -> Vec<Shown> {
+        self.runs.read().clone()
+    }
+
     /// Whether a table is in force and in the index.
     pub fn contains_table(&self, id: &IndexId) -> bool {
-        self.runs.read().iter().any(|run| {
-            let mut segments = run.segments().iter().enumerate();
-            segments.any(|(i, segment)| segment.origin == id.0 && run.is_visible(i))
-        })
+        let runs = self.runs.read();
+        let mut segments = runs.iter().flat_map(Shown::segments);
+        segments.any(|segment| segment.origin == id.0)
     }
 
     /// How much there is.
@@ -288,9 +294,9 @@ impl Index {
             runs: runs.len(),
             ..Counts::default()
         };
-        for run in runs.iter() {
-            counts.bytes += run.len();
-            for (_, segment) in run.visible_segments() {
+        for shown in runs.iter() {
+            counts.bytes += shown.run.len();
+            for segment in shown.segments() {
                 counts.tables += 1;
                 counts.packs += u64::from(segment.counts[Section::Packs as usize]);
                 counts.blobs += u64::from(segment.counts[Section::Blobs as usize]);
@@ -306,10 +312,10 @@ impl Index {
 }
 
 fn mark(run: &Run, id: &PackId, usable: bool) -> Result<()> {
-    run.rows_of_pack(id, &mut |row| {
+    for row in run.rows_of_pack(id)? {
         run.set_usable(row, usable);
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 fn table_error(id: &IndexId) -> impl FnOnce(Error) -> Error {

@@ -3,6 +3,7 @@
 use super::layout::Section;
 use super::location::{Location, Want};
 use super::merge::Source;
+use super::shown::Shown;
 use super::store::Store;
 use super::sync::{build, tidy};
 use super::{Index, Runs, table_error};
@@ -132,9 +133,8 @@ impl Pending {
         {
             let _work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
             let run = build(&self.store, &[Source::Table { origin, view }])?;
-            run.show_all();
             let mut runs: Vec<_> = self.runs.read().clone();
-            runs.push(Arc::new(run));
+            runs.push(Shown::all(Arc::new(run)));
             self.runs.set(runs);
             tidy(&self.runs, &self.store, &HashSet::new())?;
         }
@@ -153,25 +153,22 @@ impl Pending {
         for pack in view.packs.iter() {
             named.insert(pack?.id.0);
         }
-        for run in self.runs.read().iter() {
-            for (i, segment) in run.segments().iter().enumerate() {
-                if named.contains(&segment.origin) {
-                    run.show(i, false);
-                }
-            }
-        }
+        let forget = |shown: &Shown| {
+            Shown::choose(Arc::clone(&shown.run), |i, origin| {
+                shown.is_shown(i) && !named.contains(origin)
+            })
+        };
+        let runs = self.runs.read().iter().map(forget).collect();
+        self.runs.set(runs);
         tidy(&self.runs, &self.store, &HashSet::new())
     }
 
     /// How many packs are in no table yet.
     pub fn packs(&self) -> usize {
         let runs = self.runs.read();
-        let packs = |run: &Arc<super::Run>| -> usize {
-            let segments = run.visible_segments();
-            segments
-                .map(|(_, s)| s.counts[Section::Packs as usize] as usize)
-                .sum()
-        };
-        runs.iter().map(packs).sum()
+        let segments = runs.iter().flat_map(Shown::segments);
+        segments
+            .map(|segment| segment.counts[Section::Packs as usize] as usize)
+            .sum()
     }
 }

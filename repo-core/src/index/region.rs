@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// Where the bytes of a run are.
 #[derive(Debug)]
 pub(super) enum Bytes {
-    /// In this process's own memory.
+    /// In this process's memory, where they were made.
+    Own(Vec<u8>),
+    /// In this process's memory, read from a file.
     Heap(Vec<u8>),
     /// In a mapped file.
     Mapped { map: Map, file: File },
@@ -29,7 +31,7 @@ impl Bytes {
 
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Heap(bytes) => bytes,
+            Self::Own(bytes) | Self::Heap(bytes) => bytes,
             Self::Mapped { map, .. } => map.bytes(),
         }
     }
@@ -69,9 +71,13 @@ impl Region {
         path: Option<PathBuf>,
     ) -> Arc<Self> {
         let len = bytes.as_slice().len();
+        let state = match bytes {
+            Bytes::Own(_) => READY,
+            _ => 0,
+        };
         let region = Arc::new(Self {
             bytes,
-            states: checksums.iter().map(|_| AtomicU8::new(0)).collect(),
+            states: checksums.iter().map(|_| AtomicU8::new(state)).collect(),
             checksums,
             damaged: AtomicBool::new(false),
             released: (
@@ -155,7 +161,9 @@ impl Region {
     #[cold]
     fn verify(&self, number: usize, offset: u64, len: usize) -> Result<()> {
         let found = match &self.bytes {
-            Bytes::Heap(bytes) => layout::checksum(&bytes[offset as usize..][..len]),
+            Bytes::Own(bytes) | Bytes::Heap(bytes) => {
+                layout::checksum(&bytes[offset as usize..][..len])
+            }
             Bytes::Mapped { file, .. } => {
                 let mut bytes = vec![0; len];
                 let read = file.read_exact_at(&mut bytes, offset);

@@ -1,19 +1,19 @@
 //! A run: the rows of one or more tables, their blobs sorted together, searched in place.
 
 use super::by_pack::ByPack;
-use super::layout::{self, Layout, Section, Segment, TABLE_SECTIONS};
+use super::layout::{self, Layout, Section, Segment};
 use super::region::{Bytes, Region, Residency};
 use super::search;
 use super::store::Store;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::{Blob, Block, PackEntry, PackInfo, PackRow, Row};
 use crate::id::{BlobId, ID_LEN, PackId};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One bit for each pack of a run.
+/// Bits for the packs of a run.
 #[derive(Debug)]
 struct Bits(Box<[AtomicU64]>);
 
@@ -40,19 +40,15 @@ impl Bits {
     }
 }
 
-/// A run of the index.
+/// A run of the index: rows that never change, and which of its packs are usable.
 ///
-/// Memory besides its bytes: the directory (about 25 bytes for 1024 blobs), two bits a pack.
+/// Memory besides its bytes: the directory (about 25 bytes for 1024 blobs), one bit a pack.
 #[derive(Debug)]
 pub(super) struct Run {
     layout: Layout,
     region: Arc<Region>,
     segments: Vec<Segment>,
-    /// Whether each segment is in force.
-    shown: Vec<AtomicBool>,
     fences: Vec<u64>,
-    /// Packs whose segment is not in force: they are not there.
-    hidden: Bits,
     /// Packs that nothing new may refer to.
     unusable: Bits,
     by_pack: Mutex<Option<Arc<ByPack>>>,
@@ -67,8 +63,7 @@ pub(super) struct Found {
 }
 
 impl Run {
-    /// Reads header and directory; `Damaged` if they are wrong. Groups are verified as they are touched. No pack is
-    /// visible yet.
+    /// Reads header and directory; `Damaged` if they are wrong. Groups are verified as they are touched.
     pub(super) fn open(
         bytes: Bytes,
         residency: &Arc<Residency>,
@@ -79,25 +74,15 @@ impl Run {
             Error::damaged(subject).detail("index cache: not a valid run")
         })?;
         let packs = layout.count(Section::Packs);
-        let run = Self {
+        Ok(Self {
             region: Region::new(bytes, &layout, directory.checksums, residency, file.clone()),
             layout,
-            shown: directory
-                .segments
-                .iter()
-                .map(|_| AtomicBool::new(false))
-                .collect(),
             segments: directory.segments,
             fences: directory.fences,
-            hidden: Bits::new(packs),
             unusable: Bits::new(packs),
             by_pack: Mutex::default(),
             file,
-        };
-        for segment in 0..run.segments.len() {
-            run.show(segment, false);
-        }
-        Ok(run)
+        })
     }
 
     /// The file in the cache directory that holds it, if it has a name.
@@ -124,48 +109,10 @@ impl Run {
         self.layout.count(section)
     }
 
-    /// The rows of the section that belong to a segment. Meaningless for blobs, which are sorted together.
-    pub(super) fn segment_rows(&self, segment: usize, section: Section) -> Range<u32> {
-        assert!((section as usize) < TABLE_SECTIONS);
-        let count = |segment: &Segment| segment.counts[section as usize];
-        let from = self.segments[..segment].iter().map(count).sum();
-        from..from + count(&self.segments[segment])
-    }
-
-    /// Makes a segment visible or hides it.
-    pub(super) fn show(&self, segment: usize, visible: bool) {
-        self.shown[segment].store(visible, Ordering::Release);
-        for row in self.segment_rows(segment, Section::Packs) {
-            self.hidden.set(row, !visible);
-        }
-    }
-
-    /// Makes all segments visible.
-    pub(super) fn show_all(&self) {
-        (0..self.segments.len()).for_each(|segment| self.show(segment, true));
-    }
-
-    /// Whether a segment is visible.
-    pub(super) fn is_visible(&self, segment: usize) -> bool {
-        self.shown[segment].load(Ordering::Acquire)
-    }
-
-    /// The segments that are visible, with their numbers.
-    pub(super) fn visible_segments(&self) -> impl Iterator<Item = (usize, &Segment)> {
-        let segments = self.segments.iter().enumerate();
-        segments.filter(|(i, _)| self.is_visible(*i))
-    }
-
-    /// The segment that came from `origin`, visible or not.
+    /// The number of the segment that came from `origin`.
     pub(super) fn segment_of(&self, origin: &[u8; ID_LEN]) -> Option<usize> {
-        self.segments
-            .iter()
-            .position(|segment| segment.origin == *origin)
-    }
-
-    /// Whether a pack is there at all.
-    pub(super) fn has_pack(&self, row: u32) -> bool {
-        row < self.count(Section::Packs) && !self.hidden.get(row)
+        let mut segments = self.segments.iter();
+        segments.position(|segment| segment.origin == *origin)
     }
 
     /// Whether something new may refer to blobs of a pack.
@@ -212,7 +159,7 @@ impl Run {
         self.row(Section::Packs, row)
     }
 
-    /// Calls `each` with all blobs in order, hidden ones too, and their rows.
+    /// Calls `each` with all blobs in order and their rows, until it breaks.
     pub(super) fn for_each_blob(
         &self,
         each: &mut dyn FnMut(u32, Found) -> Result<ControlFlow<()>>,
@@ -258,31 +205,8 @@ impl Run {
         rows.map(|row| self.row(Section::Bases, row)).collect()
     }
 
-    /// Calls `each` for every visible row of a blob.
-    pub(super) fn find(
-        &self,
-        id: &BlobId,
-        each: &mut dyn FnMut(Found) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>> {
-        let Some(mut row) = self.first_row(id)? else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        while row < self.count(Section::Blobs) {
-            let blob = self.blob(row)?;
-            if blob.id != *id {
-                break;
-            }
-            let block = self.block(blob.block)?;
-            if self.has_pack(block.pack) && each(Found { blob, block }).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            row += 1;
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
     /// The row where an id stands first, if it stands anywhere.
-    fn first_row(&self, id: &BlobId) -> Result<Option<u32>> {
+    pub(super) fn first_row(&self, id: &BlobId) -> Result<Option<u32>> {
         let prefix = search::prefix(&id.0);
         let above = search::first_fence(&self.fences, prefix);
         if self.fences.get(above) == Some(&prefix) {
@@ -333,46 +257,26 @@ impl Run {
     }
 
     /// The row of the `at`th pack in the order of ids.
-    fn pack_by_id(&self, at: u32) -> Result<u32> {
+    pub(super) fn pack_by_id(&self, at: u32) -> Result<u32> {
         let bytes = self.row_bytes(Section::ById, at)?;
         Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes")))
     }
 
-    /// The next visible pack in the order of ids, with its row; `at` is moved behind it.
-    pub(super) fn next_pack(&self, at: &mut u32) -> Result<Option<(PackId, u32)>> {
-        while *at < self.count(Section::ById) {
-            let row = self.pack_by_id(*at)?;
-            *at += 1;
-            if self.has_pack(row) {
-                return Ok(Some((self.pack_row(row)?.id, row)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Calls `each` with the rows of a pack; one pack has several if several tables name it. Hidden rows too.
-    pub(super) fn rows_of_pack(
-        &self,
-        id: &PackId,
-        each: &mut dyn FnMut(u32) -> Result<()>,
-    ) -> Result<()> {
-        let (mut from, mut to) = (0, self.count(Section::ById));
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if self.pack_row(self.pack_by_id(middle)?)?.id < *id {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        for at in from..self.count(Section::ById) {
-            let row = self.pack_by_id(at)?;
+    /// The rows of a pack, of all segments.
+    pub(super) fn rows_of_pack(&self, id: &PackId) -> Result<Vec<u32>> {
+        let count = self.count(Section::ById) as usize;
+        let at = |at: usize| self.pack_by_id(at as u32);
+        let below = |i: usize| Ok::<_, Error>(self.pack_row(at(i)?)?.id < *id);
+        let first = search::first_not_below(count, count / 2, below)?;
+        let mut rows = Vec::new();
+        for i in first..count {
+            let row = at(i)?;
             if self.pack_row(row)?.id != *id {
                 break;
             }
-            each(row)?;
+            rows.push(row);
         }
-        Ok(())
+        Ok(rows)
     }
 
     /// Everything the run says of a pack.

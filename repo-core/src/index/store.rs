@@ -170,7 +170,7 @@ impl Store {
             return self.build_file(&merge).map(Some);
         }
         let mut out = Cursor::new(Vec::new());
-        let hash = merge.write(&mut out)?;
+        let hash = merge.write(&mut out, self.keep)?;
         let bytes = out.into_inner();
         let mut path = None;
         if self.keep {
@@ -178,19 +178,23 @@ impl Store {
             file.write_all(&bytes).map_err(io_at(&temporary))?;
             path = Some(self.publish(&file, &temporary, &hash)?);
         }
-        Run::open(Bytes::Heap(bytes), &self.residency, path).map(Some)
+        Run::open(Bytes::Own(bytes), &self.residency, path).map(Some)
     }
 
     fn build_file(&self, merge: &Merge<'_>) -> Result<Run> {
         let (file, temporary) = self.temporary()?;
         let mut path = None;
         if self.keep {
-            let hash = merge.write(&file).map_err(|e| self.failed(e, &temporary))?;
+            let hash = merge
+                .write(&file, true)
+                .map_err(|e| self.failed(e, &temporary))?;
             path = Some(self.publish(&file, &temporary, &hash)?);
         } else {
             // Unlinked at once: whatever happens to this process, nothing is left of it.
             self.remove(&temporary)?;
-            merge.write(&file).map_err(|e| self.failed(e, &temporary))?;
+            merge
+                .write(&file, true)
+                .map_err(|e| self.failed(e, &temporary))?;
         }
         let bytes = Bytes::map(file).map_err(io_at(&temporary))?;
         Run::open(bytes, &self.residency, path)

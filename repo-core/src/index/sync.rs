@@ -3,11 +3,12 @@
 use super::layout::{Section, Segment};
 use super::merge::Source;
 use super::run::Run;
+use super::shown::Shown;
 use super::store::Store;
 use super::{Index, Runs, mark, table_error};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::table::TableView;
-use crate::id::{IndexId, PackId};
+use crate::id::{ID_LEN, IndexId, PackId};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Index {
     ///
     /// `load` returns a table's body, verified and opened. Its errors of the kinds `Missing`, `NotFound`, `Damaged` and
     /// `Unsupported` are collected; any other ends the sync with the tables in force before, and what was loaded so far
-    /// is not loaded again. Lookups go on meanwhile; new tables are seen before old ones are hidden. Tables that a writer
+    /// is not loaded again. Lookups go on meanwhile and see either state; `load` may not change the index. Tables that a writer
     /// has added and not committed must be among `in_force` to stay. Memory: 32 MiB and the largest table.
     pub fn sync(
         &self,
@@ -49,7 +50,7 @@ impl Index {
             self.drop_damaged()?;
             let done = self.sync_once(&unusable, in_force, load, &mut synced);
             // A damaged run cannot be found twice, so this ends.
-            if done.is_ok() || !self.runs.read().iter().any(|run| run.is_damaged()) {
+            if done.is_ok() || !self.is_damaged() {
                 return done.map(|()| synced);
             }
         }
@@ -62,22 +63,23 @@ impl Index {
         load: &mut dyn FnMut(&IndexId) -> Result<Vec<u8>>,
         synced: &mut Synced,
     ) -> Result<()> {
-        let before: Vec<_> = self.runs.read().clone();
-        let mut new = Vec::new();
-        let mut missing = missing(&before, in_force);
+        let mut runs = self.snapshot();
+        let old = runs.len();
+        let mut missing = missing(&runs, in_force);
         if !missing.is_empty() {
-            let known = before.iter().filter_map(|run| run.file().cloned());
+            let known = runs.iter().filter_map(|shown| shown.run.file().cloned());
             let found = self.store.scan(&known.collect())?;
-            new.extend(found.into_iter().map(Arc::new));
-            missing = self::missing(&[&before[..], &new].concat(), in_force);
+            runs.extend(found.into_iter().map(|run| Shown::none(Arc::new(run))));
+            missing = self::missing(&runs, in_force);
         }
-        let loaded = load_all(&self.store, &missing, load, synced, &mut new);
-        // Hidden as they are, new runs are not seen before their packs are marked.
-        let runs = [before, new.clone()].concat();
+        let loaded = load_all(&self.store, &missing, load, synced, &mut runs);
+        // What was loaded stays, hidden, whatever happens from here on.
         self.runs.set(runs.clone());
         loaded?;
-        new.iter().try_for_each(|run| apply(run, unusable))?;
-        show(runs, in_force);
+        for new in &runs[old..] {
+            apply(&new.run, unusable)?;
+        }
+        self.runs.set(choose(runs, in_force));
         tidy(&self.runs, &self.store, unusable)
     }
 
@@ -90,43 +92,55 @@ impl Index {
     /// Adds a table by its body. `Damaged` if it is no valid table. A table that is there already is not added again.
     pub fn add_table(&self, id: IndexId, body: &[u8]) -> Result<()> {
         let unusable = self.lock();
-        let mut runs: Vec<_> = self.runs.read().clone();
-        let with = |run: &Arc<Run>| Some((Arc::clone(run), run.segment_of(&id.0)?));
-        let present: Vec<_> = runs.iter().filter_map(with).collect();
-        if let Some((run, segment)) = present.first() {
-            if !present
-                .iter()
-                .any(|(run, segment)| run.is_visible(*segment))
-            {
-                run.show(*segment, true);
-            }
+        if self.contains_table(&id) {
             return Ok(());
         }
-        let view = TableView::parse(body).map_err(table_error(&id))?;
-        let source = Source::Table { origin: id.0, view };
-        let run = build(&self.store, &[source])?;
-        apply(&run, &unusable)?;
-        run.show_all();
-        runs.push(Arc::new(run));
+        let mut runs = self.snapshot();
+        let segment = |shown: &Shown| shown.run.segment_of(&id.0);
+        match runs
+            .iter_mut()
+            .find_map(|shown| Some((segment(shown)?, shown)))
+        {
+            Some((segment, shown)) => *shown = shown.with(segment, true),
+            None => {
+                let view = TableView::parse(body).map_err(table_error(&id))?;
+                let source = Source::Table { origin: id.0, view };
+                let run = build(&self.store, &[source])?;
+                apply(&run, &unusable)?;
+                runs.push(Shown::all(Arc::new(run)));
+            }
+        }
         self.runs.set(runs);
-        tidy(&self.runs, &self.store, &unusable)
+        match tidy(&self.runs, &self.store, &unusable) {
+            // The table is there; the next sync puts the cache right.
+            Err(_) if self.is_damaged() => Ok(()),
+            done => done,
+        }
     }
 
     /// Takes a table out of the index; the cache may go on holding it.
     pub fn remove_table(&self, id: &IndexId) {
         let _unusable = self.lock();
-        for run in self.runs.read().iter() {
-            if let Some(segment) = run.segment_of(&id.0) {
-                run.show(segment, false);
-            }
-        }
+        let hide = |shown: Shown| match shown.run.segment_of(&id.0) {
+            Some(segment) => shown.with(segment, false),
+            None => shown,
+        };
+        self.runs
+            .set(self.snapshot().into_iter().map(hide).collect());
+    }
+
+    /// Whether some run has turned out to be damaged: until the next [`Index::sync`], lookups may fail.
+    pub fn is_damaged(&self) -> bool {
+        self.runs.read().iter().any(|shown| shown.run.is_damaged())
     }
 
     /// Forgets the runs that turned out to be damaged and removes their files.
     fn drop_damaged(&self) -> Result<()> {
-        let runs: Vec<_> = self.runs.read().clone();
-        let (damaged, sound): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.is_damaged());
-        for file in damaged.iter().filter_map(|run| run.file()) {
+        let (damaged, sound): (Vec<_>, Vec<_>) = self
+            .snapshot()
+            .into_iter()
+            .partition(|shown| shown.run.is_damaged());
+        for file in damaged.iter().filter_map(|shown| shown.run.file()) {
             self.store.remove(file)?;
         }
         if !damaged.is_empty() {
@@ -139,41 +153,39 @@ impl Index {
 /// Merges runs until their sizes fall steeply, leaving out what is hidden, and removes what nobody needs.
 pub(super) fn tidy(runs: &Runs, store: &Store, unusable: &HashSet<PackId>) -> Result<()> {
     let before: Vec<_> = runs.read().clone();
-    let (mut new, mut old): (Vec<_>, Vec<_>) = before
-        .into_iter()
-        .partition(|run| run.visible_segments().next().is_some());
+    let (mut old, mut new): (Vec<_>, Vec<_>) = before.into_iter().partition(Shown::is_empty);
     for group in to_merge(&mut new) {
-        let sources: Vec<_> = group.iter().map(|run| Source::Run(run)).collect();
+        let sources: Vec<_> = group.iter().map(Source::Run).collect();
         match store.build(&sources)? {
             Some(run) => {
-                run.show_all();
                 apply(&run, unusable)?;
-                new.push(Arc::new(run));
+                new.push(Shown::all(Arc::new(run)));
                 old.extend(group);
             }
             // Too many rows for one run: they stay as they are.
             None => new.extend(group),
         }
     }
-    let files: HashSet<_> = new.iter().filter_map(|run| run.file().cloned()).collect();
+    let file = |shown: &Shown| shown.run.file().cloned();
+    let files: HashSet<_> = new.iter().filter_map(file).collect();
     runs.set(new);
-    for file in old.iter().filter_map(|run| run.file()) {
-        if !files.contains(file) {
-            store.remove(file)?;
+    for file in old.iter().filter_map(file) {
+        if !files.contains(&file) {
+            store.remove(&file)?;
         }
     }
     Ok(())
 }
 
 /// Takes out of `runs`, which are sorted by falling size, what should become one run each.
-fn to_merge(runs: &mut Vec<Arc<Run>>) -> Vec<Vec<Arc<Run>>> {
-    let sizes: Vec<_> = runs.iter().map(|run| run.len()).collect();
+fn to_merge(runs: &mut Vec<Shown>) -> Vec<Vec<Shown>> {
+    let sizes: Vec<_> = runs.iter().map(|shown| shown.run.len()).collect();
     let small = match keep(&sizes) {
         keep if keep + 1 < runs.len() => runs.split_off(keep),
         _ => Vec::new(),
     };
-    let sparse = runs.extract_if(.., |run| is_sparse(run));
-    let mut groups: Vec<_> = sparse.map(|run| vec![run]).collect();
+    let sparse = runs.extract_if(.., |shown| is_sparse(shown));
+    let mut groups: Vec<_> = sparse.map(|shown| vec![shown]).collect();
     groups.extend((!small.is_empty()).then_some(small));
     groups
 }
@@ -193,39 +205,27 @@ fn keep(sizes: &[u64]) -> usize {
 }
 
 /// Whether more than half of a run's blobs are hidden.
-fn is_sparse(run: &Run) -> bool {
+fn is_sparse(shown: &Shown) -> bool {
     let blobs = |segment: &Segment| u64::from(segment.counts[Section::Blobs as usize]);
-    let visible: u64 = run
-        .visible_segments()
-        .map(|(_, segment)| blobs(segment))
-        .sum();
-    2 * visible < u64::from(run.count(Section::Blobs))
+    2 * shown.segments().map(blobs).sum::<u64>() < u64::from(shown.run.count(Section::Blobs))
 }
 
-fn missing(runs: &[Arc<Run>], in_force: &BTreeSet<IndexId>) -> Vec<IndexId> {
-    let segments = runs.iter().flat_map(|run| run.segments());
+fn missing(runs: &[Shown], in_force: &BTreeSet<IndexId>) -> Vec<IndexId> {
+    let segments = runs.iter().flat_map(|shown| shown.run.segments());
     let present: HashSet<_> = segments.map(|segment| segment.origin).collect();
     let missing = in_force.iter().filter(|id| !present.contains(&id.0));
     missing.copied().collect()
 }
 
-/// Lets each table in force count in the largest run that has it, and hides all others; shows before it hides.
-fn show(mut runs: Vec<Arc<Run>>, in_force: &BTreeSet<IndexId>) {
-    runs.sort_by_key(|run| Reverse(run.len()));
+/// Lets each table in force count in the largest run that has it, and nothing else.
+fn choose(mut runs: Vec<Shown>, in_force: &BTreeSet<IndexId>) -> Vec<Shown> {
+    runs.sort_by_key(|shown| Reverse(shown.run.len()));
     let mut seen = HashSet::new();
-    let mut hide = Vec::new();
-    for run in runs.iter() {
-        for (i, segment) in run.segments().iter().enumerate() {
-            if in_force.contains(&IndexId(segment.origin)) && seen.insert(segment.origin) {
-                run.show(i, true);
-            } else {
-                hide.push((run, i));
-            }
-        }
-    }
-    for (run, segment) in hide {
-        run.show(segment, false);
-    }
+    let mut counts =
+        |_, origin: &[u8; ID_LEN]| in_force.contains(&IndexId(*origin)) && seen.insert(*origin);
+    runs.into_iter()
+        .map(|shown| Shown::choose(shown.run, &mut counts))
+        .collect()
 }
 
 /// Marks the unusable packs of a run that is not in use yet.
@@ -246,7 +246,7 @@ fn load_all(
     ids: &[IndexId],
     load: &mut dyn FnMut(&IndexId) -> Result<Vec<u8>>,
     synced: &mut Synced,
-    runs: &mut Vec<Arc<Run>>,
+    runs: &mut Vec<Shown>,
 ) -> Result<()> {
     let mut batch: Vec<(IndexId, Vec<u8>)> = Vec::new();
     let mut bytes = 0;
@@ -269,14 +269,14 @@ fn load_all(
         }
         if bytes >= BATCH_BYTES {
             synced.loaded += batch.len();
-            runs.push(Arc::new(build_batch(store, &batch)?));
+            runs.push(Shown::none(Arc::new(build_batch(store, &batch)?)));
             batch.clear();
             bytes = 0;
         }
     }
     if !batch.is_empty() {
         synced.loaded += batch.len();
-        runs.push(Arc::new(build_batch(store, &batch)?));
+        runs.push(Shown::none(Arc::new(build_batch(store, &batch)?)));
     }
     outcome
 }
