@@ -22,7 +22,7 @@ impl State {
             Action::Roles { members, removed } => {
                 self.set_roles(number, hash, members);
                 for key in removed {
-                    self.delete(ObjectKind::Key, key.0, number);
+                    self.delete(ObjectKind::Key, key.0, number, true);
                 }
             }
             Action::Settings(settings) => {
@@ -83,7 +83,7 @@ impl State {
                 self.reprieve(reprieve, number, sound);
                 index_drop.iter().for_each(|table| self.drop_table(table));
                 for object in objects {
-                    self.delete(object.kind, object.id, number);
+                    self.delete(object.kind, object.id, number, sound);
                 }
                 self.cut_off(fenced);
             }
@@ -118,7 +118,8 @@ impl State {
 
     fn add_tables(&mut self, tables: &[IndexId], number: u64, committed: bool, sound: bool) {
         for table in tables {
-            if self.is_deleted(&table.0) || self.dropped.contains(table) {
+            let gone = self.is_deleted(&table.0) || self.dropped.contains(table);
+            if gone && !off(Rule::DeletedStays) {
                 continue;
             }
             let new = TableRow {
@@ -200,7 +201,7 @@ impl State {
         }
     }
 
-    fn delete(&mut self, kind: ObjectKind, id: [u8; 32], number: u64) {
+    fn delete(&mut self, kind: ObjectKind, id: [u8; 32], number: u64, sound: bool) {
         match kind {
             ObjectKind::Data | ObjectKind::Meta => {
                 self.packs.remove(&PackId(id));
@@ -216,8 +217,10 @@ impl State {
             ObjectKind::State | ObjectKind::Key => {}
         }
         self.objects.remove(&ObjectRef { kind, id });
-        let row = self.deleted.entry(id).or_insert(Deleted { kind, number });
+        let new = Deleted { kind, number, sound };
+        let row = self.deleted.entry(id).or_insert(new);
         row.number = row.number.min(number);
+        row.sound |= sound;
     }
 
     /// What of a fenced process stands is what every `Deleting` that names it saw.

@@ -7,6 +7,8 @@
 mod check;
 mod checkpoint;
 mod effect;
+#[cfg(any(test, feature = "testutil"))]
+pub mod explorer;
 mod mutant;
 mod prune;
 mod roles;

@@ -28,6 +28,64 @@ pub enum Rule {
     ForgottenSince,
     /// A table or snapshot object that was deleted meanwhile is put again.
     LostObjects,
+    /// A backup looks at its own packs like at others.
+    OwnPacks,
+    /// Class A: a `Commit` stands right after the fold it was checked on.
+    CommitCas,
+    /// Class A: a `Deleting` stands right after the fold it was computed from.
+    DeletingCas,
+    /// Nothing is deleted before an entry says so.
+    EntryFirst,
+    /// What no entry names is condemned first like anything else.
+    OrphansFirst,
+    /// What a `Deleting` names stays deleted, whatever later entries name.
+    DeletedStays,
+    /// Class C: a process announces itself before it folds.
+    AnnounceFirst,
+    /// Class C: a prune announces itself too.
+    PruneAnnounces,
+    /// Class C: processes are listed after the `Condemn` is there.
+    ListAfterCondemn,
+    /// Class C: what is deleted is planned on a fold after everybody waited for was gone.
+    FoldAfterWait,
+    /// Class C: a process looks at the log once more after its put.
+    LookAfterPut,
+    /// Class C: whoever is taken for dead is fenced, not just passed over.
+    Fence,
+    /// Class C: what only an entry in doubt says is deleted is left alone.
+    SoundSweep,
+}
+
+impl Rule {
+    /// All rules.
+    #[cfg_attr(not(any(test, feature = "testutil")), allow(dead_code))]
+    pub const ALL: [Self; 25] = [
+        Self::Roles,
+        Self::CommitCheck,
+        Self::LentCheck,
+        Self::Bases,
+        Self::DeleteCheck,
+        Self::UnforgetCheck,
+        Self::Quarantine,
+        Self::FenceVoid,
+        Self::Wait,
+        Self::CondemnedIsGone,
+        Self::ForgottenSince,
+        Self::LostObjects,
+        Self::OwnPacks,
+        Self::CommitCas,
+        Self::DeletingCas,
+        Self::EntryFirst,
+        Self::OrphansFirst,
+        Self::DeletedStays,
+        Self::AnnounceFirst,
+        Self::PruneAnnounces,
+        Self::ListAfterCondemn,
+        Self::FoldAfterWait,
+        Self::LookAfterPut,
+        Self::Fence,
+        Self::SoundSweep,
+    ];
 }
 
 #[cfg(any(test, feature = "mutants"))]
@@ -64,4 +122,11 @@ pub use switch::without;
 #[cfg(not(any(test, feature = "mutants")))]
 pub const fn off(_: Rule) -> bool {
     false
+}
+
+/// Runs `f`; without the feature `mutants` no rule can be switched off.
+#[cfg(all(feature = "testutil", not(any(test, feature = "mutants"))))]
+pub fn without<T>(rule: Option<Rule>, f: impl FnOnce() -> T) -> T {
+    assert!(rule.is_none(), "the feature `mutants` is not there");
+    f()
 }

@@ -211,7 +211,7 @@ impl DeletePlan {
 /// Whether a `Deleting` that was planned on that fold may be appended now. On class A only right after it; on class C the
 /// process folds once more after its put instead.
 pub fn may_append_deleting(planned_on: &Tail, now: &State) -> bool {
-    now.class() == Class::C || *planned_on == *now.tail()
+    now.class() == Class::C || off(Rule::DeletingCas) || planned_on == now.tail()
 }
 
 impl State {

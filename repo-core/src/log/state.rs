@@ -297,7 +297,7 @@ impl State {
         self.deleted.contains_key(id)
     }
 
-    /// Every object that an entry says is deleted.
+    /// Every object that an entry says is deleted. What is `sound` may be removed by anyone, at any time.
     pub fn deleted(&self) -> impl Iterator<Item = (ObjectRef, &Deleted)> {
         self.deleted.iter().map(|(id, row)| {
             let object = ObjectRef {

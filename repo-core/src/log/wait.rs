@@ -60,6 +60,7 @@ pub fn deletion_blockers<'a>(
             continue;
         }
         match process.expired {
+            true if off(Rule::Fence) => {}
             true => blockers.dead.push(process.nonce),
             false => blockers.at_work.push(process.nonce),
         }

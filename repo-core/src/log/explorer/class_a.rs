@@ -1,0 +1,257 @@
+//! Class A: backups, prunes, a forget, an unforget and a thief with a writer's key, in every order.
+
+use super::backup::{At, Backup, Job, PACKS_MAX, PARENT, Site, draft, slot};
+use super::prune_a::Prune;
+use super::search::{Model, Step};
+use super::world::{Bits, Draft, Log, Pack, Snap, World, blobs, numbers};
+use crate::backend::Class;
+use crate::crypto::Role;
+use crate::format::entry::{Action, ObjectRef};
+use crate::log::mutant::{Rule, off};
+use crate::log::{UnforgetCheck, check_unforget};
+
+/// What takes part.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The backups.
+    pub jobs: Vec<Job>,
+    /// How many prunes.
+    pub prunes: u8,
+    /// Whether the first snapshot is forgotten at some time.
+    pub forget: bool,
+    /// Whether somebody wants it again.
+    pub unforget: bool,
+    /// Whether a thief has a writer's key, and somebody deletes whatever any entry says is deleted.
+    pub thief: bool,
+    /// Whether index tables and snapshots are objects that may be orphans.
+    pub objects: bool,
+    /// Packs that are there at the beginning besides pack 0 with blobs 0 and 1.
+    pub packs: Vec<Pack>,
+    /// Snapshots that are there at the beginning besides that of blobs 0 and 1.
+    pub snaps: Vec<Snap>,
+}
+
+/// One state of the whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Node {
+    pub site: Site,
+    backups: [Backup; 3],
+    prunes: [Prune; 2],
+    forgotten: bool,
+    unforget: (u8, Log),
+    thief: bool,
+    pub wrong: Option<&'static str>,
+}
+
+/// The model.
+pub struct ClassA {
+    pub setup: Setup,
+    pub world: World,
+    start: Log,
+}
+
+impl ClassA {
+    /// A model in its first state.
+    pub fn new(setup: Setup) -> Self {
+        let first = Pack { no: 0, whole: 0b11, delta: 0, base: 0 };
+        let packs: Vec<Pack> = std::iter::once(first).chain(setup.packs.iter().copied()).collect();
+        let snaps: Vec<Snap> = std::iter::once(PARENT).chain(setup.snaps.iter().copied()).collect();
+        let (world, start) = World::new(Class::A, &packs, &snaps);
+        Self { setup, world, start }
+    }
+
+    fn backup(&mut self, node: &Node, who: usize, found: &mut Vec<(Step, Node)>) {
+        let job = self.setup.jobs[who];
+        let mut next = *node;
+        let (site, backup) = (&mut next.site, &mut next.backups[who]);
+        let what = match backup.at {
+            At::Begin => {
+                backup.plan(&self.world, site, &job);
+                "plan"
+            }
+            At::Work if backup.todo != 0 => {
+                backup.upload(&self.world, site, &job);
+                "upload"
+            }
+            At::Work if job.publish && !backup.published && backup.mine != 0 => {
+                let (key, action) = backup.publish_entry(site);
+                site.log = self.world.append(site.log, site.log, &key, || draft(None, action));
+                backup.published = true;
+                "PUBLISH"
+            }
+            At::Work => {
+                site.snaps |= backup.slot(who as u8);
+                backup.check(&self.world, site, &job, who as u8)
+            }
+            At::Checked if site.log == backup.seen || off(Rule::CommitCas) => {
+                let (key, action) = backup.commit_entry(&self.world, site, &job, who as u8);
+                site.log = self.world.append(site.log, site.log, &key, || draft(None, action));
+                *backup = Backup { at: At::Done, ..Backup::default() };
+                "COMMIT"
+            }
+            At::Checked => {
+                backup.at = At::Work;
+                "lost-race"
+            }
+            _ => return,
+        };
+        found.push((Step { who: ('w', who as u8), what }, next));
+    }
+
+    fn forget(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
+        if !self.setup.forget || node.forgotten {
+            return;
+        }
+        let mut next = *node;
+        next.forgotten = true;
+        let action = Action::Forget { snapshots: vec![PARENT.id()] };
+        let entry = || Draft { role: Role::Prune, process: None, action };
+        next.site.log = self.world.append(node.site.log, node.site.log, &[6], entry);
+        found.push((Step { who: ('f', 0), what: "FORGET" }, next));
+    }
+
+    fn unforget_check(&self, log: Log) -> UnforgetCheck {
+        let log = self.world.at(log);
+        let needed = blobs(PARENT.holds.into());
+        check_unforget(&log.state, &log.catalog, &[PARENT.id()], &needed)
+            .expect("catalogs in memory do not fail")
+    }
+
+    fn unforget(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
+        let mut next = *node;
+        let log = node.site.log;
+        let what = match node.unforget {
+            (0, _) if node.forgotten && self.unforget_check(log).passes() => {
+                next.unforget = (1, log);
+                "check"
+            }
+            (0, _) if node.forgotten => {
+                next.unforget = (2, 0);
+                "refuse"
+            }
+            (1, seen) if seen != log => {
+                next.unforget = (0, 0);
+                "lost-race"
+            }
+            (1, seen) => {
+                let reprieve = self.unforget_check(seen).reprieve;
+                let mut key = vec![7];
+                key.extend(reprieve.iter().map(|id| Pack::of(&id.0).key()));
+                let action = Action::Unforget { snapshots: vec![PARENT.id()], reprieve };
+                let entry = || Draft { role: Role::Prune, process: None, action };
+                next.site.log = self.world.append(log, log, &key, entry);
+                next.unforget = (2, 0);
+                "UNFORGET"
+            }
+            _ => return,
+        };
+        found.push((Step { who: ('u', 0), what }, next));
+    }
+
+    /// The thief says that pack 0 and the snapshot are deleted; somebody deletes what entries say is deleted.
+    fn thief(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
+        let mut next = *node;
+        if !node.thief {
+            let pack = node.site.pack(0);
+            let objects = vec![pack.object(), pack.table_object(), PARENT.object()];
+            let action = deleting(objects, vec![]);
+            next.site.log = self.world.append(node.site.log, node.site.log, &[8], || draft(None, action));
+            next.thief = true;
+            found.push((Step { who: ('t', 0), what: "DELETING" }, next));
+        }
+        let mut next = *node;
+        let state = &self.world.at(node.site.log).state;
+        let gone = |object: ObjectRef| state.is_deleted(&object.id);
+        for pack in node.site.packs_of(node.site.packs).into_iter().filter(|p| gone(p.object())) {
+            next.site.packs &= !(1 << pack.no);
+        }
+        if next.site.packs != node.site.packs {
+            found.push((Step { who: ('s', 0), what: "rm" }, next));
+        }
+    }
+}
+
+/// A `Deleting` of class A that drops the tables it deletes.
+pub fn deleting(objects: Vec<ObjectRef>, reprieve: Vec<crate::id::PackId>) -> Action {
+    Action::Deleting {
+        objects,
+        index_drop: vec![],
+        index_add: vec![],
+        reprieve,
+        fenced: vec![],
+    }
+}
+
+impl Model for ClassA {
+    type Node = Node;
+
+    fn start(&mut self) -> Node {
+        let mut site = Site { log: self.start, ..Site::default() };
+        site.put(0b11, 0, 0);
+        for pack in &self.setup.packs {
+            site.put(pack.whole.into(), pack.delta.into(), pack.base);
+        }
+        let snaps = self.setup.snaps.iter().fold(slot(PARENT), |bits, snap| bits | slot(*snap));
+        site.snaps = snaps;
+        Node {
+            site,
+            backups: Default::default(),
+            prunes: Default::default(),
+            forgotten: false,
+            unforget: (if self.setup.unforget { 0 } else { 2 }, 0),
+            thief: !self.setup.thief,
+            wrong: None,
+        }
+    }
+
+    fn next(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
+        assert!(usize::from(node.site.count) < PACKS_MAX, "a model makes few packs");
+        self.forget(node, found);
+        self.unforget(node, found);
+        if self.setup.thief {
+            self.thief(node, found);
+        }
+        for who in 0..self.setup.jobs.len() {
+            self.backup(node, who, found);
+        }
+        for who in 0..self.setup.prunes {
+            let mut next = *node;
+            let mut prune = node.prunes[usize::from(who)];
+            if let Some(what) = prune.step(self, &mut next, who) {
+                next.prunes[usize::from(who)] = prune;
+                found.push((Step { who: ('g', who), what }, next));
+            }
+        }
+    }
+
+    fn violation(&mut self, node: &Node) -> Option<&'static str> {
+        let log = self.world.at(node.site.log);
+        let gone = |snap: &Snap| self.setup.objects && node.site.snaps & slot(*snap) == 0;
+        match node.wrong {
+            Some(what) => Some(what),
+            None if log.lost(node.site.packs, node.site.tables) => Some("a blob is lost"),
+            None if log.live.iter().any(gone) => Some("a snapshot is lost"),
+            None => None,
+        }
+    }
+
+    fn encode(&self, node: &Node, bytes: &mut Vec<u8>) {
+        node.site.encode(bytes);
+        node.backups[..self.setup.jobs.len()].iter().for_each(|backup| backup.encode(bytes));
+        let prunes = &node.prunes[..usize::from(self.setup.prunes)];
+        prunes.iter().for_each(|prune| prune.encode(bytes));
+        bytes.extend_from_slice(&[u8::from(node.forgotten), node.unforget.0, u8::from(node.thief)]);
+        bytes.extend_from_slice(&node.unforget.1.to_le_bytes());
+        bytes.push(u8::from(node.wrong.is_some()));
+    }
+}
+
+/// The packs of a site that no table in force names and that nothing was said about.
+pub fn orphans(world: &World, site: &Site) -> Bits {
+    let log = world.at(site.log);
+    let unknown = |no: &u8| {
+        let pack = site.pack(*no);
+        !log.state.has_table(&pack.table()) && !log.state.is_deleted(&pack.id().0)
+    };
+    numbers(site.packs).filter(unknown).fold(0, |bits, no| bits | 1 << no)
+}

@@ -1,0 +1,360 @@
+//! What both models share: small packs and snapshots whose ids say what they hold, and logs folded once each.
+
+use crate::backend::Class;
+use crate::crypto::Role;
+use crate::error::Result;
+use crate::format::entry::{Action, Entry, Nonce, ObjectRef, SignedEntry};
+use crate::format::name::ObjectKind;
+use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId, WriterId};
+use crate::log::testing::{ADMIN, Packs, first_action, writer_of};
+use crate::log::{Catalog, PackState, State};
+use crate::time::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+
+/// A set of blobs or of packs: bit `n` for number `n`.
+pub type Bits = u16;
+
+/// The numbers in a set.
+pub fn numbers(bits: Bits) -> impl Iterator<Item = u8> {
+    (0..16).filter(move |n| bits >> n & 1 == 1)
+}
+
+/// A pack that does not need to be read: its number, the blobs it holds whole, those on a base, and that base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Pack {
+    pub no: u8,
+    pub whole: u8,
+    pub delta: u8,
+    pub base: u8,
+}
+
+impl Pack {
+    pub fn key(self) -> u32 {
+        u32::from_be_bytes([self.no, self.whole, self.delta, self.base])
+    }
+
+    fn bytes(self, kind: u8) -> [u8; 32] {
+        let mut id = [0; 32];
+        id[..5].copy_from_slice(&[kind, self.no, self.whole, self.delta, self.base]);
+        id
+    }
+
+    pub fn id(self) -> PackId {
+        PackId(self.bytes(1))
+    }
+
+    /// Each pack has an index table of its own.
+    pub fn table(self) -> IndexId {
+        IndexId(self.bytes(2))
+    }
+
+    pub fn object(self) -> ObjectRef {
+        ObjectRef { kind: ObjectKind::Data, id: self.id().0 }
+    }
+
+    pub fn table_object(self) -> ObjectRef {
+        ObjectRef { kind: ObjectKind::Index, id: self.table().0 }
+    }
+
+    pub fn of(id: &[u8; 32]) -> Self {
+        Self { no: id[1], whole: id[2], delta: id[3], base: id[4] }
+    }
+
+    fn rows(self) -> Vec<(BlobId, Vec<BlobId>)> {
+        let whole = numbers(self.whole.into()).map(|n| (blob(n), vec![]));
+        let delta = numbers(self.delta.into()).map(|n| (blob(n), vec![blob(self.base)]));
+        whole.chain(delta).collect()
+    }
+}
+
+pub fn blob(n: u8) -> BlobId {
+    BlobId([n; 32])
+}
+
+pub fn blobs(bits: Bits) -> BTreeSet<BlobId> {
+    numbers(bits).map(blob).collect()
+}
+
+/// A snapshot: whose, at which attempt, and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Snap {
+    pub by: u8,
+    pub attempt: u8,
+    pub holds: u8,
+}
+
+impl Snap {
+    pub fn id(self) -> SnapshotId {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&[3, self.by, self.attempt, self.holds]);
+        SnapshotId(id)
+    }
+
+    pub fn of(id: &SnapshotId) -> Self {
+        Self { by: id.0[1], attempt: id.0[2], holds: id.0[3] }
+    }
+
+    pub fn object(self) -> ObjectRef {
+        ObjectRef { kind: ObjectKind::Snapshot, id: self.id().0 }
+    }
+
+    pub fn key(self) -> u32 {
+        u32::from_be_bytes([1, self.by, self.attempt, self.holds])
+    }
+}
+
+/// A log folded: what it adds up to, in several forms.
+pub struct Folded {
+    pub state: State,
+    pub catalog: Packs,
+    /// The packs of tables in force that no `Deleting` names.
+    pub readable: Vec<Pack>,
+    pub live: Vec<Snap>,
+    pub forgotten: Vec<Snap>,
+    pub condemned: Vec<Pack>,
+    pub condemned_bits: Bits,
+    /// Every blob of a live snapshot.
+    pub needed: Bits,
+    /// Class A: the log before its last entry. Class C: the entries, sorted.
+    parent: u32,
+    last: Option<u32>,
+    set: Vec<u32>,
+}
+
+/// All logs met so far; equal ones are one.
+pub struct World {
+    class: Class,
+    logs: Vec<Folded>,
+    entries: Vec<SignedEntry>,
+    next: HashMap<(u32, Vec<u32>), u32>,
+    sets: HashMap<Vec<u32>, u32>,
+    by_content: HashMap<(u32, Vec<u32>), u32>,
+}
+
+/// An entry to append.
+pub struct Draft {
+    pub role: Role,
+    pub process: Option<u8>,
+    pub action: Action,
+}
+
+/// The number under which a log is known.
+pub type Log = u32;
+
+impl World {
+    /// A log of class `class` that holds `Roles` and one snapshot with blobs 0 and 1 in pack 0.
+    pub fn new(class: Class, packs: &[Pack], snaps: &[Snap]) -> (Self, Log) {
+        let mut world = Self {
+            class,
+            logs: Vec::new(),
+            entries: Vec::new(),
+            next: HashMap::new(),
+            sets: HashMap::new(),
+            by_content: HashMap::new(),
+        };
+        world.logs.push(folded(State::new(ADMIN, class), 0, None, Vec::new()));
+        let roles = Draft { role: Role::Full, process: None, action: first_action() };
+        let mut log = world.append(0, 0, &[0], || roles);
+        for (at, snap) in snaps.iter().enumerate() {
+            let tables = if at == 0 { packs.iter().map(|pack| pack.table()).collect() } else { vec![] };
+            let action = Action::Commit {
+                snapshot: snap.id(),
+                index: tables,
+                reprieve: vec![],
+                summary: vec![],
+            };
+            log = world.append(log, log, &[1, snap.key()], || Draft {
+                role: Role::Full,
+                process: None,
+                action,
+            });
+        }
+        (world, log)
+    }
+
+    /// A log.
+    pub fn at(&self, log: Log) -> &Folded {
+        &self.logs[log as usize]
+    }
+
+    /// Puts an entry, made on the fold `seen`, into `log`. `key` tells drafts of one log apart. On class A the entry follows
+    /// the tail of `log`.
+    pub fn append(&mut self, log: Log, seen: Log, key: &[u32], draft: impl FnOnce() -> Draft) -> Log {
+        match self.class {
+            Class::A => self.append_next(log, key, draft),
+            Class::C => self.append_to_set(log, seen, key, draft),
+        }
+    }
+
+    fn append_next(&mut self, log: Log, key: &[u32], draft: impl FnOnce() -> Draft) -> Log {
+        let place = (log, key.to_vec());
+        if let Some(known) = self.next.get(&place) {
+            return *known;
+        }
+        let signed = self.signed(log, key, draft());
+        let mut state = self.at(log).state.clone();
+        state.apply(&signed).expect("it follows the tail");
+        let entry = self.entries.len() as u32;
+        self.entries.push(signed);
+        let new = self.logs.len() as u32;
+        self.logs.push(folded(state, log, Some(entry), Vec::new()));
+        self.next.insert(place, new);
+        new
+    }
+
+    fn append_to_set(
+        &mut self,
+        log: Log,
+        seen: Log,
+        key: &[u32],
+        draft: impl FnOnce() -> Draft,
+    ) -> Log {
+        let place = (seen, key.to_vec());
+        let entry = match self.by_content.get(&place) {
+            Some(known) => *known,
+            None => {
+                let signed = self.signed(seen, key, draft());
+                self.entries.push(signed);
+                self.by_content.insert(place, self.entries.len() as u32 - 1);
+                self.entries.len() as u32 - 1
+            }
+        };
+        let mut set = self.at(log).set.clone();
+        if let Err(at) = set.binary_search(&entry) {
+            set.insert(at, entry);
+        }
+        if let Some(known) = self.sets.get(&set) {
+            return *known;
+        }
+        let entries = set.iter().map(|entry| &self.entries[*entry as usize]);
+        let base = State::new(ADMIN, Class::C);
+        let state = base.fold(entries).expect("nothing is missing").expect("roles came first");
+        let new = self.logs.len() as u32;
+        self.logs.push(folded(state, log, None, set.clone()));
+        self.sets.insert(set, new);
+        new
+    }
+
+    fn signed(&self, on: Log, key: &[u32], draft: Draft) -> SignedEntry {
+        let tail = self.at(on).state.tail();
+        let mut hasher = blake3::Hasher::new();
+        for head in &tail.heads {
+            hasher.update(&head.0);
+        }
+        for word in key {
+            hasher.update(&word.to_le_bytes());
+        }
+        let hash: EntryHash = hasher.finalize().into();
+        let number = tail.number + 1;
+        let signer = match (number, draft.role) {
+            (1, _) => ADMIN,
+            (_, role) => writer_of(role),
+        };
+        let entry = Entry {
+            number,
+            nonce: *hash.0.first_chunk().expect("a hash has 32 bytes"),
+            follows: tail.heads.clone(),
+            time: Timestamp::new(number as i64, 0),
+            process: draft.process.map(nonce),
+            action: Some(draft.action),
+        };
+        SignedEntry { entry, signer, hash }
+    }
+
+    /// Class A: the entries between two logs of one line.
+    pub fn between(&self, from: Log, to: Log) -> Vec<SignedEntry> {
+        let mut entries = Vec::new();
+        let mut log = to;
+        while log != from {
+            let folded = self.at(log);
+            let last = folded.last.expect("the line leads to `from`");
+            entries.push(self.entries[last as usize].clone());
+            log = folded.parent;
+        }
+        entries.reverse();
+        entries
+    }
+
+    /// How many different logs were folded.
+    pub fn logs(&self) -> usize {
+        self.logs.len()
+    }
+}
+
+/// The nonce of a process by number.
+pub fn nonce(process: u8) -> Nonce {
+    [process + 1; 16]
+}
+
+/// The signing key of a model's process.
+pub fn signer(role: Role) -> WriterId {
+    writer_of(role)
+}
+
+fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Folded {
+    quarantine(&mut state);
+    let packs = || state.tables().map(|(id, _)| Pack::of(&id.0));
+    let readable: Vec<Pack> =
+        packs().filter(|p| state.pack_state(&p.id()) != PackState::Deleting).collect();
+    let condemned: Vec<Pack> = state.condemned().map(|(id, _)| Pack::of(&id.0)).collect();
+    let live: Vec<Snap> = state.live_snapshots().map(|(id, _)| Snap::of(id)).collect();
+    let forgotten = state.forgotten_snapshots().map(|(id, _)| Snap::of(id)).collect();
+    Folded {
+        catalog: Packs(packs().map(|pack| (pack.id(), pack.rows())).collect()),
+        condemned_bits: condemned.iter().fold(0, |bits, pack| bits | 1 << pack.no),
+        needed: live.iter().fold(0, |bits, snap| bits | Bits::from(snap.holds)),
+        readable,
+        live,
+        forgotten,
+        condemned,
+        state,
+        parent,
+        last,
+        set,
+    }
+}
+
+/// What `repo` does with the tables in doubt: packs that no other table names are nobody's source.
+fn quarantine(state: &mut State) {
+    let doubt: Vec<Pack> = state.tables_in_doubt().map(|id| Pack::of(&id.0)).collect();
+    state.quarantine(doubt.into_iter().map(|pack| pack.id()));
+}
+
+impl Folded {
+    /// Whether all that live snapshots need decodes from packs in `there` whose tables are in `tables`.
+    pub fn lost(&self, there: Bits, tables: Bits) -> bool {
+        self.lost_of(self.needed, there, tables)
+    }
+
+    /// Whether any of these blobs does not decode.
+    pub fn lost_of(&self, needed: Bits, there: Bits, tables: Bits) -> bool {
+        let present = |pack: &&Pack| (there & tables) >> pack.no & 1 == 1;
+        let packs = || self.readable.iter().filter(present);
+        let whole = packs().fold(0, |bits, pack| bits | pack.whole);
+        let on_base = |pack: &Pack| if whole >> pack.base & 1 == 1 { pack.delta } else { 0 };
+        let decodes = packs().fold(whole, |bits, pack| bits | on_base(pack));
+        needed & !Bits::from(decodes) != 0
+    }
+}
+
+/// A catalog with the packs that a process is about to bring.
+pub struct With<'a> {
+    pub catalog: &'a Packs,
+    pub own: &'a [Pack],
+}
+
+impl Catalog for With<'_> {
+    fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
+        self.catalog.copies(blob, each)?;
+        for pack in self.own.iter().filter(|pack| !self.catalog.0.contains_key(&pack.id())) {
+            for (_, bases) in pack.rows().iter().filter(|(id, _)| id == blob) {
+                each(&pack.id(), bases);
+            }
+        }
+        Ok(())
+    }
+
+    fn knows(&self, pack: &PackId) -> Result<bool> {
+        Ok(self.own.iter().any(|own| own.id() == *pack) || self.catalog.knows(pack)?)
+    }
+}
