@@ -76,7 +76,10 @@ mod tests {
 
     #[test]
     fn flags_of_every_command_may_stand_before_or_after_it() {
-        for line in [["larder", "-r", "/x", "snapshots"], ["larder", "snapshots", "-r", "/x"]] {
+        for line in [
+            ["larder", "-r", "/x", "snapshots"],
+            ["larder", "snapshots", "-r", "/x"],
+        ] {
             let cli = Cli::try_parse_from(line).unwrap();
             assert_eq!(cli.global.repository.repo.as_deref(), Some("/x".as_ref()));
         }

@@ -22,28 +22,61 @@ type Password = Zeroizing<Vec<u8>>;
 /// Flags that say what opens the repository.
 #[derive(Args, Debug, Default)]
 pub struct CredentialFlags {
-    /// Read the password from this file; white space around it is ignored [env: LARDER_PASSWORD_FILE]
-    #[arg(short, long, value_name = "FILE", global = true, help_heading = "Password and keys")]
+    /// Read the password from this file [$LARDER_PASSWORD_FILE]
+    ///
+    /// White space around it is ignored.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        global = true,
+        help_heading = "Password and keys"
+    )]
     pub password_file: Option<PathBuf>,
 
-    /// Run this command, without a shell, and take what it prints as the password [env: LARDER_PASSWORD_COMMAND]
-    #[arg(long, value_name = "COMMAND", global = true, help_heading = "Password and keys")]
+    /// Take what this command prints as the password [$LARDER_PASSWORD_COMMAND]
+    ///
+    /// It is run without a shell, with quotation marks as in one. White space around the password is ignored.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        global = true,
+        help_heading = "Password and keys"
+    )]
     pub password_command: Option<OsString>,
 
-    /// Open the repository with this key file instead of a password [env: LARDER_KEY_FILE]
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Password and keys")]
+    /// Use this key file instead of a password [$LARDER_KEY_FILE]
+    ///
+    /// Only its owner may be allowed to read it. `key add --new-key-file` makes one.
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        help_heading = "Password and keys"
+    )]
     pub key_file: Option<PathBuf>,
 
-    /// Try the key whose ID begins so first [env: LARDER_KEY_HINT]
-    #[arg(long, value_name = "ID", global = true, help_heading = "Password and keys")]
+    /// Try the key whose ID begins so first [$LARDER_KEY_HINT]
+    #[arg(
+        long,
+        value_name = "ID",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Password and keys"
+    )]
     pub key_hint: Option<String>,
 
-    /// Use an empty password: whoever can read the repository's files can read its data
+    /// Use an empty password, which protects nothing
     #[arg(long, global = true, help_heading = "Password and keys")]
     pub insecure_no_password: bool,
 
     /// Open a key even if its password derivation costs more than 1 GiB of memory or 64 passes
-    #[arg(long, global = true, hide_short_help = true, help_heading = "Password and keys")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Password and keys"
+    )]
     pub allow_costly_key: bool,
 }
 
@@ -54,11 +87,11 @@ pub struct NewCredentialFlags {
     #[arg(long, value_name = "FILE")]
     pub new_password_file: Option<PathBuf>,
 
-    /// Make this file, with a new key in it, and use it instead of a password
+    /// Make this key file and use it instead of a password
     #[arg(long, value_name = "FILE")]
     pub new_key_file: Option<PathBuf>,
 
-    /// Use an empty password: whoever can read the repository's files can read its data
+    /// Use an empty password, which protects nothing
     #[arg(long)]
     pub new_insecure_no_password: bool,
 }
@@ -83,6 +116,11 @@ pub struct Given {
     pub typed: bool,
 }
 
+/// Refuses flags and variables that contradict each other, before anything else is tried.
+pub fn check(flags: &CredentialFlags, env: &Env) -> Result<(), Failure> {
+    source(flags, env).map(drop)
+}
+
 /// Finds the credential of an existing repository.
 ///
 /// `stdin_is_data` says that standard input is being backed up, so no password can come from there.
@@ -90,14 +128,24 @@ pub fn existing(flags: &CredentialFlags, env: &Env, stdin_is_data: bool) -> Resu
     match source(flags, env)? {
         Source::Ask => {
             let (password, typed) = ask("enter password for repository: ", stdin_is_data)?;
-            Ok(Given { credential: Credential::Password(password), typed })
+            Ok(Given {
+                credential: Credential::Password(password),
+                typed,
+            })
         }
-        other => Ok(Given { credential: from_source(other)?, typed: false }),
+        other => Ok(Given {
+            credential: from_source(other)?,
+            typed: false,
+        }),
     }
 }
 
 /// Finds the credential of a repository that is about to be made; a user is asked twice.
-pub fn first(flags: &CredentialFlags, env: &Env, stdin_is_data: bool) -> Result<Credential, Failure> {
+pub fn first(
+    flags: &CredentialFlags,
+    env: &Env,
+    stdin_is_data: bool,
+) -> Result<Credential, Failure> {
     match source(flags, env)? {
         Source::Ask => ask_twice("enter password for new repository: ", stdin_is_data),
         other => from_source(other),
@@ -156,7 +204,11 @@ fn source(flags: &CredentialFlags, env: &Env) -> Result<Source, Failure> {
 fn from_env(env: &Env) -> Result<Option<(String, Source)>, Failure> {
     for family in FAMILIES {
         let find = |name: &str| env.of_family(family, name);
-        let key_file = if family == "LARDER" { find("KEY_FILE") } else { None };
+        let key_file = if family == "LARDER" {
+            find("KEY_FILE")
+        } else {
+            None
+        };
         let found: Vec<(String, Source)> = [
             key_file.map(|v| (v.name, Source::KeyFile(v.value.into()))),
             find("PASSWORD_COMMAND").map(|v| (v.name, Source::Command(v.value))),
@@ -179,7 +231,10 @@ fn from_env(env: &Env) -> Result<Option<(String, Source)>, Failure> {
 }
 
 fn at_most_one(flags: &[(&str, bool)]) -> Result<(), Failure> {
-    let mut given = flags.iter().filter(|(_, given)| *given).map(|(name, _)| name);
+    let mut given = flags
+        .iter()
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| name);
     match (given.next(), given.next()) {
         (Some(first), Some(second)) => Err(Failure::usage(format!(
             "{first} and {second} contradict each other\nGive only one of them."
@@ -213,7 +268,10 @@ fn not_empty(password: Password) -> Result<Password, Failure> {
 /// The content of a password file: a byte order mark and white space around it are left out.
 fn read_file(path: &Path) -> Result<Password, Failure> {
     let cannot = |why: String| {
-        Failure::failed(format!("cannot read the password file {}: {why}", path.display()))
+        Failure::failed(format!(
+            "cannot read the password file {}: {why}",
+            path.display()
+        ))
     };
     let file = std::fs::File::open(path).map_err(|error| cannot(plain_io(&error)))?;
     let bytes = read_bounded(file).map_err(cannot)?;
@@ -223,7 +281,9 @@ fn read_file(path: &Path) -> Result<Password, Failure> {
 
 fn read_bounded(from: impl Read) -> Result<Password, String> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    from.take(PASSWORD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| plain_io(&error))?;
+    from.take(PASSWORD_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| plain_io(&error))?;
     match bytes.len() as u64 > PASSWORD_BYTES_MAX {
         true => Err("it is too long for a password".into()),
         false => Ok(bytes),
@@ -265,7 +325,7 @@ fn ask(prompt: &str, stdin_is_data: bool) -> Result<(Password, bool), Failure> {
     if stdin.is_terminal() || (stdin_is_data && std::io::stderr().is_terminal()) {
         let typed = signals::during_prompt(|| rpassword::prompt_password(prompt));
         let typed = typed.map_err(|error| match error.kind() {
-            std::io::ErrorKind::Interrupted => Failure::interrupted(),
+            std::io::ErrorKind::Interrupted => Failure::interrupted_at_prompt(),
             _ => Failure::failed(format!("cannot read the password: {}", plain_io(&error))),
         })?;
         return Ok((not_empty(Zeroizing::new(typed.into_bytes()))?, true));
@@ -287,8 +347,13 @@ fn first_line(from: impl BufRead) -> Result<Password, Failure> {
     let mut line = Password::default();
     from.take(PASSWORD_BYTES_MAX)
         .read_until(b'\n', &mut line)
-        .map_err(|error| Failure::failed(format!("cannot read the password: {}", plain_io(&error))))?;
-    while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        .map_err(|error| {
+            Failure::failed(format!("cannot read the password: {}", plain_io(&error)))
+        })?;
+    while line
+        .last()
+        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+    {
         line.pop();
     }
     Ok(line)
@@ -301,7 +366,9 @@ fn ask_twice(prompt: &str, stdin_is_data: bool) -> Result<Credential, Failure> {
         let same = password == again;
         again.zeroize();
         if !same {
-            return Err(Failure::failed("the two passwords are not the same\nTry again."));
+            return Err(Failure::failed(
+                "the two passwords are not the same\nTry again.",
+            ));
         }
     }
     Ok(Credential::Password(password))
@@ -330,24 +397,46 @@ mod tests {
             ("LARDER_PASSWORD", "l"),
             ("LARDER_PASSWORD_FILE", "lf"),
         ];
-        let flags = CredentialFlags { password_file: Some("f".into()), ..Default::default() };
-        assert_eq!(source(&flags, &Env::fixed(&all)).unwrap(), Source::File("f".into()));
+        let flags = CredentialFlags {
+            password_file: Some("f".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            source(&flags, &Env::fixed(&all)).unwrap(),
+            Source::File("f".into())
+        );
         assert_eq!(found(&all), Source::File("lf".into()));
         assert_eq!(found(&all[..3]), Source::Variable("l".into()));
         assert_eq!(found(&all[..2]), Source::File("rf".into()));
         assert_eq!(found(&all[..1]), Source::Variable("r".into()));
-        assert_eq!(found(&[("RESTIC_PASSWORD_COMMAND", "c")]), Source::Command("c".into()));
-        assert_eq!(found(&[("LARDER_KEY_FILE", "k")]), Source::KeyFile("k".into()));
+        assert_eq!(
+            found(&[("RESTIC_PASSWORD_COMMAND", "c")]),
+            Source::Command("c".into())
+        );
+        assert_eq!(
+            found(&[("LARDER_KEY_FILE", "k")]),
+            Source::KeyFile("k".into())
+        );
         assert_eq!(found(&[("RESTIC_KEY_FILE", "k")]), Source::Ask);
     }
 
     #[test]
     fn contradictions_are_refused() {
-        let no_password = CredentialFlags { insecure_no_password: true, ..Default::default() };
+        let no_password = CredentialFlags {
+            insecure_no_password: true,
+            ..Default::default()
+        };
         let env = Env::fixed(&[("RESTIC_PASSWORD", "x")]);
         let failure = source(&no_password, &env).unwrap_err();
-        assert!(failure.text().contains("$RESTIC_PASSWORD"), "{}", failure.text());
-        assert_eq!(source(&no_password, &Env::fixed(&[])).unwrap(), Source::Empty);
+        assert!(
+            failure.text().contains("$RESTIC_PASSWORD"),
+            "{}",
+            failure.text()
+        );
+        assert_eq!(
+            source(&no_password, &Env::fixed(&[])).unwrap(),
+            Source::Empty
+        );
 
         let both = CredentialFlags {
             password_file: Some("f".into()),
@@ -368,7 +457,10 @@ mod tests {
             from_source(Source::File(path.clone()))
         };
         assert_eq!(text(read(b"secret\n").unwrap()), "secret");
-        assert_eq!(text(read("\u{feff} two words\r\n\n".as_bytes()).unwrap()), "two words");
+        assert_eq!(
+            text(read("\u{feff} two words\r\n\n".as_bytes()).unwrap()),
+            "two words"
+        );
         assert!(read(b" \n").is_err());
         assert!(read(&vec![b'x'; (64 << 10) + 1]).is_err());
 
@@ -376,7 +468,11 @@ mod tests {
         assert_eq!(text(run("printf '%s\\n' 'a b'").unwrap()), "a b");
         assert_eq!(text(run("echo $HOME").unwrap()), "$HOME");
         let failure = run("sh -c 'echo secret; exit 3'").err().unwrap();
-        assert!(failure.text().contains("exit status: 3"), "{}", failure.text());
+        assert!(
+            failure.text().contains("exit status: 3"),
+            "{}",
+            failure.text()
+        );
         assert!(!failure.text().contains("secret"));
         for bad in ["", "echo 'x", "/does/not/exist", "true"] {
             assert!(run(bad).is_err(), "{bad}");

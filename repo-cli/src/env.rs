@@ -7,9 +7,12 @@ use std::process::Command;
 /// Variables that hold a password. Children never see them.
 const SECRETS: [&str; 2] = ["LARDER_PASSWORD", "RESTIC_PASSWORD"];
 
+/// Gives the value of a variable.
+type Read = dyn Fn(&str) -> Option<OsString>;
+
 /// The variables of a process, or of a test.
 pub struct Env {
-    read: Box<dyn Fn(&str) -> Option<OsString>>,
+    read: Box<Read>,
 }
 
 /// A variable that is set, and its name for messages.
@@ -24,9 +27,14 @@ pub struct Variable {
 impl Env {
     /// The variables of this process.
     pub fn of_process() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the environment"
+        )]
         let read = |name: &str| std::env::var_os(name);
-        Self { read: Box::new(read) }
+        Self {
+            read: Box::new(read),
+        }
     }
 
     /// The value of a variable. One that is empty counts as not set, as with restic.
@@ -36,7 +44,9 @@ impl Env {
 
     /// The variable `LARDER_<name>`, or else `RESTIC_<name>`.
     pub fn ours(&self, name: &str) -> Option<Variable> {
-        FAMILIES.iter().find_map(|family| self.of_family(family, name))
+        FAMILIES
+            .iter()
+            .find_map(|family| self.of_family(family, name))
     }
 
     /// The variable `<family>_<name>`.
@@ -72,12 +82,19 @@ pub fn child(program: &str) -> Command {
 impl Env {
     /// An environment of these variables.
     pub fn fixed(variables: &[(&str, &str)]) -> Self {
-        let owned: Vec<(String, OsString)> =
-            variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).into())).collect();
+        let owned: Vec<(String, OsString)> = variables
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).into()))
+            .collect();
         let read = move |name: &str| {
-            owned.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+            owned
+                .iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, value)| value.clone())
         };
-        Self { read: Box::new(read) }
+        Self {
+            read: Box::new(read),
+        }
     }
 }
 
@@ -87,7 +104,12 @@ mod tests {
 
     #[test]
     fn our_own_variables_come_first_and_empty_ones_do_not_count() {
-        let env = Env::fixed(&[("LARDER_X", "a"), ("RESTIC_X", "b"), ("LARDER_Y", ""), ("RESTIC_Y", "c")]);
+        let env = Env::fixed(&[
+            ("LARDER_X", "a"),
+            ("RESTIC_X", "b"),
+            ("LARDER_Y", ""),
+            ("RESTIC_Y", "c"),
+        ]);
         assert_eq!(env.ours("X").unwrap().name, "LARDER_X");
         assert_eq!(env.ours("Y").unwrap().value, "c");
         assert_eq!(env.ours("Z"), None);
@@ -99,8 +121,14 @@ mod tests {
             Env::fixed(variables).directory("XDG_STATE_HOME", ".local/state")
         };
         let home = ("HOME", "/home/u");
-        assert_eq!(directory(&[home]), Some("/home/u/.local/state/larder".into()));
-        assert_eq!(directory(&[home, ("XDG_STATE_HOME", "/s")]), Some("/s/larder".into()));
+        assert_eq!(
+            directory(&[home]),
+            Some("/home/u/.local/state/larder".into())
+        );
+        assert_eq!(
+            directory(&[home, ("XDG_STATE_HOME", "/s")]),
+            Some("/s/larder".into())
+        );
         let relative = directory(&[home, ("XDG_STATE_HOME", "s")]);
         assert_eq!(relative, Some("/home/u/.local/state/larder".into()));
         assert_eq!(directory(&[]), None);
@@ -110,7 +138,11 @@ mod tests {
     fn children_do_not_see_passwords() {
         let command = child("true");
         for name in SECRETS {
-            assert!(command.get_envs().any(|(n, value)| n == name && value.is_none()));
+            assert!(
+                command
+                    .get_envs()
+                    .any(|(n, value)| n == name && value.is_none())
+            );
         }
     }
 }

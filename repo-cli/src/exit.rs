@@ -60,25 +60,52 @@ pub struct Failure {
 impl Failure {
     /// The arguments or the environment make no sense.
     pub fn usage(text: impl Into<String>) -> Self {
-        Self { code: USAGE, text: text.into(), core: None }
+        Self {
+            code: USAGE,
+            text: text.into(),
+            core: None,
+        }
     }
 
     /// Something went wrong that is no error of the library.
     pub fn failed(text: impl Into<String>) -> Self {
-        Self { code: FAILED, text: text.into(), core: None }
+        Self {
+            code: FAILED,
+            text: text.into(),
+            core: None,
+        }
     }
 
-    /// Stopped on request.
-    pub fn interrupted() -> Self {
-        Error::interrupted().into()
+    /// Stopped on request; `next` says what becomes of what was begun.
+    pub fn interrupted(next: &str) -> Self {
+        let text = match next.is_empty() {
+            true => "interrupted".to_owned(),
+            false => format!("interrupted\n{next}"),
+        };
+        Self {
+            code: INTERRUPTED,
+            text,
+            core: None,
+        }
+    }
+
+    /// Stopped at a prompt: whoever did it knows.
+    pub fn interrupted_at_prompt() -> Self {
+        Self {
+            code: INTERRUPTED,
+            text: String::new(),
+            core: None,
+        }
     }
 
     /// Standard output cannot be written. Silent if its reader went away, as `| head` does.
     pub fn output(error: &std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::BrokenPipe => {
-                Self { code: BROKEN_PIPE, text: String::new(), core: None }
-            }
+            std::io::ErrorKind::BrokenPipe => Self {
+                code: BROKEN_PIPE,
+                text: String::new(),
+                core: None,
+            },
             _ => Self::failed(format!(
                 "cannot write to standard output: {}",
                 message::plain_io(error)
@@ -110,7 +137,11 @@ impl From<Error> for Failure {
             ErrorKind::Interrupted => INTERRUPTED,
             _ => FAILED,
         };
-        Self { code, text: message::sentence(&error), core: Some(error) }
+        Self {
+            code,
+            text: message::sentence(&error),
+            core: Some(error),
+        }
     }
 }
 
@@ -125,7 +156,11 @@ mod tests {
         assert_eq!(code(ErrorKind::NoRepository), 10);
         assert_eq!(code(ErrorKind::WrongPassword), 12);
         assert_eq!(code(ErrorKind::Interrupted), 130);
-        for kind in [ErrorKind::RolledBack, ErrorKind::Damaged, ErrorKind::InvalidInput] {
+        for kind in [
+            ErrorKind::RolledBack,
+            ErrorKind::Damaged,
+            ErrorKind::InvalidInput,
+        ] {
             assert_eq!(code(kind), 1);
         }
     }

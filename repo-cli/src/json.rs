@@ -362,8 +362,13 @@ impl Mode {
         };
         let mode = u32::from(node.mode);
         let special = [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)];
-        let special = special.iter().filter(|(unix, _)| mode & unix != 0).map(|(_, go)| go);
-        Self { bits: kind | mode & 0o777 | special.sum::<u32>() }
+        let special = special
+            .iter()
+            .filter(|(unix, _)| mode & unix != 0)
+            .map(|(_, go)| go);
+        Self {
+            bits: kind | mode & 0o777 | special.sum::<u32>(),
+        }
     }
 
     /// The number.
@@ -379,12 +384,17 @@ impl std::fmt::Display for Mode {
             0 => f.write_char('-')?,
             _ => {
                 let set = GO_BITS.iter().filter(|(bit, _)| self.bits & bit != 0);
-                set.map(|(_, letter)| *letter).try_for_each(|letter| f.write_char(letter))?;
+                set.map(|(_, letter)| *letter)
+                    .try_for_each(|letter| f.write_char(letter))?;
             }
         }
         for place in (0..9).rev() {
             let letter = ['x', 'w', 'r'][place % 3];
-            f.write_char(if self.bits >> place & 1 == 1 { letter } else { '-' })?;
+            f.write_char(if self.bits >> place & 1 == 1 {
+                letter
+            } else {
+                '-'
+            })?;
         }
         Ok(())
     }
@@ -394,7 +404,10 @@ impl std::fmt::Display for Mode {
 pub fn after(time: Timestamp, millis: u64) -> Timestamp {
     let nanos = u64::from(time.nanos) + millis % 1000 * 1_000_000;
     let seconds = i64::try_from(millis / 1000 + nanos / 1_000_000_000).unwrap_or(0);
-    Timestamp::new(time.seconds.saturating_add(seconds), (nanos % 1_000_000_000) as u32)
+    Timestamp::new(
+        time.seconds.saturating_add(seconds),
+        (nanos % 1_000_000_000) as u32,
+    )
 }
 
 /// Bytes as text; what is not UTF-8 is replaced.
@@ -442,11 +455,26 @@ mod tests {
             let mode = Mode::of(&node(mode, content));
             (mode.bits(), mode.to_string())
         };
-        assert_eq!(mode(0o644, Content::File(Default::default())), (0o644, "-rw-r--r--".into()));
-        assert_eq!(mode(0o755, Content::Dir(None)), (0x8000_01ed, "drwxr-xr-x".into()));
-        assert_eq!(mode(0o1777, Content::Dir(None)), (0x8010_01ff, "dtrwxrwxrwx".into()));
-        assert_eq!(mode(0o777, Content::Symlink(vec![])), (0x0800_01ff, "Lrwxrwxrwx".into()));
-        assert_eq!(mode(0o4755, Content::File(Default::default())).1, "urwxr-xr-x");
+        assert_eq!(
+            mode(0o644, Content::File(Default::default())),
+            (0o644, "-rw-r--r--".into())
+        );
+        assert_eq!(
+            mode(0o755, Content::Dir(None)),
+            (0x8000_01ed, "drwxr-xr-x".into())
+        );
+        assert_eq!(
+            mode(0o1777, Content::Dir(None)),
+            (0x8010_01ff, "dtrwxrwxrwx".into())
+        );
+        assert_eq!(
+            mode(0o777, Content::Symlink(vec![])),
+            (0x0800_01ff, "Lrwxrwxrwx".into())
+        );
+        assert_eq!(
+            mode(0o4755, Content::File(Default::default())).1,
+            "urwxr-xr-x"
+        );
         assert_eq!(mode(0o600, Content::CharDevice(0)).1, "Dcrw-------");
     }
 

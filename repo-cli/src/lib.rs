@@ -14,6 +14,7 @@ mod reporter;
 mod repository;
 mod selection;
 mod signals;
+mod stdin;
 mod terminal;
 mod text;
 

@@ -34,12 +34,13 @@ pub fn plain_io(error: &std::io::Error) -> String {
 }
 
 fn happened(error: &Error) -> String {
-    let subject = error.subject().to_string();
-    let subject = printable(&subject);
     match error.kind() {
         ErrorKind::NoRepository => match error.subject() {
             Subject::Repository(place) => {
-                format!("repository does not exist: there is none at {}", printable(place))
+                format!(
+                    "repository does not exist: there is none at {}",
+                    printable(place)
+                )
             }
             _ => format!("repository does not exist{}", detail(error)),
         },
@@ -51,7 +52,7 @@ fn happened(error: &Error) -> String {
         ),
         _ => match error.subject() {
             Subject::None => why(error),
-            _ => format!("{subject}: {}", why(error)),
+            subject => format!("{}: {}", printable(&subject.to_string()), why(error)),
         },
     }
 }
@@ -72,7 +73,9 @@ fn why(error: &Error) -> String {
         ErrorKind::RolledBack => "is older than before",
         _ => "failed",
     };
-    let at = error.offset().map_or(String::new(), |offset| format!(" at byte {offset}"));
+    let at = error
+        .offset()
+        .map_or(String::new(), |offset| format!(" at byte {offset}"));
     format!("{kind}{at}{}", detail(error))
 }
 
@@ -96,16 +99,22 @@ fn detail(error: &Error) -> String {
 }
 
 fn advice(error: &Error) -> Option<&'static str> {
-    let about_costs = || matches!(error.subject(), Subject::Setting(name) if name == "password cost");
+    let about_costs = || match error.subject() {
+        Subject::Setting(name) => name == "password cost",
+        Subject::Key(_) => true,
+        _ => false,
+    };
+    let of_restic = || {
+        error
+            .detail_text()
+            .is_some_and(|detail| detail.contains("restic"))
+    };
     Some(match error.kind() {
         ErrorKind::NoRepository => {
             "Look whether --repo is right; `larder init`, or `backup --init`, makes a new one."
         }
         ErrorKind::WrongPassword => {
             "Look whether it is the right repository and the right password or key file."
-        }
-        ErrorKind::Interrupted => {
-            "What was finished stays in the repository; run it again and it goes on from there."
         }
         ErrorKind::RolledBack => {
             "Someone may have put back an old copy, or hides new backups. If this is how you want it, \
@@ -121,6 +130,9 @@ fn advice(error: &Error) -> Option<&'static str> {
             _ => "Nothing that was committed is lost. When it works again, run this again.",
         },
         ErrorKind::Denied => "Look at owner and mode, or run as a user who may do this.",
+        ErrorKind::Unsupported if of_restic() => {
+            "Use restic for it, or choose another place: larder reads its own format only."
+        }
         ErrorKind::Unsupported => "A newer version of larder may be able to.",
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
             "`larder check --read-data` says which snapshots and files are touched; the rest restores as before."
@@ -130,7 +142,10 @@ fn advice(error: &Error) -> Option<&'static str> {
 }
 
 fn in_repository(subject: &Subject) -> bool {
-    !matches!(subject, Subject::None | Subject::Path(_) | Subject::Setting(_))
+    !matches!(
+        subject,
+        Subject::None | Subject::Path(_) | Subject::Setting(_)
+    )
 }
 
 #[cfg(test)]
@@ -142,15 +157,23 @@ mod tests {
     fn says_what_happened_to_what_and_what_to_do() {
         let place = Subject::Repository("/srv/x".into());
         let none = sentence(&Error::new(ErrorKind::NoRepository, place));
-        assert!(none.starts_with("repository does not exist: there is none at /srv/x\n"), "{none}");
+        assert!(
+            none.starts_with("repository does not exist: there is none at /srv/x\n"),
+            "{none}"
+        );
         assert!(none.contains("larder init"));
 
         let wrong = sentence(&Error::new(ErrorKind::WrongPassword, Subject::None));
         assert!(wrong.starts_with("wrong password or no key found\n"));
 
-        let pack = Error::damaged(Subject::Pack(PackId([0xab; 32]))).at(7).detail("bad tag");
+        let pack = Error::damaged(Subject::Pack(PackId([0xab; 32])))
+            .at(7)
+            .detail("bad tag");
         let text = sentence(&pack);
-        assert!(text.starts_with(&format!("pack {}: is damaged at byte 7: bad tag\n", "ab".repeat(32))));
+        assert!(text.starts_with(&format!(
+            "pack {}: is damaged at byte 7: bad tag\n",
+            "ab".repeat(32)
+        )));
         assert!(text.contains("check --read-data"));
     }
 
@@ -177,7 +200,10 @@ mod tests {
 
     #[test]
     fn names_cannot_command_the_terminal() {
-        let text = sentence(&Error::new(ErrorKind::NotFound, Subject::Path("a\x1b[2Jb".into())));
+        let text = sentence(&Error::new(
+            ErrorKind::NotFound,
+            Subject::Path("a\x1b[2Jb".into()),
+        ));
         assert!(!text.contains('\x1b'), "{text:?}");
     }
 }

@@ -8,10 +8,10 @@ use crate::json;
 use crate::message::reason;
 use crate::signals;
 use crate::terminal::Terminal;
-use crate::text::{bytes, counted, duration, printable};
+use crate::text::{bytes, bytes_roughly, counted, duration, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::Error;
 use repo_core::progress::{Counter, Interrupt, Note, Progress};
+use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +48,17 @@ impl Work {
             Self::Backup => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+        }
+    }
+
+    /// What becomes of it when it is interrupted.
+    pub fn when_interrupted(self) -> &'static str {
+        match self {
+            Self::Backup => {
+                "What was finished stays in the repository; run it again and it goes on from there."
+            }
+            Self::Restore => "What was restored stays in the target; run it again to get the rest.",
+            Self::Check => "",
         }
     }
 }
@@ -118,14 +129,19 @@ impl<'a> Reporter<'a> {
             if let Some(interval) = self.interval {
                 let show = move || self.show_until(&ended, interval);
                 // Without the thread the work is done all the same, only unseen.
-                let _ = std::thread::Builder::new().name("progress".into()).spawn_scoped(scope, show);
+                let _ = std::thread::Builder::new()
+                    .name("progress".into())
+                    .spawn_scoped(scope, show);
             }
             let result = operation(self, interrupt);
             drop(running);
             result
         });
         self.line.finish_and_clear();
-        Ok(result?)
+        result.map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => Failure::interrupted(self.work.when_interrupted()),
+            _ => error.into(),
+        })
     }
 
     /// How long it has been running.
@@ -204,7 +220,10 @@ impl<'a> Reporter<'a> {
     }
 
     fn current(&self) -> PathBuf {
-        self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.current
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
     }
 
     /// Writes lines above the one that is redrawn.
@@ -255,18 +274,17 @@ impl Progress for Reporter<'_> {
 
     fn note(&self, note: Note<'_>) {
         let text = match note {
-            Note::Parent(Some(id)) => format!("using parent snapshot {id}\n"),
-            Note::Parent(None) => "no parent snapshot found, will read all files\n".into(),
+            Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
+            Note::Parent(None) => "no parent snapshot found, will read all files".into(),
             Note::Resumed { packs, bytes: size } => format!(
-                "going on where an interrupted run stopped: {} ({}) of it are used\n",
+                "going on where an interrupted run stopped: {} ({}) of it are used",
                 counted(packs, "pack", "packs"),
                 bytes(size)
             ),
             _ => return,
         };
-        if !self.terminal.json() && !self.terminal.quiet() {
-            self.above(&text);
-        }
+        // A reader that went away is noticed when the result is written.
+        let _ = self.line.suspend(|| self.terminal.say(&text));
     }
 }
 
@@ -304,7 +322,10 @@ impl Sample {
 
     /// How long the rest takes at the present rate, once there is one.
     fn remaining(&self) -> Option<Duration> {
-        let left = self.bytes_expected.checked_sub(self.bytes).filter(|&left| left > 0)?;
+        let left = self
+            .bytes_expected
+            .checked_sub(self.bytes)
+            .filter(|&left| left > 0)?;
         let seconds = left as f64 / self.rate;
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
     }
@@ -314,9 +335,13 @@ impl Sample {
         if self.bytes_expected > 0 {
             text.push_str(&format!(" {:.1}%", self.done() * 100.0));
         }
-        text.push_str(&format!("  {}, {}", counted(self.nodes, "item", "items"), bytes(self.bytes)));
+        text.push_str(&format!(
+            "  {}, {}",
+            counted(self.nodes, "item", "items"),
+            bytes_roughly(self.bytes)
+        ));
         if self.bytes_expected > 0 {
-            text.push_str(&format!(" of {}", bytes(self.bytes_expected)));
+            text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
         }
         self.add_rate(&mut text);
         if let Some(remaining) = self.remaining() {
@@ -330,7 +355,7 @@ impl Sample {
         let objects = counted(self.objects, "object", "objects");
         let mut text = format!("[{}]  {objects}", duration(self.elapsed));
         if self.bytes > 0 {
-            text.push_str(&format!(", {} read", bytes(self.bytes)));
+            text.push_str(&format!(", {} read", bytes_roughly(self.bytes)));
             self.add_rate(&mut text);
         }
         self.add_problems(&mut text);
@@ -339,7 +364,7 @@ impl Sample {
 
     fn add_rate(&self, text: &mut String) {
         if self.rate >= 1.0 {
-            text.push_str(&format!(", {}/s", bytes(self.rate as u64)));
+            text.push_str(&format!(", {}/s", bytes_roughly(self.rate as u64)));
         }
     }
 
@@ -352,7 +377,9 @@ impl Sample {
 
 /// How often to show something; `None` for never.
 fn interval(terminal: &Terminal, env: &Env) -> Option<Duration> {
-    let wanted = env.ours("PROGRESS_FPS").and_then(|variable| variable.value.to_str()?.parse().ok());
+    let wanted = env
+        .ours("PROGRESS_FPS")
+        .and_then(|variable| variable.value.to_str()?.parse().ok());
     match wanted {
         _ if terminal.quiet() => None,
         Some(fps) if fps > 0.0 => Some(Duration::from_secs_f64(1.0 / f64::min(fps, FPS_MAX))),
@@ -368,7 +395,11 @@ mod tests {
     use crate::terminal::OutputFlags;
 
     fn terminal(json: bool, quiet: bool) -> Terminal {
-        Terminal::new(OutputFlags { json, quiet, verbose: Vec::new() })
+        Terminal::new(OutputFlags {
+            json,
+            quiet,
+            verbose: Vec::new(),
+        })
     }
 
     #[test]
@@ -377,13 +408,13 @@ mod tests {
         counters.nodes.store(3, Ordering::Relaxed);
         counters.bytes.store(10 << 20, Ordering::Relaxed);
         let first = counters.sample(Duration::from_secs(2), &Sample::default());
-        assert_eq!(first.data_text(), "[0:02]  3 items, 10.000 MiB, 5.000 MiB/s");
+        assert_eq!(first.data_text(), "[0:02]  3 items, 10.0 MiB, 5.0 MiB/s");
         counters.bytes_expected.store(20 << 20, Ordering::Relaxed);
         counters.problems.store(1, Ordering::Relaxed);
         let second = counters.sample(Duration::from_secs(2), &Sample::default());
         assert_eq!(
             second.data_text(),
-            "[0:02] 50.0%  3 items, 10.000 MiB of 20.000 MiB, 5.000 MiB/s, ETA 0:02, 1 error"
+            "[0:02] 50.0%  3 items, 10.0 MiB of 20.0 MiB, 5.0 MiB/s, ETA 0:02, 1 error"
         );
         let idle = counters.sample(Duration::from_secs(3), &second);
         assert_eq!(idle.rate, second.rate * 0.8);
@@ -391,10 +422,21 @@ mod tests {
 
     #[test]
     fn nothing_expected_divides_by_nothing() {
-        let sample = Sample { bytes_expected: 5, ..Sample::default() };
+        let sample = Sample {
+            bytes_expected: 5,
+            ..Sample::default()
+        };
         assert_eq!(sample.remaining(), None);
         assert_eq!(Sample::default().done(), 0.0);
-        assert_eq!(Sample { bytes: 9, bytes_expected: 5, ..sample }.done(), 1.0);
+        assert_eq!(
+            Sample {
+                bytes: 9,
+                bytes_expected: 5,
+                ..sample
+            }
+            .done(),
+            1.0
+        );
     }
 
     #[test]
@@ -403,9 +445,18 @@ mod tests {
             interval(&terminal(json, quiet), &Env::fixed(variables)).map(|time| time.as_millis())
         };
         assert_eq!(every(&[], true, false), Some(1000));
-        assert_eq!(every(&[("RESTIC_PROGRESS_FPS", "0.1")], true, false), Some(10_000));
-        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "1000")], false, false), Some(16));
-        assert_eq!(every(&[("LARDER_PROGRESS_FPS", "no")], true, false), Some(1000));
+        assert_eq!(
+            every(&[("RESTIC_PROGRESS_FPS", "0.1")], true, false),
+            Some(10_000)
+        );
+        assert_eq!(
+            every(&[("LARDER_PROGRESS_FPS", "1000")], false, false),
+            Some(16)
+        );
+        assert_eq!(
+            every(&[("LARDER_PROGRESS_FPS", "no")], true, false),
+            Some(1000)
+        );
         assert_eq!(every(&[("LARDER_PROGRESS_FPS", "1")], true, true), None);
     }
 
@@ -416,7 +467,9 @@ mod tests {
         reporter.begin(Path::new("/a/b"));
         reporter.count(Counter::Bytes, 5);
         reporter.count(Counter::BytesExpected, 10);
-        let sample = reporter.counters.sample(Duration::from_secs(5), &Sample::default());
+        let sample = reporter
+            .counters
+            .sample(Duration::from_secs(5), &Sample::default());
         let status: serde_json::Value = serde_json::from_str(&reporter.status(&sample)).unwrap();
         assert_eq!(status["message_type"], "status");
         assert_eq!(status["percent_done"], 0.5);

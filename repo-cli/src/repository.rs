@@ -26,30 +26,53 @@ const TRIES: u32 = 3;
 
 /// Places that restic knows and this version does not.
 const OTHER_PLACES: [&str; 12] = [
-    "s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone", "opendal", "webdav", "http", "https",
+    "s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone", "opendal", "webdav", "http",
+    "https",
 ];
 
 /// Flags that say where the repository is and what is kept of it on this machine.
 #[derive(Args, Debug, Default)]
 pub struct RepositoryFlags {
-    /// The repository: a directory [env: LARDER_REPOSITORY]
-    #[arg(short, long, value_name = "PLACE", global = true, help_heading = "Repository")]
+    /// The repository: a directory [$LARDER_REPOSITORY]
+    #[arg(
+        short,
+        long,
+        value_name = "PLACE",
+        global = true,
+        help_heading = "Repository"
+    )]
     pub repo: Option<OsString>,
 
-    /// Read the repository's place from this file [env: LARDER_REPOSITORY_FILE]
+    /// Read the place from this file [$LARDER_REPOSITORY_FILE]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
     pub repository_file: Option<PathBuf>,
 
-    /// Where the cache is [env: LARDER_CACHE_DIR] [default: ~/.cache/larder]
-    #[arg(long, value_name = "DIR", global = true, hide_short_help = true, help_heading = "Repository")]
+    /// Where the cache is [$LARDER_CACHE_DIR, default ~/.cache/larder]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository"
+    )]
     pub cache_dir: Option<PathBuf>,
 
     /// Use no cache
-    #[arg(long, global = true, hide_short_help = true, help_heading = "Repository")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository"
+    )]
     pub no_cache: bool,
 
     /// Take the repository even if it is older than what this machine has seen of it
-    #[arg(long, global = true, hide_short_help = true, help_heading = "Repository")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository"
+    )]
     pub accept_rollback: bool,
 }
 
@@ -67,18 +90,20 @@ pub struct Opened {
 
 /// Opens the repository that flags and environment name. A user who was asked may try three times.
 pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
-    let place = place(&app.repository, &app.env)?;
+    let place = checked_place(app)?;
     open_at(app, &place, backend(&place)?, stdin_is_data)
 }
 
 /// Opens the repository, or makes it if there is none.
 pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
-    let place = place(&app.repository, &app.env)?;
+    let place = checked_place(app)?;
     match existing(&place)? {
         Some(backend) => open_at(app, &place, backend, stdin_is_data),
         None => {
             let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
-            create_at(app, &place, credential)
+            let opened = create_at(app, &place, credential)?;
+            app.terminal.say(&created(&opened, &place))?;
+            Ok(opened)
         }
     }
 }
@@ -87,16 +112,27 @@ pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure>
 pub fn create(
     app: &App,
     credential: impl FnOnce() -> Result<Credential, Failure>,
-) -> Result<(Opened, String), Failure> {
-    let place = place(&app.repository, &app.env)?;
+) -> Result<(Opened, Place), Failure> {
+    let place = checked_place(app)?;
     if existing(&place)?.is_some() {
         return Err(Failure::failed(format!(
-            "there is a repository at {} already\nUse it as it is, or choose another place.",
-            place.0.display()
+            "there is a repository at {place} already\nUse it as it is, or choose another place."
         )));
     }
     let opened = create_at(app, &place, credential()?)?;
-    Ok((opened, place.0.display().to_string()))
+    Ok((opened, place))
+}
+
+/// A line that says what was made.
+pub fn created(opened: &Opened, place: &Place) -> String {
+    let id = opened.repo.id().to_hex();
+    format!("created larder repository {} at {place}", &id[..10])
+}
+
+/// The place, once nothing that flags and environment say contradicts itself.
+fn checked_place(app: &App) -> Result<Place, Failure> {
+    credential::check(&app.credential, &app.env)?;
+    place(&app.repository, &app.env)
 }
 
 fn open_at(
@@ -106,15 +142,24 @@ fn open_at(
     stdin_is_data: bool,
 ) -> Result<Opened, Failure> {
     if !Repo::exists(&*backend).map_err(|error| place.name_in(error))? {
-        return Err(place.name_in(Error::new(ErrorKind::NoRepository, Subject::None)).into());
+        return Err(place
+            .name_in(Error::new(ErrorKind::NoRepository, Subject::None))
+            .into());
     }
     let options = open_options(app);
     let mut tries = 1;
     loop {
         let given = credential::existing(&app.credential, &app.env, stdin_is_data)?;
         match Repo::open(backend.clone(), &given.credential, &options) {
-            Ok(repo) => return Ok(Opened { repo, credential: given.credential }),
-            Err(error) if error.kind() == ErrorKind::WrongPassword && given.typed && tries < TRIES => {
+            Ok(repo) => {
+                return Ok(Opened {
+                    repo,
+                    credential: given.credential,
+                });
+            }
+            Err(error)
+                if error.kind() == ErrorKind::WrongPassword && given.typed && tries < TRIES =>
+            {
                 app.terminal.to_stderr("wrong password, try again\n");
                 tries += 1;
             }
@@ -125,7 +170,10 @@ fn open_at(
 
 fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened, Failure> {
     let backend = Arc::new(LocalBackend::create(&place.0)?);
-    let init = InitOptions { label: label(None, None), ..InitOptions::default() };
+    let init = InitOptions {
+        label: label(None, None),
+        ..InitOptions::default()
+    };
     let repo = Repo::init(backend, &credential, &init, &open_options(app))
         .map_err(|error| place.name_in(error))?;
     Ok(Opened { repo, credential })
@@ -158,12 +206,19 @@ fn existing(place: &Place) -> Result<Option<Arc<dyn Backend>>, Failure> {
 
 fn open_options(app: &App) -> OpenOptions {
     let (cache_dir, state_dir) = directories(&app.repository, &app.env, &app.terminal);
-    let hint = || app.env.ours("KEY_HINT").and_then(|variable| variable.value.into_string().ok());
+    let hint = || {
+        app.env
+            .ours("KEY_HINT")
+            .and_then(|variable| variable.value.into_string().ok())
+    };
     OpenOptions {
         threads: 0,
         cache_dir,
         state_dir,
-        kdf_max: app.credential.allow_costly_key.then_some(KdfParams::MAX_ALLOWED),
+        kdf_max: app
+            .credential
+            .allow_costly_key
+            .then_some(KdfParams::MAX_ALLOWED),
         key_hint: app.credential.key_hint.clone().or_else(hint),
         accept_rollback: app.repository.accept_rollback,
     }
@@ -176,12 +231,17 @@ fn directories(
     terminal: &Terminal,
 ) -> (Option<PathBuf>, Option<PathBuf>) {
     let named = |name: &str| env.get(name).map(PathBuf::from);
-    let cache = flags.cache_dir.clone().or_else(|| named("LARDER_CACHE_DIR"));
+    let cache = flags
+        .cache_dir
+        .clone()
+        .or_else(|| named("LARDER_CACHE_DIR"));
     let cache = cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"));
     let state = named("LARDER_STATE_DIR");
     let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
     let lost = match (cache.is_none() && !flags.no_cache, state.is_none()) {
-        (true, true) => "no cache is used, and an old copy put in place of the repository would go unseen",
+        (true, true) => {
+            "no cache is used, and an old copy put in place of the repository would go unseen"
+        }
         (true, false) => "no cache is used",
         (false, true) => "an old copy put in place of the repository would go unseen",
         (false, false) => "",
@@ -197,9 +257,9 @@ fn directories(
 /// The place that flags and environment name.
 fn place(flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
     match (&flags.repo, &flags.repository_file) {
-        (Some(_), Some(_)) => {
-            Err(Failure::usage("--repo and --repository-file contradict each other\nGive only one of them."))
-        }
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "--repo and --repository-file contradict each other\nGive only one of them.",
+        )),
         (Some(repo), None) => parse(repo),
         (None, Some(file)) => parse(&read_place(file)?),
         (None, None) => place_from_env(env),
@@ -233,7 +293,10 @@ fn read_place(file: &Path) -> Result<OsString, Failure> {
         .and_then(|opened| opened.take(PLACE_BYTES_MAX).read_to_end(&mut bytes))
         .map_err(|error| {
             let why = plain_io(&error);
-            Failure::failed(format!("cannot read the repository file {}: {why}", file.display()))
+            Failure::failed(format!(
+                "cannot read the repository file {}: {why}",
+                file.display()
+            ))
         })?;
     Ok(OsStr::from_bytes(bytes.trim_ascii()).to_owned())
 }
@@ -244,7 +307,9 @@ fn parse(text: &OsStr) -> Result<Place, Failure> {
         return parse_path(OsStr::from_bytes(path));
     }
     let scheme = OTHER_PLACES.iter().find(|scheme| {
-        bytes.strip_prefix(scheme.as_bytes()).is_some_and(|rest| rest.starts_with(b":"))
+        bytes
+            .strip_prefix(scheme.as_bytes())
+            .is_some_and(|rest| rest.starts_with(b":"))
     });
     match scheme {
         Some(scheme) => Err(Failure::usage(format!(
@@ -259,7 +324,15 @@ fn parse(text: &OsStr) -> Result<Place, Failure> {
 fn parse_path(path: &OsStr) -> Result<Place, Failure> {
     match path.is_empty() {
         false => Ok(Place(path.into())),
-        true => Err(Failure::usage("the repository's place is empty\nName a directory with --repo.")),
+        true => Err(Failure::usage(
+            "the repository's place is empty\nName a directory with --repo.",
+        )),
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
     }
 }
 
@@ -267,7 +340,7 @@ impl Place {
     /// Names this place in an error about a repository that does not know where it is.
     fn name_in(&self, error: Error) -> Error {
         match error.subject() {
-            Subject::None => error.about(Subject::Repository(self.0.display().to_string())),
+            Subject::None => error.about(Subject::Repository(self.to_string())),
             _ => error,
         }
     }
@@ -283,9 +356,18 @@ mod tests {
 
     #[test]
     fn flags_go_before_larder_before_restic() {
-        let all = [("RESTIC_REPOSITORY", "/restic"), ("LARDER_REPOSITORY", "/larder")];
-        let flags = RepositoryFlags { repo: Some("/flag".into()), ..Default::default() };
-        assert_eq!(place(&flags, &Env::fixed(&all)).unwrap(), Place("/flag".into()));
+        let all = [
+            ("RESTIC_REPOSITORY", "/restic"),
+            ("LARDER_REPOSITORY", "/larder"),
+        ];
+        let flags = RepositoryFlags {
+            repo: Some("/flag".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            place(&flags, &Env::fixed(&all)).unwrap(),
+            Place("/flag".into())
+        );
         assert_eq!(from(&all).unwrap(), Place("/larder".into()));
         assert_eq!(from(&all[..1]).unwrap(), Place("/restic".into()));
         let none = from(&[]).unwrap_err();
@@ -301,7 +383,10 @@ mod tests {
         let name = file.to_str().unwrap();
         let expected = Place("/srv/with space".into());
         assert_eq!(from(&[("RESTIC_REPOSITORY_FILE", name)]).unwrap(), expected);
-        let both = [("LARDER_REPOSITORY_FILE", name), ("LARDER_REPOSITORY", "/x")];
+        let both = [
+            ("LARDER_REPOSITORY_FILE", name),
+            ("LARDER_REPOSITORY", "/x"),
+        ];
         assert_eq!(from(&both).unwrap_err().code(), crate::exit::USAGE);
         assert!(from(&[("LARDER_REPOSITORY_FILE", "/does/not/exist")]).is_err());
     }
@@ -312,7 +397,10 @@ mod tests {
         assert!(failure.text().contains("s3:"), "{}", failure.text());
         assert!(parse(OsStr::new("")).is_err());
         assert_eq!(parse(OsStr::new("./s3:x")).unwrap(), Place("./s3:x".into()));
-        assert_eq!(parse(OsStr::new("strange:name")).unwrap(), Place("strange:name".into()));
+        assert_eq!(
+            parse(OsStr::new("strange:name")).unwrap(),
+            Place("strange:name".into())
+        );
     }
 
     #[test]
@@ -323,7 +411,10 @@ mod tests {
         assert_eq!(both(&[]), (None, None));
         let home = both(&[("HOME", "/h"), ("LARDER_STATE_DIR", "/s")]);
         assert_eq!(home, (Some("/h/.cache/larder".into()), Some("/s".into())));
-        let off = RepositoryFlags { no_cache: true, ..Default::default() };
+        let off = RepositoryFlags {
+            no_cache: true,
+            ..Default::default()
+        };
         let off = directories(&off, &Env::fixed(&[("HOME", "/h")]), &terminal);
         assert_eq!(off, (None, Some("/h/.local/state/larder".into())));
     }

@@ -14,15 +14,20 @@ use std::path::PathBuf;
 /// Flags that choose among snapshots.
 #[derive(Args, Debug, Default)]
 pub struct SelectionFlags {
-    /// Only snapshots of this host; may be given more than once [env: LARDER_HOST]
-    #[arg(short = 'H', long, value_name = "HOST", help_heading = "Which snapshots")]
+    /// Only those of this host; may be given more than once [$LARDER_HOST]
+    #[arg(
+        short = 'H',
+        long,
+        value_name = "HOST",
+        help_heading = "Which snapshots"
+    )]
     pub host: Vec<String>,
 
-    /// Only snapshots with all tags of this list, TAG[,TAG...]; may be given more than once
+    /// Only those with all tags of this list, TAG[,TAG...]; may be given more than once
     #[arg(long, value_name = "TAGS", help_heading = "Which snapshots")]
     pub tag: Vec<String>,
 
-    /// Only snapshots that include this path; may be given more than once
+    /// Only those that include this path; may be given more than once
     #[arg(long, value_name = "PATH", help_heading = "Which snapshots")]
     pub path: Vec<PathBuf>,
 }
@@ -32,11 +37,22 @@ impl SelectionFlags {
     pub fn filter(&self, env: &Env) -> Result<Filter, Failure> {
         let mut hosts = self.host.clone();
         if hosts.is_empty() {
-            hosts.extend(env.ours("HOST").and_then(|host| host.value.into_string().ok()));
+            hosts.extend(
+                env.ours("HOST")
+                    .and_then(|host| host.value.into_string().ok()),
+            );
         }
         hosts.retain(|host| !host.is_empty());
-        let paths = self.path.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
-        let tags = self.tag.iter().map(|list| tags(std::slice::from_ref(list))).collect();
+        let paths = self
+            .path
+            .iter()
+            .map(|path| absolute(path))
+            .collect::<Result<_, _>>()?;
+        let tags = self
+            .tag
+            .iter()
+            .map(|list| tags(std::slice::from_ref(list)))
+            .collect();
         Ok(Filter { hosts, paths, tags })
     }
 }
@@ -100,16 +116,17 @@ fn not_found(name: &str, error: Error) -> Failure {
         )),
         ErrorKind::InvalidInput if said => Failure::failed(format!(
             "{name} does not name one snapshot{}\nGive more of its ID; `larder snapshots --json` shows all of it.",
-            error.detail_text().map_or(String::new(), |detail| format!(": {detail}"))
+            error
+                .detail_text()
+                .map_or(String::new(), |detail| format!(": {detail}"))
         )),
         _ => error.into(),
     }
 }
 
 fn absolute(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
-    let path = std::path::absolute(path).map_err(|error| {
-        Failure::usage(format!("{}: {}", path.display(), plain_io(&error)))
-    })?;
+    let path = std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("{}: {}", path.display(), plain_io(&error))))?;
     Ok(path.into_os_string().into_vec())
 }
 
@@ -137,8 +154,14 @@ mod tests {
     fn the_environment_names_a_host_unless_told_otherwise() {
         let hosts = |given: &[&str]| {
             let host = given.iter().map(|&host| host.to_owned()).collect();
-            let flags = SelectionFlags { host, ..Default::default() };
-            flags.filter(&Env::fixed(&[("RESTIC_HOST", "web")])).unwrap().hosts
+            let flags = SelectionFlags {
+                host,
+                ..Default::default()
+            };
+            flags
+                .filter(&Env::fixed(&[("RESTIC_HOST", "web")]))
+                .unwrap()
+                .hosts
         };
         assert_eq!(hosts(&[]), ["web"]);
         assert_eq!(hosts(&["db", "mail"]), ["db", "mail"]);
@@ -147,8 +170,14 @@ mod tests {
 
     #[test]
     fn filters_keep_lists_of_tags_apart() {
-        let flags = SelectionFlags { tag: vec!["a,b".into(), "c".into()], ..Default::default() };
+        let flags = SelectionFlags {
+            tag: vec!["a,b".into(), "c".into()],
+            ..Default::default()
+        };
         let filter = flags.filter(&Env::fixed(&[])).unwrap();
-        assert_eq!(filter.tags, [vec!["a".to_owned(), "b".into()], vec!["c".into()]]);
+        assert_eq!(
+            filter.tags,
+            [vec!["a".to_owned(), "b".into()], vec!["c".into()]]
+        );
     }
 }

@@ -6,10 +6,14 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once};
 
 /// Set by the first signal; every long operation looks at it.
 static INTERRUPT: Interrupt = Interrupt::new();
+
+/// Set by the first signal too, in its handler, so before anything the signal does to other processes is seen.
+static SIGNALLED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as it was before a password prompt, while there is one.
 static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
@@ -20,6 +24,10 @@ static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 pub fn listen() -> &'static Interrupt {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        for signal in [SIGINT, SIGTERM] {
+            // Fails for signals that cannot be handled, which these are not.
+            let _ = signal_hook::flag::register(signal, &SIGNALLED);
+        }
         // Without a handler a signal ends the process at once, which loses time but nothing else.
         if let Ok(signals) = Signals::new([SIGINT, SIGTERM]) {
             let named = std::thread::Builder::new().name("signals".into());
@@ -27,6 +35,11 @@ pub fn listen() -> &'static Interrupt {
         }
     });
     &INTERRUPT
+}
+
+/// Whether a signal came. True in the thread that handled it as soon as it runs on.
+pub fn came() -> bool {
+    SIGNALLED.load(Ordering::SeqCst)
 }
 
 fn serve(mut signals: Signals) {
@@ -42,7 +55,9 @@ fn serve(mut signals: Signals) {
 
 /// Puts the terminal back if there was a prompt.
 fn restore_terminal() -> bool {
-    let mut prompt = PROMPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut prompt = PROMPT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some((terminal, settings)) = prompt.take() else {
         return false;
     };
@@ -57,7 +72,11 @@ pub fn during_prompt<T>(prompt: impl FnOnce() -> T) -> T {
         let settings = tcgetattr(&tty).ok()?;
         Some((tty, settings))
     });
-    let set = |to| *PROMPT.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = to;
+    let set = |to| {
+        *PROMPT
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = to
+    };
     set(saved);
     let answer = prompt();
     set(None);

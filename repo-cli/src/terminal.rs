@@ -88,13 +88,19 @@ impl Terminal {
     /// Standard output for a long result.
     pub fn out(&self) -> Out {
         let raw = !std::io::stdout().is_terminal();
-        Out { stream: BufWriter::with_capacity(64 << 10, std::io::stdout().lock()), raw }
+        Out {
+            stream: BufWriter::with_capacity(64 << 10, std::io::stdout().lock()),
+            raw,
+        }
     }
 
     /// Something odd that does not stop us.
     pub fn warn(&self, text: &str) {
         self.to_stderr(&match self.json() {
-            true => json::line(&json::Warning { message_type: "warning", message: text }),
+            true => json::line(&json::Warning {
+                message_type: "warning",
+                message: text,
+            }),
             false => format!("warning: {text}\n"),
         });
     }
@@ -152,6 +158,8 @@ impl Out {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.stream.write_all(bytes).map_err(|error| Failure::output(&error))
+        self.stream
+            .write_all(bytes)
+            .map_err(|error| Failure::output(&error))
     }
 }

@@ -7,6 +7,15 @@ use std::time::Duration;
 
 /// A number of bytes with a binary unit, as restic writes it.
 pub fn bytes(count: u64) -> String {
+    bytes_to(count, 3)
+}
+
+/// The same with one digit after the point, for what changes while it is read.
+pub fn bytes_roughly(count: u64) -> String {
+    bytes_to(count, 1)
+}
+
+fn bytes_to(count: u64, digits: usize) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut value = count as f64 / 1024.0;
     if value < 1.0 {
@@ -17,7 +26,7 @@ pub fn bytes(count: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    format!("{value:.3} {}", UNITS[unit])
+    format!("{value:.digits$} {}", UNITS[unit])
 }
 
 /// `m:ss`, with hours in front if there are any.
@@ -38,7 +47,10 @@ pub fn counted(count: u64, one: &str, more: &str) -> String {
 /// A time as this machine's clock on the wall showed it.
 pub fn local_time(time: Timestamp) -> String {
     match instant(time) {
-        Some(at) => at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Some(at) => at
+            .to_zoned(TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
         None => format!("{} s", time.seconds),
     }
 }
@@ -85,7 +97,11 @@ pub struct Table {
 impl Table {
     /// An empty table with these headings.
     pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new(), right: Vec::new() }
+        Self {
+            head: head.to_vec(),
+            rows: Vec::new(),
+            right: Vec::new(),
+        }
     }
 
     /// Pushes the cells of a column to the right.
@@ -102,14 +118,24 @@ impl Table {
 
     /// The table between rules, every line ended.
     pub fn render(&self) -> String {
-        let widths: Vec<usize> = (0..self.head.len()).map(|column| self.width(column)).collect();
+        let widths: Vec<usize> = (0..self.head.len())
+            .map(|column| self.width(column))
+            .collect();
         let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
-        let head = self.head.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>();
+        let head = self
+            .head
+            .iter()
+            .map(|h| (*h).to_owned())
+            .collect::<Vec<_>>();
         let mut text = self.line(&head, &widths);
         text.push_str(&rule);
         text.push('\n');
         for row in &self.rows {
-            let height = row.iter().map(|cell| cell.split('\n').count()).max().unwrap_or(1);
+            let height = row
+                .iter()
+                .map(|cell| cell.split('\n').count())
+                .max()
+                .unwrap_or(1);
             for line in 0..height {
                 let part = |cell: &String| cell.split('\n').nth(line).unwrap_or("").to_owned();
                 text.push_str(&self.line(&row.iter().map(part).collect::<Vec<_>>(), &widths));
@@ -122,7 +148,9 @@ impl Table {
 
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().flat_map(|row| row[column].split('\n'));
-        let lens = cells.chain([self.head[column]]).map(|text| text.chars().count());
+        let lens = cells
+            .chain([self.head[column]])
+            .map(|text| text.chars().count());
         lens.max().unwrap_or(0)
     }
 
@@ -164,7 +192,10 @@ mod tests {
         let time = Timestamp::new(1_700_000_000, 500_000_000);
         assert_eq!(rfc3339(time, 0), "2023-11-14T22:13:20.5Z");
         assert_eq!(rfc3339(time, 90), "2023-11-14T23:43:20.5+01:30");
-        assert_eq!(rfc3339(Timestamp::new(i64::MAX, 0), 0), "0001-01-01T00:00:00Z");
+        assert_eq!(
+            rfc3339(Timestamp::new(i64::MAX, 0), 0),
+            "0001-01-01T00:00:00Z"
+        );
     }
 
     #[test]
@@ -176,7 +207,11 @@ mod tests {
     #[test]
     fn tables_align() {
         let mut table = Table::new(&["ID", "Paths", "Size"]).right(2);
-        table.row(vec!["12345678".into(), "/a\n/long/path".into(), "1 B".into()]);
+        table.row(vec![
+            "12345678".into(),
+            "/a\n/long/path".into(),
+            "1 B".into(),
+        ]);
         assert_eq!(
             table.render(),
             "ID        Paths       Size\n\

@@ -38,7 +38,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
 /// Reads hex digits of either case; `None` for an odd count or any other character.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digit = |c: u8| char::from(c).to_digit(16).map(|d| d as u8);
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.as_bytes()
@@ -46,6 +46,35 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         .map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?))
         .collect()
 }
+
+/// Stores an enumeration in records as one byte: the number that its declaration gives each variant, whatever their order.
+macro_rules! stored_by_number {
+    ($name:ty, $all:expr) => {
+        impl bincode::Encode for $name {
+            fn encode<E: bincode::enc::Encoder>(
+                &self,
+                encoder: &mut E,
+            ) -> std::result::Result<(), bincode::error::EncodeError> {
+                bincode::Encode::encode(&(*self as u8), encoder)
+            }
+        }
+
+        impl<C> bincode::Decode<C> for $name {
+            fn decode<D: bincode::de::Decoder<Context = C>>(
+                decoder: &mut D,
+            ) -> std::result::Result<Self, bincode::error::DecodeError> {
+                let number = <u8 as bincode::Decode<C>>::decode(decoder)?;
+                let found = $all.into_iter().find(|variant| *variant as u8 == number);
+                found.ok_or(bincode::error::DecodeError::Other(
+                    "a number that no variant has",
+                ))
+            }
+        }
+
+        bincode::impl_borrow_decode!($name);
+    };
+}
+pub(crate) use stored_by_number;
 
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(

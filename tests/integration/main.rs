@@ -1,1 +1,23 @@
 //! What the repository does, one file an operation.
+
+mod environment;
+
+mod cli_backup;
+mod cli_check;
+mod cli_crash;
+mod cli_help;
+mod cli_key;
+mod cli_listing;
+mod cli_password;
+mod cli_place;
+mod cli_restore;
+mod cli_signals;
+mod format_examples;
+mod format_keys;
+mod format_packs;
+mod format_place;
+mod format_records;
+mod format_roles;
+mod format_trees;
+mod format_vectors;
+mod fuzz_replay;

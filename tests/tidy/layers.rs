@@ -1,6 +1,6 @@
 //! A module of `repo-core` imports only from rows above its own (inside one crate the compiler does not mind).
 
-use std::path::{Path, PathBuf};
+use crate::files::{root, rust_files};
 
 /// The modules, lowest row first. Modules of one row do not import each other.
 const ROWS: &[&[&str]] = &[
@@ -17,21 +17,6 @@ const ROWS: &[&[&str]] = &[
 
 fn row(module: &str) -> Option<usize> {
     ROWS.iter().position(|row| row.contains(&module))
-}
-
-fn source_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../repo-core/src")
-}
-
-fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
 }
 
 /// Names of modules that a source text imports by `crate::…`, nested braces included.
@@ -68,17 +53,9 @@ fn violations(module: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn imports_point_down() {
-    let root = source_root();
-    let mut files = Vec::new();
-    rust_files(&root, &mut files);
-    assert!(
-        files.len() > 10,
-        "found only {} sources in {}",
-        files.len(),
-        root.display()
-    );
+    let root = root().join("repo-core/src");
     let mut found = Vec::new();
-    for file in files {
+    for file in rust_files(&root) {
         let inside = file.strip_prefix(&root).unwrap();
         let first = inside
             .components()

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
 use crate::repository::{self, Opened};
 use crate::selection;
+use crate::stdin::Stdin;
 use crate::text::{bytes, duration};
 use crate::{json, process};
 use clap::Args;
@@ -15,8 +16,6 @@ use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
 use repo_core::snapshot::Filter;
 use repo_core::time::{self, Timestamp};
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ pub struct Arguments {
     stdin: bool,
 
     /// The name of that file
-    #[arg(long, value_name = "NAME", default_value = "stdin", requires = "stdin")]
+    #[arg(long, value_name = "NAME", default_value = "stdin")]
     stdin_filename: String,
 
     /// Show what would be done, store nothing
@@ -47,7 +46,7 @@ pub struct Arguments {
     #[arg(short, long)]
     force: bool,
 
-    /// Compare with this snapshot instead of the newest one of the same host and paths
+    /// Compare with this snapshot, not with the newest of the same host and paths
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "force")]
     parent: Option<String>,
 
@@ -55,11 +54,16 @@ pub struct Arguments {
     #[arg(long, value_name = "TAGS", help_heading = "What to record")]
     tag: Vec<String>,
 
-    /// The host, instead of this one's name [env: LARDER_HOST]
-    #[arg(short = 'H', long, value_name = "HOST", help_heading = "What to record")]
+    /// The host, instead of this one's name [$LARDER_HOST]
+    #[arg(
+        short = 'H',
+        long,
+        value_name = "HOST",
+        help_heading = "What to record"
+    )]
     host: Option<String>,
 
-    /// The time, as 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now
+    /// The time, 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "What to record")]
     time: Option<Timestamp>,
 
@@ -74,6 +78,7 @@ pub struct Arguments {
 
 /// Makes a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    some_exist(&arguments)?;
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
         true => repository::open_or_create(app, arguments.stdin)?,
         false => repository::open(app, arguments.stdin)?,
@@ -85,28 +90,40 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let start = time::now();
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
     let summary = if arguments.stdin {
-        let mut stdin = stdin()?;
-        let input = Input::Stream { name: arguments.stdin_filename, reader: &mut stdin };
-        reporter.run(|progress, interrupt| {
-            ops::backup(&repo, input, &options, progress, interrupt)
-        })?
+        let mut stdin = Stdin::open()?;
+        let input = Input::Stream {
+            name: arguments.stdin_filename,
+            reader: &mut stdin,
+        };
+        reporter
+            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt))
+            .map_err(Stdin::explain)?
     } else {
         let input = Input::Paths(arguments.paths);
-        reporter.run(|progress, interrupt| {
-            ops::backup(&repo, input, &options, progress, interrupt)
-        })?
+        reporter
+            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt))?
     };
     let took = reporter.elapsed();
     match app.terminal.json() {
-        true => app.terminal.json_line(&message(&summary, &options, start, took))?,
+        true => app
+            .terminal
+            .json_line(&message(&summary, &options, start, took))?,
         false => say(app, &summary, options.dry_run, took)?,
     }
     Ok(Exit::with_problems(summary.totals.problems))
 }
 
 fn options(app: &App, arguments: &Arguments) -> BackupOptions {
-    let from_env = || app.env.ours("HOST").and_then(|host| host.value.into_string().ok());
-    let host = arguments.host.clone().or_else(from_env).filter(|host| !host.is_empty());
+    let from_env = || {
+        app.env
+            .ours("HOST")
+            .and_then(|host| host.value.into_string().ok())
+    };
+    let host = arguments
+        .host
+        .clone()
+        .or_else(from_env)
+        .filter(|host| !host.is_empty());
     BackupOptions {
         host: host.unwrap_or_else(process::host),
         user: process::user(),
@@ -122,12 +139,16 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
     }
 }
 
-/// Standard input without the buffer of the standard library, whose lock cannot go to another thread.
-fn stdin() -> Result<File, Failure> {
-    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-    stdin.map(File::from).map_err(|error| {
-        Failure::failed(format!("cannot read standard input: {}", crate::message::plain_io(&error)))
-    })
+/// Refuses to make a snapshot of nothing. One of several paths that is not there is a problem like any other.
+fn some_exist(arguments: &Arguments) -> Result<(), Failure> {
+    let there = |path: &PathBuf| path.symlink_metadata().is_ok();
+    match arguments.stdin || arguments.paths.iter().any(there) {
+        true => Ok(()),
+        false => Err(Failure::failed(
+            "none of the paths to back up exists, or none may be looked at\n\
+             Look at how they are spelled; no snapshot was made.",
+        )),
+    }
 }
 
 fn message(
@@ -149,9 +170,25 @@ fn message(
 }
 
 fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Result<(), Failure> {
-    let Totals { files_new, files_changed, files_unmodified, .. } = summary.totals;
-    let Totals { dirs_new, dirs_changed, dirs_unmodified, .. } = summary.totals;
-    let Totals { data_blobs, tree_blobs, bytes_added, bytes_stored, .. } = summary.totals;
+    let Totals {
+        files_new,
+        files_changed,
+        files_unmodified,
+        ..
+    } = summary.totals;
+    let Totals {
+        dirs_new,
+        dirs_changed,
+        dirs_unmodified,
+        ..
+    } = summary.totals;
+    let Totals {
+        data_blobs,
+        tree_blobs,
+        bytes_added,
+        bytes_stored,
+        ..
+    } = summary.totals;
     let terminal = &app.terminal;
     terminal.say("")?;
     terminal.say(&format!(
@@ -162,7 +199,11 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     ))?;
     terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
     terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;
-    let (would, stored) = if dry_run { ("Would add", "would be stored") } else { ("Added", "stored") };
+    let (would, stored) = if dry_run {
+        ("Would add", "would be stored")
+    } else {
+        ("Added", "stored")
+    };
     terminal.say(&format!(
         "{would} to the repository: {} ({} {stored})",
         bytes(bytes_added),
@@ -196,7 +237,10 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
     };
     let nanos = instant.as_nanosecond();
     let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| "out of range")?;
-    Ok(Timestamp::new(seconds, nanos.rem_euclid(1_000_000_000) as u32))
+    Ok(Timestamp::new(
+        seconds,
+        nanos.rem_euclid(1_000_000_000) as u32,
+    ))
 }
 
 #[cfg(test)]
@@ -207,7 +251,10 @@ mod tests {
     fn times_are_local_or_have_an_offset() {
         let zoned = parse_time("2023-11-14T23:13:20.5+01:00").unwrap();
         assert_eq!(zoned, Timestamp::new(1_700_000_000, 500_000_000));
-        assert_eq!(parse_time("1969-12-31T23:59:59.5Z").unwrap(), Timestamp::new(-1, 500_000_000));
+        assert_eq!(
+            parse_time("1969-12-31T23:59:59.5Z").unwrap(),
+            Timestamp::new(-1, 500_000_000)
+        );
         let local = parse_time("2012-11-01 22:08:41").unwrap();
         let offset = i64::from(process::utc_offset_min(local)) * 60;
         assert_eq!(local.seconds + offset, 1_351_807_721);

@@ -23,7 +23,9 @@ pub struct Arguments {
 /// Checks the repository; damage is a failure.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let repo = repository::open(app, false)?.repo;
-    let options = CheckOptions { read_data: arguments.read_data };
+    let options = CheckOptions {
+        read_data: arguments.read_data,
+    };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Check);
     let summary =
         reporter.run(|progress, interrupt| ops::check(&repo, &options, progress, interrupt))?;
@@ -57,10 +59,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 fn message(summary: &CheckSummary) -> json::CheckSummary {
-    let broken = summary.findings.iter().filter_map(|finding| match finding.error.subject() {
-        Subject::Pack(id) => Some(id.to_hex()),
-        _ => None,
-    });
+    let broken = summary
+        .findings
+        .iter()
+        .filter_map(|finding| match finding.error.subject() {
+            Subject::Pack(id) => Some(id.to_hex()),
+            _ => None,
+        });
     let broken: BTreeSet<String> = broken.collect();
     json::CheckSummary {
         message_type: "summary",
@@ -76,10 +81,13 @@ fn message(summary: &CheckSummary) -> json::CheckSummary {
 }
 
 fn error_message(finding: &Finding) -> json::CheckError {
-    let affected = finding.affected.iter().map(|(snapshot, path)| json::Affected {
-        snapshot: snapshot.to_hex(),
-        path: path.to_string_lossy().into_owned(),
-    });
+    let affected = finding
+        .affected
+        .iter()
+        .map(|(snapshot, path)| json::Affected {
+            snapshot: snapshot.to_hex(),
+            path: path.to_string_lossy().into_owned(),
+        });
     json::CheckError {
         message_type: "error",
         message: reason(&finding.error),
@@ -92,10 +100,19 @@ fn error_text(finding: &Finding) -> String {
     let mut text = format!("error: {}\n", reason(&finding.error));
     for (snapshot, path) in &finding.affected {
         let path = path.to_string_lossy();
-        let _ = writeln!(text, "  touches {} in snapshot {}", printable(&path), snapshot.short());
+        let _ = writeln!(
+            text,
+            "  touches {} in snapshot {}",
+            printable(&path),
+            snapshot.short()
+        );
     }
     if finding.affected_more > 0 {
-        let _ = writeln!(text, "  and {} more", counted(finding.affected_more, "file", "files"));
+        let _ = writeln!(
+            text,
+            "  and {} more",
+            counted(finding.affected_more, "file", "files")
+        );
     }
     text
 }
@@ -108,5 +125,7 @@ fn say_unreferenced(app: &App, unreferenced: &[String]) -> Result<(), Failure> {
         "{} used by nothing: harmless, left by an interrupted run",
         counted(unreferenced.len() as u64, "object is", "objects are")
     ))?;
-    unreferenced.iter().try_for_each(|name| app.terminal.say_more(&format!("  {name}")))
+    unreferenced
+        .iter()
+        .try_for_each(|name| app.terminal.say_more(&format!("  {name}")))
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Arguments of `init`.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Make this file, with a new key in it, and use it instead of a password
+    /// Make this key file and use it instead of a password
     #[arg(long, value_name = "FILE")]
     new_key_file: Option<PathBuf>,
 }
@@ -31,16 +31,15 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         let _ = std::fs::remove_file(path);
     }
     let (opened, place) = created?;
-    let id = opened.repo.id().to_hex();
     if app.terminal.json() {
         app.terminal.json_line(&json::Initialized {
             message_type: "initialized",
-            id,
-            repository: &place,
+            id: opened.repo.id().to_hex(),
+            repository: &place.to_string(),
         })?;
         return Ok(Exit::Done);
     }
-    app.terminal.say(&format!("created larder repository {} at {place}", &id[..10]))?;
+    app.terminal.say(&repository::created(&opened, &place))?;
     app.terminal.say(match (&opened.credential, app.credential.insecure_no_password) {
         (Credential::KeyFile(_), _) => {
             "\nKeep a copy of the key file in another place: without it nobody, we included, can\n\

@@ -3,9 +3,9 @@
 use crate::app::App;
 use crate::credential::{self, NewCredentialFlags};
 use crate::exit::{Exit, Failure};
+use crate::json;
 use crate::repository::{self, Opened};
 use crate::text::{Table, local_time, printable};
-use crate::json;
 use clap::{Args, Subcommand};
 use repo_core::crypto::KdfParams;
 use repo_core::format::key_slot::{Credential, Label, SlotKind};
@@ -94,7 +94,10 @@ fn message(key: &KeyInfo) -> json::Key {
     json::Key {
         current: key.current,
         id: key.id.to_hex(),
-        created: key.label.as_ref().map_or(String::new(), |label| local_time(label.created)),
+        created: key
+            .label
+            .as_ref()
+            .map_or(String::new(), |label| local_time(label.created)),
         user_name: label.user,
         host_name: label.host,
         kind: match key.kind {
@@ -108,7 +111,9 @@ fn message(key: &KeyInfo) -> json::Key {
 fn add_key(app: &App, opened: &Opened, add: Add) -> Result<Exit, Failure> {
     let label: Label = repository::label(add.user, add.host);
     let id = with_new(&add.new, |credential| {
-        opened.repo.key_add(credential, KdfParams::default(), &label)
+        opened
+            .repo
+            .key_add(credential, KdfParams::default(), &label)
     })?;
     app.terminal.say(&format!("saved new key with ID {id}"))?;
     Ok(Exit::Done)
@@ -116,7 +121,9 @@ fn add_key(app: &App, opened: &Opened, add: Add) -> Result<Exit, Failure> {
 
 fn passwd(app: &App, opened: &Opened, new: &NewCredentialFlags) -> Result<Exit, Failure> {
     let id = with_new(new, |credential| {
-        opened.repo.key_passwd(&opened.credential, credential, KdfParams::default())
+        opened
+            .repo
+            .key_passwd(&opened.credential, credential, KdfParams::default())
     })?;
     app.terminal.say(&format!("saved new key as {id}"))?;
     Ok(Exit::Done)
@@ -157,7 +164,9 @@ fn remove(app: &App, opened: &Opened, beginning: &str) -> Result<Exit, Failure> 
 
 fn find<'a>(keys: &'a [KeyInfo], beginning: &str) -> Result<&'a KeyInfo, Failure> {
     let wanted = beginning.to_ascii_lowercase();
-    let mut fits = keys.iter().filter(|key| !wanted.is_empty() && key.id.to_hex().starts_with(&wanted));
+    let mut fits = keys
+        .iter()
+        .filter(|key| !wanted.is_empty() && key.id.to_hex().starts_with(&wanted));
     match (fits.next(), fits.next()) {
         (Some(key), None) => Ok(key),
         (None, _) => Err(Failure::failed(format!(
@@ -179,7 +188,13 @@ mod tests {
     fn key(first: u8) -> KeyInfo {
         let mut id = KeyId([7; 32]);
         id.0[0] = first;
-        KeyInfo { id, kind: SlotKind::Password, role: Role::Full, label: None, current: false }
+        KeyInfo {
+            id,
+            kind: SlotKind::Password,
+            role: Role::Full,
+            label: None,
+            current: false,
+        }
     }
 
     #[test]
@@ -194,7 +209,10 @@ mod tests {
     #[test]
     fn a_key_without_a_label_is_listed_all_the_same() {
         let message = message(&key(1));
-        assert_eq!((message.user_name.as_str(), message.created.as_str()), ("", ""));
+        assert_eq!(
+            (message.user_name.as_str(), message.created.as_str()),
+            ("", "")
+        );
         assert_eq!((message.kind, message.role), ("password", "full"));
     }
 }

@@ -25,7 +25,7 @@ pub struct Arguments {
 
     /// List this directory only; without one, everything is listed
     #[arg(value_name = "PATH")]
-    path: Option<PathBuf>,
+    directory: Option<PathBuf>,
 
     /// Show type, permissions, owner, size and time too
     #[arg(short, long)]
@@ -45,10 +45,15 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = arguments.selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
     let info = selection::find(&repo, &named.snapshot, &filter)?;
-    let recursive = arguments.recursive || arguments.path.is_none();
+    let recursive = arguments.recursive || arguments.directory.is_none();
     let root = Path::new("/");
-    let below = named.subfolder.as_deref().map_or(root.to_owned(), |folder| root.join(folder));
-    let below = arguments.path.map_or(below.clone(), |path| below.join(path));
+    let below = named
+        .subfolder
+        .as_deref()
+        .map_or(root.to_owned(), |folder| root.join(folder));
+    let below = arguments
+        .directory
+        .map_or(below.clone(), |path| below.join(path));
 
     let mut out = app.terminal.out();
     if app.terminal.json() {
@@ -80,7 +85,12 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 fn heading(info: &SnapshotInfo) -> String {
-    let paths: Vec<String> = info.summary.paths.iter().map(|path| json::lossy(path)).collect();
+    let paths: Vec<String> = info
+        .summary
+        .paths
+        .iter()
+        .map(|path| json::lossy(path))
+        .collect();
     let line = format!(
         "snapshot {} of [{}] at {} by {}@{}:",
         info.id.short(),
@@ -99,7 +109,10 @@ fn write_line(out: &mut Out, path: &Path, node: &Node, long: bool) -> Result<(),
             _ => 0,
         };
         let (mode, time) = (Mode::of(node), local_time(node.mtime));
-        out.text(&format!("{mode} {:5} {:5} {size:6} {time} ", node.uid, node.gid))?;
+        out.text(&format!(
+            "{mode} {:5} {:5} {size:6} {time} ",
+            node.uid, node.gid
+        ))?;
     }
     out.name(path.as_os_str().as_bytes())?;
     if let (true, Content::Symlink(target)) = (long, &node.content) {

@@ -40,7 +40,10 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let info = selection::find(&repo, &named.snapshot, &filter)?;
     let target = &arguments.target;
     app.terminal.say(&heading(&info, target))?;
-    let options = RestoreOptions { subfolder: named.subfolder, no_owner: arguments.no_owner };
+    let options = RestoreOptions {
+        subfolder: named.subfolder,
+        no_owner: arguments.no_owner,
+    };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore);
     let summary = reporter.run(|progress, interrupt| {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
@@ -54,7 +57,12 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 fn heading(info: &SnapshotInfo, target: &Path) -> String {
-    let paths: Vec<String> = info.summary.paths.iter().map(|path| json::lossy(path)).collect();
+    let paths: Vec<String> = info
+        .summary
+        .paths
+        .iter()
+        .map(|path| json::lossy(path))
+        .collect();
     let line = format!(
         "restoring snapshot {} of [{}] at {} by {}@{} to {}",
         info.id.short(),
@@ -92,10 +100,12 @@ fn say(app: &App, summary: &RestoreSummary, took: Duration) -> Result<(), Failur
     ))?;
     if summary.owners_skipped > 0 {
         let owners = counted(summary.owners_skipped, "owner was", "owners were");
-        app.terminal.warn(&format!("{owners} not set: only root may do that"));
+        app.terminal
+            .warn(&format!("{owners} not set: only root may do that"));
     }
     if summary.problems > 0 {
-        app.terminal.warn("some items could not be restored whole; the lines above name them");
+        app.terminal
+            .warn("some items could not be restored whole; the lines above name them");
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub struct Arguments {
     #[command(flatten)]
     selection: SelectionFlags,
 
-    /// Only the newest N snapshots of each host and set of paths
+    /// Only the newest N of each host and set of paths
     #[arg(long, value_name = "N", help_heading = "Which snapshots")]
     latest: Option<usize>,
 }
@@ -45,14 +45,19 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     if !found.is_empty() {
         out.text(&table(&found))?;
     }
-    out.text(&format!("{}\n", counted(found.len() as u64, "snapshot", "snapshots")))?;
+    out.text(&format!(
+        "{}\n",
+        counted(found.len() as u64, "snapshot", "snapshots")
+    ))?;
     out.finish()?;
     Ok(Exit::Done)
 }
 
 fn named(repo: &Repo, names: &[String], filter: &Filter) -> Result<Vec<SnapshotInfo>, Failure> {
-    let mut found: Vec<SnapshotInfo> =
-        names.iter().map(|name| selection::find(repo, name, filter)).collect::<Result<_, _>>()?;
+    let mut found: Vec<SnapshotInfo> = names
+        .iter()
+        .map(|name| selection::find(repo, name, filter))
+        .collect::<Result<_, _>>()?;
     found.sort_by_key(|info| (info.summary.time, info.id));
     found.dedup_by_key(|info| info.id);
     Ok(found)
@@ -84,7 +89,11 @@ fn table(found: &[SnapshotInfo]) -> String {
     for info in found {
         let summary = &info.summary;
         let lines = |texts: Vec<String>| {
-            texts.iter().map(|text| printable(text).into_owned()).collect::<Vec<_>>().join("\n")
+            texts
+                .iter()
+                .map(|text| printable(text).into_owned())
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         let mut row = vec![
             info.id.short(),
@@ -116,17 +125,31 @@ mod tests {
             label: label.into(),
             tags: vec!["t\x1b".into()],
             paths: vec![b"/a".to_vec(), b"/b".to_vec()],
-            totals: Totals { bytes: 2048, ..Totals::default() },
+            totals: Totals {
+                bytes: 2048,
+                ..Totals::default()
+            },
             ..Summary::default()
         };
-        SnapshotInfo { id: SnapshotId([number; 32]), summary }
+        SnapshotInfo {
+            id: SnapshotId([number; 32]),
+            summary,
+        }
     }
 
     #[test]
     fn newest_of_each_series() {
-        let all = vec![info(1, "web", ""), info(2, "db", ""), info(3, "web", ""), info(4, "web", "")];
+        let all = vec![
+            info(1, "web", ""),
+            info(2, "db", ""),
+            info(3, "web", ""),
+            info(4, "web", ""),
+        ];
         let numbers = |count| -> Vec<u8> {
-            newest(all.clone(), count).iter().map(|info| info.id.0[0]).collect()
+            newest(all.clone(), count)
+                .iter()
+                .map(|info| info.id.0[0])
+                .collect()
         };
         assert_eq!(numbers(1), [2, 4]);
         assert_eq!(numbers(2), [2, 3, 4]);
@@ -136,7 +159,10 @@ mod tests {
     #[test]
     fn the_table_is_safe_to_show_and_has_labels_only_if_there_are_any() {
         let text = table(&[info(1, "web", "")]);
-        assert!(text.contains("01010101") && text.contains("2.000 KiB"), "{text}");
+        assert!(
+            text.contains("01010101") && text.contains("2.000 KiB"),
+            "{text}"
+        );
         assert!(!text.contains('\x1b') && !text.contains("Label"));
         assert!(table(&[info(1, "web", "nightly")]).contains("Label"));
     }

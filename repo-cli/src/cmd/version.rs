@@ -21,7 +21,9 @@ pub fn run(app: &App) -> Result<Exit, Failure> {
         })?;
     } else {
         let format = format::VERSION;
-        app.terminal.result(&format!("larder {VERSION} ({OS}/{ARCH}), repository format {format}\n"))?;
+        app.terminal.result(&format!(
+            "larder {VERSION} ({OS}/{ARCH}), repository format {format}\n"
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -11,11 +11,14 @@ const ENTRY_BYTES: usize = 8;
 
 /// The 256 words that a domain's chunker key expands to, and the same shifted left by one (Xia et al. 2020, §3.7).
 ///
-/// 4 KiB, wiped when dropped; compared with nothing and never shown.
+/// 4 KiB, wiped when dropped, and never shown.
+pub struct Gear(Box<Tables>);
+
+/// Both tables in one place, so that the loop needs one register for their address.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Gear {
-    pub(super) plain: Box<[u64; ENTRIES]>,
-    pub(super) shifted: Box<[u64; ENTRIES]>,
+pub(super) struct Tables {
+    pub(super) plain: [u64; ENTRIES],
+    pub(super) shifted: [u64; ENTRIES],
 }
 
 impl Gear {
@@ -28,21 +31,20 @@ impl Gear {
         output.fill(&mut *bytes);
         output.zeroize();
         hasher.zeroize();
-        let mut gear = Self {
-            plain: Box::new([0; ENTRIES]),
-            shifted: Box::new([0; ENTRIES]),
-        };
+        let mut tables = Box::new(Tables {
+            plain: [0; ENTRIES],
+            shifted: [0; ENTRIES],
+        });
         let (words, _) = bytes.as_chunks::<ENTRY_BYTES>();
-        for ((plain, shifted), word) in gear
-            .plain
-            .iter_mut()
-            .zip(gear.shifted.iter_mut())
-            .zip(words)
-        {
-            *plain = u64::from_le_bytes(*word);
-            *shifted = *plain << 1;
+        for (i, word) in words.iter().enumerate() {
+            tables.plain[i] = u64::from_le_bytes(*word);
+            tables.shifted[i] = tables.plain[i] << 1;
         }
-        gear
+        Self(tables)
+    }
+
+    pub(super) fn tables(&self) -> &Tables {
+        &self.0
     }
 }
 

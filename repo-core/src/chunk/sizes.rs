@@ -37,7 +37,7 @@ impl Sizes {
     /// An invalid argument unless all are even, `avg` is a power of two from 1 KiB to 4 MiB, `min` is from 64 to half
     /// of `avg` and at most 1 MiB, and `max` is from twice `avg` to 16 MiB. The distances keep the fast loop exact.
     pub fn new(min: u32, avg: u32, max: u32) -> Result<Self> {
-        let even = min % 2 == 0 && max % 2 == 0;
+        let even = min.is_multiple_of(2) && max.is_multiple_of(2);
         let usual = avg.is_power_of_two() && (KIB..=4096 * KIB).contains(&avg);
         let fits = (Self::MIN..=1024 * KIB).contains(&min)
             && min <= avg / 2

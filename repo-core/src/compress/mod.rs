@@ -20,7 +20,10 @@ pub enum Encoding {
 impl TryFrom<u8> for Encoding {
     type Error = u8;
     fn try_from(n: u8) -> Result<Self, u8> {
-        [Self::Stored, Self::Zstd, Self::Dictionary, Self::Delta].into_iter().find(|e| *e as u8 == n).ok_or(n)
+        [Self::Stored, Self::Zstd, Self::Dictionary, Self::Delta]
+            .into_iter()
+            .find(|e| *e as u8 == n)
+            .ok_or(n)
     }
 }
 
@@ -45,11 +48,14 @@ impl Compressor {
     /// New.
     pub fn new(_level: Level) -> Result<Self> {
         let mut c = CCtx::create();
-        c.set_parameter(CParameter::CompressionLevel(3)).map_err(bad)?;
+        c.set_parameter(CParameter::CompressionLevel(3))
+            .map_err(bad)?;
         Ok(Self(c))
     }
     /// Level.
-    pub fn set_level(&mut self, _level: Level) -> Result<()> { Ok(()) }
+    pub fn set_level(&mut self, _level: Level) -> Result<()> {
+        Ok(())
+    }
     /// Compresses.
     pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<Encoding> {
         out.clear();
@@ -72,22 +78,44 @@ impl Decompressor {
         Ok(Self(d, Vec::new()))
     }
     /// Expands.
-    pub fn decompress(&mut self, e: Encoding, stored: &[u8], raw_len: usize, _prefix: Option<&[u8]>, out: &mut Vec<u8>) -> Result<()> {
+    pub fn decompress(
+        &mut self,
+        e: Encoding,
+        stored: &[u8],
+        raw_len: usize,
+        _prefix: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         out.clear();
         match e {
             Encoding::Stored => out.extend_from_slice(stored),
-            _ => { out.reserve(raw_len); self.0.decompress(out, stored).map_err(bad)?; }
+            _ => {
+                out.reserve(raw_len);
+                self.0.decompress(out, stored).map_err(bad)?;
+            }
         }
-        if out.len() != raw_len { return Err(Error::damaged(Subject::None).detail("length")); }
+        if out.len() != raw_len {
+            return Err(Error::damaged(Subject::None).detail("length"));
+        }
         Ok(())
     }
     /// Verifies.
-    pub fn verify(&mut self, e: Encoding, stored: &[u8], plain: &[u8], prefix: Option<&[u8]>) -> Result<()> {
+    pub fn verify(
+        &mut self,
+        e: Encoding,
+        stored: &[u8],
+        plain: &[u8],
+        prefix: Option<&[u8]>,
+    ) -> Result<()> {
         let mut b = std::mem::take(&mut self.1);
         let r = self.decompress(e, stored, plain.len(), prefix, &mut b);
         let same = b == plain;
         self.1 = b;
         r?;
-        if same { Ok(()) } else { Err(Error::damaged(Subject::None)) }
+        if same {
+            Ok(())
+        } else {
+            Err(Error::damaged(Subject::None))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Keyed BLAKE3 and its key derivation: every context string of the format stands here.
 
 use super::secret::{KEY_LEN, Secret};
-use crate::id::BlobId;
+use crate::id::{BlobId, stored_by_number};
 
 /// Contexts for `blake3::derive_key`, as `docs/format.md` lists them. Each is used for one purpose only.
 pub mod contexts {
@@ -20,9 +20,7 @@ pub mod contexts {
 }
 
 /// Which kind of blob: its content is file data or a tree.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum BlobType {
     /// A chunk of a file or stream.
@@ -32,15 +30,16 @@ pub enum BlobType {
 }
 
 impl BlobType {
+    /// All types.
+    pub const ALL: [Self; 2] = [Self::Data, Self::Tree];
+
     /// The type that is stored as this number.
     pub fn from_u8(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Data),
-            2 => Some(Self::Tree),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 }
+
+stored_by_number!(BlobType, BlobType::ALL);
 
 /// `blake3::derive_key` over the parts, one after another.
 pub fn derive(context: &str, parts: &[&[u8]]) -> Secret {

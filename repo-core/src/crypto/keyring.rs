@@ -5,14 +5,12 @@ use super::hpke_seal::{SealPublic, SealSecret};
 use super::secret::{KEY_LEN, Secret};
 use super::sign::Signer;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::id::{Domain, KeyEpoch};
+use crate::id::{Domain, KeyEpoch, stored_by_number};
 use std::collections::BTreeMap;
 use zeroize::Zeroize;
 
 /// What a holder of keys may do. Larger is not more: each role is its own set of keys.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Role {
     /// Everything, signing of roles included.
@@ -44,8 +42,9 @@ impl Role {
         use KeyKind::*;
         match kind {
             Root | AdminSeed => self == Self::Full,
-            IdData | IdTree | Chunker | Border => self != Self::Prune,
-            Index | Log | Config | Psk => true,
+            IdData | Chunker | Border => self != Self::Prune,
+            // Who reads trees proves each of them to be what its id says.
+            IdTree | Index | Log | Config | Psk => true,
             DataWrap | DataSecret => matches!(self, Self::Full | Self::Read),
             MetaWrap | MetaSecret => self != Self::Writer,
             DataPublic | MetaPublic => true,
@@ -53,10 +52,10 @@ impl Role {
     }
 }
 
+stored_by_number!(Role, Role::ALL);
+
 /// What a key is for. The number stands in bundles and in the derivation from the root secret.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum KeyKind {
     /// The root secret of an epoch; everything else of the epoch is derived from it.
@@ -93,7 +92,29 @@ pub enum KeyKind {
     AdminSeed = 16,
 }
 
+stored_by_number!(KeyKind, KeyKind::ALL);
+
 impl KeyKind {
+    /// All kinds.
+    pub const ALL: [Self; 16] = [
+        Self::Root,
+        Self::IdData,
+        Self::IdTree,
+        Self::Chunker,
+        Self::Border,
+        Self::Index,
+        Self::Log,
+        Self::Config,
+        Self::Psk,
+        Self::DataWrap,
+        Self::MetaWrap,
+        Self::DataSecret,
+        Self::MetaSecret,
+        Self::DataPublic,
+        Self::MetaPublic,
+        Self::AdminSeed,
+    ];
+
     const DERIVED_PER_DOMAIN: [Self; 4] = [Self::IdData, Self::IdTree, Self::Chunker, Self::Border];
     const DERIVED_PER_EPOCH: [Self; 8] = [
         Self::Index,
@@ -291,6 +312,7 @@ mod tests {
         let prune = kinds(Role::Prune);
         assert!(prune.contains(&KeyKind::MetaSecret) && !prune.contains(&KeyKind::DataSecret));
         assert!(!prune.contains(&KeyKind::DataWrap) && !prune.contains(&KeyKind::IdData));
+        assert!(prune.contains(&KeyKind::IdTree));
         for role in [Role::Writer, Role::Prune, Role::Read] {
             assert!(
                 !kinds(role).contains(&KeyKind::Root) && !kinds(role).contains(&KeyKind::AdminSeed)

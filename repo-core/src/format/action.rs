@@ -70,7 +70,7 @@ pub enum Action {
         index: Vec<IndexId>,
         /// Condemned packs that it needs.
         reprieve: Vec<PackId>,
-        /// What listings show of it: a sealed [`RecordType::Summary`] record.
+        /// What listings show of it: a sealed record of the type `Summary`.
         summary: Vec<u8>,
     },
     /// Snapshots are no longer wanted.

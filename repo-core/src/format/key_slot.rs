@@ -156,7 +156,9 @@ fn bad(detail: &'static str) -> Error {
 }
 
 fn hex_array<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N]> {
-    from_hex(text).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| bad(what))
+    from_hex(text)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| bad(what))
 }
 
 /// Makes a slot for `credential` that gives `role` on the keys of `full`, which belongs to an admin.
@@ -176,7 +178,14 @@ pub fn create(
         seal: SealPublic([0; 32]),
         admin: full.ring().admin()?.public(),
     };
-    seal_holder(full, holder, SealSecret::random(), credential, params, label)
+    seal_holder(
+        full,
+        holder,
+        SealSecret::random(),
+        credential,
+        params,
+        label,
+    )
 }
 
 /// Seals a holder's secrets anew under another credential: the same writer, another password. Needs no admin if the
@@ -189,7 +198,12 @@ pub fn change_credential(
     params: KdfParams,
 ) -> Result<Vec<u8>> {
     let mut slot = parse(old)?;
-    let secret = open_secret(&slot, envelopes.repository(), credential, &KdfParams::MAX_ALLOWED)?;
+    let secret = open_secret(
+        &slot,
+        envelopes.repository(),
+        credential,
+        &KdfParams::MAX_ALLOWED,
+    )?;
     protect(&mut slot, envelopes.repository(), &secret, new, params)?;
     Ok(to_bytes(&slot))
 }
@@ -211,10 +225,18 @@ fn seal_holder(
         ext: Vec::new(),
     });
     let mut bundle = Zeroizing::new(bundle);
-    let signature = full.ring().admin()?.sign(&bundle_message(&repository, &holder.seal, &bundle));
+    let signature = full
+        .ring()
+        .admin()?
+        .sign(&bundle_message(&repository, &holder.seal, &bundle));
     bundle.extend_from_slice(&signature);
-    let sealed = holder.seal.seal(None, &bundle_info(&repository), &holder.seal.0, &bundle)?;
-    let label = Label { writer: holder.signer.public(), ..label.clone() };
+    let sealed = holder
+        .seal
+        .seal(None, &bundle_info(&repository), &holder.seal.0, &bundle)?;
+    let label = Label {
+        writer: holder.signer.public(),
+        ..label.clone()
+    };
     let label = full.seal(RecordType::Label, &[], &codec::encode(&label), None)?;
     let mut slot = Slot {
         larder: super::VERSION,
@@ -236,7 +258,10 @@ fn seal_holder(
         ext: Vec::new(),
     };
     protect(&mut slot, repository, &secret, credential, params)?;
-    Ok(NewSlot { bytes: to_bytes(&slot), holder })
+    Ok(NewSlot {
+        bytes: to_bytes(&slot),
+        holder,
+    })
 }
 
 /// Fills in what depends on the credential: cost, salt, commitment, sealed secret.
@@ -273,7 +298,11 @@ fn stretch(slot: &Slot, credential: &Credential) -> Result<PasswordKeys> {
 /// What the sealed secret is bound to: everything of the slot that an attacker might exchange, in a fixed form.
 fn aad(slot: &Slot, repository: RepositoryId) -> Result<Vec<u8>> {
     let role = role_of(slot)?;
-    let params = slot.kdf.unwrap_or(KdfParams { m_kib: 0, t: 0, p: 0 });
+    let params = slot.kdf.unwrap_or(KdfParams {
+        m_kib: 0,
+        t: 0,
+        p: 0,
+    });
     let mut aad = Vec::with_capacity(ID_LEN * 3 + 14);
     aad.extend_from_slice(&repository.0);
     aad.extend_from_slice(&[role as u8, slot.kind as u8]);
@@ -365,7 +394,11 @@ pub fn open(
     let (bundle, signature) = opened
         .split_last_chunk::<SIGNATURE_LEN>()
         .ok_or_else(|| bad("key slot: bundle is too short"))?;
-    verify(&secret.admin, &bundle_message(&repository, &public, bundle), signature)?;
+    verify(
+        &secret.admin,
+        &bundle_message(&repository, &public, bundle),
+        signature,
+    )?;
     let bundle: Bundle = codec::decode(bundle)?;
     check_ext(&bundle.ext)?;
     if bundle.role != role_of(slot)? {
@@ -396,7 +429,11 @@ pub fn has_epoch(holder: &Holder, epoch: u32) -> bool {
 mod tests {
     use super::*;
 
-    const CHEAP: KdfParams = KdfParams { m_kib: 64, t: 1, p: 1 };
+    const CHEAP: KdfParams = KdfParams {
+        m_kib: 64,
+        t: 1,
+        p: 1,
+    };
 
     fn full() -> Envelopes {
         let ring = Keyring::from_root(&Secret::new([1; 32]), 0, &[0]);
@@ -404,12 +441,21 @@ mod tests {
     }
 
     fn make(credential: &Credential, role: Role) -> NewSlot {
-        let label = Label { user: "u".into(), host: "h".into(), ..Label::default() };
+        let label = Label {
+            user: "u".into(),
+            host: "h".into(),
+            ..Label::default()
+        };
         create(&full(), role, &[0], credential, CHEAP, &label).unwrap()
     }
 
     fn open_with(bytes: &[u8], credential: &Credential) -> Result<Holder> {
-        open(&parse(bytes)?, RepositoryId([2; 32]), credential, &KdfParams::MAX)
+        open(
+            &parse(bytes)?,
+            RepositoryId([2; 32]),
+            credential,
+            &KdfParams::MAX,
+        )
     }
 
     #[test]
@@ -420,12 +466,20 @@ mod tests {
             let slot = make(right, Role::Full);
             let holder = open_with(&slot.bytes, right).unwrap();
             assert_eq!(holder.signer.public(), slot.holder.signer.public());
-            assert_eq!(open_with(&slot.bytes, wrong).err().unwrap().kind(), ErrorKind::WrongPassword);
+            assert_eq!(
+                open_with(&slot.bytes, wrong).err().unwrap().kind(),
+                ErrorKind::WrongPassword
+            );
             let label = label(&full(), &parse(&slot.bytes).unwrap()).unwrap();
-            assert_eq!((label.user.as_str(), label.writer), ("u", holder.signer.public()));
+            assert_eq!(
+                (label.user.as_str(), label.writer),
+                ("u", holder.signer.public())
+            );
         }
         let slot = make(&password, Role::Full);
-        let error = open_with(&slot.bytes, &Credential::password("Secret")).err().unwrap();
+        let error = open_with(&slot.bytes, &Credential::password("Secret"))
+            .err()
+            .unwrap();
         assert_eq!(error.kind(), ErrorKind::WrongPassword);
     }
 
@@ -469,7 +523,11 @@ mod tests {
             assert!(open_with(&to_bytes(&changed), &password).is_err());
         }
         let mut greedy = slot;
-        greedy.kdf = Some(KdfParams { m_kib: 1 << 30, t: 1, p: 1 });
+        greedy.kdf = Some(KdfParams {
+            m_kib: 1 << 30,
+            t: 1,
+            p: 1,
+        });
         let error = open_with(&to_bytes(&greedy), &password).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }

@@ -4,6 +4,7 @@
 //! bounded before it is believed: a decoder never allocates more than a small multiple of the bytes it was given.
 
 pub mod action;
+pub mod announcement;
 pub mod checkpoint;
 pub mod codec;
 pub mod config;
@@ -17,6 +18,8 @@ pub mod rows;
 pub mod settings;
 pub mod snapshot;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 
 /// The format version that this program writes, and the only one it reads.

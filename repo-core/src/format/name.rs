@@ -1,6 +1,6 @@
 //! Where each kind of object lies in a repository (`docs/format.md`, "Names").
 
-use crate::id::to_hex;
+use crate::id::{stored_by_number, to_hex};
 
 /// The one object that is there in every repository.
 pub const CONFIG: &str = "config";
@@ -9,9 +9,7 @@ pub const CONFIG: &str = "config";
 pub const SEGMENT_ENTRIES: u64 = 4096;
 
 /// The folders of objects whose name is the hash of their bytes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ObjectKind {
     /// `data/`: packs of data blobs.
@@ -29,6 +27,8 @@ pub enum ObjectKind {
     /// `keys/`: key slots.
     Key = 7,
 }
+
+stored_by_number!(ObjectKind, ObjectKind::ALL);
 
 impl ObjectKind {
     /// All kinds.

@@ -71,13 +71,22 @@ fn wrap_info(kind: BlobType, repository: &RepositoryId) -> Vec<u8> {
 
 fn symmetric_key(role: &Secret, salt: &[u8], kind: BlobType, repository: &RepositoryId) -> Secret {
     let mut hasher = blake3::Hasher::new_keyed(role.expose());
-    hasher.update(salt).update(&[kind as u8]).update(&repository.0);
+    hasher
+        .update(salt)
+        .update(b"pack key")
+        .update(&[kind as u8])
+        .update(&repository.0);
     Secret::new(*hasher.finalize().as_bytes())
 }
 
 impl KeyWrap {
     /// Wraps a pack's key with what this holder has: the symmetric key, or else the repository's public key.
-    pub fn seal(ring: &Keyring, repository: &RepositoryId, kind: BlobType, key: &Secret) -> Result<Self> {
+    pub fn seal(
+        ring: &Keyring,
+        repository: &RepositoryId,
+        kind: BlobType,
+        key: &Secret,
+    ) -> Result<Self> {
         let epoch = ring.epoch();
         let (symmetric, public, _) = wrap_kinds(kind);
         let commitment = commitment(key);
@@ -86,16 +95,31 @@ impl KeyWrap {
             let role = ring.epoch_key(symmetric, epoch)?;
             let sealed = Cipher::new(&symmetric_key(role, &salt, kind, repository)).seal_key(key);
             let bytes = [&salt[..], &sealed].concat();
-            return Ok(Self { wrap_type: WRAP_SYMMETRIC, epoch, bytes, commitment });
+            return Ok(Self {
+                wrap_type: WRAP_SYMMETRIC,
+                epoch,
+                bytes,
+                commitment,
+            });
         }
         let psk = ring.epoch_key(KeyKind::Psk, epoch)?;
         let public = ring.seal_public(public, epoch)?;
         let bytes = public.seal(Some(psk), &wrap_info(kind, repository), &[], key.expose())?;
-        Ok(Self { wrap_type: WRAP_SEALED, epoch, bytes, commitment })
+        Ok(Self {
+            wrap_type: WRAP_SEALED,
+            epoch,
+            bytes,
+            commitment,
+        })
     }
 
     /// The key. `Denied` if this holder cannot open it, `Damaged` if it is not what it commits to.
-    pub fn open(&self, ring: &Keyring, repository: &RepositoryId, kind: BlobType) -> Result<Secret> {
+    pub fn open(
+        &self,
+        ring: &Keyring,
+        repository: &RepositoryId,
+        kind: BlobType,
+    ) -> Result<Secret> {
         let (symmetric, _, secret) = wrap_kinds(kind);
         let key = match (self.wrap_type, self.bytes.len()) {
             (WRAP_SYMMETRIC, SYMMETRIC_LEN) => {
@@ -107,7 +131,10 @@ impl KeyWrap {
                 let psk = ring.epoch_key(KeyKind::Psk, self.epoch)?;
                 let secret = ring.seal_secret(secret, self.epoch)?;
                 let key = secret.open(Some(psk), &wrap_info(kind, repository), &[], &self.bytes)?;
-                Secret::new(key.try_into().map_err(|_| bad("a wrapped key has 32 bytes"))?)
+                Secret::new(
+                    key.try_into()
+                        .map_err(|_| bad("a wrapped key has 32 bytes"))?,
+                )
             }
             (WRAP_SYMMETRIC | WRAP_SEALED, _) => return Err(bad("key wrap of a wrong length")),
             _ => return Err(Error::unsupported(Subject::None).detail("unknown kind of key wrap")),
@@ -138,7 +165,9 @@ pub fn decode_wraps(mut bytes: &[u8]) -> Result<Vec<KeyWrap>> {
     let short = || bad("key wraps are cut short");
     let mut wraps = Vec::new();
     while !bytes.is_empty() {
-        let (head, rest) = bytes.split_first_chunk::<WRAP_HEAD_LEN>().ok_or_else(short)?;
+        let (head, rest) = bytes
+            .split_first_chunk::<WRAP_HEAD_LEN>()
+            .ok_or_else(short)?;
         let (found, rest) = rest.split_first_chunk::<KEY_LEN>().ok_or_else(short)?;
         let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
         let (sealed, rest) = rest.split_at_checked(len).ok_or_else(short)?;
@@ -173,7 +202,12 @@ pub fn seal_block(cipher: &Cipher, kind: BlobType, counter: u32, bytes: &mut Vec
 }
 
 /// Opens a block in place; gives its encoded bytes.
-pub fn open_block<'a>(cipher: &Cipher, kind: BlobType, counter: u32, bytes: &'a mut [u8]) -> Result<&'a [u8]> {
+pub fn open_block<'a>(
+    cipher: &Cipher,
+    kind: BlobType,
+    counter: u32,
+    bytes: &'a mut [u8],
+) -> Result<&'a [u8]> {
     cipher.open_slice(u64::from(counter), &block_aad(kind, counter), bytes)
 }
 
@@ -243,7 +277,13 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header> {
 /// that the pack's length is a multiple of [`PADDING_STEP`].
 ///
 /// The padding stands inside the sealed directory: where it begins cannot be seen.
-pub fn append_directory(ring: &Keyring, repository: &RepositoryId, header: &Header, entry: &PackEntry, pack: &mut Vec<u8>) -> Result<()> {
+pub fn append_directory(
+    ring: &Keyring,
+    repository: &RepositoryId,
+    header: &Header,
+    entry: &PackEntry,
+    pack: &mut Vec<u8>,
+) -> Result<()> {
     let from = pack.len();
     let mut sorted: Vec<&Blob> = entry.blobs.iter().collect();
     sorted.sort_by_key(|blob| (blob.block, blob.offset));
@@ -258,7 +298,11 @@ pub fn append_directory(ring: &Keyring, repository: &RepositoryId, header: &Head
     let unpadded = pack.len();
     pack.resize(end - TAG_LEN - TRAILER_LEN, 0);
     expand(contexts::PADDING, &[&header.salt], &mut pack[unpadded..]);
-    directory_cipher(ring, repository, header)?.seal(0, &header.salt, pack, from);
+    let aad = pack
+        .get(..header.len)
+        .ok_or_else(|| bad("pack is cut short"))?
+        .to_vec();
+    directory_cipher(ring, repository, header)?.seal(0, &aad, pack, from);
     let len = u32::try_from(pack.len() - from).map_err(|_| bad("directory is too large"))?;
     pack.extend_from_slice(&len.to_le_bytes());
     pack.extend_from_slice(&[VERSION, 0, 0, 0]);
@@ -269,7 +313,10 @@ pub fn append_directory(ring: &Keyring, repository: &RepositoryId, header: &Head
 fn directory_cipher(ring: &Keyring, repository: &RepositoryId, header: &Header) -> Result<Cipher> {
     let role = ring.epoch_key(KeyKind::Index, header.epoch)?;
     let mut hasher = blake3::Hasher::new_keyed(role.expose());
-    hasher.update(&header.salt).update(b"directory").update(&repository.0);
+    hasher
+        .update(&header.salt)
+        .update(b"directory")
+        .update(&repository.0);
     Ok(Cipher::new(&Secret::new(*hasher.finalize().as_bytes())))
 }
 
@@ -291,19 +338,34 @@ pub fn decode_trailer(trailer: &[u8]) -> Result<usize> {
 }
 
 /// Reads the directory out of a whole pack: what the index says of it, rebuilt from the pack alone.
-pub fn decode_directory(ring: &Keyring, repository: &RepositoryId, id: PackId, pack: &[u8]) -> Result<PackEntry> {
+pub fn decode_directory(
+    ring: &Keyring,
+    repository: &RepositoryId,
+    id: PackId,
+    pack: &[u8],
+) -> Result<PackEntry> {
     let header = decode_header(pack)?;
     let body = &pack[header.len..];
-    let trailer_at = body.len().checked_sub(TRAILER_LEN).ok_or_else(|| bad("pack is cut short"))?;
+    let trailer_at = body
+        .len()
+        .checked_sub(TRAILER_LEN)
+        .ok_or_else(|| bad("pack is cut short"))?;
     let (body, trailer) = body.split_at(trailer_at);
     let from = body
         .len()
         .checked_sub(decode_trailer(trailer)?)
         .ok_or_else(|| bad("directory is larger than its pack"))?;
     let mut sealed = body[from..].to_vec();
-    let plain = directory_cipher(ring, repository, &header)?.open_slice(0, &header.salt, &mut sealed)?;
-    let (head, rows) = plain.split_first_chunk::<12>().ok_or_else(|| bad("directory is too short"))?;
-    let count = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")) as usize;
+    let plain = directory_cipher(ring, repository, &header)?.open_slice(
+        0,
+        &pack[..header.len],
+        &mut sealed,
+    )?;
+    let (head, rows) = plain
+        .split_first_chunk::<12>()
+        .ok_or_else(|| bad("directory is too short"))?;
+    let count =
+        |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes")) as usize;
     let mut rest = rows;
     let blocks = section::<Block>(&mut rest, count(0))?;
     let blobs = section::<Blob>(&mut rest, count(4))?;

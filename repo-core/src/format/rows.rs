@@ -51,7 +51,7 @@ impl<R> Copy for Rows<'_, R> {}
 impl<'a, R: Row> Rows<'a, R> {
     /// Takes `bytes` for rows; `Damaged` if their length is no multiple of a row's.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
-        if bytes.len() % R::LEN != 0 {
+        if !bytes.len().is_multiple_of(R::LEN) {
             return Err(bad("ends inside a row"));
         }
         let kind = PhantomData;
@@ -422,6 +422,9 @@ impl PackEntry {
 mod tests {
     use super::*;
 
+    /// What is wrong with a value, and what makes it so.
+    type Edit<T> = (&'static str, fn(&mut T));
+
     fn round_trip<R: Row + PartialEq + std::fmt::Debug>(row: R) -> Vec<u8> {
         let mut bytes = Vec::new();
         row.write(&mut bytes);
@@ -504,7 +507,7 @@ mod tests {
         assert!(block().check(101, 3, 13).is_err(), "pack too short");
         assert!(block().check(102, 2, 13).is_err(), "no such wrap");
         assert!(block().check(102, 3, 12).is_err(), "no such base");
-        let edits: [(&str, fn(&mut Block)); 5] = [
+        let edits: [Edit<Block>; 5] = [
             ("sum overflows 32 bits", |b| b.offset = u32::MAX),
             ("no room for a tag", |b| b.stored_len = 15),
             ("too much plaintext", |b| b.raw_len = BLOCK_RAW_LEN_MAX + 1),
@@ -538,7 +541,7 @@ mod tests {
             bases: vec![BlobId([3; 32]); 13],
         };
         entry.check().unwrap();
-        let edits: [(&str, fn(&mut PackEntry)); 5] = [
+        let edits: [Edit<PackEntry>; 5] = [
             ("too many wraps", |e| {
                 e.wraps = vec![0; WRAPS_LEN_MAX as usize + 1]
             }),

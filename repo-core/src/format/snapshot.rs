@@ -1,7 +1,7 @@
 //! Snapshots and their summaries (`docs/format.md`, "Snapshots").
 
 use super::codec::Ext;
-use crate::id::{BlobId, Domain, SnapshotId, WriterId};
+use crate::id::{BlobId, Domain, SnapshotId, WriterId, stored_by_number};
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 
@@ -93,7 +93,7 @@ pub struct Totals {
 }
 
 /// What a source of data is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum SourceKind {
     /// Files and directories.
@@ -105,6 +105,13 @@ pub enum SourceKind {
     /// A database, by its own dump tool.
     Database = 4,
 }
+
+impl SourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Files, Self::Stream, Self::Command, Self::Database];
+}
+
+stored_by_number!(SourceKind, SourceKind::ALL);
 
 /// One source of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -17,8 +17,11 @@ pub(super) fn component(name: &[u8]) -> Result<&[u8]> {
     Ok(name)
 }
 
-/// The entry `name` as the subject of an error.
+/// The entry `name` as the subject of an error; of what is only known as open, nothing in particular.
 pub(super) fn about(name: &[u8]) -> Subject {
+    if name.is_empty() {
+        return Subject::None;
+    }
     Subject::Path(PathBuf::from(OsStr::from_bytes(name)))
 }
 

@@ -31,13 +31,12 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())
         .map_err(|errno| Error::io(subject(), errno.into()).detail("open directory"))?;
     let (temporary, mut file) = create_temporary(&dir).map_err(|error| error.about(subject()))?;
-    let put = || -> std::io::Result<()> {
+    let mut put = || -> std::io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         renameat(&dir, &temporary, &dir, name.as_bytes())?;
         Ok(())
     };
-    let mut put = put;
     if let Err(cause) = put() {
         // What matters is the first error; the left-over name harms nobody.
         let _ = unlinkat(&dir, &temporary, AtFlags::empty());

@@ -78,6 +78,7 @@ impl Tree {
         match unlinkat(&self.here, &name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            Err(Errno::BUSY) => return Err(another_file_system(&name)),
             Err(errno) => return Err(failed(&name, "remove directory", errno)),
         }
         let (below, identity) = open(self.here.as_fd(), &name)?;
@@ -86,7 +87,7 @@ impl Tree {
             .first()
             .is_some_and(|top| top.identity.0 != identity.0)
         {
-            return Err(Error::new(ErrorKind::Denied, about(&name)).detail("another file system"));
+            return Err(another_file_system(&name));
         }
         let mut subdirs = Vec::new();
         clear(&below, &mut subdirs)?;
@@ -122,6 +123,11 @@ impl Tree {
     }
 }
 
+/// A mount point, which the system calls busy, or a subvolume.
+fn another_file_system(name: &[u8]) -> Error {
+    Error::new(ErrorKind::Denied, about(name)).detail("another file system")
+}
+
 fn open(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd, Identity)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd =
@@ -155,4 +161,35 @@ fn clear(dir: &OwnedFd, subdirs: &mut Vec<Vec<u8>>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_directory_that_is_moved_away_stops_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let (at, outside) = (temp.path(), File::open(temp.path()).unwrap());
+        std::fs::create_dir_all(at.join("top/sub/deep")).unwrap();
+        std::fs::create_dir_all(at.join("elsewhere/sub")).unwrap();
+        let mut tree = Tree::enter(outside.as_fd(), b"top").unwrap();
+        tree.down(b"sub".to_vec()).unwrap();
+        std::fs::rename(at.join("top/sub"), at.join("elsewhere/moved")).unwrap();
+        let error = tree.remove(outside.as_fd()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(at.join("elsewhere/sub").exists() && at.join("top").exists());
+    }
+
+    #[test]
+    fn what_appears_meanwhile_is_not_lost() {
+        let temp = tempfile::tempdir().unwrap();
+        let (at, outside) = (temp.path(), File::open(temp.path()).unwrap());
+        std::fs::create_dir_all(at.join("top/sub")).unwrap();
+        let tree = Tree::enter(outside.as_fd(), b"top").unwrap();
+        std::fs::write(at.join("top/new"), b"").unwrap();
+        assert!(tree.remove(outside.as_fd()).is_err());
+        assert!(at.join("top/new").exists() && !at.join("top/sub").exists());
+    }
 }

@@ -16,12 +16,15 @@ pub const WINDOW: usize = 4096;
 /// Room for what one system call reads, on the stack: about a thousand entries, as in the C library.
 const BUFFER_BYTES: usize = 32 * 1024;
 
+/// How many entries of 16 bytes there is room for from the beginning: most directories have fewer.
+const FIRST_ENTRIES: usize = 32;
+
 /// The entries of one directory, sorted by the bytes of their names.
 ///
 /// The list takes 16 bytes an entry and the bytes of its name, so a million entries of 20 bytes are 36 MB. Metadata
 /// of the entries is asked in windows of at most [`WINDOW`]: all at once in nearly every directory, and as the reader
 /// gets there in a huge one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scan {
     names: Vec<u8>,
     slots: Vec<Slot>,
@@ -89,6 +92,13 @@ impl Scan {
         }
     }
 
+    /// Brings the entries in order, each name once: a directory that is changed meanwhile may give one twice.
+    fn sort(&mut self) {
+        let Self { names, slots, .. } = self;
+        slots.sort_unstable_by(|a, b| name_of(names, *a).cmp(name_of(names, *b)));
+        slots.dedup_by(|a, b| name_of(names, *a) == name_of(names, *b));
+    }
+
     /// Asks for metadata in the order of inode numbers, in which it lies on the disk.
     ///
     /// A cold directory of ext4 or XFS gives names in the order of their hashes; asked in that order a disk seeks for
@@ -118,16 +128,9 @@ impl Dir {
     /// meanwhile may or may not be there. One system call for about a thousand entries and one for each of the first
     /// [`WINDOW`]. May be called again.
     pub fn scan(&self) -> Result<Scan> {
-        let mut scan = Scan {
-            names: Vec::new(),
-            slots: Vec::new(),
-            window: Vec::new(),
-            window_start: 0,
-        };
+        let mut scan = Scan::default();
         self.list(&mut scan)?;
-        let names = &scan.names;
-        scan.slots
-            .sort_unstable_by(|a, b| name_of(names, *a).cmp(name_of(names, *b)));
+        scan.sort();
         if scan.is_complete() {
             scan.window = scan.ask(self, 0..scan.len());
         }
@@ -138,6 +141,8 @@ impl Dir {
         if self.scanned.swap(true, Ordering::Relaxed) {
             seek(self, SeekFrom::Start(0)).map_err(|errno| failed(b"", "rewind", errno))?;
         }
+        scan.names.reserve(FIRST_ENTRIES * 16);
+        scan.slots.reserve(FIRST_ENTRIES);
         let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
         let mut entries = RawDir::new(self, &mut buffer);
         while let Some(entry) = entries.next() {
@@ -225,6 +230,23 @@ mod tests {
             );
             assert_eq!(scan.metadata(&dir, index).unwrap(), metadata, "asked again");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_counts_once() {
+        let slot = |start, inode| Slot {
+            inode,
+            start,
+            len: 1,
+            kind: None,
+        };
+        let mut scan = Scan {
+            names: b"bab".to_vec(),
+            slots: vec![slot(0, 1), slot(1, 2), slot(2, 1)],
+            ..Scan::default()
+        };
+        scan.sort();
+        assert_eq!(scan.names().collect::<Vec<_>>(), [b"a", b"b"]);
     }
 
     #[test]

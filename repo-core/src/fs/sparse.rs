@@ -2,7 +2,7 @@
 
 use super::name::failed;
 use crate::error::Result;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
@@ -24,11 +24,14 @@ pub struct Extent {
 /// over everything where the file system cannot tell. Leaves the position of `fd` at the start. A file that was cut off
 /// meanwhile looks as if it ended in a hole: who needs to know compares [`super::metadata_of`] before and after.
 pub fn extents(fd: impl AsFd, size: u64) -> Result<Vec<Extent>> {
-    let fd = fd.as_fd();
+    extents_up_to(EXTENTS_MAX, fd.as_fd(), size)
+}
+
+fn extents_up_to(count_max: usize, fd: BorrowedFd<'_>, size: u64) -> Result<Vec<Extent>> {
     let mut found = Vec::new();
     let mut offset = 0;
     while offset < size {
-        if found.len() + 1 == EXTENTS_MAX {
+        if found.len() + 1 == count_max {
             found.push(Extent {
                 offset,
                 len: size - offset,
@@ -135,5 +138,20 @@ mod tests {
                 len: 100
             }]
         );
+    }
+
+    #[test]
+    fn from_some_extent_on_all_counts_as_data() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(9 * MIB).unwrap();
+        for at in [1, 3, 5, 7] {
+            file.write_all_at(&[1], at * MIB).unwrap();
+        }
+        let all = extents(&file, 9 * MIB).unwrap();
+        let some = extents_up_to(2, file.as_fd(), 9 * MIB).unwrap();
+        assert_eq!((all.len(), some.len()), (4, 2));
+        assert_eq!(some[0], all[0]);
+        let rest = some[1];
+        assert!(rest.offset <= 3 * MIB && rest.offset + rest.len == 9 * MIB);
     }
 }

@@ -29,6 +29,9 @@ pub enum Existing {
     /// It stays, and the creation fails.
     Refuse,
     /// It is removed, unless it is a directory: those go by [`TargetDir::remove`] only.
+    ///
+    /// ext4 gives no inode away for some seconds after it was deleted, and searches past all such (`recently_deleted`
+    /// in its `ialloc.c`): 0.8 ms a file with 80,000 of them. Many files are better changed in place.
     Replace,
 }
 
@@ -158,7 +161,7 @@ impl TargetDir {
         let fd = self
             .open_below(name)
             .map_err(|errno| failed(name, "open", errno))?;
-        self.take_acl_from(fd.as_fd(), name)?;
+        self.take_acl_from(&Handle::Open(fd.as_fd()), name)?;
         Ok(Self {
             fd,
             is_new: true,
@@ -169,11 +172,10 @@ impl TargetDir {
     /// Frees a new entry from the access control list that it got from this directory.
     ///
     /// With it the mode that is set later would open the file to those whom the list names.
-    fn take_acl_from(&self, new: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    fn take_acl_from(&self, new: &Handle<'_>, name: &[u8]) -> Result<()> {
         if self.hands_down_acl {
             for acl in INHERITED {
-                Handle::Open(new)
-                    .remove(acl)
+                new.remove(acl)
                     .map_err(|errno| failed(name, "remove inherited access control list", errno))?;
             }
         }
@@ -207,7 +209,7 @@ impl TargetDir {
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let fd = self.create(name, existing, || openat(&self.fd, name, flags, mode))?;
-        self.take_acl_from(fd.as_fd(), name)?;
+        self.take_acl_from(&Handle::Open(fd.as_fd()), name)?;
         Ok(fd.into())
     }
 
@@ -297,7 +299,8 @@ impl TargetDir {
         let mode = Mode::RUSR | Mode::WUSR;
         self.create(name, existing, || {
             rustix::fs::mknodat(&self.fd, name, kind.file_type(), mode, rdev)
-        })
+        })?;
+        self.take_acl_from(&Handle::entry(self.as_fd(), name), name)
     }
 
     /// Removes the entry `name` and, if it is a directory, all that is in it; nothing there is fine.

@@ -3,13 +3,14 @@
 //! Made when it is first asked for: backups and restores never need it, prune and check do.
 
 use super::layout::Section;
-use super::map::Map;
 use super::region::Bytes;
 use super::run::Run;
 use super::store::Store;
 use crate::error::{Error, Result, Subject};
-use crate::format::rows::{Block, PackEntry};
+use crate::format::rows::{Blob, Block, PackEntry};
+use crate::id::BlobId;
 use std::io::Write;
+use std::ops::{ControlFlow, Range};
 
 /// Most row numbers (4 bytes each) that are sorted in memory at a time.
 const SORTED_AT_ONCE: u64 = 16 << 20;
@@ -48,7 +49,7 @@ impl ByPack {
             first = last;
         }
         let rows = match file {
-            Some(file) => Bytes::Mapped(Map::new(&file).map_err(failed)?),
+            Some(file) => Bytes::map(file).map_err(failed)?,
             None => Bytes::Heap(heap),
         };
         Ok(Self { starts, rows })
@@ -96,7 +97,7 @@ fn failed(cause: std::io::Error) -> Error {
 }
 
 /// Adds a block with its bases.
-fn push_block(entry: &mut PackEntry, block: Block, bases: Vec<crate::id::BlobId>) -> Result<()> {
+fn push_block(entry: &mut PackEntry, block: Block, bases: Vec<BlobId>) -> Result<()> {
     let first_base = match bases.len() {
         0 => 0,
         _ => u32::try_from(entry.bases.len()).map_err(|_| {
@@ -126,17 +127,14 @@ fn first_block(run: &Run, row: u32) -> Result<u32> {
     Ok(from)
 }
 
-fn pack_of(run: &Run, blob: u32) -> Result<usize> {
-    Ok(run.block(run.blob(blob)?.block)?.pack as usize)
-}
-
 fn starts(run: &Run) -> Result<Vec<u32>> {
     let mut starts = vec![0u32; run.count(Section::Packs) as usize + 1];
-    for blob in 0..run.count(Section::Blobs) {
-        if let Some(count) = starts.get_mut(pack_of(run, blob)? + 1) {
+    let _: ControlFlow<()> = run.for_each_blob(&mut |_, found| {
+        if let Some(count) = starts.get_mut(found.block.pack as usize + 1) {
             *count += 1;
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     for pack in 1..starts.len() {
         starts[pack] += starts[pack - 1];
     }
@@ -144,18 +142,19 @@ fn starts(run: &Run) -> Result<Vec<u32>> {
 }
 
 /// The blob rows of a range of packs, as bytes.
-fn sorted(run: &Run, starts: &[u32], packs: std::ops::Range<usize>) -> Result<Vec<u8>> {
+fn sorted(run: &Run, starts: &[u32], packs: Range<usize>) -> Result<Vec<u8>> {
     let first = starts[packs.start];
     let mut next = starts[packs.clone()].to_vec();
     let mut part = vec![0; (starts[packs.end] - first) as usize * 4];
-    for blob in 0..run.count(Section::Blobs) {
-        let pack = pack_of(run, blob)?;
+    let _: ControlFlow<()> = run.for_each_blob(&mut |row, found| {
+        let pack = found.block.pack as usize;
         if packs.contains(&pack) {
             let next = &mut next[pack - packs.start];
-            part[(*next - first) as usize * 4..][..4].copy_from_slice(&blob.to_le_bytes());
+            part[(*next - first) as usize * 4..][..4].copy_from_slice(&row.to_le_bytes());
             *next += 1;
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(part)
 }
 
@@ -178,12 +177,10 @@ pub(super) fn join(whole: &mut PackEntry, part: PackEntry) {
             whole.blocks.len() - 1
         });
         let blobs = part.blobs.iter().filter(|blob| blob.block as usize == i);
-        whole
-            .blobs
-            .extend(blobs.map(|blob| crate::format::rows::Blob {
-                block: at as u32,
-                ..*blob
-            }));
+        whole.blobs.extend(blobs.map(|blob| Blob {
+            block: at as u32,
+            ..*blob
+        }));
     }
     whole
         .blobs

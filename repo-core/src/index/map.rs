@@ -32,20 +32,18 @@ impl Map {
         &self.0
     }
 
-    /// Asks the system to read a range ahead in one go. It may ignore that.
-    pub(super) fn will_need(&self, from: usize, len: usize) {
-        let _: io::Result<()> = self.0.advise_range(Advice::WillNeed, from, len);
-    }
-
-    /// Takes the pages out of this process's resident memory; the next touch brings them back from the system's cache
+    /// Takes the first `len` bytes out of this process's resident memory; the next touch brings them back from the system's cache
     /// of the file, or from the disk.
     #[expect(
         unsafe_code,
         reason = "memmap2 calls it unsafe because in private or anonymous maps it discards data"
     )]
-    pub(super) fn release(&self) {
+    pub(super) fn release(&self, len: usize) {
         // SAFETY: the map is a shared map of a file and never written, so its pages can always be read again.
-        let _: io::Result<()> = unsafe { self.0.unchecked_advise(UncheckedAdvice::DontNeed) };
+        let _: io::Result<()> = unsafe {
+            self.0
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, 0, len)
+        };
     }
 }
 
@@ -61,9 +59,8 @@ mod tests {
         std::fs::write(&path, &content).unwrap();
         let map = Map::new(&File::open(&path).unwrap()).unwrap();
         std::fs::remove_file(&path).unwrap();
-        map.will_need(0, 10_000);
         assert_eq!(map.bytes(), content);
-        map.release();
+        map.release(content.len());
         assert_eq!(map.bytes(), content);
     }
 }

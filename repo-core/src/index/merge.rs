@@ -86,7 +86,7 @@ impl Source<'_> {
                     Section::Blocks => view.blocks.bytes(),
                     Section::Blobs => view.blobs.bytes(),
                     Section::Bases => view.bases.bytes(),
-                    Section::ById => &[],
+                    Section::ById | Section::Prints => &[],
                 };
                 let from = (group as usize * section.group_len()).min(bytes.len());
                 let to = (from + section.group_len()).min(bytes.len());
@@ -129,6 +129,9 @@ fn total(parts: &[Vec<Part>]) -> [u64; TABLE_SECTIONS] {
     total
 }
 
+/// Writes rows of a kept part, given as they are in their source.
+type CopyRows<'a, W> = &'a mut dyn FnMut(&Part, &[u8], &mut Writer<'_, W>) -> Result<()>;
+
 /// A merge that is about to be written.
 pub(super) struct Merge<'a> {
     sources: &'a [Source<'a>],
@@ -141,11 +144,10 @@ impl<'a> Merge<'a> {
     pub(super) fn plan(sources: &'a [Source<'a>]) -> Option<Self> {
         let mut parts: Vec<_> = sources.iter().map(Source::parts).collect();
         let total = total(&parts);
-        let mut counts = [0; layout::SECTIONS];
+        let mut counts = [0; TABLE_SECTIONS];
         for (count, sum) in counts.iter_mut().zip(total) {
             *count = u32::try_from(sum).ok()?;
         }
-        counts[Section::ById as usize] = counts[Section::Packs as usize];
         let mut at = [0; TABLE_SECTIONS];
         for part in parts.iter_mut().flatten().filter(|part| part.keep) {
             for (i, at) in at.iter_mut().enumerate() {
@@ -167,7 +169,7 @@ impl<'a> Merge<'a> {
 
     /// Writes the run from the beginning of `out`. Returns the hash of its header, which names it.
     pub(super) fn write<W: Write + Seek>(&self, out: W) -> Result<blake3::Hash> {
-        let mut writer = Writer::new(out);
+        let mut writer = Writer::new(out, &self.layout);
         writer.out.write_all(&[0; PAGE]).map_err(failed)?;
         let by_id = self.write_packs(&mut writer)?;
         self.copy(&mut writer, Section::Wraps, &mut |_, bytes, out| {
@@ -196,15 +198,15 @@ impl<'a> Merge<'a> {
         writer.end_section()?;
         let kept = self.parts.iter().flatten().filter(|part| part.keep);
         writer.directory.segments = kept.map(|part| part.segment).collect();
-        writer.finish(&self.layout)
+        writer.finish()
     }
 
     /// Calls `each` with the kept rows of a section, group by group, and ends the section.
     fn copy<W: Write + Seek>(
         &self,
-        writer: &mut Writer<W>,
+        writer: &mut Writer<'_, W>,
         section: Section,
-        each: &mut dyn FnMut(&Part, &[u8], &mut Writer<W>) -> Result<()>,
+        each: CopyRows<'_, W>,
     ) -> Result<()> {
         writer.section = section;
         for (source, parts) in self.sources.iter().zip(&self.parts) {
@@ -216,7 +218,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Writes the packs and returns their row numbers sorted by id.
-    fn write_packs<W: Write + Seek>(&self, writer: &mut Writer<W>) -> Result<Vec<u32>> {
+    fn write_packs<W: Write + Seek>(&self, writer: &mut Writer<'_, W>) -> Result<Vec<u32>> {
         let mut ids = Vec::with_capacity(self.layout.count(Section::Packs) as usize);
         self.copy(writer, Section::Packs, &mut |part, bytes, out| {
             for row in bytes.chunks_exact(PackRow::LEN) {
@@ -232,7 +234,7 @@ impl<'a> Merge<'a> {
         Ok(ids.into_iter().map(|(_, row)| row).collect())
     }
 
-    fn write_blobs<W: Write + Seek>(&self, writer: &mut Writer<W>) -> Result<()> {
+    fn write_blobs<W: Write + Seek>(&self, writer: &mut Writer<'_, W>) -> Result<()> {
         writer.section = Section::Blobs;
         let mut heap = BinaryHeap::new();
         let mut cursors = Vec::new();
@@ -245,7 +247,7 @@ impl<'a> Merge<'a> {
         }
         while let Some(mut top) = heap.peek_mut() {
             let source = top.0.source;
-            writer.row(&top.0.blob)?;
+            writer.blob(&top.0.blob, top.0.prefix)?;
             match cursors[source].next()? {
                 Some(blob) => *top = Reverse(Head::new(blob, source)),
                 None => drop(std::collections::binary_heap::PeekMut::pop(top)),
@@ -357,12 +359,16 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes sections group by group, with their checksums and fences.
-struct Writer<W> {
+/// Writes sections group by group, with their checksums, fences and prints.
+struct Writer<'a, W> {
     out: W,
+    layout: &'a Layout,
     section: Section,
     group: Vec<u8>,
     section_len: u64,
+    /// A group of prints, which is written far behind the blobs as soon as it is full.
+    prints: Vec<u8>,
+    print_checksums: Vec<[u8; CHECKSUM_LEN]>,
     directory: Directory,
 }
 
@@ -370,13 +376,16 @@ fn failed(cause: std::io::Error) -> Error {
     Error::io(Subject::None, cause)
 }
 
-impl<W: Write + Seek> Writer<W> {
-    fn new(out: W) -> Self {
+impl<'a, W: Write + Seek> Writer<'a, W> {
+    fn new(out: W, layout: &'a Layout) -> Self {
         Self {
             out,
+            layout,
             section: Section::Packs,
             group: Vec::with_capacity(Section::Packs.group_len()),
             section_len: 0,
+            prints: Vec::with_capacity(Section::Prints.group_len()),
+            print_checksums: Vec::new(),
             directory: Directory::default(),
         }
     }
@@ -384,6 +393,39 @@ impl<W: Write + Seek> Writer<W> {
     fn row<R: Row>(&mut self, row: &R) -> Result<()> {
         row.write(&mut self.group);
         self.flush_full()
+    }
+
+    /// Appends a blob, whose id begins with `prefix`, and its print.
+    fn blob(&mut self, blob: &Blob, prefix: u64) -> Result<()> {
+        if self.group.is_empty() {
+            self.directory.fences.push(prefix);
+        }
+        let fence = *self
+            .directory
+            .fences
+            .last()
+            .expect("each group begins with one");
+        let groups = self.layout.group_count(Section::Blobs) as usize;
+        let print = layout::print(prefix, fence, groups);
+        self.prints.extend_from_slice(&print.to_le_bytes());
+        if self.prints.len() == Section::Prints.group_len() {
+            self.flush_prints()?;
+        }
+        self.row(blob)
+    }
+
+    fn flush_prints(&mut self) -> Result<()> {
+        let group = self.print_checksums.len() as u32;
+        self.print_checksums.push(layout::checksum(&self.prints));
+        let range = self.layout.group_range(Section::Prints, group);
+        let (offset, len) = range.expect("there are as many prints as blobs");
+        assert_eq!(len, self.prints.len());
+        let back = self.out.stream_position().map_err(failed)?;
+        self.out.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        self.out.write_all(&self.prints).map_err(failed)?;
+        self.out.seek(SeekFrom::Start(back)).map_err(failed)?;
+        self.prints.clear();
+        Ok(())
     }
 
     /// Appends rows as they are, at most a group at a time.
@@ -406,9 +448,6 @@ impl<W: Write + Seek> Writer<W> {
     fn flush(&mut self) -> Result<()> {
         let checksum: [u8; CHECKSUM_LEN] = layout::checksum(&self.group);
         self.directory.checksums.push(checksum);
-        if self.section == Section::Blobs {
-            self.directory.fences.push(prefix(&self.group));
-        }
         self.out.write_all(&self.group).map_err(failed)?;
         self.section_len += self.group.len() as u64;
         self.group.clear();
@@ -427,10 +466,16 @@ impl<W: Write + Seek> Writer<W> {
             .map_err(failed)
     }
 
-    fn finish(mut self, layout: &Layout) -> Result<blake3::Hash> {
+    fn finish(mut self) -> Result<blake3::Hash> {
+        if !self.prints.is_empty() {
+            self.flush_prints()?;
+        }
+        self.directory.checksums.append(&mut self.print_checksums);
         let encoded = self.directory.encode();
+        let directory_at = SeekFrom::Start(self.layout.directory_at);
+        self.out.seek(directory_at).map_err(failed)?;
         self.out.write_all(&encoded).map_err(failed)?;
-        let header = layout::encode_header(layout, &self.directory, &encoded);
+        let header = layout::encode_header(self.layout, &self.directory, &encoded);
         self.out.seek(SeekFrom::Start(0)).map_err(failed)?;
         self.out.write_all(&header).map_err(failed)?;
         Ok(blake3::hash(&header))

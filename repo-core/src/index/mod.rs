@@ -248,14 +248,12 @@ impl Index {
     ) -> Result<()> {
         let runs: Vec<_> = self.runs.read().clone();
         for run in &runs {
-            for row in 0..run.count(Section::Blobs) {
-                let blob = run.blob(row)?;
-                let block = run.block(blob.block)?;
-                if run.has_pack(block.pack)
-                    && each(blob.id, location(run, Found { blob, block }))?.is_break()
-                {
-                    return Ok(());
-                }
+            let mut visible = |_: u32, found: Found| match run.has_pack(found.block.pack) {
+                true => each(found.blob.id, location(run, found)),
+                false => Ok(ControlFlow::Continue(())),
+            };
+            if run.for_each_blob(&mut visible)?.is_break() {
+                break;
             }
         }
         Ok(())

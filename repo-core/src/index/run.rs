@@ -42,7 +42,7 @@ impl Bits {
 
 /// A run of the index.
 ///
-/// Memory besides its bytes: the directory (25 bytes for 1024 blobs), two bits a pack.
+/// Memory besides its bytes: the directory (about 25 bytes for 1024 blobs), two bits a pack.
 #[derive(Debug)]
 pub(super) struct Run {
     layout: Layout,
@@ -80,7 +80,7 @@ impl Run {
         })?;
         let packs = layout.count(Section::Packs);
         let run = Self {
-            region: Region::new(bytes, directory.checksums, residency, file.clone()),
+            region: Region::new(bytes, &layout, directory.checksums, residency, file.clone()),
             layout,
             shown: directory
                 .segments
@@ -198,14 +198,38 @@ impl Run {
         self.row(Section::Blocks, row)
     }
 
-    /// A row of the blobs section.
+    /// A row of the blobs section, wherever it is; [`Run::for_each_blob`] is for many in order.
     pub(super) fn blob(&self, row: u32) -> Result<Blob> {
-        self.row(Section::Blobs, row)
+        Blob::read(
+            &self
+                .region
+                .row::<{ Blob::LEN }>(&self.layout, Section::Blobs, row)?,
+        )
     }
 
     /// A row of the packs section.
     pub(super) fn pack_row(&self, row: u32) -> Result<PackRow> {
         self.row(Section::Packs, row)
+    }
+
+    /// Calls `each` with all blobs in order, hidden ones too, and their rows.
+    pub(super) fn for_each_blob(
+        &self,
+        each: &mut dyn FnMut(u32, Found) -> Result<ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>> {
+        let mut row = 0;
+        for group in 0..self.layout.group_count(Section::Blobs) {
+            let bytes = self.group(Section::Blobs, group)?;
+            for blob in bytes.chunks_exact(Blob::LEN).map(Blob::read) {
+                let blob = blob?;
+                let block = self.block(blob.block)?;
+                if each(row, Found { blob, block })?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                row += 1;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// A pack with its wrap table.
@@ -240,7 +264,9 @@ impl Run {
         id: &BlobId,
         each: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let mut row = self.lower_bound(id)?;
+        let Some(mut row) = self.first_row(id)? else {
+            return Ok(ControlFlow::Continue(()));
+        };
         while row < self.count(Section::Blobs) {
             let blob = self.blob(row)?;
             if blob.id != *id {
@@ -255,34 +281,55 @@ impl Run {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The first row of the blobs section whose id is not below `id`.
-    fn lower_bound(&self, id: &BlobId) -> Result<u32> {
-        let value = search::prefix(&id.0);
-        let above = search::first_fence(&self.fences, value);
-        // Groups from `above` on begin with this prefix or a higher one, and rows before the group ahead of it are
-        // below. Where many ids share the prefix, the group is found by whole ids.
-        let mut group = above;
-        let same = self.fences[above..].partition_point(|fence| *fence == value);
-        let (mut from, mut to) = (above, above + same);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            let first = self.blob(middle as u32 * Section::Blobs.group_rows())?;
-            if first.id < *id {
-                from = middle + 1;
-                group = from;
-            } else {
-                to = middle;
-            }
+    /// The row where an id stands first, if it stands anywhere.
+    fn first_row(&self, id: &BlobId) -> Result<Option<u32>> {
+        let prefix = search::prefix(&id.0);
+        let above = search::first_fence(&self.fences, prefix);
+        if self.fences.get(above) == Some(&prefix) {
+            return self.first_row_from(above, id).map(Some);
         }
-        let Some(group) = group.checked_sub(1) else {
-            return Ok(0);
+        // Only the group ahead begins below the prefix and ends behind it.
+        let Some(group) = above.checked_sub(1) else {
+            return Ok(None);
         };
-        let low = self.fences[group];
-        let high = self.fences.get(group + 1).copied().unwrap_or(u64::MAX);
-        let number = group as u32;
-        let rows = self.group(Section::Blobs, number)?;
-        let at = search::first_blob(rows, low, high, &id.0) as u32;
-        Ok(number * Section::Blobs.group_rows() + at)
+        let print = layout::print(prefix, self.fences[group], self.fences.len());
+        let group = group as u32;
+        let rows = search::equal_prints(self.prints(group)?, print);
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let first = group * Section::Blobs.group_rows();
+        let below =
+            |at: usize| Ok::<_, Error>(self.blob(first + (rows.start + at) as u32)?.id < *id);
+        let at = match rows.len() {
+            // Whoever reads on from here looks at the whole id.
+            1 => 0,
+            len => search::first_not_below(len, 0, below)?,
+        };
+        Ok(Some(first + (rows.start + at) as u32))
+    }
+
+    /// The first row whose id is not below `id`, where fences from `above` on begin with its prefix: a fence by chance,
+    /// or many ids made up to share it. Found by whole ids.
+    fn first_row_from(&self, above: usize, id: &BlobId) -> Result<u32> {
+        let prefix = search::prefix(&id.0);
+        let same = self.fences[above..].partition_point(|fence| *fence == prefix);
+        let rows = Section::Blobs.group_rows() as usize;
+        let from = above.saturating_sub(1) * rows;
+        let to = ((above + same) * rows).min(self.count(Section::Blobs) as usize);
+        let below = |at: usize| Ok::<_, Error>(self.blob((from + at) as u32)?.id < *id);
+        let at = search::first_not_below(to - from, above * rows - from, below)?;
+        Ok((from + at) as u32)
+    }
+
+    /// The prints of a group of blobs.
+    fn prints(&self, group: u32) -> Result<&[u8]> {
+        let row = group * Section::Blobs.group_rows();
+        let prints = self.group(Section::Prints, row / Section::Prints.group_rows())?;
+        let from = (row % Section::Prints.group_rows()) as usize * Section::Prints.row_len();
+        let len = Section::Blobs.group_rows() as usize * Section::Prints.row_len();
+        let prints = prints.get(from..prints.len().min(from + len));
+        prints.ok_or_else(|| self.region.damage("fewer prints than blobs"))
     }
 
     /// The row of the `at`th pack in the order of ids.

@@ -7,7 +7,6 @@
 //! there, and a table that is in no run any more is loaded from the repository again.
 
 use super::layout::PAGE;
-use super::map::Map;
 use super::merge::{Merge, Source};
 use super::region::{Bytes, Residency};
 use super::run::Run;
@@ -137,7 +136,7 @@ impl Store {
             limited.read_to_end(&mut bytes).map_err(io_at(path))?;
             Bytes::Heap(bytes)
         } else {
-            Bytes::Mapped(Map::new(&file).map_err(io_at(path))?)
+            Bytes::map(file).map_err(io_at(path))?
         };
         let header = bytes.as_slice().get(..PAGE);
         let named = header.is_some_and(|header| self.run_path(&blake3::hash(header)) == path);
@@ -193,8 +192,8 @@ impl Store {
             self.remove(&temporary)?;
             merge.write(&file).map_err(|e| self.failed(e, &temporary))?;
         }
-        let map = Map::new(&file).map_err(io_at(&temporary))?;
-        Run::open(Bytes::Mapped(map), &self.residency, path)
+        let bytes = Bytes::map(file).map_err(io_at(&temporary))?;
+        Run::open(bytes, &self.residency, path)
     }
 
     /// An unlinked file of this directory.

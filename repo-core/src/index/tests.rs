@@ -367,7 +367,7 @@ fn of_many_threads_one_gets_each_blob() {
                         }
                         if mine.len() == 50 {
                             let blobs = std::mem::take(&mut mine);
-                            let pack = pack(10 + thread * 100 + all, &[blobs]);
+                            let pack = pack(10 + thread * 100_000 + all, &[blobs]);
                             pending.add_pack(&pack).unwrap();
                             let (id, body) = table(&[pack]);
                             pending.add_table(index, id, &body).unwrap();

@@ -4,8 +4,9 @@
 //! effect in any order (class C needs it), and on class A the newest wins because its number is the highest.
 
 use super::mutant::{Rule, off};
-use super::state::{Condemned, Deleted, SnapshotRow, State, TableRow, WaitingRow};
+use super::state::State;
 use crate::backend::Class;
+use crate::format::checkpoint::{Condemned, Deleted, SnapshotRow, TableRow, WaitingRow};
 use crate::format::entry::{Action, Fenced, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};

@@ -5,27 +5,34 @@
 //! function of the set of entries, whatever their order ([`State::fold`]).
 
 mod check;
+mod checkpoint;
 mod effect;
 mod mutant;
 mod prune;
 mod roles;
 mod set;
 mod state;
+mod tail;
+#[cfg(any(test, feature = "testutil"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod wait;
 
+pub use crate::format::checkpoint::{
+    Condemned, Deleted, PackRow, RolesAt, SnapshotRow, TableRow, Tail, WaitingRow,
+};
 pub use check::{
     Catalog, CommitCheck, Lost, Reliance, UnforgetCheck, check_commit, check_not_rolled_back,
     check_unforget, decodes, reprieve_for,
 };
+pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
     CondemnPlan, DeletePlan, Inventory, Needed, Race, may_append_deleting, plan_condemn,
     plan_delete, race,
 };
-pub use roles::RolesAt;
-pub use state::{
-    Condemned, Deleted, Outcome, PackRow, PackState, Seen, SnapshotRow, State, TableRow, Tail,
-    Unreadable, VoidReason, WaitingRow,
-};
+pub use state::{Outcome, PackState, Seen, State, Unreadable, VoidReason};
+pub use tail::{Found, ReadEntry, catch_up_for, find_tail};
 pub use wait::{
     Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare, waiting_for,
 };

@@ -45,6 +45,7 @@ mod switch {
     }
 
     /// Runs `f` on this thread with a rule switched off.
+    #[allow(dead_code)]
     pub fn without<T>(rule: Option<Rule>, f: impl FnOnce() -> T) -> T {
         OFF.set(rule);
         let result = f();
@@ -54,7 +55,10 @@ mod switch {
 }
 
 #[cfg(any(test, feature = "mutants"))]
-pub use switch::{off, without};
+pub use switch::off;
+#[cfg(any(test, feature = "mutants"))]
+#[allow(unused_imports)]
+pub use switch::without;
 
 /// Every rule holds in a normal build.
 #[cfg(not(any(test, feature = "mutants")))]

@@ -6,9 +6,10 @@
 
 use super::check::{Catalog, spare};
 use super::mutant::{Rule, off};
-use super::state::{PackState, State, Tail};
+use super::state::{PackState, State};
 use crate::backend::Class;
 use crate::error::Result;
+use crate::format::checkpoint::Tail;
 use crate::format::entry::{Action, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, EvidenceId, IndexId, PackId, SnapshotId};

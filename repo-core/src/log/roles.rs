@@ -4,39 +4,26 @@ use super::mutant::{Rule, off};
 use super::state::State;
 use crate::backend::Class;
 use crate::crypto::Role;
+use crate::format::checkpoint::RolesAt;
 use crate::format::entry::{Action, Member};
 use crate::id::{EntryHash, WriterId};
-use bincode::{Decode, Encode};
 
-/// A `Roles` entry, or on class C all of one number.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct RolesAt {
-    /// The number; it counts for entries of higher numbers.
-    pub number: u64,
-    /// The entries, sorted.
-    pub hashes: Vec<EntryHash>,
-    /// Who may write. Of concurrent entries the revoking wins: only what all of them say.
-    pub members: Vec<Member>,
-}
-
-impl RolesAt {
-    /// Takes in a concurrent list: who is not in both with the same role loses it, and domains are those of both.
-    fn restrict(&mut self, hash: EntryHash, members: &[Member]) {
-        self.members.retain_mut(|member| {
-            let same = |other: &&Member| other.writer == member.writer && other.role == member.role;
-            match members.iter().find(same) {
-                Some(other) => {
-                    member
-                        .domains
-                        .retain(|domain| other.domains.contains(domain));
-                    true
-                }
-                None => false,
+/// Takes in a concurrent list: who is not in both with the same role loses it, and domains are those of both.
+fn restrict(roles: &mut RolesAt, hash: EntryHash, members: &[Member]) {
+    roles.members.retain_mut(|member| {
+        let same = |other: &&Member| other.writer == member.writer && other.role == member.role;
+        match members.iter().find(same) {
+            Some(other) => {
+                member
+                    .domains
+                    .retain(|domain| other.domains.contains(domain));
+                true
             }
-        });
-        self.hashes.push(hash);
-        self.hashes.sort_unstable();
-    }
+            None => false,
+        }
+    });
+    roles.hashes.push(hash);
+    roles.hashes.sort_unstable();
 }
 
 impl State {
@@ -88,7 +75,7 @@ impl State {
             return;
         }
         match self.roles.last_mut() {
-            Some(last) if last.number == number => last.restrict(hash, members),
+            Some(last) if last.number == number => restrict(last, hash, members),
             _ => self.roles.push(roles),
         }
     }

@@ -5,10 +5,11 @@
 //! `Deleting` entries of the set; more of them can only make more entries void, never fewer.
 
 use super::mutant::{Rule, off};
-use super::state::{EntryRow, Outcome, State, Tail, VoidReason, broken};
+use super::state::{Outcome, State, VoidReason, broken};
 use crate::backend::Class;
 use crate::error::Result;
-use crate::format::entry::{Action, Nonce, SignedEntry};
+use crate::format::checkpoint::{EntryRow, Tail};
+use crate::format::entry::{Action, SignedEntry};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +77,7 @@ impl State {
         let last = set.iter().position(ends);
         if let Some(last) = last {
             set.truncate(last + 1);
+            keep_followed(&mut set);
         }
         let taken = match last {
             Some(_) => {
@@ -233,6 +235,17 @@ impl State {
             .collect();
         self.waiting.retain(|_, row| in_use.contains(&row.condemn));
     }
+}
+
+/// Leaves only what the last entry follows, directly or not: it was declared to be all there is.
+fn keep_followed(set: &mut Vec<&SignedEntry>) {
+    let mut followed: BTreeSet<EntryHash> = set.last().map(|last| last.hash).into_iter().collect();
+    for signed in set.iter().rev() {
+        if followed.contains(&signed.hash) {
+            followed.extend(&signed.entry.follows);
+        }
+    }
+    set.retain(|signed| followed.contains(&signed.hash));
 }
 
 /// Whether an entry says that objects are there that a deletion may have missed or taken.

@@ -1,24 +1,16 @@
 //! What a log adds up to: the state, and what can be asked of it.
 
-use super::roles::RolesAt;
 use crate::backend::Class;
 use crate::error::{Error, Result, Subject};
+use crate::format::checkpoint::{
+    Condemned, Deleted, EntryRow, PackRow, RolesAt, SnapshotRow, TableRow, Tail, WaitingRow,
+    WantedRow,
+};
 use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
-use crate::format::name::ObjectKind;
 use crate::format::settings::Settings;
 use crate::id::{Domain, EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
-use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Where a folded log ends.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
-pub struct Tail {
-    /// The highest number; 0 before the first entry.
-    pub number: u64,
-    /// What the next entry follows: on class A the one entry of that number, on class C all that no other follows.
-    pub heads: Vec<EntryHash>,
-}
 
 /// What a client remembers of the newest log it saw, to notice that a place was put back to an older time.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -47,93 +39,6 @@ pub enum VoidReason {
     Fenced,
     /// A kind of a later version that may be skipped.
     Unknown,
-}
-
-/// An index table in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct TableRow {
-    /// The entry that brought it in, by number.
-    pub added: u64,
-    /// Whether anything but a `Publish` brought it in.
-    pub committed: bool,
-    /// Class C: false while only entries in doubt name it; its packs are then nobody's source (see [`State::quarantine`]).
-    pub sound: bool,
-}
-
-/// A committed snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct SnapshotRow {
-    /// The entry that committed it, by number.
-    pub number: u64,
-    /// When, by the writer's clock.
-    pub time: Timestamp,
-    /// Who committed it.
-    pub writer: WriterId,
-    /// What listings show of it, sealed.
-    pub summary: Vec<u8>,
-}
-
-/// By which entry something was condemned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-pub struct Condemned {
-    /// Its number.
-    pub number: u64,
-    /// Its hash.
-    pub hash: EntryHash,
-    /// Its time, by the writer's clock.
-    pub time: Timestamp,
-}
-
-/// What the log says of a pack that is or was condemned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
-pub struct PackRow {
-    /// The newest entry that condemned it.
-    pub condemned: Option<Condemned>,
-    /// The number of the newest entry that took that back; it wins over a condemnation of the same number.
-    pub reprieved: u64,
-}
-
-impl PackRow {
-    /// The condemnation that stands.
-    pub fn standing(&self) -> Option<&Condemned> {
-        self.condemned
-            .as_ref()
-            .filter(|by| by.number > self.reprieved)
-    }
-}
-
-/// An object that a `Deleting` or a removed key names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct Deleted {
-    /// Its folder.
-    pub kind: ObjectKind,
-    /// The first entry that names it, by number.
-    pub number: u64,
-}
-
-/// Whether a snapshot is wanted: numbers of the newest `Forget` and `Unforget`; a tie keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
-pub(super) struct Wanted {
-    pub forgot: u64,
-    pub kept: u64,
-}
-
-/// Class C: the processes that a deletion waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct WaitingRow {
-    /// The `Condemn` entry.
-    pub condemn: EntryHash,
-    /// The processes that were at work when it was visible.
-    pub nonces: Vec<Nonce>,
-    /// The snapshots that were forgotten then.
-    pub forgotten: Vec<SnapshotId>,
-}
-
-/// Class C: an entry that was folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub(super) struct EntryRow {
-    pub hash: EntryHash,
-    pub process: Option<Nonce>,
 }
 
 /// Why an entry could not be read.
@@ -172,7 +77,7 @@ pub struct State {
     pub(super) tables: BTreeMap<IndexId, TableRow>,
     pub(super) dropped: BTreeSet<IndexId>,
     pub(super) snapshots: BTreeMap<SnapshotId, SnapshotRow>,
-    pub(super) wanted: BTreeMap<SnapshotId, Wanted>,
+    pub(super) wanted: BTreeMap<SnapshotId, WantedRow>,
     pub(super) packs: BTreeMap<PackId, PackRow>,
     pub(super) objects: BTreeMap<ObjectRef, Condemned>,
     pub(super) deleted: BTreeMap<[u8; 32], Deleted>,
@@ -267,7 +172,7 @@ impl State {
     /// The first entry says who may write, and only the admin key may say it.
     pub(super) fn check_first(&self, signed: &SignedEntry) -> Result<()> {
         let roles = matches!(signed.entry.action, Some(Action::Roles { .. }));
-        match self.tail.number > 0 || roles && signed.signer == self.admin {
+        match signed.entry.number > 1 || roles && signed.signer == self.admin {
             true => Ok(()),
             false => Err(broken(
                 signed.entry.number,

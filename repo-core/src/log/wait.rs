@@ -5,8 +5,9 @@
 //! them; who announces itself later folds later, and what is condemned is not there for it.
 
 use super::mutant::{Rule, off};
-use super::state::{State, WaitingRow};
+use super::state::State;
 use crate::backend::Class;
+use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Fenced, Nonce};
 use crate::id::{EntryHash, PackId, SnapshotId};
 use std::collections::BTreeSet;

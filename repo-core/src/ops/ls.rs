@@ -21,11 +21,16 @@ pub fn ls(
     let mut tree = repo.load_snapshot(snapshot)?.summary.root;
     let mut path = PathBuf::from("/");
     for part in below.components() {
-        let Component::Normal(name) = part else { continue };
+        let Component::Normal(name) = part else {
+            continue;
+        };
         path.push(name);
         let nodes = load_nodes(repo, &tree)?;
         let found = nodes.into_iter().find(|node| node.name == name.as_bytes());
-        let none = || Error::new(ErrorKind::NotFound, Subject::Path(path.clone())).detail("not in the snapshot");
+        let none = || {
+            Error::new(ErrorKind::NotFound, Subject::Path(path.clone()))
+                .detail("not in the snapshot")
+        };
         let node = found.ok_or_else(none)?;
         match node.content {
             Content::Dir(Some(below)) => tree = below,

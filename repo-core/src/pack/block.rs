@@ -26,7 +26,10 @@ impl BlockDraft {
     /// A draft that reuses a buffer.
     pub fn with_buffer(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
-        Self { bytes, blobs: Vec::new() }
+        Self {
+            bytes,
+            blobs: Vec::new(),
+        }
     }
 
     /// Whether a blob of `len` bytes still belongs into this block of at most `block_bytes`. Into an empty block

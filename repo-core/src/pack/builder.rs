@@ -62,7 +62,15 @@ impl PackBuilder {
         let (epoch, salt) = (ring.epoch(), random_array());
         buffer.clear();
         let len = pack::HEADER_LEN + wraps.len();
-        let header = Header { kind, epoch, domain, salt, wrap_count: 1, wraps, len };
+        let header = Header {
+            kind,
+            epoch,
+            domain,
+            salt,
+            wrap_count: 1,
+            wraps,
+            len,
+        };
         pack::encode_header(&header, &mut buffer);
         let entry = PackEntry {
             id: PackId::default(),
@@ -76,8 +84,17 @@ impl PackBuilder {
             blobs: Vec::new(),
             bases: Vec::new(),
         };
-        let key = Arc::new(PackKey { cipher: Cipher::new(&secret), kind });
-        Ok(Self { header, key, bytes: buffer, entry, next_counter: 0 })
+        let key = Arc::new(PackKey {
+            cipher: Cipher::new(&secret),
+            kind,
+        });
+        Ok(Self {
+            header,
+            key,
+            bytes: buffer,
+            entry,
+            next_counter: 0,
+        })
     }
 
     /// What seals a block for this pack, and the counter to seal it with: each counter is given out once.
@@ -106,7 +123,11 @@ impl PackBuilder {
             stored_len: u32_of(block.bytes.len()),
             raw_len: block.raw_len,
             counter: block.counter,
-            first_base: u32_of(self.entry.bases.len()),
+            first_base: if block.bases.is_empty() {
+                0
+            } else {
+                u32_of(self.entry.bases.len())
+            },
             base_count: u16::try_from(block.bases.len()).expect("few bases a block"),
             encoding: block.encoding as u8,
             wrap: 0,
@@ -122,7 +143,11 @@ impl PackBuilder {
     }
 
     /// Seals the directory and pads; gives what the index says of the pack, and its bytes.
-    pub fn finish(mut self, ring: &Keyring, repository: &RepositoryId) -> Result<(PackEntry, Vec<u8>)> {
+    pub fn finish(
+        mut self,
+        ring: &Keyring,
+        repository: &RepositoryId,
+    ) -> Result<(PackEntry, Vec<u8>)> {
         pack::append_directory(ring, repository, &self.header, &self.entry, &mut self.bytes)?;
         self.entry.id = blake3::hash(&self.bytes).into();
         self.entry.len = self.bytes.len() as u64;

@@ -39,7 +39,11 @@ mod tests {
         let mut dealer = Dealer::default();
         let slots: Vec<usize> = (0..8 * 200).map(|_| dealer.deal()).collect();
         assert!(slots[..8].iter().all(|slot| *slot == 0));
-        assert!(slots.chunks(8).all(|run| run.iter().all(|slot| *slot == run[0])));
+        assert!(
+            slots
+                .chunks(8)
+                .all(|run| run.iter().all(|slot| *slot == run[0]))
+        );
         let ones = slots.iter().filter(|slot| **slot == 1).count() / 8;
         assert!((50..150).contains(&ones), "{ones} of 200 runs");
     }

@@ -21,7 +21,10 @@ impl BlockReader {
         kind: BlobType,
         wrap: &KeyWrap,
     ) -> Result<Self> {
-        Ok(Self { cipher: Cipher::new(&wrap.open(ring, repository, kind)?), kind })
+        Ok(Self {
+            cipher: Cipher::new(&wrap.open(ring, repository, kind)?),
+            kind,
+        })
     }
 }
 

@@ -35,7 +35,10 @@ struct Cached {
 impl BlockCache {
     /// A cache of at most `bytes_max` plaintext bytes, or one block.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, inner: Mutex::default() }
+        Self {
+            bytes_max,
+            inner: Mutex::default(),
+        }
     }
 
     fn slot(&self, key: Key, len: usize) -> Slot {
@@ -48,7 +51,11 @@ impl BlockCache {
         }
         inner.bytes += len;
         while inner.bytes > self.bytes_max && !inner.slots.is_empty() {
-            let oldest = inner.slots.iter().min_by_key(|(_, (used, ..))| *used).map(|(key, _)| *key);
+            let oldest = inner
+                .slots
+                .iter()
+                .min_by_key(|(_, (used, ..))| *used)
+                .map(|(key, _)| *key);
             if let Some((_, len, _)) = oldest.and_then(|key| inner.slots.remove(&key)) {
                 inner.bytes -= len;
             }
@@ -61,7 +68,9 @@ impl BlockCache {
 
 /// A thread that panicked while it held a lock of ours left nothing half done: all are held for single steps.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 thread_local! {
@@ -72,7 +81,10 @@ impl Repo {
     /// The plaintext of a block, through the cache.
     pub fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
         let pack = self.index().pack_id_of(location)?;
-        let slot = self.blocks.slot((pack, location.block.offset), location.block.raw_len as usize);
+        let slot = self.blocks.slot(
+            (pack, location.block.offset),
+            location.block.raw_len as usize,
+        );
         let mut slot = lock(&slot);
         if let Some(block) = &*slot {
             return Ok(block.clone());
@@ -122,7 +134,14 @@ impl Repo {
                 Some(decompressor) => decompressor,
                 None => decompressor.insert(Decompressor::new()?),
             };
-            open_block_of(reader, block, stored, prefix.as_deref(), decompressor, plain)
+            open_block_of(
+                reader,
+                block,
+                stored,
+                prefix.as_deref(),
+                decompressor,
+                plain,
+            )
         })
     }
 
@@ -194,7 +213,9 @@ impl Repo {
         let plain = blob_in(&block, location)?;
         match self.hasher(kind)?.id(plain) == *id {
             true => Ok(plain.to_vec()),
-            false => Err(Error::damaged(Subject::Blob(*id)).detail("content is not what its id says")),
+            false => {
+                Err(Error::damaged(Subject::Blob(*id)).detail("content is not what its id says"))
+            }
         }
     }
 }

@@ -42,7 +42,10 @@ impl Catalog for IndexCatalog<'_> {
     fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
         let mut failed = None;
         self.0.copies(blob, &mut |location| {
-            let known = self.0.pack_id_of(&location).and_then(|p| Ok((p, self.0.bases(&location)?)));
+            let known = self
+                .0
+                .pack_id_of(&location)
+                .and_then(|p| Ok((p, self.0.bases(&location)?)));
             match known {
                 Ok((pack, bases)) => {
                     each(&pack, &bases);
@@ -71,7 +74,11 @@ struct Packs<'a> {
 
 impl Reliance for Packs<'_> {
     fn packs(&self, each: &mut dyn FnMut(&PackId)) -> Result<()> {
-        self.request.hits.iter().chain(&self.request.own).for_each(each);
+        self.request
+            .hits
+            .iter()
+            .chain(&self.request.own)
+            .for_each(each);
         Ok(())
     }
 
@@ -97,12 +104,21 @@ impl Repo {
         let appended = self.append(&mut |state| {
             self.set_state(state.clone());
             self.sync_index(&request.tables)?;
-            let reliance = Packs { index: self.index(), request };
+            let reliance = Packs {
+                index: self.index(),
+                request,
+            };
             let parents: Vec<SnapshotId> = request.lender.into_iter().collect();
             let snapshot = Some(&request.snapshot);
             let catalog = IndexCatalog(self.index());
-            let check =
-                check_commit(state, &catalog, &reliance, &parents, &request.tables, snapshot)?;
+            let check = check_commit(
+                state,
+                &catalog,
+                &reliance,
+                &parents,
+                &request.tables,
+                snapshot,
+            )?;
             heal = !check.passes() || unknown_packs(&catalog, request)?;
             if heal {
                 return Ok(None);

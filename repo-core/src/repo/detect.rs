@@ -29,7 +29,10 @@ pub fn read_config(backend: &dyn Backend) -> Result<(Vec<u8>, RepositoryId)> {
 }
 
 fn none(backend: &dyn Backend) -> Error {
-    Error::new(ErrorKind::NoRepository, Subject::Repository(backend.place()))
+    Error::new(
+        ErrorKind::NoRepository,
+        Subject::Repository(backend.place()),
+    )
 }
 
 /// restic's key files are JSON with a field `kdf` that says `scrypt`.

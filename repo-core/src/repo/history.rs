@@ -1,39 +1,48 @@
-//! The log on the backend: reads it to its end, appends to it.
+//! The log on the backend: finds its end, reads what is new, folds it.
 //!
-//! Class A. An entry is put with put-if-absent under the next number; whoever gets there first has it, and the others
-//! fold what came, redo their check and try again. No clock, no lock, no listing.
+//! Class A. Numbers are dense, so the end is found by galloping and never by a listing; a checkpoint near it saves
+//! reading what came before.
 
 use super::memory::Memory;
-use super::{Repo, Shared, lock};
-use crate::backend::{Class, Put};
-use crate::crypto::{Signer, random_array};
+use super::{Shared, lock};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::entry::{self, Action, Entry};
-use crate::format::name;
-use crate::id::{EntryHash, IndexId};
-use crate::log::{State, Unreadable, check_not_rolled_back};
-use crate::time::now;
-use std::collections::BTreeSet;
+use crate::format::checkpoint::Checkpoint;
+use crate::format::codec;
+use crate::format::entry::{self, Entry};
+use crate::format::envelope::RecordType;
+use crate::format::name::{self, ObjectKind};
+use crate::id::{EntryHash, IndexId, PackId};
+use crate::log::{Found, State, check_checkpoint, check_not_rolled_back, find_tail};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// How often an append is tried against others who are faster, or a place that does not answer.
-const TRIES_MAX: u32 = 1000;
+/// A checkpoint is looked for if it saves more reads than this.
+const CHECKPOINT_READS_MIN: u64 = 3;
+
+/// How many checkpoints are tried before the log is read from its beginning.
+const CHECKPOINT_TRIES: usize = 3;
 
 /// The fold in progress.
 pub struct History {
-    state: State,
-    memory: Memory,
-    /// Hash of every entry folded, by number from 1.
-    hashes: Vec<EntryHash>,
+    pub(super) state: State,
+    pub(super) memory: Memory,
     /// Stored cores since the last number divisible by 16, for the catch-up of the next entry.
-    recent: Vec<Vec<u8>>,
+    pub(super) recent: BTreeMap<u64, Vec<u8>>,
+    /// The checkpoint this fold came from or last wrote: the next one names its tables again.
+    pub(super) checkpoint: Option<Checkpoint>,
     /// Whether the memory was compared with the log.
-    proved: bool,
+    pub(super) proved: bool,
 }
 
 impl History {
     /// Nothing is folded yet.
     pub fn new(state: State, memory: Memory) -> Self {
-        Self { state, memory, hashes: Vec::new(), recent: Vec::new(), proved: false }
+        Self {
+            state,
+            memory,
+            recent: BTreeMap::new(),
+            checkpoint: None,
+            proved: false,
+        }
     }
 
     /// Notes that a backup has begun; says whether an earlier one of this client never ended.
@@ -46,71 +55,61 @@ impl History {
         self.memory.end_run();
     }
 
-    fn keep_recent(&mut self, number: u64, core: &[u8]) {
-        if number % entry::CHECKPOINT_EVERY == 0 {
-            self.recent.clear();
-        }
-        self.recent.push(core.to_vec());
-    }
-
-    fn catch_up(&self) -> Vec<Vec<u8>> {
-        let mut bytes = 0;
-        let fits = self.recent.iter().rev().take_while(|core| {
-            bytes += core.len() + 4;
-            bytes <= entry::CATCH_UP_BYTES_MAX
-        });
-        let mut kept: Vec<_> = fits.cloned().collect();
-        kept.reverse();
-        kept
-    }
-
-    /// Folds one entry file.
-    fn fold_file(&mut self, shared: &Shared, number: u64, file: &[u8]) -> Result<()> {
-        let about = |e: Error| e.about(Subject::Entry(number));
-        let (core, _) = entry::decode_file(file).map_err(about)?;
-        let hash = entry::hash(core);
-        match Entry::open(&shared.envelopes, core) {
-            Ok(signed) => {
-                self.state.apply(&signed).map_err(about)?;
-            }
-            Err(e) if e.kind() == ErrorKind::Unsupported => {
-                self.state.note_unreadable(number, hash, Unreadable::Newer)?;
-            }
-            Err(e) if e.kind() == ErrorKind::Damaged => {
-                self.state.note_unreadable(number, hash, Unreadable::Damaged)?;
-            }
-            Err(e) => return Err(about(e)),
-        }
-        self.hashes.push(hash);
-        self.keep_recent(number, core);
+    /// Folds stored cores that follow the tail.
+    pub(super) fn fold_cores(&mut self, shared: &Shared, cores: Vec<Vec<u8>>) -> Result<()> {
+        let first = self.state.tail().number + 1;
+        let open = |core: &[u8]| Entry::open(&shared.envelopes, core);
+        self.state.apply_cores(&cores, &open)?;
+        self.recent.extend((first..).zip(cores));
+        let tail = self.state.tail().number;
+        let kept = tail - tail % entry::CHECKPOINT_EVERY;
+        self.recent = self.recent.split_off(&kept);
         Ok(())
     }
 
-    /// Reads on from the tail until there is nothing more.
-    fn read_on(&mut self, shared: &Shared) -> Result<()> {
-        loop {
-            let number = self.state.tail().number + 1;
-            match shared.backend.get(&name::entry(number)) {
-                Ok(file) => self.fold_file(shared, number, &file)?,
-                Err(e) if e.kind() == ErrorKind::NotFound => break,
-                Err(e) => return Err(e),
+    /// Reads on from the tail until there is nothing more. In about 2·log2(n / 16) + 5 reads to find the end of n new
+    /// entries, and then one for sixteen of them, or a checkpoint.
+    pub(super) fn read_on(&mut self, shared: &Shared) -> Result<()> {
+        let mut read = |number| shared.read_entry(number);
+        let known = self.state.tail().number;
+        let mut found = find_tail(known, &mut read)?;
+        if found.tail > known {
+            if found.reads_from(known + 1) > CHECKPOINT_READS_MIN {
+                self.start_from_checkpoint(shared, &found, known)?;
             }
+            let from = self.state.tail().number + 1;
+            let cores = found.cores(from, found.tail, &mut read)?;
+            self.fold_cores(shared, cores)?;
         }
         if !self.proved {
-            self.prove()?;
+            self.prove(shared)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the newest checkpoint that counts for the state. One that is missing or does not count is passed over.
+    fn start_from_checkpoint(&mut self, shared: &Shared, found: &Found, known: u64) -> Result<()> {
+        for number in found.checkpoints(known).take(CHECKPOINT_TRIES) {
+            match shared.load_checkpoint(number) {
+                Ok((state, checkpoint)) => {
+                    self.state = state;
+                    self.checkpoint = Some(checkpoint);
+                    self.recent.clear();
+                    return Ok(());
+                }
+                Err(e) if is_passed_over(&e) => {}
+                Err(e) => return Err(e),
+            }
         }
         Ok(())
     }
 
     /// Compares the log with what this client saw of it before.
-    fn prove(&mut self) -> Result<()> {
+    fn prove(&mut self, shared: &Shared) -> Result<()> {
         if !self.memory.accept_rollback
             && let Some(seen) = self.memory.seen()?
         {
-            let hash_at = |number: u64| {
-                let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-                Ok(at.and_then(|at| self.hashes.get(at)).copied().into_iter().collect())
-            };
+            let hash_at = |number| Ok(shared.entry_hash(number)?.into_iter().collect());
             check_not_rolled_back(&seen, &self.state, hash_at)?;
         }
         self.proved = true;
@@ -118,18 +117,100 @@ impl History {
     }
 }
 
+fn is_passed_over(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::Missing | ErrorKind::Damaged | ErrorKind::Unsupported
+    )
+}
+
 impl Shared {
+    /// The file of an entry; `None` if there is none.
+    pub(super) fn read_entry(&self, number: u64) -> Result<Option<Vec<u8>>> {
+        match self.backend.get(&name::entry(number)) {
+            Ok(file) if file.len() > entry::ENTRY_BYTES_MAX => {
+                Err(Error::damaged(Subject::Entry(number)).detail("too large for an entry"))
+            }
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn entry_hash(&self, number: u64) -> Result<Option<EntryHash>> {
+        let Some(file) = self.read_entry(number)? else {
+            return Ok(None);
+        };
+        let (core, _) = entry::decode_file(&file).map_err(|e| e.about(Subject::Entry(number)))?;
+        Ok(Some(entry::hash(core)))
+    }
+
+    /// Loads a checkpoint, proves that the log went through it and that its signer may write such, and unfolds it.
+    fn load_checkpoint(&self, number: u64) -> Result<(State, Checkpoint)> {
+        let object = name::checkpoint(number);
+        let about = |e: Error| e.about(Subject::Object(object.clone()));
+        let bytes = self.backend.get(&object)?;
+        let opened = self
+            .envelopes
+            .open(RecordType::Checkpoint, &bytes)
+            .map_err(about)?;
+        let checkpoint: Checkpoint = codec::decode(&opened.body).map_err(about)?;
+        let unsigned = || about(Error::damaged(Subject::None).detail("is not signed"));
+        let signer = opened.signer.ok_or_else(unsigned)?;
+        let roles_at = checkpoint.roles.last().map_or(0, |roles| roles.number);
+        let missing = || Error::missing(Subject::Entry(roles_at));
+        let roles_file = self.read_entry(roles_at)?.ok_or_else(missing)?;
+        let (roles_core, _) = entry::decode_file(&roles_file).map_err(about)?;
+        let roles = Entry::open(&self.envelopes, roles_core).map_err(about)?;
+        let heads: Vec<EntryHash> = self.entry_hash(number)?.into_iter().collect();
+        let admin = self.holder.admin;
+        check_checkpoint(&checkpoint, &signer, &admin, &heads, &roles).map_err(about)?;
+        let state = State::from_checkpoint(admin, &checkpoint, &mut |_, id| {
+            Ok(self
+                .load_record(ObjectKind::State, &id.0, RecordType::State)?
+                .body)
+        })
+        .map_err(about)?;
+        Ok((state, checkpoint))
+    }
+
+    /// Reads and proves a checkpoint and its state tables.
+    pub fn check_checkpoint(&self, number: u64) -> Result<()> {
+        self.load_checkpoint(number).map(drop)
+    }
+
+    /// Writes a checkpoint of the fold, once its number is divisible by sixteen. That it cannot be written costs others
+    /// reads and nothing else.
+    pub(super) fn save_checkpoint(&self, history: &mut History) -> Result<()> {
+        let number = history.state.tail().number;
+        if !number.is_multiple_of(entry::CHECKPOINT_EVERY) {
+            return Ok(());
+        }
+        let signer = Some(&self.holder.signer);
+        let checkpoint =
+            history
+                .state
+                .to_checkpoint(history.checkpoint.as_ref(), &mut |_, body| {
+                    self.save_record(ObjectKind::State, RecordType::State, &body)
+                        .map(crate::id::StateId)
+                })?;
+        let body = codec::encode(&checkpoint);
+        let bytes = self
+            .envelopes
+            .seal(RecordType::Checkpoint, &[], &body, signer)?;
+        self.backend
+            .put_if_absent(&name::checkpoint(number), &bytes)?;
+        history.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+
     /// Folds the log to its end.
     pub(super) fn fold(&self) -> Result<()> {
         let mut history = lock(&self.history);
-        self.fold_locked(&mut history)
-    }
-
-    fn fold_locked(&self, history: &mut History) -> Result<()> {
         let before = history.state.tail().number;
         let first = !history.proved;
         history.read_on(self)?;
-        if history.state.tail().number == 0 && before == 0 && first {
+        if history.state.tail().number == 0 {
             return Err(Error::missing(Subject::Entry(1)).detail("the log is empty"));
         }
         if history.state.tail().number > before || first {
@@ -153,110 +234,8 @@ impl Shared {
             self.index.set_usable(pack, false)?;
         }
         for (object, _) in state.deleted() {
-            self.index.set_usable(&crate::id::PackId(object.id), false)?;
+            self.index.set_usable(&PackId(object.id), false)?;
         }
-        Ok(())
-    }
-
-    /// Appends an entry signed by this holder; see [`Shared::append_as`].
-    pub(super) fn append(
-        &self,
-        make: &mut dyn FnMut(&State) -> Result<Option<Action>>,
-    ) -> Result<Option<u64>> {
-        self.append_as(&self.holder.signer, Class::A, make)
-    }
-
-    /// Appends what `make` makes of the newest fold, right after that fold: if others were faster, their entries are
-    /// folded and `make` is asked again. `None` from `make` means that nothing is to be appended. Gives the number.
-    ///
-    /// An unclear answer of the place is cleared up by reading the entry and comparing its nonce.
-    pub(super) fn append_as(
-        &self,
-        signer: &Signer,
-        class: Class,
-        make: &mut dyn FnMut(&State) -> Result<Option<Action>>,
-    ) -> Result<Option<u64>> {
-        if class != Class::A {
-            return Err(Error::unsupported(Subject::Repository(self.place()))
-                .detail("this place cannot refuse to overwrite an object"));
-        }
-        let mut history = lock(&self.history);
-        for _ in 0..TRIES_MAX {
-            history.read_on(self)?;
-            if !history.state.may_append() {
-                return Err(Error::unsupported(Subject::Repository(self.place()))
-                    .detail("a newer version has written to this repository"));
-            }
-            let Some(action) = make(&history.state)? else { return Ok(None) };
-            let number = history.state.tail().number + 1;
-            let entry = Entry {
-                number,
-                nonce: random_array(),
-                follows: history.state.tail().heads.clone(),
-                time: now(),
-                process: None,
-                action: Some(action),
-            };
-            let core = entry.seal(&self.envelopes, signer)?;
-            let file = entry::encode_file(&core, &history.catch_up());
-            self.open_segment(number)?;
-            if self.put_entry(number, &file)? {
-                self.check_segment(number)?;
-                history.fold_file(self, number, &file)?;
-                history.memory.remember(&history.state.seen())?;
-                self.set_state(history.state.clone());
-                return Ok(Some(number));
-            }
-        }
-        Err(Error::new(ErrorKind::Unavailable, Subject::Repository(self.place()))
-            .detail("others append to the log faster than we can"))
-    }
-
-    /// Puts an entry; whether it is ours that stands there now.
-    fn put_entry(&self, number: u64, file: &[u8]) -> Result<bool> {
-        let name = name::entry(number);
-        let answer = self.backend.put_if_absent(&name, file);
-        match answer {
-            Ok(Put::Created) => Ok(true),
-            Ok(Put::Exists) => Ok(self.backend.get(&name)? == file),
-            Err(e) if e.kind() == ErrorKind::Unavailable => match self.backend.get(&name) {
-                Ok(there) => Ok(there == file),
-                Err(_) => Err(e),
-            },
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Before a segment's first entry: says that it takes entries, and makes sure that the last entry of the segment
-    /// before is durable, which lies in another directory.
-    fn open_segment(&self, number: u64) -> Result<()> {
-        let first = number == 1 || number % name::SEGMENT_ENTRIES == 0;
-        if !first {
-            return Ok(());
-        }
-        if number > 1 {
-            let before = name::entry(number - 1);
-            let bytes = self.backend.get(&before)?;
-            self.backend.put_if_absent(&before, &bytes)?;
-        }
-        self.backend.put_if_absent(&name::segment_open(number), b"open\n")?;
-        Ok(())
-    }
-
-    /// After an append: a segment that is closed by now takes no entries, so the append has failed.
-    fn check_segment(&self, number: u64) -> Result<()> {
-        match self.backend.size(&name::segment_open(number))? {
-            Some(_) => Ok(()),
-            None => Err(Error::missing(Subject::Object(name::segment_open(number)))
-                .detail("this part of the log is closed")),
-        }
-    }
-}
-
-impl Repo {
-    /// Names a table in the log, so that its packs may be used by whoever comes next.
-    pub(super) fn publish(&self, table: IndexId) -> Result<()> {
-        self.append(&mut |_| Ok(Some(Action::Publish { index: vec![table] })))?;
         Ok(())
     }
 }

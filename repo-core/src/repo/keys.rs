@@ -101,7 +101,10 @@ impl Repo {
                 current: id == self.key(),
             })
         };
-        slots(self.backend(), None)?.into_iter().map(describe).collect()
+        slots(self.backend(), None)?
+            .into_iter()
+            .map(describe)
+            .collect()
     }
 
     /// Adds a slot of full access under `credential`.
@@ -114,8 +117,14 @@ impl Repo {
             return Err(Error::invalid("key").detail(detail));
         }
         let domains = self.holder.domains.clone();
-        let slot =
-            key_slot::create(self.envelopes(), Role::Full, &domains, credential, kdf, label)?;
+        let slot = key_slot::create(
+            self.envelopes(),
+            Role::Full,
+            &domains,
+            credential,
+            kdf,
+            label,
+        )?;
         let member = Member {
             writer: slot.holder.signer.public(),
             seal: slot.holder.seal,
@@ -133,14 +142,19 @@ impl Repo {
     /// `InvalidInput` for the slot in use, so that never the last one is removed.
     pub fn key_remove(&self, id: &KeyId) -> Result<()> {
         if *id == self.key() {
-            return Err(Error::invalid("key").about(Subject::Key(*id)).detail("is in use right now"));
+            return Err(Error::invalid("key")
+                .about(Subject::Key(*id))
+                .detail("is in use right now"));
         }
         let (_, slot) = load(self.backend(), id).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::new(ErrorKind::NotFound, Subject::Key(*id)),
             _ => e,
         })?;
         let writer = key_slot::label(self.envelopes(), &slot)?.writer;
-        self.append_roles(&|members| members.retain(|member| member.writer != writer), vec![*id])?;
+        self.append_roles(
+            &|members| members.retain(|member| member.writer != writer),
+            vec![*id],
+        )?;
         self.backend().delete(&ObjectKind::Key.name(&id.0))
     }
 
@@ -152,7 +166,8 @@ impl Repo {
         let changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
         let id = self.put_slot(&changed)?;
         self.append_roles(&|_| (), vec![self.key()])?;
-        self.backend().delete(&ObjectKind::Key.name(&self.key().0))?;
+        self.backend()
+            .delete(&ObjectKind::Key.name(&self.key().0))?;
         Ok(id)
     }
 
@@ -167,10 +182,12 @@ impl Repo {
         let make = |state: &State| {
             let mut members = state.members().to_vec();
             change(&mut members);
-            Ok(Some(Action::Roles { members, removed: removed.clone() }))
+            Ok(Some(Action::Roles {
+                members,
+                removed: removed.clone(),
+            }))
         };
-        let class = self.state().class();
-        self.append_as(&admin, class, &mut |state| make(state))?;
+        self.append_as(&admin, &mut |state| make(state))?;
         Ok(())
     }
 }

@@ -21,14 +21,21 @@ pub struct Memory {
 impl Memory {
     /// The memory of repository `id` below `state_dir`.
     pub fn new(state_dir: Option<&Path>, id: &str, accept_rollback: bool) -> Self {
-        Self { dir: state_dir.map(|dir| dir.join(id)), accept_rollback }
+        Self {
+            dir: state_dir.map(|dir| dir.join(id)),
+            accept_rollback,
+        }
     }
 
     /// What was seen; nothing the first time. `Damaged` if the file is not what was written.
     pub fn seen(&self) -> Result<Option<Seen>> {
-        let Some(path) = self.path("seen") else { return Ok(None) };
+        let Some(path) = self.path("seen") else {
+            return Ok(None);
+        };
         match read_bounded(&path, BYTES_MAX) {
-            Ok(bytes) => codec::decode(&bytes).map(Some).map_err(|e| e.about(Subject::Path(path))),
+            Ok(bytes) => codec::decode(&bytes)
+                .map(Some)
+                .map_err(|e| e.about(Subject::Path(path))),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
@@ -41,7 +48,9 @@ impl Memory {
 
     /// Notes that a backup has begun; says whether an earlier one of this client never ended.
     pub fn begin_run(&self) -> Result<bool> {
-        let Some(path) = self.path("running") else { return Ok(false) };
+        let Some(path) = self.path("running") else {
+            return Ok(false);
+        };
         let left = path.exists();
         self.write("running", b"")?;
         Ok(left)

@@ -2,6 +2,7 @@
 //!
 //! Only here do backend, keys, packs, index and log meet.
 
+mod append;
 mod blocks;
 mod commit;
 mod detect;
@@ -24,7 +25,7 @@ pub use pool::{Pool, Ticket};
 pub use uploads::pack_object;
 pub use writer::{WriteOptions, Writer, Written};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Class};
 use crate::crypto::{BlobHasher, BlobType, Keyring};
 use crate::error::Result;
 use crate::format::envelope::Envelopes;
@@ -38,7 +39,7 @@ use blocks::BlockCache;
 use history::History;
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// An open repository. Clones share everything; any thread may use one.
 #[derive(Clone)]
@@ -57,6 +58,8 @@ pub struct Shared {
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     pool: Pool,
+    /// What kind of place this is, once it was found out.
+    probed: OnceLock<Class>,
 }
 
 impl Deref for Repo {
@@ -100,7 +103,10 @@ impl Shared {
 
     /// The settings in force.
     pub fn settings(&self) -> Settings {
-        self.state().settings().unwrap_or(&self.first_settings).clone()
+        self.state()
+            .settings()
+            .unwrap_or(&self.first_settings)
+            .clone()
     }
 
     /// Threads for work on the processor.
@@ -115,11 +121,17 @@ impl Shared {
 
     /// The log's fold as this process last saw it.
     pub fn state(&self) -> Arc<State> {
-        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.state
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     fn set_state(&self, state: State) {
-        *self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+        *self
+            .state
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
     }
 
     /// Names blobs of a type, in the domain in use.
@@ -129,7 +141,10 @@ impl Shared {
 
     /// Snapshots that were committed and not forgotten, with their sealed summaries.
     pub fn live_snapshots(&self) -> Vec<(SnapshotId, Vec<u8>)> {
-        self.state().live_snapshots().map(|(id, row)| (*id, row.summary.clone())).collect()
+        self.state()
+            .live_snapshots()
+            .map(|(id, row)| (*id, row.summary.clone()))
+            .collect()
     }
 
     /// The how-manieth snapshot of this writer the next one is, counted from 1.

@@ -6,7 +6,7 @@ use super::history::History;
 use super::memory::Memory;
 use super::pool::Pool;
 use super::{Repo, Shared, keys};
-use crate::backend::{Backend, Class, Put, probe};
+use crate::backend::{Backend, Class, Put};
 use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::config;
@@ -20,7 +20,7 @@ use crate::index::{Index, Place};
 use crate::log::State;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// Opened blocks of trees are kept up to this many bytes.
 const BLOCK_CACHE_BYTES: usize = 16 << 20;
@@ -70,7 +70,8 @@ impl Repo {
         open: &OpenOptions,
     ) -> Result<Self> {
         let taken = || {
-            Error::invalid("repository").about(Subject::Repository(backend.place()))
+            Error::invalid("repository")
+                .about(Subject::Repository(backend.place()))
                 .detail("there is a repository already")
         };
         if Self::exists(backend.as_ref())? {
@@ -81,22 +82,35 @@ impl Repo {
         let ring = Keyring::from_root(&root, init.settings.epoch, &[init.settings.domain]);
         let envelopes = Envelopes::new(ring, RepositoryId(random_array()));
         let domains = [init.settings.domain];
-        let slot =
-            key_slot::create(&envelopes, Role::Full, &domains, credential, init.kdf, &init.label)?;
+        let slot = key_slot::create(
+            &envelopes,
+            Role::Full,
+            &domains,
+            credential,
+            init.kdf,
+            &init.label,
+        )?;
         let key = KeyId::from(blake3::hash(&slot.bytes));
         backend.put(&ObjectKind::Key.name(&key.0), &slot.bytes)?;
-        let class = probe::race(backend.as_ref(), "")?;
-        if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists {
+        if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists
+        {
             return Err(taken());
         }
-        let repo = Self::assemble(backend, slot.holder, envelopes, key, init.settings.clone(), open)?;
-        repo.append_first(class)?;
+        let repo = Self::assemble(
+            backend,
+            slot.holder,
+            envelopes,
+            key,
+            init.settings.clone(),
+            open,
+        )?;
+        repo.append_first()?;
         repo.refresh()?;
         Ok(repo)
     }
 
     /// The first entry says who may write; only the admin key may say it.
-    fn append_first(&self, class: Class) -> Result<()> {
+    fn append_first(&self) -> Result<()> {
         let member = Member {
             writer: self.writer(),
             seal: self.holder.seal,
@@ -104,9 +118,12 @@ impl Repo {
             domains: self.holder.domains.clone(),
             ext: Vec::new(),
         };
-        let roles = Action::Roles { members: vec![member], removed: Vec::new() };
+        let roles = Action::Roles {
+            members: vec![member],
+            removed: Vec::new(),
+        };
         let admin = self.ring().admin()?;
-        self.append_as(&admin, class, &mut |_| Ok(Some(roles.clone())))?;
+        self.append_as(&admin, &mut |_| Ok(Some(roles.clone())))?;
         Ok(())
     }
 
@@ -138,7 +155,10 @@ impl Repo {
         options: &OpenOptions,
     ) -> Result<Self> {
         let id = envelopes.repository().to_hex();
-        let cache = options.cache_dir.as_ref().map(|dir| dir.join(&id).join("index"));
+        let cache = options
+            .cache_dir
+            .as_ref()
+            .map(|dir| dir.join(&id).join("index"));
         let spill = std::env::temp_dir();
         let index = Index::open(match &cache {
             Some(dir) => Place::Cache(dir),
@@ -158,11 +178,15 @@ impl Repo {
             index,
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
+            probed: OnceLock::new(),
         })))
     }
 }
 
 /// An error that a credential fits no slot.
 pub fn wrong_password(backend: &dyn Backend) -> Error {
-    Error::new(ErrorKind::WrongPassword, Subject::Repository(backend.place()))
+    Error::new(
+        ErrorKind::WrongPassword,
+        Subject::Repository(backend.place()),
+    )
 }

@@ -20,12 +20,20 @@ impl Repo {
     /// committed.
     pub fn begin_run(&self, dry_run: bool) -> Result<Run<'_>> {
         if dry_run {
-            return Ok(Run { repo: self, look: false, noted: false });
+            return Ok(Run {
+                repo: self,
+                look: false,
+                noted: false,
+            });
         }
         let left = lock(&self.history).begin_run()?;
         let state = self.state();
         let first = state.live_snapshots().next().is_none();
-        Ok(Run { repo: self, look: left || first, noted: true })
+        Ok(Run {
+            repo: self,
+            look: left || first,
+            noted: true,
+        })
     }
 }
 
@@ -77,15 +85,16 @@ impl Run<'_> {
 fn orphans(repo: &Repo, kind: BlobType) -> Result<Vec<PackId>> {
     let state = repo.state();
     let mut listed = Vec::new();
-    repo.backend().list(pack_object(kind).folder(), &mut |object| {
-        if let Some((ObjectKind::Data | ObjectKind::Meta, id)) = ObjectKind::parse(&object.name)
-            && object.len <= PACK_BYTES_MAX
-            && !state.is_deleted(&id)
-        {
-            listed.push(PackId(id));
-        }
-        Ok(())
-    })?;
+    repo.backend()
+        .list(pack_object(kind).folder(), &mut |object| {
+            if let Some((ObjectKind::Data | ObjectKind::Meta, id)) = ObjectKind::parse(&object.name)
+                && object.len <= PACK_BYTES_MAX
+                && !state.is_deleted(&id)
+            {
+                listed.push(PackId(id));
+            }
+            Ok(())
+        })?;
     let mut orphans = Vec::new();
     for id in listed {
         if repo.index().pack(&id)?.is_none() {

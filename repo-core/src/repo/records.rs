@@ -28,7 +28,9 @@ impl Shared {
         if blake3::hash(&bytes) != blake3::Hash::from_bytes(*id) {
             return Err(Error::damaged(subject()).detail("content is not what its name says"));
         }
-        self.envelopes.open(record_type, &bytes).map_err(|e| e.about(subject()))
+        self.envelopes
+            .open(record_type, &bytes)
+            .map_err(|e| e.about(subject()))
     }
 
     /// Seals a record, stores it under the hash of its bytes, and gives that.
@@ -38,7 +40,9 @@ impl Shared {
         record_type: RecordType,
         body: &[u8],
     ) -> Result<[u8; 32]> {
-        let bytes = self.envelopes.seal(record_type, &[], body, Some(&self.holder.signer))?;
+        let bytes = self
+            .envelopes
+            .seal(record_type, &[], body, Some(&self.holder.signer))?;
         let id = *blake3::hash(&bytes).as_bytes();
         self.backend.put(&kind.name(&id), &bytes)?;
         Ok(id)
@@ -47,14 +51,16 @@ impl Shared {
     /// Stores a snapshot. It counts only once a `Commit` names it.
     pub fn save_snapshot(&self, snapshot: &Snapshot) -> Result<SnapshotId> {
         let body = codec::encode(snapshot);
-        self.save_record(ObjectKind::Snapshot, RecordType::Snapshot, &body).map(SnapshotId)
+        self.save_record(ObjectKind::Snapshot, RecordType::Snapshot, &body)
+            .map(SnapshotId)
     }
 
     /// Loads a snapshot and proves that who the log says has written it has signed it.
     pub fn load_snapshot(&self, id: &SnapshotId) -> Result<Snapshot> {
         let about = |e: Error| e.about(Subject::Snapshot(*id));
-        let opened =
-            self.load_record(ObjectKind::Snapshot, &id.0, RecordType::Snapshot).map_err(about)?;
+        let opened = self
+            .load_record(ObjectKind::Snapshot, &id.0, RecordType::Snapshot)
+            .map_err(about)?;
         let snapshot: Snapshot = codec::decode(&opened.body).map_err(about)?;
         check_ext(&snapshot.ext).map_err(about)?;
         check_ext(&snapshot.summary.ext).map_err(about)?;
@@ -67,13 +73,17 @@ impl Shared {
 
     /// Seals what a `Commit` carries of a snapshot for listings.
     pub fn seal_summary(&self, summary: &Summary) -> Result<Vec<u8>> {
-        self.envelopes.seal(RecordType::Summary, &[], &codec::encode(summary), None)
+        self.envelopes
+            .seal(RecordType::Summary, &[], &codec::encode(summary), None)
     }
 
     /// Opens what a `Commit` carries of a snapshot.
     pub fn open_summary(&self, id: &SnapshotId, sealed: &[u8]) -> Result<Summary> {
         let about = |e: Error| e.about(Subject::Snapshot(*id));
-        let opened = self.envelopes.open(RecordType::Summary, sealed).map_err(about)?;
+        let opened = self
+            .envelopes
+            .open(RecordType::Summary, sealed)
+            .map_err(about)?;
         codec::decode(&opened.body).map_err(about)
     }
 
@@ -82,7 +92,9 @@ impl Shared {
         let mut table = TableBuilder::new();
         entries.iter().try_for_each(|entry| table.add_pack(entry))?;
         let body = table.finish();
-        let id = self.save_record(ObjectKind::Index, RecordType::Index, &body).map(IndexId)?;
+        let id = self
+            .save_record(ObjectKind::Index, RecordType::Index, &body)
+            .map(IndexId)?;
         Ok((id, body))
     }
 

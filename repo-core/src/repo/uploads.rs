@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::Scope;
 
-/// Most threads that upload at once.
-const THREADS_MAX: usize = 4;
+/// Most packs that are uploaded at once. Each is a pack in memory.
+const THREADS_MAX: usize = 2;
 
 /// A pack that is safe on the backend.
 pub struct Uploaded {
@@ -38,7 +38,10 @@ pub fn pack_object(kind: BlobType) -> ObjectKind {
 
 impl Uploads {
     /// Starts the threads in `scope`; they end when the queue is dropped.
-    pub fn start<'scope, 'env>(scope: &'scope Scope<'scope, 'env>, repo: &'env Repo) -> Result<Self> {
+    pub fn start<'scope, 'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        repo: &'env Repo,
+    ) -> Result<Self> {
         let (queue, packs) = sync_channel::<PackBuilder>(0);
         let (results, done) = channel();
         let packs = Arc::new(Mutex::new(packs));
@@ -49,7 +52,11 @@ impl Uploads {
                 .spawn_scoped(scope, move || upload_all(repo, &packs, &results))
                 .map_err(|e| Error::io(Subject::None, e).detail("cannot start a thread"))?;
         }
-        Ok(Self { queue: Some(queue), done, under_way: 0 })
+        Ok(Self {
+            queue: Some(queue),
+            done,
+            under_way: 0,
+        })
     }
 
     /// Sends a pack; waits while all threads are busy.
@@ -81,7 +88,11 @@ fn gone() -> Error {
     Error::new(ErrorKind::Unavailable, Subject::None).detail("an upload thread has ended")
 }
 
-fn upload_all(repo: &Repo, packs: &Mutex<Receiver<PackBuilder>>, results: &Sender<Result<Uploaded>>) {
+fn upload_all(
+    repo: &Repo,
+    packs: &Mutex<Receiver<PackBuilder>>,
+    results: &Sender<Result<Uploaded>>,
+) {
     loop {
         let next = packs.lock().map(|queue| queue.recv());
         let Ok(Ok(pack)) = next else { return };
@@ -94,6 +105,7 @@ fn upload_all(repo: &Repo, packs: &Mutex<Receiver<PackBuilder>>, results: &Sende
 /// Seals the directory, names the pack by its hash and stores it. After any step a stop leaves an orphan at most.
 fn upload(repo: &Repo, pack: PackBuilder) -> Result<Uploaded> {
     let (entry, buffer) = pack.finish(repo.ring(), &repo.id())?;
-    repo.backend.put(&pack_object(entry.kind).name(&entry.id.0), &buffer)?;
+    repo.backend
+        .put(&pack_object(entry.kind).name(&entry.id.0), &buffer)?;
     Ok(Uploaded { entry, buffer })
 }

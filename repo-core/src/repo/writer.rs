@@ -86,7 +86,7 @@ struct Sealing {
 /// Writes blobs of one run. Used by one thread; compressing and uploading happen on others.
 ///
 /// Memory: a block for each lane and for each sealing under way (threads + 2 of them, plaintext and ciphertext), two
-/// packs of data, two of trees, and those of [`Uploads`].
+/// packs of data, two of trees, and one for each upload under way.
 pub struct Writer<'a> {
     repo: &'a Repo,
     options: WriteOptions<'a>,
@@ -142,7 +142,10 @@ impl<'a> Writer<'a> {
         Self {
             repo,
             options,
-            lanes: [lane(BlobType::Data, data_bytes), lane(BlobType::Tree, META_BLOCK_BYTES)],
+            lanes: [
+                lane(BlobType::Data, data_bytes),
+                lane(BlobType::Tree, META_BLOCK_BYTES),
+            ],
             sealing: VecDeque::new(),
             uploads,
             pending: repo.index().pending(),
@@ -177,7 +180,10 @@ impl<'a> Writer<'a> {
             return Ok(true);
         }
         let lane = lane_of(kind);
-        if !self.lanes[lane].draft.takes(plaintext.len(), self.lanes[lane].block_bytes) {
+        if !self.lanes[lane]
+            .draft
+            .takes(plaintext.len(), self.lanes[lane].block_bytes)
+        {
             self.flush(lane)?;
         }
         self.lanes[lane].draft.push(*id, plaintext);
@@ -205,7 +211,11 @@ impl<'a> Writer<'a> {
         while self.sealing.len() >= self.repo.pool().threads() + 2 {
             self.take_sealed()?;
         }
-        while self.sealing.front_mut().map_or(Ok(false), |first| first.ticket.is_ready())? {
+        while self
+            .sealing
+            .front_mut()
+            .map_or(Ok(false), |first| first.ticket.is_ready())?
+        {
             self.take_sealed()?;
         }
         let buffer = self.plain_buffers.pop().unwrap_or_default();
@@ -222,10 +232,21 @@ impl<'a> Writer<'a> {
             key.seal(counter, &mut encoded);
             let raw_len = u32::try_from(bytes.len()).expect("blocks are below 64 MiB");
             let bases = Vec::new();
-            let block = SealedBlock { bytes: encoded, encoding, raw_len, counter, blobs, bases };
+            let block = SealedBlock {
+                bytes: encoded,
+                encoding,
+                raw_len,
+                counter,
+                blobs,
+                bases,
+            };
             Ok((block, bytes))
         });
-        self.sealing.push_back(Sealing { lane, pack: number, ticket });
+        self.sealing.push_back(Sealing {
+            lane,
+            pack: number,
+            ticket,
+        });
         Ok(())
     }
 
@@ -237,13 +258,25 @@ impl<'a> Writer<'a> {
             None => self.new_pack(lane, slot)?,
         };
         let mut packs = self.lanes[lane].packs.iter_mut();
-        packs.find(|pack| pack.number == number).ok_or_else(lost_track)
+        packs
+            .find(|pack| pack.number == number)
+            .ok_or_else(lost_track)
+    }
+
+    /// What a pack may grow to: blocks that are being sealed when it is full still go in.
+    fn pack_capacity(&self) -> usize {
+        let settings = self.repo.settings();
+        let blocks = self.repo.pool().threads() + 3;
+        settings.pack_bytes as usize + blocks * settings.block_bytes as usize
     }
 
     fn new_pack(&mut self, lane: usize, slot: usize) -> Result<u64> {
         let number = self.packs_made;
         self.packs_made += 1;
-        let buffer = self.pack_buffers.pop().unwrap_or_default();
+        let buffer = self
+            .pack_buffers
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(self.pack_capacity()));
         let builder = PackBuilder::new(
             self.repo.ring(),
             &self.repo.id(),
@@ -251,24 +284,38 @@ impl<'a> Writer<'a> {
             self.options.domain,
             buffer,
         )?;
-        self.lanes[lane].packs.push(OpenPack { number, builder, in_flight: 0, full: false });
+        self.lanes[lane].packs.push(OpenPack {
+            number,
+            builder,
+            in_flight: 0,
+            full: false,
+        });
         self.lanes[lane].slots[slot] = Some(number);
         Ok(number)
     }
 
     /// Waits for the oldest block that is being sealed, and puts it into its pack.
     fn take_sealed(&mut self) -> Result<()> {
-        let Some(first) = self.sealing.pop_front() else { return Ok(()) };
+        let Some(first) = self.sealing.pop_front() else {
+            return Ok(());
+        };
         let (block, plain) = first.ticket.wait()??;
         self.plain_buffers.push(plain);
         let lane = &mut self.lanes[first.lane];
-        let at = lane.packs.iter().position(|p| p.number == first.pack).ok_or_else(lost_track)?;
+        let at = lane
+            .packs
+            .iter()
+            .position(|p| p.number == first.pack)
+            .ok_or_else(lost_track)?;
         let pack = &mut lane.packs[at];
         pack.builder.push(&block);
         pack.in_flight -= 1;
         if !pack.full && pack.builder.len() >= self.repo.settings().pack_bytes as usize {
             pack.full = true;
-            lane.slots.iter_mut().filter(|slot| **slot == Some(first.pack)).for_each(|slot| *slot = None);
+            lane.slots
+                .iter_mut()
+                .filter(|slot| **slot == Some(first.pack))
+                .for_each(|slot| *slot = None);
         }
         if pack.full && pack.in_flight == 0 {
             let pack = lane.packs.swap_remove(at);
@@ -289,9 +336,11 @@ impl<'a> Writer<'a> {
     }
 
     fn take_uploaded(&mut self, uploaded: Uploaded) -> Result<()> {
-        self.options.progress.count(Counter::BytesStored, uploaded.entry.len);
+        self.options
+            .progress
+            .count(Counter::BytesStored, uploaded.entry.len);
         self.written.bytes_stored += uploaded.entry.len;
-        if self.pack_buffers.len() < 2 {
+        if self.pack_buffers.is_empty() {
             self.pack_buffers.push(uploaded.buffer);
         }
         self.take_over(uploaded.entry)

@@ -63,11 +63,16 @@ pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo> {
         return Err(none());
     }
     let name_lower = name.to_ascii_lowercase();
-    let mut matching =
-        repo.live_snapshots().into_iter().filter(|(id, _)| id.to_hex().starts_with(&name_lower));
+    let mut matching = repo
+        .live_snapshots()
+        .into_iter()
+        .filter(|(id, _)| id.to_hex().starts_with(&name_lower));
     match (matching.next(), matching.next()) {
         (None, _) => Err(none()),
-        (Some((id, sealed)), None) => Ok(SnapshotInfo { id, summary: repo.open_summary(&id, &sealed)? }),
+        (Some((id, sealed)), None) => Ok(SnapshotInfo {
+            id,
+            summary: repo.open_summary(&id, &sealed)?,
+        }),
         (Some(_), Some(_)) => {
             Err(Error::invalid("snapshot").detail(format!("several snapshots begin with {name:?}")))
         }

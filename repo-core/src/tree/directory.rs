@@ -51,7 +51,9 @@ pub fn write_directory(
     let count = nodes.len();
     let whole = leaf(nodes, owners);
     let bytes = codec::encode(&whole);
-    let Tree::Leaf(Leaf { nodes, .. }) = whole else { unreachable!("just made a leaf") };
+    let Tree::Leaf(Leaf { nodes, .. }) = whole else {
+        unreachable!("just made a leaf")
+    };
     if bytes.len() <= LEAF_BYTES || count < 2 {
         return put(&bytes);
     }
@@ -76,9 +78,18 @@ fn leaf(nodes: Vec<Node>, owners: &Owners) -> Tree {
         let found: BTreeMap<u32, String> = ids.filter_map(|id| Some((id, name(id)?))).collect();
         found.into_iter().collect()
     };
-    let users = names(&mut nodes.iter().map(|n| n.uid), &|id| owners.user(id).map(str::to_owned));
-    let groups = names(&mut nodes.iter().map(|n| n.gid), &|id| owners.group(id).map(str::to_owned));
-    Tree::Leaf(Leaf { users, groups, nodes, ext: Vec::new() })
+    let users = names(&mut nodes.iter().map(|n| n.uid), &|id| {
+        owners.user(id).map(str::to_owned)
+    });
+    let groups = names(&mut nodes.iter().map(|n| n.gid), &|id| {
+        owners.group(id).map(str::to_owned)
+    });
+    Tree::Leaf(Leaf {
+        users,
+        groups,
+        nodes,
+        ext: Vec::new(),
+    })
 }
 
 fn put_leaf(
@@ -86,10 +97,17 @@ fn put_leaf(
     owners: &Owners,
     put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
 ) -> Result<Page> {
-    let last = nodes.last().map(|node| node.name.clone()).unwrap_or_default();
+    let last = nodes
+        .last()
+        .map(|node| node.name.clone())
+        .unwrap_or_default();
     let count = nodes.len() as u64;
     let id = put(&codec::encode(&leaf(nodes, owners)))?;
-    Ok(Page { last, id, nodes: count })
+    Ok(Page {
+        last,
+        id,
+        nodes: count,
+    })
 }
 
 /// Joins pages into branches until one blob holds them all.
@@ -125,8 +143,15 @@ fn put_branch(
     pages: Vec<Page>,
     put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
 ) -> Result<Page> {
-    let last = pages.last().map(|page| page.last.clone()).unwrap_or_default();
+    let last = pages
+        .last()
+        .map(|page| page.last.clone())
+        .unwrap_or_default();
     let nodes = pages.iter().map(|page| page.nodes).sum();
-    let id = put(&codec::encode(&Tree::Branch(Branch { height, pages, ext: Vec::new() })))?;
+    let id = put(&codec::encode(&Tree::Branch(Branch {
+        height,
+        pages,
+        ext: Vec::new(),
+    })))?;
     Ok(Page { last, id, nodes })
 }

@@ -16,6 +16,7 @@ pub use read::{ChunkRef, TreeReader, for_each_chunk, load_nodes, load_pages};
 
 impl TreeReader for crate::repo::Repo {
     fn tree(&self, id: &crate::id::BlobId) -> crate::Result<std::sync::Arc<Vec<u8>>> {
-        self.read_blob(crate::crypto::BlobType::Tree, id).map(std::sync::Arc::new)
+        self.read_blob(crate::crypto::BlobType::Tree, id)
+            .map(std::sync::Arc::new)
     }
 }

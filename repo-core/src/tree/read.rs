@@ -32,7 +32,10 @@ pub fn load_nodes(reader: &dyn TreeReader, id: &BlobId) -> Result<Vec<Node>> {
     })?;
     let valid = |node: &Node| {
         let name = &node.name[..];
-        !name.is_empty() && name != b"." && name != b".." && !name.iter().any(|b| matches!(b, 0 | b'/'))
+        !name.is_empty()
+            && name != b"."
+            && name != b".."
+            && !name.iter().any(|b| matches!(b, 0 | b'/'))
     };
     if !nodes.iter().all(valid) {
         return Err(bad(id, "a name that no file can have"));
@@ -62,7 +65,10 @@ fn collect(
                 return Err(bad(id, "pages are nested too deep"));
             }
             each(id, Vec::new());
-            branch.pages.iter().try_for_each(|page| collect(reader, &page.id, branch.height - 1, each))
+            branch
+                .pages
+                .iter()
+                .try_for_each(|page| collect(reader, &page.id, branch.height - 1, each))
         }
         Tree::Chunks(_) => Err(bad(id, "a list of chunks where a directory must be")),
     }

@@ -24,7 +24,9 @@ impl Blobs {
 impl TreeReader for Blobs {
     fn tree(&self, id: &BlobId) -> Result<Arc<Vec<u8>>> {
         let found = self.0.borrow().get(id).cloned();
-        found.map(Arc::new).ok_or_else(|| Error::missing(Subject::Blob(*id)))
+        found
+            .map(Arc::new)
+            .ok_or_else(|| Error::missing(Subject::Blob(*id)))
     }
 }
 
@@ -47,12 +49,17 @@ fn node(name: &str, inode: u64) -> Node {
 }
 
 fn nodes(count: u64) -> Vec<Node> {
-    (0..count).map(|n| node(&format!("file-{n:08}"), n)).collect()
+    (0..count)
+        .map(|n| node(&format!("file-{n:08}"), n))
+        .collect()
 }
 
 fn write(blobs: &Blobs, nodes: Vec<Node>) -> BlobId {
     let borders = Borders::new(Secret::new([7; 32]));
-    write_directory(nodes, &Owners::default(), &borders, &mut |bytes| blobs.put(bytes)).unwrap()
+    write_directory(nodes, &Owners::default(), &borders, &mut |bytes| {
+        blobs.put(bytes)
+    })
+    .unwrap()
 }
 
 #[test]
@@ -93,7 +100,11 @@ fn borders_depend_on_name_and_key_alone() {
     let golden = ends(1);
     assert_eq!(golden, ends(1));
     assert_ne!(golden, ends(2));
-    assert!((250..550).contains(&golden.len()), "{} borders", golden.len());
+    assert!(
+        (250..550).contains(&golden.len()),
+        "{} borders",
+        golden.len()
+    );
 }
 
 #[test]
@@ -101,8 +112,17 @@ fn disorder_and_bad_names_are_refused() {
     use crate::format::codec;
     use crate::format::tree::{Leaf, Tree};
     let blobs = Blobs::default();
-    for bad in [vec![node("b", 1), node("a", 2)], vec![node("a", 1), node("a", 2)], vec![node("..", 1)], vec![node("a/b", 1)], vec![node("", 1)]] {
-        let leaf = Leaf { nodes: bad, ..Leaf::default() };
+    for bad in [
+        vec![node("b", 1), node("a", 2)],
+        vec![node("a", 1), node("a", 2)],
+        vec![node("..", 1)],
+        vec![node("a/b", 1)],
+        vec![node("", 1)],
+    ] {
+        let leaf = Leaf {
+            nodes: bad,
+            ..Leaf::default()
+        };
         let id = blobs.put(&codec::encode(&Tree::Leaf(leaf))).unwrap();
         assert!(load_nodes(&blobs, &id).is_err());
     }
@@ -131,7 +151,10 @@ fn chunk_lists_come_back_and_share() {
             list.finish(&mut |bytes| blobs.put(bytes)).unwrap()
         };
         let chunks = write(&mut (0..count).map(id));
-        assert_eq!(listed(&blobs, &chunks), (0..count).map(id).collect::<Vec<_>>());
+        assert_eq!(
+            listed(&blobs, &chunks),
+            (0..count).map(id).collect::<Vec<_>>()
+        );
         if count == 600_000 {
             assert!(matches!(chunks, Chunks::Lists { height: 1 | 2, .. }));
             let before = blobs.0.borrow().len();
@@ -147,7 +170,8 @@ fn a_file_that_repeats_one_chunk_has_bounded_lists() {
     let blobs = Blobs::default();
     let mut list = ChunkList::default();
     for _ in 0..100_000 {
-        list.push(BlobId([1; 32]), &mut |bytes| blobs.put(bytes)).unwrap();
+        list.push(BlobId([1; 32]), &mut |bytes| blobs.put(bytes))
+            .unwrap();
     }
     let chunks = list.finish(&mut |bytes| blobs.put(bytes)).unwrap();
     assert_eq!(listed(&blobs, &chunks).len(), 100_000);

@@ -325,6 +325,8 @@ fn access_control_lists_round_trip_and_are_not_inherited() {
             ..Default::default()
         };
         complete(dir.put_file(b"ours", b"", &plain, REFUSE).unwrap());
+        dir.node(b"pipe", Kind::Fifo, 0, REFUSE).unwrap();
+        assert!(lists(by_others.xattrs(b"pipe", Kind::Fifo).unwrap()).is_empty());
         let below = dir.create_dir(b"below", REFUSE).unwrap();
         complete(below.put_file(b"deeper", b"", &plain, REFUSE).unwrap());
         assert!(lists(by_others.xattrs(b"ours", Kind::File).unwrap()).is_empty());

@@ -68,12 +68,22 @@ pub struct Assembler<'t> {
 impl<'t> Assembler<'t> {
     /// Nothing is open yet.
     pub fn new(maker: &'t TreeMaker) -> Self {
-        Self { maker, open: Vec::new(), totals: Totals::default() }
+        Self {
+            maker,
+            open: Vec::new(),
+            totals: Totals::default(),
+        }
     }
 
     /// A directory begins; `node` is complete but for its content.
     pub fn enter(&mut self, node: Node, metadata: Compared, old: Option<OldDir>) {
-        self.open.push(Open { node, metadata, old, nodes: Vec::new(), all_same: true });
+        self.open.push(Open {
+            node,
+            metadata,
+            old,
+            nodes: Vec::new(),
+            all_same: true,
+        });
     }
 
     /// Something that is not a directory.
@@ -101,13 +111,20 @@ impl<'t> Assembler<'t> {
     /// The current directory is complete. An unchanged one keeps the parent's tree and is not even encoded. Gives the
     /// tree once the root is complete.
     pub fn leave(&mut self, writer: &mut Writer<'_>) -> Result<Option<BlobId>> {
-        let Some(dir) = self.open.pop() else { return Ok(None) };
-        let unchanged = dir.old.filter(|old| dir.all_same && dir.nodes.len() == old.nodes);
+        let Some(dir) = self.open.pop() else {
+            return Ok(None);
+        };
+        let unchanged = dir
+            .old
+            .filter(|old| dir.all_same && dir.nodes.len() == old.nodes);
         let tree = match unchanged {
             Some(old) => old.tree,
-            None => write_directory(dir.nodes, &self.maker.owners, &self.maker.borders, &mut |bytes| {
-                self.maker.put(writer, bytes)
-            })?,
+            None => write_directory(
+                dir.nodes,
+                &self.maker.owners,
+                &self.maker.borders,
+                &mut |bytes| self.maker.put(writer, bytes),
+            )?,
         };
         let same = unchanged.is_some() && dir.metadata == Compared::Same;
         self.totals.dirs += 1;
@@ -116,7 +133,13 @@ impl<'t> Assembler<'t> {
             (false, Some(_)) => self.totals.dirs_changed += 1,
             (false, None) => self.totals.dirs_new += 1,
         }
-        self.attach(Node { content: Content::Dir(Some(tree)), ..dir.node }, same);
+        self.attach(
+            Node {
+                content: Content::Dir(Some(tree)),
+                ..dir.node
+            },
+            same,
+        );
         Ok(self.open.is_empty().then_some(tree))
     }
 }

@@ -87,14 +87,20 @@ pub struct BackupSummary {
 
 /// What is backed up, prepared once for all passes.
 enum Prepared<'a> {
-    Files { paths: Vec<PathBuf>, root: Root },
-    Stream { name: Vec<u8>, reader: &'a mut (dyn Read + Send) },
+    Files {
+        paths: Vec<PathBuf>,
+        root: Root,
+    },
+    Stream {
+        name: Vec<u8>,
+        reader: &'a mut (dyn Read + Send),
+    },
 }
 
 /// Backs up. Files that cannot be read are problems, counted and reported, and the rest goes on.
 ///
 /// `Interrupted` when asked to stop: what was finished stays and is used by the next run. Memory does not grow with the
-/// repository nor with the source; see [`pass`](self) for what it takes.
+/// repository nor with the source.
 pub fn backup(
     repo: &Repo,
     input: Input<'_>,
@@ -117,8 +123,14 @@ pub fn backup(
     let mut sum = Written::default();
     loop {
         let cutters = Cutters::new(repo, repo.settings().domain)?;
-        let context =
-            PassContext { repo, problems: &problems, interrupt, maker: &maker, cutters, distrust };
+        let context = PassContext {
+            repo,
+            problems: &problems,
+            interrupt,
+            maker: &maker,
+            cutters,
+            distrust,
+        };
         let write = WriteOptions {
             domain: repo.settings().domain,
             level: Level::default(),
@@ -135,7 +147,11 @@ pub fn backup(
         count(&mut totals, &sum, &problems, begun);
         let summary = summary(options, &prepared, root, parent_id, time, totals);
         if options.dry_run {
-            return Ok(BackupSummary { snapshot: None, parent: parent_id, totals });
+            return Ok(BackupSummary {
+                snapshot: None,
+                parent: parent_id,
+                totals,
+            });
         }
         let snapshot = repo.save_snapshot(&record(repo, summary.clone(), &prepared))?;
         let request = CommitRequest {
@@ -149,7 +165,11 @@ pub fn backup(
         match repo.commit(&request)? {
             CommitOutcome::Committed => {
                 run.end();
-                return Ok(BackupSummary { snapshot: Some(snapshot), parent: parent_id, totals });
+                return Ok(BackupSummary {
+                    snapshot: Some(snapshot),
+                    parent: parent_id,
+                    totals,
+                });
             }
             // Something that was relied on is gone: look everything up again, and read what is not there.
             CommitOutcome::Heal => distrust = true,
@@ -161,6 +181,7 @@ fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
     Ok(match input {
         Input::Paths(paths) => {
             let paths = roots::normalize(&paths)?;
+            roots::check_any_exists(&paths)?;
             let root = roots::tree(&paths);
             Prepared::Files { paths, root }
         }
@@ -176,9 +197,10 @@ fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
 
 fn paths_of(prepared: &Prepared<'_>) -> Vec<Vec<u8>> {
     match prepared {
-        Prepared::Files { paths, .. } => {
-            paths.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect()
-        }
+        Prepared::Files { paths, .. } => paths
+            .iter()
+            .map(|path| path.as_os_str().as_bytes().to_vec())
+            .collect(),
         Prepared::Stream { name, .. } => vec![[b"/", &name[..]].concat()],
     }
 }

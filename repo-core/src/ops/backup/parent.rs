@@ -17,11 +17,14 @@ pub fn find(
     if let Some(id) = &options.parent {
         return crate::snapshot::find(repo, &id.to_hex(), &Filter::default()).map(Some);
     }
-    let filter = Filter { hosts: vec![options.host.clone()], ..Filter::default() };
+    let filter = Filter {
+        hosts: vec![options.host.clone()],
+        ..Filter::default()
+    };
     let same = |info: &SnapshotInfo| {
         let mut theirs = info.summary.paths.clone();
         theirs.sort();
         theirs == *paths
     };
-    Ok(list(repo, &filter)?.into_iter().filter(same).next_back())
+    Ok(list(repo, &filter)?.into_iter().rfind(same))
 }

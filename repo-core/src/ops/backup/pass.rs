@@ -21,12 +21,12 @@ use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::{Repo, Ticket, Writer};
 use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::os::unix::ffi::OsStrExt;
-use std::ffi::OsStr;
 
 /// Content that may wait in the queue.
 const QUEUE_BYTES: u64 = 12 << 20;
@@ -75,15 +75,26 @@ impl Cutters {
         let key = repo.ring().domain_key(KeyKind::Chunker, domain)?;
         let gear = Arc::new(Gear::from_key(key.expose()));
         let hasher = repo.ring().blob_hasher(domain, BlobType::Data)?;
-        Ok(Self { gear, hasher, made: Default::default() })
+        Ok(Self {
+            gear,
+            hasher,
+            made: Default::default(),
+        })
     }
 
     fn of(&self, sizes: Sizes) -> Arc<Cutter> {
         let make = || {
             let chunker = Chunker::new(self.gear.clone(), sizes);
-            Arc::new(Cutter { chunker, hasher: self.hasher.clone() })
+            Arc::new(Cutter {
+                chunker,
+                hasher: self.hasher.clone(),
+            })
         };
-        self.made.borrow_mut().entry(sizes).or_insert_with(make).clone()
+        self.made
+            .borrow_mut()
+            .entry(sizes)
+            .or_insert_with(make)
+            .clone()
     }
 }
 
@@ -97,12 +108,30 @@ struct Pending {
 type Named = Vec<(BlobId, Piece)>;
 
 enum Item {
-    Enter { node: Node, metadata: Compared, old: Option<OldDir> },
-    Node { node: Node, compared: Compared },
-    Batch { files: Vec<Pending>, reads: Ticket<Vec<Result<FileRead>>>, bytes: u64, dir: Arc<PathBuf> },
-    Pieces { named: Ticket<Named>, bytes: u64 },
+    Enter {
+        node: Node,
+        metadata: Compared,
+        old: Option<OldDir>,
+    },
+    Node {
+        node: Node,
+        compared: Compared,
+    },
+    Batch {
+        files: Vec<Pending>,
+        reads: Ticket<Vec<Result<FileRead>>>,
+        bytes: u64,
+        dir: Arc<PathBuf>,
+    },
+    Pieces {
+        named: Ticket<Named>,
+        bytes: u64,
+    },
     /// A streamed file is complete: its chunks came before it.
-    Streamed { node: Node, compared: Compared },
+    Streamed {
+        node: Node,
+        compared: Compared,
+    },
     Leave,
 }
 
@@ -162,12 +191,19 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         now: crate::time::Timestamp,
     ) -> Result<(BlobId, Totals)> {
         let dir = plain_node(b"", 0o755, now, Content::Dir(None));
-        self.push(Item::Enter { node: dir, metadata: Compared::New, old: None })?;
+        self.push(Item::Enter {
+            node: dir,
+            metadata: Compared::New,
+            old: None,
+        })?;
         let sizes = sizes_for(SourceKind::Stream);
         let size = self.pieces(reader, sizes, None)?;
         let content = file_content(size, None);
         let node = plain_node(name, 0o600, now, content);
-        self.push(Item::Streamed { node, compared: Compared::New })?;
+        self.push(Item::Streamed {
+            node,
+            compared: Compared::New,
+        })?;
         self.push(Item::Leave)?;
         self.finish()
     }
@@ -200,8 +236,15 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
                 let node = node_of(name, meta, Vec::new(), Content::Dir(None));
                 // Entries beside the wanted ones are left out: such a directory is unchanged only by chance.
-                let old_dir = old.as_ref().map(|old| OldDir { tree: old.tree, nodes: old.count });
-                self.push(Item::Enter { node, metadata, old: old_dir })?;
+                let old_dir = old.as_ref().map(|old| OldDir {
+                    tree: old.tree,
+                    nodes: old.count,
+                });
+                self.push(Item::Enter {
+                    node,
+                    metadata,
+                    old: old_dir,
+                })?;
                 for (name, child) in children {
                     self.child_place(path, name, child, &mut old)?;
                 }
@@ -262,7 +305,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             }
             frame.next += 1;
             let Listed { dir, scan, old, .. } = &frame.listed;
-            frame.ahead.fill(self.context.repo, dir, scan, index, old.as_ref());
+            frame
+                .ahead
+                .fill(self.context.repo, dir, scan, index, old.as_ref());
             if let Some(below) = self.visit(frame, index)? {
                 stack.push(below);
             }
@@ -280,12 +325,26 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     ) -> Result<Frame> {
         let path = Arc::new(path);
         self.context.problems.begin(&path);
-        self.context.problems.count(Counter::NodesExpected, listed.scan.len() as u64);
+        self.context
+            .problems
+            .count(Counter::NodesExpected, listed.scan.len() as u64);
         let xattrs = std::mem::take(&mut listed.xattrs);
         let node = node_of(name, meta, xattrs, Content::Dir(None));
-        let old = listed.old.as_ref().map(|old| OldDir { tree: old.tree, nodes: old.count });
-        self.push(Item::Enter { node, metadata, old })?;
-        Ok(Frame { path, listed, next: 0, ahead: Ahead::default() })
+        let old = listed.old.as_ref().map(|old| OldDir {
+            tree: old.tree,
+            nodes: old.count,
+        });
+        self.push(Item::Enter {
+            node,
+            metadata,
+            old,
+        })?;
+        Ok(Frame {
+            path,
+            listed,
+            next: 0,
+            ahead: Ahead::default(),
+        })
     }
 
     /// Handles one entry; gives a frame to go on with if it is a directory.
@@ -311,19 +370,23 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             Some(ticket) => ticket.wait()?,
             None => {
                 let old_tree = old_node.as_ref().and_then(tree_of);
-                dir.open_dir(name).and_then(|dir| list(self.context.repo, dir, old_tree))
+                dir.open_dir(name)
+                    .and_then(|dir| list(self.context.repo, dir, old_tree))
             }
         };
         match listing {
             Ok(listed) => {
                 let compared = compare(old_node.as_ref(), &meta);
                 let path = below();
-                self.enter(path, &name.to_vec(), &meta, listed, compared).map(Some)
+                self.enter(path, name, &meta, listed, compared).map(Some)
             }
             Err(error) => {
                 self.context.problems.problem(&below(), &error);
                 let node = node_of(name, &meta, Vec::new(), Content::Dir(None));
-                self.push(Item::Node { node, compared: Compared::New })?;
+                self.push(Item::Node {
+                    node,
+                    compared: Compared::New,
+                })?;
                 Ok(None)
             }
         }
@@ -340,16 +403,27 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     ) -> Result<()> {
         self.context.problems.count(Counter::Nodes, 1);
         let compared = compare(old.as_ref(), &meta);
-        if let (Some(old), Compared::Same) = (old, compared) {
-            if !self.context.distrust || self.still_stored(&old)? {
-                self.context.problems.count(Counter::Bytes, meta.size);
-                return self.push(Item::Node { node: old, compared });
-            }
+        if let (Some(old), Compared::Same) = (old, compared)
+            && (!self.context.distrust || self.still_stored(&old)?)
+        {
+            self.context.problems.count(Counter::Bytes, meta.size);
+            return self.push(Item::Node {
+                node: old,
+                compared,
+            });
         }
-        let compared = if compared == Compared::Same { Compared::Changed } else { compared };
+        let compared = if compared == Compared::Same {
+            Compared::Changed
+        } else {
+            compared
+        };
         if meta.kind == Kind::File {
             let kind = SourceKind::of_file(Path::new(OsStr::from_bytes(name)), meta.size);
-            let pending = Pending { name: name.to_vec(), sizes: sizes_for(kind), compared };
+            let pending = Pending {
+                name: name.to_vec(),
+                sizes: sizes_for(kind),
+                compared,
+            };
             return match meta.size >= STREAM_BYTES {
                 true => self.large_file(at, dir, meta, pending),
                 false => self.batch_file(at, dir, meta, pending),
@@ -358,7 +432,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         match special(dir, name, &meta) {
             Ok(node) => self.push(Item::Node { node, compared }),
             Err(error) => {
-                self.context.problems.problem(&at.join(OsStr::from_bytes(name)), &error);
+                self.context
+                    .problems
+                    .problem(&at.join(OsStr::from_bytes(name)), &error);
                 Ok(())
             }
         }
@@ -366,7 +442,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
 
     /// Whether every chunk of a file lies in a pack that may be relied on; they are relied on then.
     fn still_stored(&mut self, node: &Node) -> Result<bool> {
-        let Content::File(file) = &node.content else { return Ok(true) };
+        let Content::File(file) = &node.content else {
+            return Ok(true);
+        };
         let index = self.context.repo.index();
         let mut packs = Vec::new();
         let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
@@ -386,14 +464,24 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         Ok(stored)
     }
 
-    fn batch_file(&mut self, at: &Arc<PathBuf>, dir: &Arc<Dir>, meta: Metadata, pending: Pending) -> Result<()> {
+    fn batch_file(
+        &mut self,
+        at: &Arc<PathBuf>,
+        dir: &Arc<Dir>,
+        meta: Metadata,
+        pending: Pending,
+    ) -> Result<()> {
         if !self.batch.is_empty() && !Arc::ptr_eq(&self.batch_dir, at) {
             self.close_batch()?;
         }
         self.batch_dir = at.clone();
         self.batch_bytes += meta.size;
         let cutter = self.context.cutters.of(pending.sizes);
-        let job = FileJob { dir: dir.clone(), name: pending.name.clone(), cutter };
+        let job = FileJob {
+            dir: dir.clone(),
+            name: pending.name.clone(),
+            cutter,
+        };
         self.batch.push((job, pending));
         if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
             self.close_batch()?;
@@ -410,7 +498,15 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let run = move || jobs.into_iter().map(FileJob::run).collect();
         let reads = self.context.repo.pool().submit(run);
         let dir = self.batch_dir.clone();
-        self.enqueue(Item::Batch { files, reads, bytes, dir }, bytes)
+        self.enqueue(
+            Item::Batch {
+                files,
+                reads,
+                bytes,
+                dir,
+            },
+            bytes,
+        )
     }
 
     /// Puts an item into the queue, behind the files that wait for their batch.
@@ -438,11 +534,22 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn take_first(&mut self) -> Result<()> {
-        let Some(item) = self.queue.pop_front() else { return Ok(()) };
+        let Some(item) = self.queue.pop_front() else {
+            return Ok(());
+        };
         match item {
-            Item::Enter { node, metadata, old } => self.assembler.enter(node, metadata, old),
+            Item::Enter {
+                node,
+                metadata,
+                old,
+            } => self.assembler.enter(node, metadata, old),
             Item::Node { node, compared } => self.assembler.add(node, compared),
-            Item::Batch { files, reads, bytes, dir } => {
+            Item::Batch {
+                files,
+                reads,
+                bytes,
+                dir,
+            } => {
                 self.queued_bytes -= bytes;
                 let reads = reads.wait()?;
                 for (file, read) in files.into_iter().zip(reads) {
@@ -454,7 +561,8 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 for (id, piece) in named.wait()? {
                     self.writer.add(BlobType::Data, &id, &piece)?;
                     let (maker, writer) = (self.context.maker, &mut *self.writer);
-                    self.streaming.push(id, &mut |bytes| maker.put(writer, bytes))?;
+                    self.streaming
+                        .push(id, &mut |bytes| maker.put(writer, bytes))?;
                 }
             }
             Item::Streamed { mut node, compared } => {
@@ -496,18 +604,31 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         }
         let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
         self.context.problems.count(Counter::Bytes, read.meta.size);
-        let content = FileContent { size: read.meta.size, chunks, extents: read.extents };
+        let content = FileContent {
+            size: read.meta.size,
+            chunks,
+            extents: read.extents,
+        };
         let node = node_of(&file.name, &read.meta, read.xattrs, Content::File(content));
         self.assembler.add(node, file.compared);
         Ok(())
     }
 
     /// Reads and cuts a large file here, while the pool names and stores its chunks.
-    fn large_file(&mut self, at: &Arc<PathBuf>, dir: &Arc<Dir>, meta: Metadata, pending: Pending) -> Result<()> {
+    fn large_file(
+        &mut self,
+        at: &Arc<PathBuf>,
+        dir: &Arc<Dir>,
+        meta: Metadata,
+        pending: Pending,
+    ) -> Result<()> {
         self.close_batch()?;
         let path = at.join(OsStr::from_bytes(&pending.name));
         match self.stream_file(dir, meta, &pending, &path) {
-            Ok(Some(node)) => self.push(Item::Streamed { node, compared: pending.compared }),
+            Ok(Some(node)) => self.push(Item::Streamed {
+                node,
+                compared: pending.compared,
+            }),
             Ok(None) => Ok(()),
             Err(error) if is_own_problem(&error) => {
                 self.context.problems.problem(&path, &error);
@@ -542,7 +663,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             }
         };
         let after = metadata_of(&file)?;
-        let data_len = extents.as_ref().map_or(meta.size, |all| all.iter().map(|(_, len)| len).sum());
+        let data_len = extents
+            .as_ref()
+            .map_or(meta.size, |all| all.iter().map(|(_, len)| len).sum());
         let same = (after.size, after.mtime, after.ctime) == (meta.size, meta.mtime, meta.ctime);
         let mut extents = extents;
         if !same || read != data_len || scanned.inode != meta.inode {
@@ -583,7 +706,11 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let bytes = bytes as u64;
         self.context.problems.count(Counter::Bytes, bytes);
         let cutter = cutter.clone();
-        let named = self.context.repo.pool().submit(move || name_pieces(&cutter.hasher, group));
+        let named = self
+            .context
+            .repo
+            .pool()
+            .submit(move || name_pieces(&cutter.hasher, group));
         self.enqueue(Item::Pieces { named, bytes }, bytes)?;
         Ok(bytes)
     }
@@ -621,7 +748,9 @@ fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<Node> {
         Kind::BlockDevice => Content::BlockDevice(meta.rdev),
         Kind::CharDevice => Content::CharDevice(meta.rdev),
         Kind::File | Kind::Dir => {
-            return Err(Error::new(ErrorKind::InvalidInput, Subject::None).detail("not a special file"));
+            return Err(
+                Error::new(ErrorKind::InvalidInput, Subject::None).detail("not a special file")
+            );
         }
     };
     let xattrs = dir.xattrs(name, meta.kind)?;
@@ -629,7 +758,11 @@ fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<Node> {
 }
 
 fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
-    Content::File(FileContent { size, extents, ..FileContent::default() })
+    Content::File(FileContent {
+        size,
+        extents,
+        ..FileContent::default()
+    })
 }
 
 fn plain_node(name: &[u8], mode: u16, now: crate::time::Timestamp, content: Content) -> Node {

@@ -61,7 +61,8 @@ impl FileJob {
             extents = data_extents(&file, &meta)?;
             read_file(&file, &meta, extents.as_deref(), &mut buffer)?;
             let after = metadata_of(&file)?;
-            let same = after.size == meta.size && after.mtime == meta.mtime && after.ctime == meta.ctime;
+            let same =
+                after.size == meta.size && after.mtime == meta.mtime && after.ctime == meta.ctime;
             meta = after;
             if same {
                 torn = false;
@@ -75,7 +76,14 @@ impl FileJob {
         }
         let xattrs = xattrs_of(&file)?;
         let chunks = cut_whole(&self.cutter, &buffer);
-        Ok(FileRead { meta, xattrs, chunks, buffer, extents, torn })
+        Ok(FileRead {
+            meta,
+            xattrs,
+            chunks,
+            buffer,
+            extents,
+            torn,
+        })
     }
 }
 
@@ -85,7 +93,10 @@ pub fn data_extents(file: &File, meta: &Metadata) -> Result<Option<Vec<(u64, u64
         return Ok(None);
     }
     let found = extents(file, meta.size)?;
-    let all = found.iter().map(|extent| (extent.offset, extent.len)).collect();
+    let all = found
+        .iter()
+        .map(|extent| (extent.offset, extent.len))
+        .collect();
     Ok(match found.as_slice() {
         [one] if one.offset == 0 && one.len == meta.size => None,
         _ => Some(all),
@@ -98,7 +109,8 @@ fn read_file(
     extents: Option<&[(u64, u64)]>,
     buffer: &mut Vec<u8>,
 ) -> Result<()> {
-    let too_large = || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
+    let too_large =
+        || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
     match extents {
         None => {
             // One byte more than expected shows a file that has grown.
@@ -107,7 +119,12 @@ fn read_file(
         }
         Some(extents) => {
             for (offset, len) in extents {
-                read_at(file, *offset, usize::try_from(*len).map_err(|_| too_large())?, buffer)?;
+                read_at(
+                    file,
+                    *offset,
+                    usize::try_from(*len).map_err(|_| too_large())?,
+                    buffer,
+                )?;
             }
         }
     }
@@ -130,5 +147,8 @@ pub fn cut_whole(cutter: &Cutter, data: &[u8]) -> Vec<NamedRange> {
 
 /// Names the pieces of a stream.
 pub fn name_pieces(hasher: &BlobHasher, pieces: Vec<Piece>) -> Vec<(BlobId, Piece)> {
-    pieces.into_iter().map(|piece| (hasher.id(&piece), piece)).collect()
+    pieces
+        .into_iter()
+        .map(|piece| (hasher.id(&piece), piece))
+        .collect()
 }

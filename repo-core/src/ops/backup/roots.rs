@@ -19,7 +19,10 @@ pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if paths.is_empty() {
         return Err(Error::invalid("paths").detail("nothing to back up"));
     }
-    let mut absolute = paths.iter().map(|path| clean(path)).collect::<Result<Vec<_>>>()?;
+    let mut absolute = paths
+        .iter()
+        .map(|path| clean(path))
+        .collect::<Result<Vec<_>>>()?;
     absolute.sort();
     absolute.dedup();
     let mut kept: Vec<PathBuf> = Vec::new();
@@ -29,6 +32,18 @@ pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(kept)
+}
+
+/// Refuses a list of which nothing is there: that is a mistake, not a backup of nothing.
+pub fn check_any_exists(paths: &[PathBuf]) -> Result<()> {
+    let mut first = None;
+    for path in paths {
+        match crate::fs::stat_path(path) {
+            Ok(_) => return Ok(()),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(()), Err)
 }
 
 /// The absolute path without `.` and `..`; links are left as they are named.
@@ -68,7 +83,9 @@ fn insert(at: &mut Root, names: &[&[u8]]) {
     match (names.split_first(), at) {
         (None, at) => *at = Root::Whole,
         (Some((first, rest)), Root::Above(children)) => {
-            let below = children.entry(first.to_vec()).or_insert_with(|| Root::Above(BTreeMap::new()));
+            let below = children
+                .entry(first.to_vec())
+                .or_insert_with(|| Root::Above(BTreeMap::new()));
             insert(below, rest);
         }
         // Below what is backed up whole: nothing to add.
@@ -85,8 +102,12 @@ mod tests {
         let paths = ["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"].map(PathBuf::from);
         let kept = normalize(&paths).unwrap();
         assert_eq!(kept, ["/a/b", "/a/bc", "/a/d"].map(PathBuf::from));
-        let Root::Above(top) = tree(&kept) else { panic!("root is above all") };
-        let Root::Above(a) = &top[&b"a"[..]] else { panic!("a is above b") };
+        let Root::Above(top) = tree(&kept) else {
+            panic!("root is above all")
+        };
+        let Root::Above(a) = &top[&b"a"[..]] else {
+            panic!("a is above b")
+        };
         assert_eq!(a.len(), 3);
         assert!(a.values().all(|root| *root == Root::Whole));
     }

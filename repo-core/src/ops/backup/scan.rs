@@ -44,7 +44,12 @@ impl OldNodes {
             _ => None,
         };
         let trees = nodes.iter().filter_map(tree_of).collect();
-        Ok(Self { tree, count: nodes.len(), trees, nodes: nodes.into_iter().peekable() })
+        Ok(Self {
+            tree,
+            count: nodes.len(),
+            trees,
+            nodes: nodes.into_iter().peekable(),
+        })
     }
 
     /// The tree of the subdirectory of that name.
@@ -67,7 +72,12 @@ pub fn list(repo: &Repo, dir: Dir, old: Option<BlobId>) -> Result<Listed> {
     let scan = dir.scan()?;
     let xattrs = xattrs_of(&dir)?;
     let old = old.and_then(|tree| OldNodes::load(repo, tree).ok());
-    Ok(Listed { dir: Arc::new(dir), scan, xattrs, old })
+    Ok(Listed {
+        dir: Arc::new(dir),
+        scan,
+        xattrs,
+        old,
+    })
 }
 
 /// The listings under way for one directory's subdirectories, in order.
@@ -107,6 +117,8 @@ impl Ahead {
         while self.tickets.front()?.0 < index {
             self.tickets.pop_front();
         }
-        self.tickets.pop_front_if(|first| first.0 == index).map(|(_, ticket)| ticket)
+        self.tickets
+            .pop_front_if(|first| first.0 == index)
+            .map(|(_, ticket)| ticket)
     }
 }

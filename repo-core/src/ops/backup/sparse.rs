@@ -15,7 +15,12 @@ pub struct ExtentReader<'a> {
 impl<'a> ExtentReader<'a> {
     /// Reads `extents`, `(offset, len)` in order.
     pub fn new(file: &'a File, extents: &'a [(u64, u64)]) -> Self {
-        Self { file, extents: extents.iter(), at: 0, left: 0 }
+        Self {
+            file,
+            extents: extents.iter(),
+            at: 0,
+            left: 0,
+        }
     }
 }
 
@@ -27,7 +32,9 @@ impl Read for ExtentReader<'_> {
                 None => return Ok(0),
             }
         }
-        let want = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let want = into
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let read = self.file.read_at(&mut into[..want], self.at)?;
         self.at += read as u64;
         self.left -= read as u64;

@@ -48,7 +48,8 @@ impl Damage {
 
     /// Blocks of a pack cannot be read.
     pub fn blocks_bad(&mut self, pack: PackId, offsets: &[u32], finding: usize) {
-        self.blocks.extend(offsets.iter().map(|offset| ((pack, *offset), finding)));
+        self.blocks
+            .extend(offsets.iter().map(|offset| ((pack, *offset), finding)));
     }
 
     /// Trees refer to blobs that no table names.
@@ -88,7 +89,13 @@ pub fn name_files(
     summary: &mut CheckSummary,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let mut walk = Walk { repo, damage, summary, unknown: HashMap::new(), seen: HashSet::new() };
+    let mut walk = Walk {
+        repo,
+        damage,
+        summary,
+        unknown: HashMap::new(),
+        seen: HashSet::new(),
+    };
     let state = repo.state();
     for (id, row) in state.live_snapshots() {
         let root = match repo.open_summary(id, &row.summary) {
@@ -145,7 +152,12 @@ impl Walk<'_> {
     }
 
     /// The nodes of a directory; none, and noted, if it cannot be read.
-    fn directory(&mut self, id: SnapshotId, tree: &BlobId, path: &std::path::Path) -> Result<Vec<Node>> {
+    fn directory(
+        &mut self,
+        id: SnapshotId,
+        tree: &BlobId,
+        path: &std::path::Path,
+    ) -> Result<Vec<Node>> {
         match load_pages(self.repo, tree) {
             Ok((_, nodes)) => Ok(nodes),
             Err(error) => {
@@ -160,7 +172,9 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, id: SnapshotId, node: &Node, path: PathBuf) -> Result<()> {
-        let Content::File(file) = &node.content else { return Ok(()) };
+        let Content::File(file) = &node.content else {
+            return Ok(());
+        };
         let mut first_bad = None;
         let (repo, damage) = (self.repo, &self.damage);
         let walked = for_each_chunk(repo, &file.chunks, &mut |chunk| {
@@ -187,7 +201,8 @@ impl Walk<'_> {
             Fate::Fine | Fate::Unknown => match self.unknown.get(blob) {
                 Some(finding) => *finding,
                 None => {
-                    let error = Error::missing(Subject::Blob(*blob)).detail("no index table names it");
+                    let error =
+                        Error::missing(Subject::Blob(*blob)).detail("no index table names it");
                     self.summary.findings.push(Finding::new(error));
                     let finding = self.summary.findings.len() - 1;
                     self.unknown.insert(*blob, finding);

@@ -28,7 +28,7 @@ pub struct CheckOptions {
 pub struct Finding {
     /// What is wrong, with which object or blob.
     pub error: Error,
-    /// Snapshots and paths that it touches, [`AFFECTED_MAX`] at most.
+    /// Snapshots and paths that it touches, 200 at most.
     pub affected: Vec<(SnapshotId, PathBuf)>,
     /// How many more it touches.
     pub affected_more: u64,
@@ -39,7 +39,11 @@ pub const AFFECTED_MAX: usize = 200;
 
 impl Finding {
     fn new(error: Error) -> Self {
-        Self { error, affected: Vec::new(), affected_more: 0 }
+        Self {
+            error,
+            affected: Vec::new(),
+            affected_more: 0,
+        }
     }
 
     fn touches(&mut self, snapshot: SnapshotId, path: PathBuf) {
@@ -79,7 +83,14 @@ pub fn check(
     let mut damage = affected::Damage::default();
     objects::check(repo, &inventory, &mut summary, interrupt)?;
     packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
-    packs::check_content(repo, options, progress, interrupt, &mut summary, &mut damage)?;
+    packs::check_content(
+        repo,
+        options,
+        progress,
+        interrupt,
+        &mut summary,
+        &mut damage,
+    )?;
     if !damage.is_empty() {
         affected::name_files(repo, damage, &mut summary, interrupt)?;
     }

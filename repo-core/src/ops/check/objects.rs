@@ -16,6 +16,7 @@ pub struct Inventory {
     pub packs: HashMap<PackId, (ObjectKind, u64)>,
     named: BTreeMap<ObjectKind, BTreeSet<[u8; 32]>>,
     entries: BTreeSet<u64>,
+    checkpoints: BTreeSet<u64>,
     segments_open: BTreeSet<u64>,
     others: Vec<String>,
 }
@@ -27,6 +28,7 @@ impl Inventory {
             packs: HashMap::new(),
             named: BTreeMap::new(),
             entries: BTreeSet::new(),
+            checkpoints: BTreeSet::new(),
             segments_open: BTreeSet::new(),
             others: Vec::new(),
         };
@@ -54,9 +56,15 @@ impl Inventory {
                 self.entries.insert(number);
                 return;
             }
+            Some((number, None)) if name::checkpoint(number) == object => {
+                self.checkpoints.insert(number);
+                return;
+            }
             _ => {}
         }
-        let segment = object.strip_prefix("log/").and_then(|rest| rest.strip_suffix("/open"));
+        let segment = object
+            .strip_prefix("log/")
+            .and_then(|rest| rest.strip_suffix("/open"));
         match segment.and_then(|number| number.parse().ok()) {
             Some(segment) => drop(self.segments_open.insert(segment)),
             None if object == name::CONFIG => {}
@@ -93,11 +101,20 @@ pub fn check(
         note(check_key(repo, id))?;
     }
     check_log(repo, inventory, &mut note)?;
+    for number in &inventory.checkpoints {
+        note(repo.check_checkpoint(*number))?;
+    }
     for id in inventory.ids(ObjectKind::Evidence) {
-        note(repo.load_record(ObjectKind::Evidence, id, RecordType::Evidence).map(drop))?;
+        note(
+            repo.load_record(ObjectKind::Evidence, id, RecordType::Evidence)
+                .map(drop),
+        )?;
     }
     for id in inventory.ids(ObjectKind::State) {
-        note(repo.load_record(ObjectKind::State, id, RecordType::State).map(drop))?;
+        note(
+            repo.load_record(ObjectKind::State, id, RecordType::State)
+                .map(drop),
+        )?;
     }
     check_tables(repo, inventory, &mut note, interrupt)?;
     check_snapshots(repo, inventory, &mut note, interrupt)?;
@@ -114,7 +131,9 @@ fn check_config(repo: &Repo) -> Result<()> {
     config::open(repo.envelopes(), &bytes).map_err(about)?;
     match config::repository(&bytes).map_err(about)? == repo.id() {
         true => Ok(()),
-        false => Err(about(Error::damaged(Subject::None).detail("another repository's config"))),
+        false => Err(about(
+            Error::damaged(Subject::None).detail("another repository's config"),
+        )),
     }
 }
 
@@ -123,10 +142,14 @@ fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<()> {
     let about = |e: Error| e.about(Subject::Object(object.clone()));
     let bytes = repo.backend().get(&object)?;
     if blake3::hash(&bytes) != blake3::Hash::from_bytes(*id) {
-        return Err(about(Error::damaged(Subject::None).detail("content is not what its name says")));
+        return Err(about(
+            Error::damaged(Subject::None).detail("content is not what its name says"),
+        ));
     }
     let slot = key_slot::parse(&bytes).map_err(about)?;
-    key_slot::label(repo.envelopes(), &slot).map(drop).map_err(about)
+    key_slot::label(repo.envelopes(), &slot)
+        .map(drop)
+        .map_err(about)
 }
 
 /// The fold has read and proved every entry up to the tail; here is what it cannot see.
@@ -192,7 +215,10 @@ fn check_snapshots(
         }
         note(check_snapshot(repo, id, &row.summary))?;
     }
-    for id in inventory.ids(ObjectKind::Snapshot).map(|id| SnapshotId(*id)) {
+    for id in inventory
+        .ids(ObjectKind::Snapshot)
+        .map(|id| SnapshotId(*id))
+    {
         if !state.is_live(&id) {
             note(repo.load_snapshot(&id).map(drop))?;
         }
@@ -215,14 +241,22 @@ fn list_unreferenced(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
         ObjectKind::Index => state.has_table(&IndexId(*id)),
         ObjectKind::Snapshot => {
             let id = SnapshotId(*id);
-            state.is_live(&id) || state.forgotten_snapshots().any(|(forgotten, _)| *forgotten == id)
+            state.is_live(&id)
+                || state
+                    .forgotten_snapshots()
+                    .any(|(forgotten, _)| *forgotten == id)
         }
         ObjectKind::Evidence => state.evidence().any(|(evidence, _)| evidence.0 == *id),
         _ => true,
     };
     for (kind, ids) in &inventory.named {
-        let unknown = ids.iter().filter(|id| !known(*kind, id)).map(|id| kind.name(id));
+        let unknown = ids
+            .iter()
+            .filter(|id| !known(*kind, id))
+            .map(|id| kind.name(id));
         summary.unreferenced.extend(unknown);
     }
-    summary.unreferenced.extend(inventory.others.iter().cloned());
+    summary
+        .unreferenced
+        .extend(inventory.others.iter().cloned());
 }

@@ -46,7 +46,10 @@ pub fn check_presence(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let mut names: Vec<_> = surplus.iter().map(|(id, (kind, _))| kind.name(&id.0)).collect();
+    let mut names: Vec<_> = surplus
+        .iter()
+        .map(|(id, (kind, _))| kind.name(&id.0))
+        .collect();
     names.sort();
     summary.unreferenced.extend(names);
     Ok(())
@@ -100,7 +103,10 @@ pub fn check_content(
             take(first)?;
         }
         let job_repo = repo.clone();
-        jobs.push_back(repo.pool().submit(move || check_pack(&job_repo, pack.id, pack.kind)));
+        jobs.push_back(
+            repo.pool()
+                .submit(move || check_pack(&job_repo, pack.id, pack.kind)),
+        );
         Ok(ControlFlow::Continue(()))
     })?;
     jobs.into_iter().try_for_each(take)
@@ -108,8 +114,13 @@ pub fn check_content(
 
 /// Reads one pack whole. Memory: the pack, and one block.
 fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
-    let mut report =
-        PackReport { id, bytes: 0, error: None, bad_blocks: Vec::new(), unknown: Vec::new() };
+    let mut report = PackReport {
+        id,
+        bytes: 0,
+        error: None,
+        bad_blocks: Vec::new(),
+        unknown: Vec::new(),
+    };
     let mut pack = match repo.backend().get(&pack_object(kind).name(&id.0)) {
         Ok(pack) => pack,
         Err(e) if is_finding(&e) => {
@@ -127,7 +138,13 @@ fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
     }
     let indexed = repo.index().pack_entry(&id)?;
     let directory = match decode_directory(repo.ring(), &repo.id(), id, &pack) {
-        Ok(directory) if indexed.as_ref().is_none_or(|indexed| same(indexed, &directory)) => directory,
+        Ok(directory)
+            if indexed
+                .as_ref()
+                .is_none_or(|indexed| same(indexed, &directory)) =>
+        {
+            directory
+        }
         Ok(directory) => {
             let error = Error::damaged(Subject::Pack(id)).detail("the index says otherwise of it");
             report.error.get_or_insert(error);
@@ -154,7 +171,14 @@ fn same(indexed: &PackEntry, directory: &PackEntry) -> bool {
         blobs
     };
     let plain = |blocks: &[Block]| -> Vec<Block> {
-        blocks.iter().map(|block| Block { pack: 0, first_base: 0, ..*block }).collect()
+        blocks
+            .iter()
+            .map(|block| Block {
+                pack: 0,
+                first_base: 0,
+                ..*block
+            })
+            .collect()
     };
     indexed.len == directory.len
         && indexed.kind == directory.kind
@@ -166,7 +190,9 @@ fn same(indexed: &PackEntry, directory: &PackEntry) -> bool {
 
 fn all_blocks(index: &Index, id: &PackId) -> Result<Vec<u32>> {
     let entry = index.pack_entry(id)?;
-    Ok(entry.map(|e| e.blocks.iter().map(|block| block.offset).collect()).unwrap_or_default())
+    Ok(entry
+        .map(|e| e.blocks.iter().map(|block| block.offset).collect())
+        .unwrap_or_default())
 }
 
 fn check_blocks(
@@ -208,7 +234,9 @@ fn open(
 ) -> Result<()> {
     let short = || Error::damaged(Subject::None).detail("the pack ends before its block");
     let from = block.offset as usize;
-    let stored = pack.get_mut(from..from + block.stored_len as usize).ok_or_else(short)?;
+    let stored = pack
+        .get_mut(from..from + block.stored_len as usize)
+        .ok_or_else(short)?;
     let first = block.first_base as usize;
     let bases = &entry.bases[first..first + usize::from(block.base_count)];
     let reader = repo.block_reader(entry.id, entry.kind, &entry.wraps, block.wrap)?;
@@ -227,7 +255,9 @@ fn check_blobs(
     let bad = |id: BlobId| Error::new(ErrorKind::Damaged, Subject::Blob(id));
     for blob in blobs {
         let from = blob.offset as usize;
-        let bytes = plain.get(from..from + blob.len as usize).ok_or_else(|| bad(blob.id))?;
+        let bytes = plain
+            .get(from..from + blob.len as usize)
+            .ok_or_else(|| bad(blob.id))?;
         if hasher.id(bytes) != blob.id {
             return Err(bad(blob.id).detail("content is not what its id says"));
         }

@@ -19,7 +19,10 @@ pub struct Wanted {
 impl Wanted {
     /// The attributes of a node.
     pub fn of(node: &Node, no_owner: bool, is_link: bool) -> Self {
-        let xattr = |(name, value): &(Vec<u8>, Vec<u8>)| Xattr { name: name.clone(), value: value.clone() };
+        let xattr = |(name, value): &(Vec<u8>, Vec<u8>)| Xattr {
+            name: name.clone(),
+            value: value.clone(),
+        };
         Self {
             mode: (!is_link).then_some(u32::from(node.mode)),
             owner: (!no_owner).then_some((node.uid, node.gid)),
@@ -45,7 +48,10 @@ impl Wanted {
 /// Counts and reports what became of attributes.
 pub fn note(context: &Context<'_>, path: impl Fn() -> std::path::PathBuf, applied: Applied) {
     if applied.owner_skipped {
-        context.counts.owners_skipped.fetch_add(1, Ordering::Relaxed);
+        context
+            .counts
+            .owners_skipped
+            .fetch_add(1, Ordering::Relaxed);
     }
     for problem in &applied.problems {
         context.problems.problem(Path::new(&path()), problem);

@@ -64,7 +64,13 @@ pub struct FilePlan {
 
 impl FilePlan {
     /// A file of `pieces` chunks.
-    pub fn new(place: Arc<Place>, node: &Node, file: &FileContent, wanted: Wanted, pieces: usize) -> Self {
+    pub fn new(
+        place: Arc<Place>,
+        node: &Node,
+        file: &FileContent,
+        wanted: Wanted,
+        pieces: usize,
+    ) -> Self {
         Self {
             place,
             name: node.name.clone(),
@@ -84,7 +90,9 @@ impl FilePlan {
 
     /// Where in the file a run of data goes: `(file offset, range of the run)`, split at holes.
     fn spread(&self, data_offset: u64, len: usize) -> Vec<(u64, std::ops::Range<usize>)> {
-        let Some(extents) = &self.extents else { return vec![(data_offset, 0..len)] };
+        let Some(extents) = &self.extents else {
+            return vec![(data_offset, 0..len)];
+        };
         let mut runs = Vec::new();
         let (mut before, end) = (0, data_offset + len as u64);
         for (offset, extent_len) in extents {
@@ -122,7 +130,9 @@ pub struct PieceSlot(Piece);
 impl Window {
     /// Whether it is time to write.
     pub fn is_full(&self) -> bool {
-        self.pieces.len() >= PIECES_MAX || self.files.len() >= FILES_MAX || self.dirs.len() >= FILES_MAX
+        self.pieces.len() >= PIECES_MAX
+            || self.files.len() >= FILES_MAX
+            || self.dirs.len() >= FILES_MAX
     }
 
     /// Plans one chunk.
@@ -135,21 +145,36 @@ impl Window {
         location: Location,
     ) {
         let next = self.blocks.len() as u32;
-        let block = *self.block_numbers.entry((pack, location.block.offset)).or_insert(next);
+        let block = *self
+            .block_numbers
+            .entry((pack, location.block.offset))
+            .or_insert(next);
         let (blob_offset, blob_len) = (location.blob_offset, location.blob_len);
         if block == next {
             self.blocks.push(location);
         }
-        self.pieces.push(PieceSlot(Piece { block, file, data_offset, id, blob_offset, blob_len }));
+        self.pieces.push(PieceSlot(Piece {
+            block,
+            file,
+            data_offset,
+            id,
+            blob_offset,
+            blob_len,
+        }));
     }
 
     /// Writes files, then further names, then attributes of directories.
     pub fn execute(mut self, context: &Context<'_>, places: &Places) -> Result<()> {
         // By block in order of first use, which is walk order; within a block by file and offset.
-        self.pieces.sort_by_key(|PieceSlot(piece)| (piece.block, piece.file, piece.data_offset));
+        self.pieces
+            .sort_by_key(|PieceSlot(piece)| (piece.block, piece.file, piece.data_offset));
         let next = AtomicUsize::new(0);
         let window = &self;
-        let empty: Vec<&FilePlan> = window.files.iter().filter(|file| file.pieces == 0).collect();
+        let empty: Vec<&FilePlan> = window
+            .files
+            .iter()
+            .filter(|file| file.pieces == 0)
+            .collect();
         for file in empty {
             window.whole_file(context, places, file, &[]);
         }
@@ -242,7 +267,8 @@ impl Window {
         let hasher = context.repo.hasher(BlobType::Data)?;
         let neighbours = run.windows(2).all(|pair| {
             let (a, b) = (&pair[0].0, &pair[1].0);
-            a.blob_offset + a.blob_len == b.blob_offset && a.data_offset + u64::from(a.blob_len) == b.data_offset
+            a.blob_offset + a.blob_len == b.blob_offset
+                && a.data_offset + u64::from(a.blob_len) == b.data_offset
         });
         let mut data = Vec::new();
         if let Ok(block) = block {
@@ -256,7 +282,8 @@ impl Window {
                 return Ok(std::borrow::Cow::Borrowed(&block[from..to]));
             }
             if ids_fit {
-                run.iter().for_each(|PieceSlot(piece)| data.extend_from_slice(&block[piece.range()]));
+                run.iter()
+                    .for_each(|PieceSlot(piece)| data.extend_from_slice(&block[piece.range()]));
                 return Ok(data.into());
             }
         }
@@ -269,7 +296,12 @@ impl Window {
     /// Writes a file whose data is all at hand.
     fn whole_file(&self, context: &Context<'_>, places: &Places, file: &FilePlan, data: &[u8]) {
         let write = |dir: &TargetDir| match &file.extents {
-            None => dir.put_file(&file.name, data, &file.wanted.attributes(), Existing::Replace),
+            None => dir.put_file(
+                &file.name,
+                data,
+                &file.wanted.attributes(),
+                Existing::Replace,
+            ),
             Some(_) => {
                 let handle = dir.create_file(&file.name, Existing::Replace)?;
                 set_len(&handle, file.size)?;
@@ -289,7 +321,13 @@ impl Window {
     }
 
     /// Writes a part of a file that is spread over several blocks.
-    fn part_of_file(&self, places: &Places, file: &FilePlan, data_offset: u64, data: &[u8]) -> Result<()> {
+    fn part_of_file(
+        &self,
+        places: &Places,
+        file: &FilePlan,
+        data_offset: u64,
+        data: &[u8],
+    ) -> Result<()> {
         let dir = places.open(&file.place)?;
         let handle = open_part(&dir, file)?;
         for (offset, range) in file.spread(data_offset, data.len()) {
@@ -306,10 +344,18 @@ impl Window {
         let finish = || -> Result<()> {
             let dir = places.open(&file.place)?;
             if file.failed.load(Ordering::Relaxed) {
-                return if *lock(&file.created) { dir.remove(&file.name) } else { Ok(()) };
+                return if *lock(&file.created) {
+                    dir.remove(&file.name)
+                } else {
+                    Ok(())
+                };
             }
             let (handle, _) = dir.open_existing_file(&file.name)?;
-            note(context, || file.path(), apply_to(&handle, Kind::File, &file.wanted.attributes()));
+            note(
+                context,
+                || file.path(),
+                apply_to(&handle, Kind::File, &file.wanted.attributes()),
+            );
             count_file(context, file);
             Ok(())
         };
@@ -320,7 +366,14 @@ impl Window {
 
     fn finish(self, context: &Context<'_>, places: &Places) {
         for (from, from_name, place, name) in self.links {
-            let link = || places.open(&place)?.hardlink(&*places.open(&from)?, &from_name, &name, Existing::Replace);
+            let link = || {
+                places.open(&place)?.hardlink(
+                    &*places.open(&from)?,
+                    &from_name,
+                    &name,
+                    Existing::Replace,
+                )
+            };
             match link() {
                 Ok(()) => {
                     context.counts.nodes.fetch_add(1, Ordering::Relaxed);

@@ -71,7 +71,13 @@ pub fn restore(
     let target = Target::open(target)?;
     let problems = Problems::new(progress);
     let counts = Counts::default();
-    let context = execute::Context { repo, options, problems: &problems, interrupt, counts: &counts };
+    let context = execute::Context {
+        repo,
+        options,
+        problems: &problems,
+        interrupt,
+        counts: &counts,
+    };
     plan::restore_tree(&context, target, root)?;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Ok(RestoreSummary {
@@ -88,7 +94,9 @@ fn subtree(repo: &Repo, root: BlobId, path: Option<&Path>) -> Result<BlobId> {
     use std::os::unix::ffi::OsStrExt;
     let mut tree = root;
     for part in path.unwrap_or(Path::new("")).components() {
-        let Component::Normal(name) = part else { continue };
+        let Component::Normal(name) = part else {
+            continue;
+        };
         let nodes = load_nodes(repo, &tree)?;
         let node = nodes.into_iter().find(|node| node.name == name.as_bytes());
         let path = || Subject::Path(path.unwrap_or(Path::new("")).to_path_buf());

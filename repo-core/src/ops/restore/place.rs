@@ -22,7 +22,11 @@ pub struct Place {
 impl Place {
     /// The path below the target.
     pub fn path(&self) -> PathBuf {
-        let mut path = self.above.as_ref().map(|above| above.path()).unwrap_or_default();
+        let mut path = self
+            .above
+            .as_ref()
+            .map(|above| above.path())
+            .unwrap_or_default();
         path.push(OsStr::from_bytes(&self.name));
         path
     }
@@ -42,14 +46,27 @@ impl Places {
     /// The place of the target's root, which stays open.
     pub fn new(root: TargetDir) -> (Self, Arc<Place>) {
         let handle = Mutex::new(Some(Arc::new(root)));
-        let root = Arc::new(Place { above: None, name: Vec::new(), handle });
-        (Self { recent: Mutex::default() }, root)
+        let root = Arc::new(Place {
+            above: None,
+            name: Vec::new(),
+            handle,
+        });
+        (
+            Self {
+                recent: Mutex::default(),
+            },
+            root,
+        )
     }
 
     /// A directory that was just made or opened.
     pub fn add(&self, above: &Arc<Place>, name: &[u8], dir: TargetDir) -> Arc<Place> {
         let handle = Mutex::new(Some(Arc::new(dir)));
-        let place = Arc::new(Place { above: Some(above.clone()), name: name.to_vec(), handle });
+        let place = Arc::new(Place {
+            above: Some(above.clone()),
+            name: name.to_vec(),
+            handle,
+        });
         self.remember(&place);
         place
     }
@@ -71,7 +88,11 @@ impl Places {
     fn remember(&self, place: &Arc<Place>) {
         let mut recent = lock(&self.recent);
         recent.push_back(place.clone());
-        let dropped = if recent.len() > OPEN_MAX { recent.pop_front() } else { None };
+        let dropped = if recent.len() > OPEN_MAX {
+            recent.pop_front()
+        } else {
+            None
+        };
         drop(recent);
         if let Some(dropped) = dropped {
             *lock(&dropped.handle) = None;

@@ -32,7 +32,11 @@ pub fn restore_tree(context: &Context<'_>, target: Target, root: BlobId) -> Resu
         first_names: HashMap::new(),
     };
     let nodes = load_nodes(context.repo, &root)?.into_iter();
-    let mut stack = vec![Frame { place, nodes, wanted: None }];
+    let mut stack = vec![Frame {
+        place,
+        nodes,
+        wanted: None,
+    }];
     while let Some(frame) = stack.last_mut() {
         context.interrupt.check()?;
         let Some(node) = frame.nodes.next() else {
@@ -74,7 +78,10 @@ impl Planner<'_> {
     }
 
     fn dir(&mut self, place: &Arc<Place>, node: &Node, tree: Option<&BlobId>) -> Result<Frame> {
-        let dir = self.places.open(place)?.create_dir(&node.name, Existing::Replace)?;
+        let dir = self
+            .places
+            .open(place)?
+            .create_dir(&node.name, Existing::Replace)?;
         let below = self.places.add(place, &node.name, dir);
         let wanted = Some(Wanted::of(node, self.context.options.no_owner, false));
         let nodes = match tree {
@@ -85,7 +92,11 @@ impl Planner<'_> {
             self.context.problems.problem(&below.path(), &error);
             Vec::new()
         });
-        Ok(Frame { place: below, nodes: nodes.into_iter(), wanted })
+        Ok(Frame {
+            place: below,
+            nodes: nodes.into_iter(),
+            wanted,
+        })
     }
 
     /// A directory gets its attributes once its window is written.
@@ -99,16 +110,23 @@ impl Planner<'_> {
         if node.links > 1 {
             let key = (node.device, node.inode);
             if let Some((first, first_name)) = self.first_names.get(&key) {
-                let link = (first.clone(), first_name.clone(), place.clone(), node.name.clone());
+                let link = (
+                    first.clone(),
+                    first_name.clone(),
+                    place.clone(),
+                    node.name.clone(),
+                );
                 self.window.links.push(link);
                 return Ok(());
             }
             if node.inode != 0 {
-                self.first_names.insert(key, (place.clone(), node.name.clone()));
+                self.first_names
+                    .insert(key, (place.clone(), node.name.clone()));
             }
         }
-        let number = u32::try_from(self.window.files.len())
-            .map_err(|_| Error::new(ErrorKind::Unavailable, Subject::None).detail("window overflow"))?;
+        let number = u32::try_from(self.window.files.len()).map_err(|_| {
+            Error::new(ErrorKind::Unavailable, Subject::None).detail("window overflow")
+        })?;
         let pieces_before = self.window.pieces.len();
         let planned = self.chunks(number, file);
         if let Err(error) = planned {
@@ -116,7 +134,9 @@ impl Planner<'_> {
             return Err(error);
         }
         let pieces = self.window.pieces.len() - pieces_before;
-        self.context.problems.count(Counter::BytesExpected, file.size);
+        self.context
+            .problems
+            .count(Counter::BytesExpected, file.size);
         self.window.files.push(FilePlan::new(
             place.clone(),
             node,
@@ -132,11 +152,12 @@ impl Planner<'_> {
         let (repo, window) = (self.context.repo, &mut self.window);
         let mut data_offset = 0;
         let flow = for_each_chunk(repo, &file.chunks, &mut |chunk| {
-            let ChunkRef::Data(id) = chunk else { return Ok(ControlFlow::Continue(())) };
-            let location = repo
-                .index()
-                .lookup(&id, Want::Readable)?
-                .ok_or_else(|| Error::missing(Subject::Blob(id)).detail("no index table names it"))?;
+            let ChunkRef::Data(id) = chunk else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            let location = repo.index().lookup(&id, Want::Readable)?.ok_or_else(|| {
+                Error::missing(Subject::Blob(id)).detail("no index table names it")
+            })?;
             data_offset += u64::from(location.blob_len);
             let from = data_offset - u64::from(location.blob_len);
             let pack = repo.index().pack_id_of(&location)?;
@@ -150,7 +171,9 @@ impl Planner<'_> {
         };
         match data_offset == expected {
             true => Ok(()),
-            false => Err(Error::damaged(Subject::None).detail("chunks do not add up to the file's size")),
+            false => {
+                Err(Error::damaged(Subject::None).detail("chunks do not add up to the file's size"))
+            }
         }
     }
 

@@ -1,0 +1,2 @@
+//! How fast blocks are compressed.
+fn main() {}

@@ -1,0 +1,4 @@
+#![no_main]
+//! Runs [`larder_fuzz::block`] on what libFuzzer makes.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| larder_fuzz::block(data));

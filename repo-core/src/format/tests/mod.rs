@@ -1,0 +1,3 @@
+//! Tests of several structures together.
+
+mod by_wincode;

@@ -1,0 +1,175 @@
+//! How a client finds the end of a class A log and reads what it lacks, in few reads and without a listing.
+//!
+//! Numbers are dense, so their presence can be searched for. An entry file repeats the cores since the last number
+//! divisible by [`CHECKPOINT_EVERY`]; therefore probes look at those numbers first, and the file at the end of a group of
+//! sixteen mostly brings the whole group.
+//!
+//! Reads of a client that is `gap` entries behind: 1 if none is new; about 2·log2(gap / 16) + 5 to find the tail; then one
+//! for each group of sixteen, or with a checkpoint near the tail no more than two.
+
+use crate::error::{Error, Result, Subject};
+use crate::format::entry::{
+    CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, EntryClear, clear, decode_file, hash,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reads an entry file by number; `None` if there is none. A refusal is an error, never `None`.
+pub type ReadEntry<'a> = dyn FnMut(u64) -> Result<Option<Vec<u8>>> + 'a;
+
+/// The end of a log and what was read of it so far.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// The highest number.
+    pub tail: u64,
+    /// How many files were asked for.
+    pub reads: u64,
+    /// What was read of each core: from its own file and from later ones, which may differ if a file was damaged.
+    copies: BTreeMap<u64, Vec<Vec<u8>>>,
+    /// The numbers whose own files were read.
+    files: BTreeSet<u64>,
+}
+
+impl Found {
+    fn probe(&mut self, number: u64, read: &mut ReadEntry<'_>) -> Result<bool> {
+        self.reads += 1;
+        let Some(file) = read(number)? else {
+            return Ok(false);
+        };
+        self.files.insert(number);
+        match decode_file(&file) {
+            Ok((core, catch_up)) => {
+                self.copies
+                    .entry(number)
+                    .or_default()
+                    .insert(0, core.to_vec());
+                for (back, core) in catch_up.iter().rev().enumerate() {
+                    let Some(at) = number.checked_sub(1 + back as u64) else {
+                        break;
+                    };
+                    self.copies.entry(at).or_default().push(core.to_vec());
+                }
+            }
+            // What does not even come apart is for the fold to step over.
+            Err(_) => self.copies.entry(number).or_default().push(file),
+        }
+        Ok(true)
+    }
+
+    /// The cores of `from..=to`, in order. Reads the files it needs; `Missing` if there is a hole.
+    ///
+    /// Where an entry's file differs from what later ones repeat of it, the copy counts that the next entry follows: a damaged
+    /// file is no loss while a later one repeats it.
+    pub fn cores(&mut self, from: u64, to: u64, read: &mut ReadEntry<'_>) -> Result<Vec<Vec<u8>>> {
+        let mut cores = Vec::new();
+        let mut next: Option<EntryClear> = None;
+        for number in (from..=to).rev() {
+            let follows = next.as_ref().map(|next| next.follows.as_slice());
+            let core = self.core(number, follows, read)?;
+            next = clear(&core).ok();
+            cores.push(core);
+        }
+        cores.reverse();
+        Ok(cores)
+    }
+
+    fn core(
+        &mut self,
+        number: u64,
+        follows: Option<&[crate::id::EntryHash]>,
+        read: &mut ReadEntry<'_>,
+    ) -> Result<Vec<u8>> {
+        let right = |core: &&Vec<u8>| follows.is_none_or(|follows| follows.contains(&hash(core)));
+        let group_end = number.next_multiple_of(CHECKPOINT_EVERY).min(self.tail);
+        for file in [None, Some(group_end), Some(number)] {
+            if let Some(file) = file.filter(|file| !self.files.contains(file))
+                && !self.probe(file, read)?
+            {
+                return Err(Error::missing(Subject::Entry(file)));
+            }
+            let copies = self.copies.get(&number).map_or(&[][..], Vec::as_slice);
+            if let Some(core) = copies.iter().find(right) {
+                return Ok(core.clone());
+            }
+        }
+        let copies = self.copies.get(&number).map_or(&[][..], Vec::as_slice);
+        copies
+            .first()
+            .cloned()
+            .ok_or_else(|| Error::missing(Subject::Entry(number)))
+    }
+
+    /// About how many reads [`Found::cores`] needs from `from` to the tail.
+    pub fn reads_from(&self, from: u64) -> u64 {
+        let group = |number: u64| number.div_ceil(CHECKPOINT_EVERY);
+        let missing = (from..=self.tail).filter(|number| !self.copies.contains_key(number));
+        let groups: BTreeSet<u64> = missing.map(group).collect();
+        groups.len() as u64
+    }
+
+    /// The numbers at which a checkpoint may stand that saves reads, newest first.
+    pub fn checkpoints(&self, known: u64) -> impl Iterator<Item = u64> + use<> {
+        let newest = self.tail - self.tail % CHECKPOINT_EVERY;
+        (0..=newest / CHECKPOINT_EVERY)
+            .rev()
+            .map(|n| n * CHECKPOINT_EVERY)
+            .take_while(move |number| *number > known)
+    }
+}
+
+/// Finds the tail of a log of which entry `known` was seen (0: none).
+pub fn find_tail(known: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
+    let mut found = Found {
+        tail: known,
+        ..Found::default()
+    };
+    if !found.probe(known + 1, read)? {
+        return Ok(found);
+    }
+    // `there` is there; gallop over the ends of groups until one is absent.
+    let mut there = known + 1;
+    let mut absent = (there + 1).next_multiple_of(CHECKPOINT_EVERY);
+    let mut step = CHECKPOINT_EVERY;
+    while found.probe(absent, read)? {
+        there = absent;
+        absent += step;
+        step *= 2;
+    }
+    while absent - there > 1 {
+        let middle = middle_of(there, absent);
+        match found.probe(middle, read)? {
+            true => there = middle,
+            false => absent = middle,
+        }
+    }
+    found.tail = there;
+    Ok(found)
+}
+
+/// A number between the two, the end of a group if there is one.
+fn middle_of(there: u64, absent: u64) -> u64 {
+    let middle = there + (absent - there) / 2;
+    let group_end = middle.next_multiple_of(CHECKPOINT_EVERY);
+    match group_end < absent {
+        true => group_end,
+        false if group_end - CHECKPOINT_EVERY > there => group_end - CHECKPOINT_EVERY,
+        false => middle,
+    }
+}
+
+/// What the file of entry `number` repeats: the cores since the last number divisible by [`CHECKPOINT_EVERY`], the oldest left out
+/// if they do not fit; in order.
+pub fn catch_up_for<'a>(number: u64, core_of: &dyn Fn(u64) -> Option<&'a [u8]>) -> Vec<Vec<u8>> {
+    let last = number.saturating_sub(1) / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+    let mut cores = Vec::new();
+    let mut bytes = 0;
+    for before in (last + 1..number).rev() {
+        let Some(core) = core_of(before) else { break };
+        bytes += core.len() + size_of::<u32>();
+        if bytes > CATCH_UP_BYTES_MAX {
+            break;
+        }
+        cores.push(core.to_vec());
+    }
+    cores.reverse();
+    cores
+}

@@ -1,0 +1,228 @@
+//! `backup`: files and standard input, what it says and what it records.
+
+use crate::environment::{TestEnvironment, noise};
+use serde_json::Value;
+
+#[test]
+fn files_are_backed_up_and_the_second_time_they_are_unmodified() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.ok(&["backup", &source])
+        .prints("Files:")
+        .prints("Added to the repository:")
+        .prints("saved");
+
+    let summary = env.json(&["backup", &source]);
+    assert_eq!(summary["message_type"], "summary");
+    assert_eq!(summary["files_new"], 0);
+    assert_eq!(summary["files_changed"], 0);
+    assert_eq!(summary["files_unmodified"], 4);
+    assert_eq!(summary["data_blobs"], 0);
+    assert_eq!(summary["total_files_processed"], 4);
+    assert_eq!(summary["total_bytes_processed"], 300_012);
+    assert_eq!(summary["dry_run"], false);
+
+    env.write("src/a.txt", "changed\n");
+    env.write("src/new.txt", "new\n");
+    let summary = env.json(&["backup", &source]);
+    assert_eq!(
+        (&summary["files_new"], &summary["files_changed"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(summary["files_unmodified"], 3);
+    assert_eq!(summary["data_blobs"], 2);
+}
+
+#[test]
+fn summaries_have_the_fields_of_restic() {
+    let env = TestEnvironment::with_repository();
+    let summary = env.json(&["backup", &env.write_source()]);
+    for field in [
+        "files_new",
+        "files_changed",
+        "files_unmodified",
+        "dirs_new",
+        "dirs_changed",
+        "dirs_unmodified",
+        "data_blobs",
+        "tree_blobs",
+        "data_added",
+        "data_added_packed",
+        "total_files_processed",
+        "total_bytes_processed",
+    ] {
+        assert!(summary[field].is_u64(), "{field} in {summary}");
+    }
+    assert!(summary["total_duration"].is_f64(), "{summary}");
+    for field in ["backup_start", "backup_end"] {
+        assert!(
+            summary[field].as_str().unwrap().starts_with("20"),
+            "{summary}"
+        );
+    }
+    assert_eq!(summary["snapshot_id"].as_str().unwrap().len(), 64);
+    assert!(summary["data_added_packed"].as_u64().unwrap() >= 300_000);
+}
+
+#[test]
+fn the_repository_is_made_if_it_is_not_there() {
+    let env = TestEnvironment::new();
+    let source = env.write_source();
+    let backup = ["backup", "--init", "--insecure-no-password", &source];
+    env.ok(&backup)
+        .prints("created larder repository ")
+        .prints("saved");
+    env.ok(&backup).prints("4 unmodified");
+    env.ok(&["snapshots", "--insecure-no-password"])
+        .prints("2 snapshots");
+}
+
+#[test]
+fn standard_input_becomes_a_file() {
+    let env = TestEnvironment::with_repository();
+    let dump = noise(3_000_000, 7);
+    let run = env.run_input(
+        &["--json", "backup", "--stdin", "--stdin-filename", "db.sql"],
+        &dump,
+    );
+    let summary = run.expect(0).messages().pop().unwrap();
+    assert_eq!(summary["total_bytes_processed"], 3_000_000);
+    env.ok(&["restore", "latest", "--target", "out"]);
+    assert!(std::fs::read(env.path("out/db.sql")).unwrap() == dump);
+
+    env.run_input(&["backup", "--stdin"], "small\n").expect(0);
+    assert_eq!(env.ok(&["-q", "ls", "latest"]).stdout, "/stdin\n");
+}
+
+#[test]
+fn what_is_recorded() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.backup(&[
+        &source,
+        "--tag",
+        "a,b",
+        "--tag",
+        "c",
+        "--host",
+        "web",
+        "--time",
+        "2023-11-14 22:13:20",
+        "--label",
+        "nightly",
+        "--description",
+        "before the upgrade",
+    ]);
+    let list = env.json(&["snapshots", "--host", "web"]);
+    let snapshot = &list[0];
+    assert_eq!(snapshot["tags"], Value::from(vec!["a", "b", "c"]));
+    assert_eq!(snapshot["hostname"], "web");
+    assert_eq!(snapshot["time"], "2023-11-14T22:13:20Z");
+    assert_eq!(snapshot["paths"], Value::from(vec![source]));
+    assert_eq!(snapshot["label"], "nightly");
+    assert_eq!(snapshot["description"], "before the upgrade");
+    assert!(
+        snapshot["program_version"]
+            .as_str()
+            .unwrap()
+            .starts_with("larder ")
+    );
+    assert!(!snapshot["username"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn a_dry_run_stores_nothing() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let before = env.files("repo");
+    env.ok(&["backup", "-n", &source])
+        .prints("Would add to the repository");
+    let summary = env.json(&["backup", "--dry-run", &source]);
+    assert_eq!(summary["dry_run"], true);
+    assert_eq!(summary["files_new"], 4);
+    assert!(summary.get("snapshot_id").is_none());
+    assert_eq!(env.files("repo"), before);
+    let init = [
+        "backup",
+        "-n",
+        "--init",
+        "-r",
+        "other",
+        "--insecure-no-password",
+        &source,
+    ];
+    env.run(&init).expect(10);
+    assert!(!env.path("other").exists());
+}
+
+#[test]
+fn parents_are_found_named_or_ignored() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let first = env.backup(&[&source]);
+    let parent = |arguments: &[&str]| {
+        env.backup(&[&[source.as_str()], arguments].concat());
+        env.json(&["snapshots", "latest"])[0]["parent"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    assert_eq!(parent(&["--force"]), None);
+    assert_ne!(parent(&[]), Some(first.clone()));
+    assert_eq!(parent(&["--parent", &first[..10]]), Some(first));
+    env.run(&["backup", &source, "--parent", "ffffffff"])
+        .expect(1)
+        .says("no snapshot");
+}
+
+#[test]
+fn one_path_that_is_not_there_is_a_problem_and_none_is_a_failure() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let run = env.run(&["--json", "backup", &source, "absent"]).expect(3);
+    let error = &run.errors()[0];
+    assert_eq!(
+        (&error["message_type"], &error["during"]),
+        (&"error".into(), &"archival".into())
+    );
+    assert!(
+        error["item"].as_str().unwrap().ends_with("/absent"),
+        "{error}"
+    );
+    assert!(error["error"]["message"].is_string());
+    let summary = run.messages().pop().unwrap();
+    assert_eq!(summary["error_count"], 1);
+    assert!(summary["snapshot_id"].is_string());
+
+    env.run(&["backup", &source, "absent"])
+        .expect(3)
+        .says("error: ")
+        .says("absent");
+    env.run(&["backup", "absent"])
+        .expect(1)
+        .says("none of the paths");
+    env.ok(&["snapshots"]).prints("2 snapshots");
+}
+
+#[test]
+fn quiet_says_nothing_and_verbose_says_more() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let quiet = env.ok(&["-q", "backup", &source]);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    env.ok(&["-v", "backup", &source]).prints("Data Blobs:");
+    let run = env.ok(&["backup", &source]).prints("using parent snapshot");
+    assert!(!run.stdout.contains("Data Blobs:"));
+}
+
+#[test]
+fn status_is_told_to_programs() {
+    let env = TestEnvironment::with_repository();
+    let mut child = env.start(&["--json", "backup", "--stdin"]);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    drop(child.stdin.take());
+    let run = crate::environment::Run::of(child.wait_with_output().unwrap()).expect(0);
+    let messages = run.messages();
+    assert_eq!(messages[0]["message_type"], "status", "{messages:?}");
+    assert!(messages[0]["percent_done"].is_f64());
+    assert_eq!(messages.last().unwrap()["message_type"], "summary");
+}

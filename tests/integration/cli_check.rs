@@ -1,0 +1,117 @@
+//! `check`, and what the other commands say about damage.
+
+use crate::environment::TestEnvironment;
+use std::path::PathBuf;
+
+/// A repository with one snapshot, and the largest object in `data`.
+fn with_pack() -> (TestEnvironment, PathBuf, String) {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.backup(&[&source]);
+    let packs = env
+        .files("repo/data")
+        .into_iter()
+        .map(|name| env.path("repo/data").join(name));
+    let pack = packs
+        .max_by_key(|path| path.metadata().unwrap().len())
+        .unwrap();
+    let id = pack.file_name().unwrap().to_str().unwrap().to_owned();
+    (env, pack, id)
+}
+
+/// Turns over one bit in the middle of a file.
+fn flip(path: &PathBuf) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let middle = file.metadata().unwrap().len() / 4;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, middle).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+}
+
+#[test]
+fn a_sound_repository() {
+    let (env, ..) = with_pack();
+    env.ok(&["check"])
+        .prints("no errors were found")
+        .prints("checked 1 snapshot and ");
+    env.ok(&["check", "--read-data"])
+        .prints("no errors were found");
+    let plain = env.json(&["check"]);
+    assert_eq!(plain["message_type"], "summary");
+    assert_eq!(plain["num_errors"], 0);
+    assert_eq!(plain["broken_packs"].as_array().unwrap().len(), 0);
+    let data = env.json(&["check", "--read-data"]);
+    assert!(data["bytes_read"].as_u64().unwrap() > plain["bytes_read"].as_u64().unwrap());
+}
+
+#[test]
+fn a_flipped_bit_is_named_with_what_it_touches() {
+    let (env, pack, id) = with_pack();
+    flip(&pack);
+    let run = env.run(&["check", "--read-data"]).expect(1);
+    run.says(&id)
+        .says("touches")
+        .says("/src/b.bin")
+        .says("repository contains errors");
+
+    let run = env.run(&["--json", "check", "--read-data"]).expect(1);
+    let summary = run.messages().pop().unwrap();
+    assert_eq!(summary["broken_packs"][0], id);
+    assert!(summary["num_errors"].as_u64().unwrap() >= 1);
+    let errors = run.errors();
+    assert_eq!(errors[0]["message_type"], "error");
+    let touched = errors.iter().any(|error| {
+        let affected = error["affected"].as_array();
+        affected.is_some_and(|all| all.iter().any(|one| one["path"] == env.text("src/b.bin")))
+    });
+    assert!(touched, "{errors:?}");
+    assert_eq!(errors.last().unwrap()["message_type"], "exit_error");
+}
+
+#[test]
+fn plain_check_sees_packs_that_are_short_or_gone() {
+    let (env, pack, id) = with_pack();
+    let bytes = std::fs::read(&pack).unwrap();
+    std::fs::write(&pack, &bytes[..bytes.len() - 1]).unwrap();
+    env.run(&["check"]).expect(1).says(&id);
+    std::fs::remove_file(&pack).unwrap();
+    env.run(&["check"]).expect(1).says(&id).says("missing");
+    std::fs::write(&pack, bytes).unwrap();
+    env.ok(&["check"]);
+}
+
+#[test]
+fn damage_costs_a_restore_the_files_in_it() {
+    let (env, pack, _) = with_pack();
+    env.write("src/other.bin", crate::environment::noise(100_000, 9));
+    env.backup(&["src"]);
+    flip(&pack);
+    let source = env.text("src");
+    let run = env
+        .run(&["restore", &format!("latest:{source}"), "-t", "out"])
+        .expect(3);
+    run.says("error: ")
+        .says("b.bin")
+        .says("not be restored whole");
+    let restored = std::fs::read(env.path("out/other.bin")).unwrap();
+    assert!(restored == std::fs::read(env.path("src/other.bin")).unwrap());
+}
+
+#[test]
+fn leftovers_are_mentioned_and_harmless() {
+    let (env, pack, _) = with_pack();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes.push(0);
+    let name = "ab".repeat(32);
+    env.write(&format!("repo/data/ab/{name}"), bytes);
+    let run = env.run(&["-v", "check"]);
+    assert!(
+        run.stdout.contains(&name) || run.stderr.contains(&name),
+        "{run:?}"
+    );
+}

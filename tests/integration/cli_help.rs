@@ -1,0 +1,121 @@
+//! Help, version, and what is said about wrong arguments.
+
+use crate::environment::TestEnvironment;
+use std::path::Path;
+
+/// Commands whose help is kept, by the arguments that name them.
+const COMMANDS: &[&[&str]] = &[
+    &[],
+    &["init"],
+    &["backup"],
+    &["snapshots"],
+    &["ls"],
+    &["restore"],
+    &["check"],
+    &["key"],
+    &["key", "list"],
+    &["key", "add"],
+    &["key", "remove"],
+    &["key", "passwd"],
+    &["version"],
+];
+
+/// Build with `LARDER_BLESS=1` to write what is printed over what is kept.
+const BLESS: bool = option_env!("LARDER_BLESS").is_some();
+
+fn kept(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/help")
+        .join(format!("{name}.txt"))
+}
+
+#[test]
+fn help_is_what_is_kept() {
+    let env = TestEnvironment::new();
+    let mut names = Vec::new();
+    for command in COMMANDS {
+        let name = [&["larder"], *command].concat().join("-");
+        let printed = env.ok(&[*command, &["-h"]].concat()).stdout;
+        if BLESS {
+            std::fs::write(kept(&name), &printed).unwrap();
+        }
+        assert_eq!(
+            printed,
+            std::fs::read_to_string(kept(&name)).unwrap(),
+            "help of {name}"
+        );
+        names.push(format!("{name}.txt"));
+    }
+    for entry in std::fs::read_dir(kept("larder").parent().unwrap()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(names.contains(&name), "nothing prints {name}");
+    }
+}
+
+#[test]
+fn help_can_be_asked_for_in_three_ways() {
+    let env = TestEnvironment::new();
+    let long = env.ok(&["backup", "--help"]).stdout;
+    assert_eq!(env.ok(&["help", "backup"]).stdout, long);
+    assert!(long.contains("--accept-rollback"));
+    assert!(
+        !env.ok(&["backup", "-h"])
+            .stdout
+            .contains("--accept-rollback")
+    );
+}
+
+#[test]
+fn every_command_of_the_help_is_kept() {
+    let env = TestEnvironment::new();
+    let help = env.ok(&["-h"]).stdout;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed: Vec<&str> = listed
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(listed.len() >= 8, "{listed:?}");
+    for name in listed {
+        assert!(
+            COMMANDS.contains(&&[name][..]),
+            "the help of {name} is not kept"
+        );
+    }
+}
+
+#[test]
+fn version() {
+    let env = TestEnvironment::new();
+    let number = env!("CARGO_PKG_VERSION");
+    env.ok(&["version"]).prints(&format!("larder {number} ("));
+    assert_eq!(env.ok(&["--version"]).stdout, format!("larder {number}\n"));
+    let message = env.json(&["version"]);
+    assert_eq!(message["message_type"], "version");
+    assert_eq!(message["version"], number);
+    assert_eq!(message["format_version"], 1);
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors() {
+    let env = TestEnvironment::new();
+    for arguments in [
+        &["frobnicate"][..],
+        &["backup"],
+        &["backup", "--stdin", "x"],
+        &["backup", "x", "--time", "yesterday"],
+        &["restore", "latest"],
+        &["restore", ":x", "--target", "t"],
+        &["key"],
+        &["snapshots", "--latest", "x"],
+        &["snapshots", "--password-file", "a", "--key-file", "b"],
+        &["snapshots", "--repo", "a", "--repository-file", "b"],
+    ] {
+        let run = env.run(arguments).expect(2);
+        assert!(
+            run.stdout.is_empty() && !run.stderr.is_empty(),
+            "{arguments:?}: {run:?}"
+        );
+    }
+    env.run(&[]).expect(2).says("Usage: larder");
+}

@@ -1,0 +1,89 @@
+//! `restore`
+
+use crate::environment::{TestEnvironment, assert_same_tree};
+
+#[test]
+fn what_was_backed_up_comes_back() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let id = env.backup(&[&source]);
+    let run = env.ok(&["restore", &id[..8], "--target", "out"]);
+    run.prints("restoring snapshot ")
+        .prints("Summary: Restored ");
+    let inside = format!("out{source}");
+    assert_same_tree(&env.path("src"), &env.path(&inside));
+}
+
+#[test]
+fn a_folder_alone_becomes_the_target() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.backup(&[&source]);
+    env.ok(&["restore", &format!("latest:{source}"), "-t", "out"]);
+    for name in ["a.txt", "b.bin", "link", "sub"] {
+        let (original, restored) = (format!("src/{name}"), format!("out/{name}"));
+        assert_same_tree(&env.path(&original), &env.path(&restored));
+    }
+    env.ok(&["restore", &format!("latest:{source}/sub"), "-t", "sub"]);
+    assert_eq!(std::fs::read(env.path("sub/c.txt")).unwrap(), b"gamma\n");
+    env.run(&["restore", "latest:/absent", "-t", "none"])
+        .expect(1)
+        .says("/absent");
+}
+
+#[test]
+fn summaries_have_the_fields_of_restic() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.backup(&[&source]);
+    let summary = env.json(&["restore", &format!("latest:{source}"), "-t", "out"]);
+    assert_eq!(summary["message_type"], "summary");
+    assert_eq!(summary["total_bytes"], 300_012);
+    assert_eq!(summary["bytes_restored"], 300_012);
+    assert!(summary["total_files"].as_u64().unwrap() >= 5, "{summary}");
+    for field in [
+        "seconds_elapsed",
+        "files_restored",
+        "files_skipped",
+        "files_deleted",
+        "bytes_skipped",
+    ] {
+        assert!(summary[field].is_u64(), "{field} in {summary}");
+    }
+}
+
+#[test]
+fn the_latest_of_a_host_a_tag_or_a_path() {
+    let env = TestEnvironment::with_repository();
+    let restored = |arguments: &[&str]| {
+        let _ = std::fs::remove_dir_all(env.path("out"));
+        env.ok(&[&["restore", "latest", "-t", "out"], arguments].concat());
+        std::fs::read_to_string(env.path(&format!("out{}", env.text("src/file")))).unwrap()
+    };
+    env.write("src/file", "web");
+    env.backup(&[
+        "src",
+        "--host",
+        "web",
+        "--tag",
+        "t",
+        "--time",
+        "2024-01-01 00:00:00",
+    ]);
+    env.write("src/file", "db");
+    env.backup(&["src", "--host", "db", "--time", "2024-01-02 00:00:00"]);
+    assert_eq!(restored(&["--host", "web"]), "web");
+    assert_eq!(restored(&["--host", ""]), "db");
+    assert_eq!(restored(&["--host", "", "--tag", "t"]), "web");
+    let none = [
+        "restore",
+        "latest",
+        "-t",
+        "out",
+        "--host",
+        "",
+        "--path",
+        "/elsewhere",
+    ];
+    env.run(&none).expect(1).says("no snapshot that fits");
+}
