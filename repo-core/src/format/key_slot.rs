@@ -86,6 +86,13 @@ pub struct Slot {
     pub label: String,
 }
 
+impl Slot {
+    /// Whether it says that it belongs to that repository; proved only by opening it.
+    pub fn is_of(&self, repository: RepositoryId) -> bool {
+        self.repository == repository.to_hex()
+    }
+}
+
 /// Whom a slot belongs to, shown by `key list`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Label {
@@ -358,7 +365,7 @@ fn open_secret(
     credential: &Credential,
     max: &KdfParams,
 ) -> Result<SlotSecret> {
-    if slot.repository != repository.to_hex() {
+    if !slot.is_of(repository) {
         return Err(bad("key slot of another repository"));
     }
     if let Some(params) = &slot.kdf {

@@ -4,6 +4,8 @@ mod backup;
 mod check;
 mod ls;
 mod restore;
+#[cfg(test)]
+mod tests;
 
 pub use backup::{BackupOptions, BackupSummary, Input, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, check};

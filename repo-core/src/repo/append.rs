@@ -2,7 +2,7 @@
 //! it, and the others fold what came, redo their check and try again. No clock, no lock, no listing.
 
 use super::{Repo, Shared, lock};
-use crate::backend::{Class, Put, probe};
+use crate::backend::{Backend, Class, Put, probe};
 use crate::crypto::{Signer, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{self, Action, Entry};
@@ -89,10 +89,7 @@ impl Shared {
             (0, _) | (_, None) => probe::race(self.backend.as_ref(), "")?,
             (_, Some(bytes)) => probe::class(self.backend.as_ref(), &name::entry(tail), &bytes)?,
         };
-        if class != Class::A {
-            return Err(Error::unsupported(Subject::Repository(self.place()))
-                .detail("this place overwrites objects that it was told to keep (class C)"));
-        }
+        refuse_class_c(class, self.backend.as_ref())?;
         // Another thread may have found out the same.
         let _ = self.probed.set(class);
         Ok(())
@@ -142,6 +139,15 @@ impl Shared {
                 Err(Error::missing(Subject::Object(open)).detail("this part of the log is closed"))
             }
         }
+    }
+}
+
+/// `Unsupported` for a place that overwrites.
+pub(super) fn refuse_class_c(class: Class, backend: &dyn Backend) -> Result<()> {
+    match class {
+        Class::A => Ok(()),
+        Class::C => Err(Error::unsupported(Subject::Repository(backend.place()))
+            .detail("this place overwrites objects that it was told to keep (class C)")),
     }
 }
 

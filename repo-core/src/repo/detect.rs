@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::config;
-use crate::format::name::CONFIG;
+use crate::format::name::{CONFIG, ObjectKind, parse_numbered, segment_open};
 use crate::id::RepositoryId;
 
 /// The bytes of `config`, and the repository's id from it.
@@ -12,7 +12,10 @@ use crate::id::RepositoryId;
 pub fn read_config(backend: &dyn Backend) -> Result<(Vec<u8>, RepositoryId)> {
     let bytes = match backend.get(CONFIG) {
         Ok(bytes) => bytes,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(none(backend)),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            log_without_config(backend)?;
+            return Err(none(backend));
+        }
         Err(e) => return Err(e),
     };
     match config::repository(&bytes) {
@@ -33,6 +36,35 @@ fn none(backend: &dyn Backend) -> Error {
         ErrorKind::NoRepository,
         Subject::Repository(backend.place()),
     )
+}
+
+/// `Missing` if there are log entries, and so there was a `config`. Called when there is none; one listing.
+pub fn log_without_config(backend: &dyn Backend) -> Result<bool> {
+    let mut entries = 0u64;
+    backend.list("log", &mut |listed| {
+        entries += u64::from(parse_numbered(&listed.name).is_some());
+        Ok(())
+    })?;
+    match entries {
+        0 => Ok(false),
+        _ => Err(Error::missing(Subject::Object(CONFIG.to_owned()))
+            .detail("there is the log of a repository without it")),
+    }
+}
+
+/// Whether nothing lies in a place but what an `init` leaves that was stopped before the first log entry.
+pub fn only_begun(backend: &dyn Backend) -> Result<bool> {
+    let mut only_begun = true;
+    let open = segment_open(1);
+    backend.list("", &mut |listed| {
+        let name = listed.name.as_str();
+        let begun = [CONFIG, &open].contains(&name)
+            || name.starts_with("race-")
+            || matches!(ObjectKind::parse(name), Some((ObjectKind::Key, _)));
+        only_begun &= begun;
+        Ok(())
+    })?;
+    Ok(only_begun)
 }
 
 /// restic's key files are JSON with a field `kdf` that says `scrypt`.

@@ -14,6 +14,7 @@ use crate::format::name::{self, ObjectKind};
 use crate::id::{EntryHash, IndexId, PackId};
 use crate::log::{Found, State, check_checkpoint, check_not_rolled_back, find_tail};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 /// A checkpoint is looked for if it saves more reads than this.
 const CHECKPOINT_READS_MIN: u64 = 3;
@@ -221,15 +222,13 @@ impl Shared {
     }
 
     /// Makes the tables of the fold count in the index, besides `own` ones that no entry names yet; condemned and
-    /// deleted packs are not relied on by anything new.
+    /// deleted packs are not relied on by anything new. One that is missing or damaged is left out.
     pub(super) fn sync_index(&self, own: &[IndexId]) -> Result<()> {
         let state = self.state();
         let mut in_force: BTreeSet<IndexId> = state.tables().map(|(id, _)| *id).collect();
         in_force.extend(own);
         let synced = self.index.sync(&in_force, &mut |id| self.load_table(id))?;
-        if let Some((_, error)) = synced.failed.into_iter().next() {
-            return Err(error);
-        }
+        self.incomplete.store(!synced.failed.is_empty(), Ordering::Relaxed);
         for (pack, _) in state.condemned() {
             self.index.set_usable(pack, false)?;
         }

@@ -56,7 +56,8 @@ fn load(backend: &dyn Backend, id: &KeyId) -> Result<(Vec<u8>, Slot)> {
 
 /// The first slot that a credential opens.
 ///
-/// A slot of the wrong kind is not tried; one that asks for too much, or is damaged, is the error if no other opens.
+/// A slot of the wrong kind is not tried, nor one that an `init` left that was stopped early, which belongs to no
+/// repository; one that asks for too much, or is damaged, is the error if no other opens.
 pub fn open_any(
     backend: &dyn Backend,
     repository: RepositoryId,
@@ -70,10 +71,13 @@ pub fn open_any(
         return Err(Error::missing(Subject::Object("keys".into())).detail("there is no key slot"));
     }
     for id in ids {
-        let opened = load(backend, &id)
-            .and_then(|(_, slot)| key_slot::open(&slot, repository, credential, &max));
+        let opened = load(backend, &id).and_then(|(_, slot)| match slot.is_of(repository) {
+            true => key_slot::open(&slot, repository, credential, &max).map(Some),
+            false => Ok(None),
+        });
         match opened {
-            Ok(holder) => return Ok((id, holder)),
+            Ok(Some(holder)) => return Ok((id, holder)),
+            Ok(None) => {}
             Err(e) if e.kind() == ErrorKind::WrongPassword => {}
             Err(e) => worst = Some(e.about(Subject::Key(id))),
         }
@@ -93,17 +97,20 @@ impl Repo {
     pub fn keys(&self) -> Result<Vec<KeyInfo>> {
         let describe = |id: KeyId| {
             let (_, slot) = load(self.backend(), &id)?;
-            Ok(KeyInfo {
+            if !slot.is_of(self.id()) {
+                return Ok(None);
+            }
+            Ok(Some(KeyInfo {
                 id,
                 kind: slot.kind,
                 label: key_slot::label(self.envelopes(), &slot).ok(),
                 role: key_slot::role_of(&slot)?,
                 current: id == self.key(),
-            })
+            }))
         };
         slots(self.backend(), None)?
             .into_iter()
-            .map(describe)
+            .filter_map(|id| describe(id).transpose())
             .collect()
     }
 

@@ -39,6 +39,7 @@ use blocks::BlockCache;
 use history::History;
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// An open repository. Clones share everything; any thread may use one.
@@ -58,6 +59,8 @@ pub struct Shared {
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     pool: Pool,
+    /// Tables in force could not be had the last time.
+    incomplete: AtomicBool,
     /// What kind of place this is, once it was found out.
     probed: OnceLock<Class>,
 }
@@ -117,6 +120,12 @@ impl Shared {
     /// Which pack and block hold which blob.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Whether tables in force are missing or damaged, so that the index lacks what only they name. Everything else can be
+    /// read; a check names them.
+    pub fn index_is_incomplete(&self) -> bool {
+        self.incomplete.load(Ordering::Relaxed)
     }
 
     /// The log's fold as this process last saw it.

@@ -1,12 +1,13 @@
 //! Makes and opens repositories.
 
 use super::blocks::BlockCache;
-use super::detect::read_config;
 use super::history::History;
 use super::memory::Memory;
 use super::pool::Pool;
+use super::append::refuse_class_c;
+use super::detect::{only_begun, read_config};
 use super::{Repo, Shared, keys};
-use crate::backend::{Backend, Class, Put};
+use crate::backend::{Backend, Class, Put, probe};
 use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::config;
@@ -20,6 +21,7 @@ use crate::index::{Index, Place};
 use crate::log::State;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// Opened blocks of trees are kept up to this many bytes.
@@ -54,15 +56,18 @@ pub struct InitOptions {
 }
 
 impl Repo {
-    /// Whether there is something in this place that calls itself a repository.
+    /// Whether there is something in this place that calls itself a repository. `Missing` if there is a log and no
+    /// `config`: a repository was there, and another one made in its place would bury it.
     pub fn exists(backend: &dyn Backend) -> Result<bool> {
-        Ok(backend.size(CONFIG)?.is_some())
+        Ok(backend.size(CONFIG)?.is_some() || super::detect::log_without_config(backend)?)
     }
 
-    /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
+    /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already, `Unsupported` on a
+    /// place that overwrites.
     ///
     /// Steps: key slot, `config` (from here on it is a repository, and of several who try one wins), the first log entry.
-    /// A stop before the last leaves a place in which `init` may be tried again only after it is emptied.
+    /// After a stop before `config` it may be tried again, and after one before the first entry whoever opens the
+    /// repository with full access finishes it.
     pub fn init(
         backend: Arc<dyn Backend>,
         credential: &Credential,
@@ -78,6 +83,8 @@ impl Repo {
             return Err(taken());
         }
         init.settings.check()?;
+        let class = probe::race(backend.as_ref(), "")?;
+        refuse_class_c(class, backend.as_ref())?;
         let root = Secret::random();
         let ring = Keyring::from_root(&root, init.settings.epoch, &[init.settings.domain]);
         let envelopes = Envelopes::new(ring, RepositoryId(random_array()));
@@ -104,12 +111,14 @@ impl Repo {
             init.settings.clone(),
             open,
         )?;
+        // Nobody else has it yet.
+        let _ = repo.probed.set(class);
         repo.append_first()?;
         repo.refresh()?;
         Ok(repo)
     }
 
-    /// The first entry says who may write; only the admin key may say it.
+    /// The first entry says who may write; only the admin key may say it. Somebody else may have said it meanwhile.
     fn append_first(&self) -> Result<()> {
         let member = Member {
             writer: self.writer(),
@@ -123,8 +132,21 @@ impl Repo {
             removed: Vec::new(),
         };
         let admin = self.ring().admin()?;
-        self.append_as(&admin, &mut |_| Ok(Some(roles.clone())))?;
+        let first = |state: &State| (state.tail().number == 0).then(|| roles.clone());
+        self.append_as(&admin, &mut |state| Ok(first(state)))?;
         Ok(())
+    }
+
+    /// Folds the log and loads the index; before that, finishes an `init` that was stopped before the first log entry.
+    fn refresh_first(&self) -> Result<()> {
+        match self.refresh() {
+            Err(e) if is_empty_log(&e) && only_begun(self.backend())? => {
+                // Who has no full access cannot say who may write; for them the repository stays incomplete.
+                self.append_first().map_err(|_| e)?;
+                self.refresh()
+            }
+            done => done,
+        }
     }
 
     /// Opens a repository: finds a key slot that `credential` opens, folds the log, loads what is new of the index.
@@ -142,7 +164,7 @@ impl Repo {
         let settings = config::open(&envelopes, &bytes)
             .map_err(|e| e.about(Subject::Object(CONFIG.to_owned())))?;
         let repo = Self::assemble(backend, holder, envelopes, key, settings, options)?;
-        repo.refresh()?;
+        repo.refresh_first()?;
         Ok(repo)
     }
 
@@ -178,9 +200,15 @@ impl Repo {
             index,
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
+            incomplete: AtomicBool::new(false),
             probed: OnceLock::new(),
         })))
     }
+}
+
+/// Whether an error says that there is no log entry at all.
+fn is_empty_log(error: &Error) -> bool {
+    error.kind() == ErrorKind::Missing && *error.subject() == Subject::Entry(1)
 }
 
 /// An error that a credential fits no slot.

@@ -106,9 +106,15 @@ impl Shared {
 }
 
 impl Repo {
-    /// Folds the log to its end, and brings the index to the tables in force.
+    /// Folds the log to its end, and brings the index to the tables in force. One that is not there may have been replaced
+    /// since the fold, so that is looked at once more; if it still lacks, [`Shared::index_is_incomplete`] says so.
     pub fn refresh(&self) -> Result<()> {
         self.fold()?;
-        self.sync_index(&[])
+        self.sync_index(&[])?;
+        if self.index_is_incomplete() {
+            self.fold()?;
+            self.sync_index(&[])?;
+        }
+        Ok(())
     }
 }

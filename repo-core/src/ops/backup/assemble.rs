@@ -60,6 +60,8 @@ pub struct OldDir {
 /// The directories from the root to the current one.
 pub struct Assembler<'t> {
     maker: &'t TreeMaker,
+    /// Store every directory's tree unless it is stored: the parent may have lost some.
+    distrust: bool,
     open: Vec<Open>,
     /// Numbers so far.
     pub totals: Totals,
@@ -67,9 +69,10 @@ pub struct Assembler<'t> {
 
 impl<'t> Assembler<'t> {
     /// Nothing is open yet.
-    pub fn new(maker: &'t TreeMaker) -> Self {
+    pub fn new(maker: &'t TreeMaker, distrust: bool) -> Self {
         Self {
             maker,
+            distrust,
             open: Vec::new(),
             totals: Totals::default(),
         }
@@ -108,8 +111,8 @@ impl<'t> Assembler<'t> {
         }
     }
 
-    /// The current directory is complete. An unchanged one keeps the parent's tree and is not even encoded. Gives the
-    /// tree once the root is complete.
+    /// The current directory is complete. An unchanged one keeps the parent's tree and is not even encoded, if the parent
+    /// can be trusted. Gives the tree once the root is complete.
     pub fn leave(&mut self, writer: &mut Writer<'_>) -> Result<Option<BlobId>> {
         let Some(dir) = self.open.pop() else {
             return Ok(None);
@@ -118,8 +121,8 @@ impl<'t> Assembler<'t> {
             .old
             .filter(|old| dir.all_same && dir.nodes.len() == old.nodes);
         let tree = match unchanged {
-            Some(old) => old.tree,
-            None => write_directory(
+            Some(old) if !self.distrust => old.tree,
+            _ => write_directory(
                 dir.nodes,
                 &self.maker.owners,
                 &self.maker.borders,

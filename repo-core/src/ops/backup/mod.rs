@@ -18,7 +18,7 @@ mod sparse;
 
 use crate::compress::Level;
 use crate::crypto::{BlobType, KeyKind};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
@@ -33,6 +33,9 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// How often the sources are read when others delete what was found stored; each pass finds what is left.
+const PASSES_MAX: u32 = 8;
 
 /// Where a backup's data comes from.
 pub enum Input<'a> {
@@ -97,6 +100,13 @@ enum Prepared<'a> {
     },
 }
 
+impl Prepared<'_> {
+    /// Whether another pass would see the same data.
+    fn can_be_read_again(&self) -> bool {
+        matches!(self, Self::Files { .. })
+    }
+}
+
 /// Backs up. Files that cannot be read are problems, counted and reported, and the rest goes on.
 ///
 /// `Interrupted` when asked to stop: what was finished stays and is used by the next run. Memory does not grow with the
@@ -119,9 +129,10 @@ pub fn backup(
     progress.note(Note::Parent(short.as_deref()));
     let maker = tree_maker(repo)?;
     let run = repo.begin_run(options.dry_run)?;
-    let mut distrust = false;
+    // With a table missing, what the parent's trees need may be in none.
+    let mut distrust = repo.index_is_incomplete();
     let mut sum = Written::default();
-    loop {
+    for _ in 0..PASSES_MAX {
         let cutters = Cutters::new(repo, repo.settings().domain)?;
         let context = PassContext {
             repo,
@@ -160,7 +171,7 @@ pub fn backup(
             tables: sum.tables.clone(),
             hits: sum.hits.clone(),
             own: sum.own.clone(),
-            lender: parent_id.filter(|_| !distrust),
+            lender: parent_id.filter(|_| !distrust && prepared.can_be_read_again()),
         };
         match repo.commit(&request)? {
             CommitOutcome::Committed => {
@@ -171,10 +182,23 @@ pub fn backup(
                     totals,
                 });
             }
-            // Something that was relied on is gone: look everything up again, and read what is not there.
-            CommitOutcome::Heal => distrust = true,
+            CommitOutcome::Heal if prepared.can_be_read_again() => {}
+            CommitOutcome::Heal => return Err(deleted_meanwhile("a stream cannot be read again")),
         }
+        // Something that was relied on is gone: look everything up again, and read what is not there. What this pass
+        // relied on no longer counts; what it wrote may be used, and is named by tables unless those are gone too.
+        distrust = true;
+        sum.hits.clear();
+        sum.own.clear();
+        let state = repo.state();
+        sum.tables.retain(|table| !state.is_deleted(&table.0));
     }
+    Err(deleted_meanwhile("each time it was read again"))
+}
+
+fn deleted_meanwhile(detail: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, Subject::None)
+        .detail(format!("what it has in common with older backups was deleted meanwhile; {detail}"))
 }
 
 fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {

@@ -6,7 +6,7 @@
 
 use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
 use super::node::{is_unchanged, node_of};
-use super::read::{Cutter, FileJob, FileRead, data_extents, name_pieces};
+use super::read::{Cutter, FileJob, FileRead, Kept, LargeFile, name_pieces};
 use super::roots::Root;
 use super::scan::{Ahead, Listed, OldNodes, list};
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
@@ -14,7 +14,7 @@ use crate::crypto::{BlobHasher, BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Totals;
 use crate::format::tree::{Content, FileContent, Node};
-use crate::fs::{Dir, Kind, Metadata, metadata_of, stat_path, xattrs_of};
+use crate::fs::{Dir, Kind, Metadata, metadata_of, stat_path};
 use crate::id::{BlobId, Domain};
 use crate::index::Want;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
@@ -170,7 +170,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             batch_bytes: 0,
             batch_dir: Arc::default(),
             segments: Segments::new(SEGMENT_BYTES),
-            assembler: Assembler::new(context.maker),
+            assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
             root: None,
         }
@@ -197,7 +197,10 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             old: None,
         })?;
         let sizes = sizes_for(SourceKind::Stream);
-        let size = self.pieces(reader, sizes, None)?;
+        let (size, failed) = self.pieces(reader, sizes, None)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let content = file_content(size, None);
         let node = plain_node(name, 0o600, now, content);
         self.push(Item::Streamed {
@@ -229,8 +232,14 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     ) -> Result<()> {
         match root {
             Root::Whole => {
-                let listed = list(self.context.repo, Dir::open_root(path)?, old)?;
-                self.walk(path, name, meta, listed, metadata)
+                let opened = Dir::open_root(path);
+                match opened.and_then(|dir| list(self.context.repo, dir, old)) {
+                    Ok(listed) => self.walk(path, name, meta, listed, metadata),
+                    Err(error) => {
+                        self.context.problems.problem(path, &error);
+                        Ok(())
+                    }
+                }
             }
             Root::Above(children) => {
                 let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
@@ -270,19 +279,19 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             }
         };
         if meta.kind != Kind::Dir {
-            let dir = Arc::new(Dir::open_root(above)?);
+            let dir = match Dir::open_root(above) {
+                Ok(dir) => Arc::new(dir),
+                Err(error) => {
+                    self.context.problems.problem(&path, &error);
+                    return Ok(());
+                }
+            };
             let at = Arc::new(above.to_path_buf());
             return self.entry(&at, &dir, name, meta, old_node);
         }
         let compared = compare(old_node.as_ref(), &meta);
         let old_tree = old_node.as_ref().and_then(tree_of);
-        match self.place(&path, name, &meta, child, old_tree, compared) {
-            Err(error) if is_own_problem(&error) => {
-                self.context.problems.problem(&path, &error);
-                Ok(())
-            }
-            other => other,
-        }
+        self.place(&path, name, &meta, child, old_tree, compared)
     }
 
     /// Walks a directory that is backed up whole.
@@ -614,23 +623,47 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         Ok(())
     }
 
-    /// Reads and cuts a large file here, while the pool names and stores its chunks.
+    /// Reads and cuts a large file here, while the pool names and stores its chunks. What goes wrong with the file is its
+    /// own problem; what goes wrong with the repository ends the backup.
     fn large_file(
         &mut self,
         at: &Arc<PathBuf>,
         dir: &Arc<Dir>,
-        meta: Metadata,
+        scanned: Metadata,
         pending: Pending,
     ) -> Result<()> {
         self.close_batch()?;
         let path = at.join(OsStr::from_bytes(&pending.name));
-        match self.stream_file(dir, meta, &pending, &path) {
-            Ok(Some(node)) => self.push(Item::Streamed {
-                node,
-                compared: pending.compared,
-            }),
-            Ok(None) => Ok(()),
-            Err(error) if is_own_problem(&error) => {
+        let large = match LargeFile::open(dir, &pending.name) {
+            Ok(large) => large,
+            Err(error) => {
+                self.context.problems.problem(&path, &error);
+                return Ok(());
+            }
+        };
+        let (read, failed) = match &large.extents {
+            None => self.pieces(&mut &large.file, pending.sizes, Some(large.meta.size))?,
+            Some(extents) => {
+                let mut data = super::sparse::ExtentReader::new(&large.file, extents);
+                self.pieces(&mut data, pending.sizes, None)?
+            }
+        };
+        let after = match failed {
+            Some(error) => Err(error),
+            None => metadata_of(&large.file),
+        };
+        match after {
+            Ok(after) => {
+                let kept = Kept::of(large.meta, large.extents, &after, read);
+                if kept.torn || scanned.inode != kept.meta.inode {
+                    self.context.problems.problem(&path, &changed());
+                }
+                let content = file_content(kept.meta.size, kept.extents);
+                let node = node_of(&pending.name, &kept.meta, large.xattrs, content);
+                let compared = pending.compared;
+                self.push(Item::Streamed { node, compared })
+            }
+            Err(error) => {
                 self.context.problems.problem(&path, &error);
                 // What was stored of it is not used by any node.
                 while !self.queue.is_empty() {
@@ -639,56 +672,31 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 self.streaming = ChunkList::default();
                 Ok(())
             }
-            Err(error) => Err(error),
         }
     }
 
-    fn stream_file(
+    /// Cuts what a reader gives into chunks and queues them for naming; gives how many bytes there were, and the error
+    /// of the reader if it ended early. Errors of the repository are the result's own.
+    fn pieces(
         &mut self,
-        dir: &Dir,
-        scanned: Metadata,
-        pending: &Pending,
-        path: &Path,
-    ) -> Result<Option<Node>> {
-        let (file, meta) = dir.open_file(&pending.name)?;
-        let extents = data_extents(&file, &meta)?;
-        let xattrs = xattrs_of(&file)?;
-        crate::fs::advise_sequential(&file);
-        let mut meta = meta;
-        let read = match &extents {
-            None => self.pieces(&mut &file, pending.sizes, Some(meta.size))?,
-            Some(extents) => {
-                let mut data = super::sparse::ExtentReader::new(&file, extents);
-                self.pieces(&mut data, pending.sizes, None)?
-            }
-        };
-        let after = metadata_of(&file)?;
-        let data_len = extents
-            .as_ref()
-            .map_or(meta.size, |all| all.iter().map(|(_, len)| len).sum());
-        let same = (after.size, after.mtime, after.ctime) == (meta.size, meta.mtime, meta.ctime);
-        let mut extents = extents;
-        if !same || read != data_len || scanned.inode != meta.inode {
-            self.context.problems.problem(path, &changed());
-            meta = after;
-            if extents.is_none() || read != data_len {
-                meta.size = read;
-                extents = None;
-            }
-        }
-        let content = file_content(meta.size, extents);
-        Ok(Some(node_of(&pending.name, &meta, xattrs, content)))
-    }
-
-    /// Cuts what a reader gives into chunks and queues them for naming; gives how many bytes there were.
-    fn pieces(&mut self, reader: &mut dyn Read, sizes: Sizes, len: Option<u64>) -> Result<u64> {
+        reader: &mut dyn Read,
+        sizes: Sizes,
+        len: Option<u64>,
+    ) -> Result<(u64, Option<Error>)> {
         let cutter = self.context.cutters.of(sizes);
         let mut segments = std::mem::replace(&mut self.segments, Segments::new(SEGMENT_BYTES));
         let mut group = Vec::new();
         let mut group_bytes = 0;
         let mut total = 0;
+        let mut failed = None;
         for piece in segments.stream(&cutter.chunker, reader, len) {
-            let piece = piece?;
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
             group_bytes += piece.len();
             group.push(piece);
             if group_bytes >= NAMING_BYTES {
@@ -698,7 +706,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         }
         total += self.name_group(&cutter, group, group_bytes)?;
         self.segments = segments;
-        Ok(total)
+        Ok((total, failed))
     }
 
     fn name_group(&mut self, cutter: &Arc<Cutter>, group: Vec<Piece>, bytes: usize) -> Result<u64> {
@@ -785,9 +793,4 @@ fn plain_node(name: &[u8], mode: u16, now: crate::time::Timestamp, content: Cont
 
 fn changed() -> Error {
     Error::new(ErrorKind::Unavailable, Subject::None).detail("changed while it was read")
-}
-
-/// Whether an error is one item's own, so that the rest can go on: not one of the repository, nor the wish to stop.
-fn is_own_problem(error: &Error) -> bool {
-    matches!(error.subject(), Subject::Path(_))
 }

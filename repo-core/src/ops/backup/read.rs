@@ -54,28 +54,26 @@ impl FileJob {
     pub fn run(self) -> Result<FileRead> {
         let (file, mut meta) = self.dir.open_file(&self.name)?;
         let mut buffer = Vec::new();
-        let mut extents = None;
-        let mut torn = true;
-        for _ in 0..READS_MAX {
+        let mut tries = 0;
+        let kept = loop {
             buffer.clear();
-            extents = data_extents(&file, &meta)?;
+            let extents = data_extents(&file, &meta)?;
             read_file(&file, &meta, extents.as_deref(), &mut buffer)?;
             let after = metadata_of(&file)?;
-            let same =
-                after.size == meta.size && after.mtime == meta.mtime && after.ctime == meta.ctime;
-            meta = after;
-            if same {
-                torn = false;
-                break;
+            let kept = Kept::of(meta, extents, &after, buffer.len() as u64);
+            tries += 1;
+            if !kept.torn || tries == READS_MAX {
+                break kept;
             }
-        }
-        if torn {
-            // The size must fit what was kept.
-            meta.size = buffer.len() as u64;
-            extents = None;
-        }
+            meta = after;
+        };
         let xattrs = xattrs_of(&file)?;
         let chunks = cut_whole(&self.cutter, &buffer);
+        let Kept {
+            meta,
+            extents,
+            torn,
+        } = kept;
         Ok(FileRead {
             meta,
             xattrs,
@@ -84,6 +82,80 @@ impl FileJob {
             extents,
             torn,
         })
+    }
+}
+
+/// A large file, opened to be streamed.
+pub struct LargeFile {
+    /// The file.
+    pub file: File,
+    /// Its metadata before it is read.
+    pub meta: Metadata,
+    /// Where data lies, if it has holes.
+    pub extents: Option<Vec<(u64, u64)>>,
+    /// Its extended attributes.
+    pub xattrs: Vec<Xattr>,
+}
+
+impl LargeFile {
+    /// Opens the file of that name.
+    pub fn open(dir: &Dir, name: &[u8]) -> Result<Self> {
+        let (file, meta) = dir.open_file(name)?;
+        let extents = data_extents(&file, &meta)?;
+        let xattrs = xattrs_of(&file)?;
+        crate::fs::advise_sequential(&file);
+        Ok(Self {
+            file,
+            meta,
+            extents,
+            xattrs,
+        })
+    }
+}
+
+/// What is recorded of a file that was read.
+pub struct Kept {
+    /// Its metadata; the size fits what was read.
+    pub meta: Metadata,
+    /// Where data lies, if it has holes.
+    pub extents: Option<Vec<(u64, u64)>>,
+    /// It changed while it was read.
+    pub torn: bool,
+}
+
+impl Kept {
+    /// What is recorded if `read` bytes of data were read while the metadata went from `before` to `after`.
+    ///
+    /// Of a file that changed, the times from before it was read: the next backup sees that they are not those that it
+    /// has now, and reads it again.
+    pub fn of(
+        before: Metadata,
+        extents: Option<Vec<(u64, u64)>>,
+        after: &Metadata,
+        read: u64,
+    ) -> Self {
+        let times = |meta: &Metadata| (meta.size, meta.mtime, meta.ctime);
+        let expected = match &extents {
+            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
+            None => before.size,
+        };
+        let whole = read == expected;
+        let torn = !whole || times(&before) != times(after);
+        match whole {
+            true => Self {
+                meta: before,
+                extents,
+                torn,
+            },
+            false => Self {
+                meta: Metadata {
+                    size: read,
+                    ..before
+                },
+                extents: None,
+                torn,
+            },
+        }
     }
 }
 
@@ -151,4 +223,46 @@ pub fn name_pieces(hasher: &BlobHasher, pieces: Vec<Piece>) -> Vec<(BlobId, Piec
         .into_iter()
         .map(|piece| (hasher.id(&piece), piece))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    fn at(second: i64, size: u64) -> Metadata {
+        let root = crate::fs::stat_path(std::path::Path::new("/")).unwrap();
+        let (mtime, ctime) = (Timestamp::new(second, 0), Timestamp::new(second, 0));
+        Metadata {
+            size,
+            mtime,
+            ctime,
+            ..root
+        }
+    }
+
+    #[test]
+    fn a_file_that_did_not_change_is_recorded_as_it_is() {
+        let kept = Kept::of(at(1, 10), None, &at(1, 10), 10);
+        assert!(!kept.torn);
+        let holes = Kept::of(at(1, 10), Some(vec![(0, 2), (8, 1)]), &at(1, 10), 3);
+        assert!(!holes.torn && holes.extents.is_some() && holes.meta.size == 10);
+    }
+
+    #[test]
+    fn a_file_that_changed_is_read_again_by_the_next_backup() {
+        for (after, read) in [
+            (at(2, 10), 10),
+            (at(2, 12), 11),
+            (at(1, 10), 7),
+            (at(1, 10), 11),
+        ] {
+            let kept = Kept::of(at(1, 10), None, &after, read);
+            assert!(kept.torn && kept.meta.size == read);
+            let seen = (kept.meta.size, kept.meta.mtime, kept.meta.ctime);
+            assert_ne!(seen, (after.size, after.mtime, after.ctime));
+        }
+        let holes = Kept::of(at(1, 10), Some(vec![(0, 2), (8, 1)]), &at(1, 10), 2);
+        assert!(holes.torn && holes.extents.is_none() && holes.meta.size == 2);
+    }
 }

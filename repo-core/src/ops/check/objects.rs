@@ -96,9 +96,10 @@ pub fn check(
         }
         Err(e) => Err(e),
     };
+    let mut strays = inventory.others.clone();
     note(check_config(repo))?;
     for id in inventory.ids(ObjectKind::Key) {
-        note(check_key(repo, id))?;
+        note(check_key(repo, id, &mut strays))?;
     }
     check_log(repo, inventory, &mut note)?;
     for number in &inventory.checkpoints {
@@ -120,6 +121,7 @@ pub fn check(
     check_snapshots(repo, inventory, &mut note, interrupt)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
     list_unreferenced(repo, inventory, summary);
+    summary.unreferenced.extend(strays);
     Ok(())
 }
 
@@ -137,7 +139,8 @@ fn check_config(repo: &Repo) -> Result<()> {
     }
 }
 
-fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<()> {
+/// Proves a key slot. One of no repository, which an `init` leaves that was stopped early, is a stray.
+fn check_key(repo: &Repo, id: &[u8; 32], strays: &mut Vec<String>) -> Result<()> {
     let object = ObjectKind::Key.name(id);
     let about = |e: Error| e.about(Subject::Object(object.clone()));
     let bytes = repo.backend().get(&object)?;
@@ -147,6 +150,10 @@ fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<()> {
         ));
     }
     let slot = key_slot::parse(&bytes).map_err(about)?;
+    if !slot.is_of(repo.id()) {
+        strays.push(object);
+        return Ok(());
+    }
     key_slot::label(repo.envelopes(), &slot)
         .map(drop)
         .map_err(about)
@@ -256,7 +263,4 @@ fn list_unreferenced(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
             .map(|id| kind.name(id));
         summary.unreferenced.extend(unknown);
     }
-    summary
-        .unreferenced
-        .extend(inventory.others.iter().cloned());
 }

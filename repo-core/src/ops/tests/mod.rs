@@ -1,0 +1,4 @@
+//! Whole operations over a place in memory that fails, lies, crashes or is shared.
+
+mod crash;
+mod support;

@@ -1,0 +1,260 @@
+//! A source tree, a place in memory and a client, for tests of whole operations.
+
+use crate::backend::{Backend, MemoryBackend};
+use crate::crypto::KdfParams;
+use crate::error::{Error, Result};
+use crate::format::key_slot::Credential;
+use crate::format::settings::Settings;
+use crate::id::SnapshotId;
+use crate::ops::{
+    BackupOptions, BackupSummary, CheckOptions, CheckSummary, Input, RestoreOptions,
+    RestoreSummary, backup, check, restore,
+};
+use crate::progress::{Counter, Interrupt, Note, Progress};
+use crate::repo::{InitOptions, OpenOptions, Repo};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+/// Costs next to nothing.
+pub const CHEAP: KdfParams = KdfParams { m_kib: 64, t: 1, p: 1 };
+
+/// A client with a source tree, and a place. Packs are as small as they may be.
+pub struct Bed {
+    /// The place itself, past all faults.
+    pub place: MemoryBackend,
+    dir: TempDir,
+}
+
+impl Bed {
+    /// An empty source and an empty place.
+    pub fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("source")).unwrap();
+        Self { place: MemoryBackend::new(), dir }
+    }
+
+    /// An empty source and a new repository.
+    pub fn new() -> Self {
+        let bed = Self::empty();
+        bed.init(Arc::new(bed.place.clone())).unwrap();
+        bed
+    }
+
+    /// Makes the repository through `backend`.
+    pub fn init(&self, backend: Arc<dyn Backend>) -> Result<Repo> {
+        let settings = Settings { pack_bytes: 1 << 20, block_bytes: 64 << 10, ..Settings::default() };
+        let init = InitOptions { kdf: CHEAP, settings, ..InitOptions::default() };
+        Repo::init(backend, &password(), &init, &self.options())
+    }
+
+    /// Opens the repository, as a new process does.
+    pub fn open(&self) -> Repo {
+        self.open_on(Arc::new(self.place.clone())).unwrap()
+    }
+
+    /// Opens the repository through `backend`.
+    pub fn open_on(&self, backend: Arc<dyn Backend>) -> Result<Repo> {
+        Repo::open(backend, &password(), &self.options())
+    }
+
+    /// As `backup --init`: opens the repository, or makes it if there is none.
+    pub fn open_or_init(&self, backend: Arc<dyn Backend>) -> Result<Repo> {
+        match Repo::exists(backend.as_ref())? {
+            true => self.open_on(backend),
+            false => self.init(backend),
+        }
+    }
+
+    /// How this client opens repositories: it remembers what it saw, and keeps no index.
+    pub fn options(&self) -> OpenOptions {
+        let state_dir = Some(self.dir.path().join("state"));
+        OpenOptions { state_dir, threads: 2, ..OpenOptions::default() }
+    }
+
+    /// Where the source is.
+    pub fn source(&self) -> PathBuf {
+        self.dir.path().join("source")
+    }
+
+    /// Writes a file of the source.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.source().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Removes a file of the source.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.source().join(name)).unwrap();
+    }
+
+    /// The source as it is now.
+    pub fn tree(&self) -> Tree {
+        describe(&self.source())
+    }
+
+    /// Backs the source up. Panics if an item has a problem.
+    pub fn backup(&self, repo: &Repo) -> Result<BackupSummary> {
+        let listener = Listener::default();
+        let made = self.backup_with(repo, &listener, &Interrupt::new());
+        assert_eq!(listener.problems(), [""; 0], "backing up");
+        made
+    }
+
+    /// Backs the source up, and tells `listener` of it.
+    pub fn backup_with(
+        &self,
+        repo: &Repo,
+        listener: &Listener,
+        interrupt: &Interrupt,
+    ) -> Result<BackupSummary> {
+        let options = BackupOptions { host: "host".into(), ..BackupOptions::default() };
+        backup(repo, Input::Paths(vec![self.source()]), &options, listener, interrupt)
+    }
+
+    /// Restores what was the source; gives what became of it, and what was said.
+    pub fn restore(&self, repo: &Repo, id: &SnapshotId) -> Result<Restored> {
+        let target = tempfile::tempdir_in(self.dir.path()).unwrap();
+        let options = RestoreOptions { subfolder: Some(self.source()), no_owner: false };
+        let listener = Listener::default();
+        let summary = restore(repo, id, target.path(), &options, &listener, &Interrupt::new())?;
+        Ok(Restored { summary, tree: describe(target.path()), problems: listener.problems() })
+    }
+
+    /// Panics unless a snapshot restores to exactly `tree`.
+    pub fn assert_restores(&self, repo: &Repo, id: &SnapshotId, tree: &Tree) {
+        let restored = self.restore(repo, id).unwrap();
+        assert_eq!(restored.problems, [""; 0], "restoring {}", id.short());
+        assert_same(&restored.tree, tree);
+    }
+}
+
+/// What a restore gave.
+pub struct Restored {
+    /// Its numbers.
+    pub summary: RestoreSummary,
+    /// What lies in the target now.
+    pub tree: Tree,
+    /// What could not be done.
+    pub problems: Vec<String>,
+}
+
+/// The password of all repositories here.
+pub fn password() -> Credential {
+    Credential::password("secret")
+}
+
+/// A check with all data read.
+pub fn check_all(repo: &Repo) -> CheckSummary {
+    let options = CheckOptions { read_data: true };
+    check(repo, &options, &Listener::default(), &Interrupt::new()).unwrap()
+}
+
+/// Panics unless a check with all data read finds nothing.
+pub fn assert_clean(repo: &Repo) {
+    let found = check_all(repo);
+    let errors: Vec<String> = found.findings.iter().map(|f| f.error.to_string()).collect();
+    assert_eq!(errors, [""; 0]);
+}
+
+/// Bytes that no compressor makes smaller, the same for the same seed.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
+    };
+    std::iter::repeat_with(&mut next).flatten().take(len).collect()
+}
+
+/// A tree by path: mode, time, and content or what else there is.
+pub type Tree = BTreeMap<PathBuf, (u32, i64, Vec<u8>)>;
+
+/// Reads a tree.
+pub fn describe(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut stack = vec![PathBuf::new()];
+    while let Some(path) = stack.pop() {
+        let full = root.join(&path);
+        let meta = std::fs::symlink_metadata(&full).unwrap();
+        let content = if meta.is_dir() {
+            let entries = std::fs::read_dir(&full).unwrap();
+            stack.extend(entries.map(|entry| path.join(entry.unwrap().file_name())));
+            Vec::new()
+        } else {
+            std::fs::read(&full).unwrap()
+        };
+        // The target itself is the caller's.
+        if !path.as_os_str().is_empty() {
+            let time = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+            tree.insert(path, (meta.mode(), time, content));
+        }
+    }
+    tree
+}
+
+/// Compares two trees; says briefly how they differ.
+pub fn assert_same(one: &Tree, other: &Tree) {
+    let paths: BTreeSet<&PathBuf> = one.keys().chain(other.keys()).collect();
+    let differ: Vec<_> = paths.into_iter().filter(|path| one.get(*path) != other.get(*path)).collect();
+    let brief = |tree: &Tree, path: &Path| tree.get(path).map(|(mode, time, bytes)| (*mode, *time, bytes.len()));
+    let brief = differ.iter().map(|path| (path, brief(one, path), brief(other, path)));
+    assert!(differ.is_empty(), "these differ: {:?}", brief.collect::<Vec<_>>());
+}
+
+/// How many copies the index has of every blob.
+pub fn copies(repo: &Repo) -> BTreeMap<crate::id::BlobId, usize> {
+    let mut copies = BTreeMap::new();
+    repo.index()
+        .for_each_blob(&mut |id, _| {
+            *copies.entry(id).or_insert(0) += 1;
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    copies
+}
+
+/// The names of all objects of a kind.
+pub fn names(place: &MemoryBackend, kind: &str) -> Vec<String> {
+    let prefix = format!("{kind}/");
+    place.objects().into_keys().filter(|name| name.starts_with(&prefix)).collect()
+}
+
+/// Remembers problems and what was resumed.
+#[derive(Default)]
+pub struct Listener {
+    problems: Mutex<Vec<String>>,
+    resumed: Mutex<u64>,
+}
+
+impl Listener {
+    /// The problems so far, a line each.
+    pub fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap().clone()
+    }
+
+    /// How many packs of interrupted runs were taken over.
+    pub fn resumed(&self) -> u64 {
+        *self.resumed.lock().unwrap()
+    }
+}
+
+impl Progress for Listener {
+    fn count(&self, _: Counter, _: u64) {}
+
+    fn problem(&self, path: &Path, error: &Error) {
+        self.problems.lock().unwrap().push(format!("{}: {error}", path.display()));
+    }
+
+    fn note(&self, note: Note<'_>) {
+        if let Note::Resumed { packs, .. } = note {
+            *self.resumed.lock().unwrap() += packs;
+        }
+    }
+}
