@@ -10,7 +10,7 @@ use repo_core::format::table::TableBuilder;
 use repo_core::id::{BlobId, IndexId, PackId};
 use repo_core::index::{Index, Limits, Pending, Place, Reserve, Want};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 /// A pack of 16 MiB in chunks of 64 KiB.
@@ -145,10 +145,10 @@ fn processor_seconds() -> f64 {
     ticks / 100.0
 }
 
-fn measure(blobs: u64, dir: &PathBuf) -> Result<()> {
+fn measure(blobs: u64, dir: &Path) -> Result<()> {
     let tables = blobs.div_ceil(BLOBS_PER_TABLE);
     let in_force: BTreeSet<_> = (0..tables).map(table_id).collect();
-    let (start, before) = (Instant::now(), processor_seconds());
+    let start = Instant::now();
     let index = Index::open_with(Place::Cache(dir), limits())?;
     let synced = index.sync(&in_force, &mut table)?;
     let seconds = start.elapsed().as_secs_f64();

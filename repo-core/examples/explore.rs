@@ -10,7 +10,11 @@ fn main() {
     let rules: Vec<Option<Rule>> = match args.get(1).map(String::as_str) {
         None | Some("-") => vec![None],
         Some("all") => Rule::ALL.into_iter().map(Some).collect(),
-        Some(name) => Rule::ALL.into_iter().filter(|r| format!("{r:?}") == name).map(Some).collect(),
+        Some(name) => Rule::ALL
+            .into_iter()
+            .filter(|r| format!("{r:?}") == name)
+            .map(Some)
+            .collect(),
     };
     for rule in rules {
         let wanted = |name: &str| match args.first().map(String::as_str) {

@@ -6,18 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const NANOS: u32 = 1_000_000_000;
 
 /// A point in time: seconds since 1970-01-01T00:00:00Z, negative before it, and nanoseconds 0..1_000_000_000.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    bincode::Encode,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, bincode::Encode)]
 pub struct Timestamp {
     /// Whole seconds, rounded down.
     pub seconds: i64,
@@ -41,7 +30,9 @@ impl<C> bincode::Decode<C> for Timestamp {
         let (seconds, nanos) = <(i64, u32) as bincode::Decode<C>>::decode(decoder)?;
         match nanos < NANOS {
             true => Ok(Self { seconds, nanos }),
-            false => Err(bincode::error::DecodeError::Other("more nanoseconds than a second has")),
+            false => Err(bincode::error::DecodeError::Other(
+                "more nanoseconds than a second has",
+            )),
         }
     }
 }

@@ -20,7 +20,9 @@ use repo_core::time::Timestamp;
 fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (state >> 56) as u8
     };
     (0..len).map(|_| next()).collect()
@@ -43,7 +45,9 @@ fn delta_pack(repo: &Repo, plain: &[u8], bases: &[BlobId], prefix: &[u8]) -> (Pa
     let (key, counter) = builder.reserve();
     let mut bytes = Vec::new();
     let mut compressor = Compressor::new(Level::Auto).unwrap();
-    let shorter = compressor.compress_delta(plain, prefix, plain.len() / 8, &mut bytes).unwrap();
+    let shorter = compressor
+        .compress_delta(plain, prefix, plain.len() / 8, &mut bytes)
+        .unwrap();
     assert!(shorter, "{} bytes of {}", bytes.len(), plain.len());
     key.seal(counter, &mut bytes);
     let len = plain.len() as u32;
@@ -74,7 +78,13 @@ fn reopened(place: &Place) -> Repo {
 }
 
 fn checked(repo: &Repo, read_data: bool) -> CheckSummary {
-    check(repo, &CheckOptions { read_data }, &Silent, &Interrupt::new()).unwrap()
+    check(
+        repo,
+        &CheckOptions { read_data },
+        &Silent,
+        &Interrupt::new(),
+    )
+    .unwrap()
 }
 
 fn data(place: &Place, plaintexts: &[&[u8]]) -> Vec<BlobId> {
@@ -87,7 +97,11 @@ fn data(place: &Place, plaintexts: &[&[u8]]) -> Vec<BlobId> {
 
 /// A directory with one file of one chunk.
 fn tree_of(chunk: BlobId, size: u64) -> Vec<u8> {
-    let content = FileContent { size, chunks: Chunks::Direct(vec![chunk]), extents: None };
+    let content = FileContent {
+        size,
+        chunks: Chunks::Direct(vec![chunk]),
+        extents: None,
+    };
     let node = Node {
         name: b"file".to_vec(),
         mode: 0o644,
@@ -103,7 +117,10 @@ fn tree_of(chunk: BlobId, size: u64) -> Vec<u8> {
         content: Content::File(content),
         ext: vec![],
     };
-    codec::encode(&Tree::Leaf(Leaf { nodes: vec![node], ..Leaf::default() }))
+    codec::encode(&Tree::Leaf(Leaf {
+        nodes: vec![node],
+        ..Leaf::default()
+    }))
 }
 
 #[test]
@@ -116,7 +133,12 @@ fn reading_follows_the_bases() {
     let repo = reopened(&place);
     assert_eq!(repo.read_blob(BlobType::Data, &blob).unwrap(), new);
     assert_eq!(checked(&repo, true).findings.len(), 0);
-    let size: u64 = place.backend.objects().values().map(|object| object.len() as u64).sum();
+    let size: u64 = place
+        .backend
+        .objects()
+        .values()
+        .map(|object| object.len() as u64)
+        .sum();
     assert!(size < 2 * new.len() as u64 + 200_000);
 }
 
@@ -138,7 +160,15 @@ fn a_file_of_deltas_is_committed_and_restored() {
     let target = tempfile::tempdir().unwrap();
     let out = target.path().join("out");
     let quiet = (&Silent, &Interrupt::new());
-    let done = restore(&repo, &id, &out, &RestoreOptions::default(), quiet.0, quiet.1).unwrap();
+    let done = restore(
+        &repo,
+        &id,
+        &out,
+        &RestoreOptions::default(),
+        quiet.0,
+        quiet.1,
+    )
+    .unwrap();
     assert_eq!((done.files, done.problems), (1, 0));
     assert_eq!(std::fs::read(out.join("file")).unwrap(), new);
 }
@@ -152,7 +182,9 @@ fn the_order_of_bases_counts() {
     bases.reverse();
     let prefix = [&one[..], &two].concat();
     let (blob, _) = put(&place, delta_pack(&place.full, &new, &bases, &prefix));
-    let error = reopened(&place).read_blob(BlobType::Data, &blob).unwrap_err();
+    let error = reopened(&place)
+        .read_blob(BlobType::Data, &blob)
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Damaged);
 }
 
@@ -222,7 +254,11 @@ fn a_lost_base_is_named() {
     let prefix = [&one[..], &two].concat();
     let (blob, table) = put(&place, delta_pack(&place.full, &new, &bases, &prefix));
     let state = place.full.state();
-    let others: Vec<IndexId> = state.tables().map(|(id, _)| *id).filter(|id| *id != table).collect();
+    let others: Vec<IndexId> = state
+        .tables()
+        .map(|(id, _)| *id)
+        .filter(|id| *id != table)
+        .collect();
     let signer = place.full.ring().admin().unwrap();
     place.append(
         &signer,
@@ -236,7 +272,10 @@ fn a_lost_base_is_named() {
     );
     let repo = reopened(&place);
     let error = repo.read_blob(BlobType::Data, &blob).unwrap_err();
-    assert_eq!((error.kind(), error.subject()), (ErrorKind::Missing, &Subject::Blob(bases[0])));
+    assert_eq!(
+        (error.kind(), error.subject()),
+        (ErrorKind::Missing, &Subject::Blob(bases[0]))
+    );
     for read_data in [false, true] {
         let findings = checked(&repo, read_data).findings;
         assert!(!findings.is_empty(), "read_data {read_data}");

@@ -434,6 +434,7 @@ fn deleted_row() -> Vec<([u8; 32], Deleted)> {
         Deleted {
             kind: ObjectKind::Meta,
             number: 10,
+            sound: true,
         },
     )]
 }

@@ -201,7 +201,7 @@ fn these_checks_can_fail() {
     let pattern = UNFINISHED[0].concat();
     let text = format!("fn f() {{\n    {pattern})\n}}");
     assert_eq!(
-        holding(&text, &[pattern.clone()]),
+        holding(&text, std::slice::from_ref(&pattern)),
         [(2, format!("{pattern})"))]
     );
 

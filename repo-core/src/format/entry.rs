@@ -310,7 +310,10 @@ mod tests {
         };
         for action in actions() {
             let kind = action.kind();
-            assert_eq!(open(action.clone(), ObjectKind::Data), kind == EntryKind::Deleting);
+            assert_eq!(
+                open(action.clone(), ObjectKind::Data),
+                kind == EntryKind::Deleting
+            );
             let deletes_keys = matches!(kind, EntryKind::Deleting | EntryKind::Roles);
             assert_eq!(open(action, ObjectKind::Key), deletes_keys, "{kind:?}");
         }

@@ -217,7 +217,11 @@ impl State {
             ObjectKind::State | ObjectKind::Key => {}
         }
         self.objects.remove(&ObjectRef { kind, id });
-        let new = Deleted { kind, number, sound };
+        let new = Deleted {
+            kind,
+            number,
+            sound,
+        };
         let row = self.deleted.entry(id).or_insert(new);
         row.number = row.number.min(number);
         row.sound |= sound;

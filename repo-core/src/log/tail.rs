@@ -129,7 +129,10 @@ pub fn find_tail(known: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
     // `there` is there; gallop over the ends of groups until one is absent.
     let mut there = next;
     let group_end = |number: u64| number.checked_next_multiple_of(CHECKPOINT_EVERY);
-    let mut absent = there.checked_add(1).and_then(group_end).ok_or_else(endless)?;
+    let mut absent = there
+        .checked_add(1)
+        .and_then(group_end)
+        .ok_or_else(endless)?;
     let mut step = CHECKPOINT_EVERY;
     while found.probe(absent, read)? {
         there = absent;
@@ -148,7 +151,8 @@ pub fn find_tail(known: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
 }
 
 fn endless() -> Error {
-    Error::damaged(Subject::Object("log".to_string())).detail("the place has an entry of every number")
+    Error::damaged(Subject::Object("log".to_string()))
+        .detail("the place has an entry of every number")
 }
 
 /// A number between the two, the end of a group if there is one.

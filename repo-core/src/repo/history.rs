@@ -228,7 +228,8 @@ impl Shared {
         let mut in_force: BTreeSet<IndexId> = state.tables().map(|(id, _)| *id).collect();
         in_force.extend(own);
         let synced = self.index.sync(&in_force, &mut |id| self.load_table(id))?;
-        self.incomplete.store(!synced.failed.is_empty(), Ordering::Relaxed);
+        self.incomplete
+            .store(!synced.failed.is_empty(), Ordering::Relaxed);
         for (pack, _) in state.condemned() {
             self.index.set_usable(pack, false)?;
         }

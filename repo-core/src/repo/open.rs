@@ -1,11 +1,11 @@
 //! Makes and opens repositories.
 
+use super::append::refuse_class_c;
 use super::blocks::BlockCache;
+use super::detect::{only_begun, read_config};
 use super::history::History;
 use super::memory::Memory;
 use super::pool::Pool;
-use super::append::refuse_class_c;
-use super::detect::{only_begun, read_config};
 use super::{Repo, Shared, keys};
 use crate::backend::{Backend, Class, Put, probe};
 use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};

@@ -28,7 +28,12 @@ pub struct Site {
 impl Site {
     /// Puts a new pack and its table.
     pub fn put(&mut self, whole: Bits, delta: Bits, base: u8) -> Pack {
-        let pack = Pack { no: self.count, whole: whole as u8, delta: delta as u8, base };
+        let pack = Pack {
+            no: self.count,
+            whole: whole as u8,
+            delta: delta as u8,
+            base,
+        };
         self.made[usize::from(self.count)] = pack;
         self.packs |= 1 << self.count;
         self.tables |= 1 << self.count;
@@ -69,7 +74,11 @@ pub struct Job {
 }
 
 /// The snapshot that lends subtrees, and that is forgotten.
-pub const PARENT: Snap = Snap { by: 0, attempt: 0, holds: 0b11 };
+pub const PARENT: Snap = Snap {
+    by: 0,
+    attempt: 0,
+    holds: 0b11,
+};
 
 /// How far a backup is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -124,11 +133,16 @@ impl Backup {
             PackState::Deleting => false,
         };
         let own = site.packs_of(self.mine);
-        let catalog = With { catalog: &log.catalog, own: &own };
+        let catalog = With {
+            catalog: &log.catalog,
+            own: &own,
+        };
         for n in numbers(wanted) {
             match decodes(&catalog, &blob(n), &usable).expect("catalogs in memory do not fail") {
                 Some(packs) => {
-                    let bits = packs.iter().fold(0, |bits, id| bits | 1 << Pack::of(&id.0).no);
+                    let bits = packs
+                        .iter()
+                        .fold(0, |bits, id| bits | 1 << Pack::of(&id.0).no);
                     self.relied[usize::from(n)] = bits;
                 }
                 None => {
@@ -163,17 +177,25 @@ impl Backup {
     fn live_whole(&self, world: &World, n: u8) -> Option<Pack> {
         let log = world.at(self.seen);
         let live = |pack: &&Pack| log.state.pack_state(&pack.id()) == PackState::Live;
-        log.readable.iter().filter(live).find(|pack| pack.whole >> n & 1 == 1).copied()
+        log.readable
+            .iter()
+            .filter(live)
+            .find(|pack| pack.whole >> n & 1 == 1)
+            .copied()
     }
 
     /// What the real check says on the fold `log`.
     pub fn checked(&self, world: &World, site: &Site, log: Log, job: &Job, who: u8) -> CommitCheck {
         let folded = world.at(log);
         let own = site.packs_of(self.mine);
-        let catalog = With { catalog: &folded.catalog, own: &own };
+        let catalog = With {
+            catalog: &folded.catalog,
+            own: &own,
+        };
         let ignored = if off(Rule::OwnPacks) { self.mine } else { 0 };
         let rows = numbers(job.want & !self.lent).map(|n| {
-            let packs = numbers(self.relied[usize::from(n)] & !ignored).map(|no| site.pack(no).id());
+            let packs =
+                numbers(self.relied[usize::from(n)] & !ignored).map(|no| site.pack(no).id());
             (blob(n), packs.collect())
         });
         let rests = Rests(rows.collect());
@@ -183,8 +205,15 @@ impl Backup {
         };
         let tables: Vec<IndexId> = own.iter().map(|pack| pack.table()).collect();
         let snapshot = self.snap(job, who).id();
-        check_commit(&folded.state, &catalog, &rests, &parents, &tables, Some(&snapshot))
-            .expect("catalogs in memory do not fail")
+        check_commit(
+            &folded.state,
+            &catalog,
+            &rests,
+            &parents,
+            &tables,
+            Some(&snapshot),
+        )
+        .expect("catalogs in memory do not fail")
     }
 
     /// Checks on the newest fold, and goes back to work for what is not there any more.
@@ -224,7 +253,11 @@ impl Backup {
 
     /// The snapshot it writes.
     pub fn snap(&self, job: &Job, who: u8) -> Snap {
-        Snap { by: who + 1, attempt: self.attempt, holds: job.want as u8 }
+        Snap {
+            by: who + 1,
+            attempt: self.attempt,
+            holds: job.want as u8,
+        }
     }
 
     /// The bit of its snapshot object.
@@ -236,11 +269,22 @@ impl Backup {
     pub fn publish_entry(&self, site: &Site) -> (Vec<u32>, Action) {
         let own = site.packs_of(self.mine);
         let key = [vec![2], own.iter().map(|pack| pack.key()).collect()].concat();
-        (key, Action::Publish { index: own.iter().map(|pack| pack.table()).collect() })
+        (
+            key,
+            Action::Publish {
+                index: own.iter().map(|pack| pack.table()).collect(),
+            },
+        )
     }
 
     /// The entry that commits it, checked on the fold `self.seen`.
-    pub fn commit_entry(&self, world: &World, site: &Site, job: &Job, who: u8) -> (Vec<u32>, Action) {
+    pub fn commit_entry(
+        &self,
+        world: &World,
+        site: &Site,
+        job: &Job,
+        who: u8,
+    ) -> (Vec<u32>, Action) {
         let check = self.checked(world, site, self.seen, job, who);
         let (own, snap) = (site.packs_of(self.mine), self.snap(job, who));
         let mut key = vec![3, snap.key()];
@@ -275,5 +319,9 @@ pub fn slot(snap: Snap) -> Bits {
 
 /// An entry of a backup.
 pub fn draft(process: Option<u8>, action: Action) -> Draft {
-    Draft { role: Role::Writer, process, action }
+    Draft {
+        role: Role::Writer,
+        process,
+        action,
+    }
 }

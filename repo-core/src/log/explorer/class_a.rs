@@ -53,11 +53,24 @@ pub struct ClassA {
 impl ClassA {
     /// A model in its first state.
     pub fn new(setup: Setup) -> Self {
-        let first = Pack { no: 0, whole: 0b11, delta: 0, base: 0 };
-        let packs: Vec<Pack> = std::iter::once(first).chain(setup.packs.iter().copied()).collect();
-        let snaps: Vec<Snap> = std::iter::once(PARENT).chain(setup.snaps.iter().copied()).collect();
+        let first = Pack {
+            no: 0,
+            whole: 0b11,
+            delta: 0,
+            base: 0,
+        };
+        let packs: Vec<Pack> = std::iter::once(first)
+            .chain(setup.packs.iter().copied())
+            .collect();
+        let snaps: Vec<Snap> = std::iter::once(PARENT)
+            .chain(setup.snaps.iter().copied())
+            .collect();
         let (world, start) = World::new(Class::A, &packs, &snaps);
-        Self { setup, world, start }
+        Self {
+            setup,
+            world,
+            start,
+        }
     }
 
     fn backup(&mut self, node: &Node, who: usize, found: &mut Vec<(Step, Node)>) {
@@ -75,7 +88,9 @@ impl ClassA {
             }
             At::Work if job.publish && !backup.published && backup.mine != 0 => {
                 let (key, action) = backup.publish_entry(site);
-                site.log = self.world.append(site.log, site.log, &key, || draft(None, action));
+                site.log = self
+                    .world
+                    .append(site.log, site.log, &key, || draft(None, action));
                 backup.published = true;
                 "PUBLISH"
             }
@@ -85,8 +100,13 @@ impl ClassA {
             }
             At::Checked if site.log == backup.seen || off(Rule::CommitCas) => {
                 let (key, action) = backup.commit_entry(&self.world, site, &job, who as u8);
-                site.log = self.world.append(site.log, site.log, &key, || draft(None, action));
-                *backup = Backup { at: At::Done, ..Backup::default() };
+                site.log = self
+                    .world
+                    .append(site.log, site.log, &key, || draft(None, action));
+                *backup = Backup {
+                    at: At::Done,
+                    ..Backup::default()
+                };
                 "COMMIT"
             }
             At::Checked => {
@@ -95,7 +115,13 @@ impl ClassA {
             }
             _ => return,
         };
-        found.push((Step { who: ('w', who as u8), what }, next));
+        found.push((
+            Step {
+                who: ('w', who as u8),
+                what,
+            },
+            next,
+        ));
     }
 
     fn forget(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
@@ -104,10 +130,22 @@ impl ClassA {
         }
         let mut next = *node;
         next.forgotten = true;
-        let action = Action::Forget { snapshots: vec![PARENT.id()] };
-        let entry = || Draft { role: Role::Prune, process: None, action };
+        let action = Action::Forget {
+            snapshots: vec![PARENT.id()],
+        };
+        let entry = || Draft {
+            role: Role::Prune,
+            process: None,
+            action,
+        };
         next.site.log = self.world.append(node.site.log, node.site.log, &[6], entry);
-        found.push((Step { who: ('f', 0), what: "FORGET" }, next));
+        found.push((
+            Step {
+                who: ('f', 0),
+                what: "FORGET",
+            },
+            next,
+        ));
     }
 
     fn unforget_check(&self, log: Log) -> UnforgetCheck {
@@ -137,15 +175,28 @@ impl ClassA {
                 let reprieve = self.unforget_check(seen).reprieve;
                 let mut key = vec![7];
                 key.extend(reprieve.iter().map(|id| Pack::of(&id.0).key()));
-                let action = Action::Unforget { snapshots: vec![PARENT.id()], reprieve };
-                let entry = || Draft { role: Role::Prune, process: None, action };
+                let action = Action::Unforget {
+                    snapshots: vec![PARENT.id()],
+                    reprieve,
+                };
+                let entry = || Draft {
+                    role: Role::Prune,
+                    process: None,
+                    action,
+                };
                 next.site.log = self.world.append(log, log, &key, entry);
                 next.unforget = (2, 0);
                 "UNFORGET"
             }
             _ => return,
         };
-        found.push((Step { who: ('u', 0), what }, next));
+        found.push((
+            Step {
+                who: ('u', 0),
+                what,
+            },
+            next,
+        ));
     }
 
     /// The thief says that pack 0 and the snapshot are deleted; somebody deletes what entries say is deleted.
@@ -155,18 +206,37 @@ impl ClassA {
             let pack = node.site.pack(0);
             let objects = vec![pack.object(), pack.table_object(), PARENT.object()];
             let action = deleting(objects, vec![]);
-            next.site.log = self.world.append(node.site.log, node.site.log, &[8], || draft(None, action));
+            next.site.log = self
+                .world
+                .append(node.site.log, node.site.log, &[8], || draft(None, action));
             next.thief = true;
-            found.push((Step { who: ('t', 0), what: "DELETING" }, next));
+            found.push((
+                Step {
+                    who: ('t', 0),
+                    what: "DELETING",
+                },
+                next,
+            ));
         }
         let mut next = *node;
         let state = &self.world.at(node.site.log).state;
         let gone = |object: ObjectRef| state.is_deleted(&object.id);
-        for pack in node.site.packs_of(node.site.packs).into_iter().filter(|p| gone(p.object())) {
+        for pack in node
+            .site
+            .packs_of(node.site.packs)
+            .into_iter()
+            .filter(|p| gone(p.object()))
+        {
             next.site.packs &= !(1 << pack.no);
         }
         if next.site.packs != node.site.packs {
-            found.push((Step { who: ('s', 0), what: "rm" }, next));
+            found.push((
+                Step {
+                    who: ('s', 0),
+                    what: "rm",
+                },
+                next,
+            ));
         }
     }
 }
@@ -186,12 +256,19 @@ impl Model for ClassA {
     type Node = Node;
 
     fn start(&mut self) -> Node {
-        let mut site = Site { log: self.start, ..Site::default() };
+        let mut site = Site {
+            log: self.start,
+            ..Site::default()
+        };
         site.put(0b11, 0, 0);
         for pack in &self.setup.packs {
             site.put(pack.whole.into(), pack.delta.into(), pack.base);
         }
-        let snaps = self.setup.snaps.iter().fold(slot(PARENT), |bits, snap| bits | slot(*snap));
+        let snaps = self
+            .setup
+            .snaps
+            .iter()
+            .fold(slot(PARENT), |bits, snap| bits | slot(*snap));
         site.snaps = snaps;
         Node {
             site,
@@ -205,7 +282,10 @@ impl Model for ClassA {
     }
 
     fn next(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
-        assert!(usize::from(node.site.count) < PACKS_MAX, "a model makes few packs");
+        assert!(
+            usize::from(node.site.count) < PACKS_MAX,
+            "a model makes few packs"
+        );
         self.forget(node, found);
         self.unforget(node, found);
         if self.setup.thief {
@@ -219,7 +299,13 @@ impl Model for ClassA {
             let mut prune = node.prunes[usize::from(who)];
             if let Some(what) = prune.step(self, &mut next, who) {
                 next.prunes[usize::from(who)] = prune;
-                found.push((Step { who: ('g', who), what }, next));
+                found.push((
+                    Step {
+                        who: ('g', who),
+                        what,
+                    },
+                    next,
+                ));
             }
         }
     }
@@ -237,10 +323,16 @@ impl Model for ClassA {
 
     fn encode(&self, node: &Node, bytes: &mut Vec<u8>) {
         node.site.encode(bytes);
-        node.backups[..self.setup.jobs.len()].iter().for_each(|backup| backup.encode(bytes));
+        node.backups[..self.setup.jobs.len()]
+            .iter()
+            .for_each(|backup| backup.encode(bytes));
         let prunes = &node.prunes[..usize::from(self.setup.prunes)];
         prunes.iter().for_each(|prune| prune.encode(bytes));
-        bytes.extend_from_slice(&[u8::from(node.forgotten), node.unforget.0, u8::from(node.thief)]);
+        bytes.extend_from_slice(&[
+            u8::from(node.forgotten),
+            node.unforget.0,
+            u8::from(node.thief),
+        ]);
         bytes.extend_from_slice(&node.unforget.1.to_le_bytes());
         bytes.push(u8::from(node.wrong.is_some()));
     }
@@ -253,5 +345,7 @@ pub fn orphans(world: &World, site: &Site) -> Bits {
         let pack = site.pack(*no);
         !log.state.has_table(&pack.table()) && !log.state.is_deleted(&pack.id().0)
     };
-    numbers(site.packs).filter(unknown).fold(0, |bits, no| bits | 1 << no)
+    numbers(site.packs)
+        .filter(unknown)
+        .fold(0, |bits, no| bits | 1 << no)
 }

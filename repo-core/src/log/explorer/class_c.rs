@@ -86,11 +86,24 @@ pub struct ClassC {
 impl ClassC {
     /// A model in its first state.
     pub fn new(setup: SetupC) -> Self {
-        let first = Pack { no: 0, whole: 0b11, delta: 0, base: 0 };
-        let packs: Vec<Pack> = std::iter::once(first).chain(setup.packs.iter().copied()).collect();
-        let snaps: Vec<Snap> = std::iter::once(PARENT).chain(setup.snaps.iter().copied()).collect();
+        let first = Pack {
+            no: 0,
+            whole: 0b11,
+            delta: 0,
+            base: 0,
+        };
+        let packs: Vec<Pack> = std::iter::once(first)
+            .chain(setup.packs.iter().copied())
+            .collect();
+        let snaps: Vec<Snap> = std::iter::once(PARENT)
+            .chain(setup.snaps.iter().copied())
+            .collect();
         let (world, start) = World::new(Class::C, &packs, &snaps);
-        Self { setup, world, start }
+        Self {
+            setup,
+            world,
+            start,
+        }
     }
 
     /// Whether a process is fenced by what the log says now.
@@ -127,14 +140,19 @@ impl ClassC {
                 "upload"
             }
             At::Work if self.fenced(&next.site, process) => {
-                backup = Backup { at: At::Stopped, ..Backup::default() };
+                backup = Backup {
+                    at: At::Stopped,
+                    ..Backup::default()
+                };
                 next.leave(process);
                 "begin-again"
             }
             At::Work if job.publish && !backup.published && backup.mine != 0 => {
                 let (key, action) = backup.publish_entry(&next.site);
                 let key = [vec![u32::from(process)], key].concat();
-                self.put(&mut next.site, backup.seen, &key, || draft(Some(process), action));
+                self.put(&mut next.site, backup.seen, &key, || {
+                    draft(Some(process), action)
+                });
                 backup.published = true;
                 "PUBLISH"
             }
@@ -145,21 +163,37 @@ impl ClassC {
             At::Checked => {
                 let (key, action) = backup.commit_entry(&self.world, &next.site, &job, process);
                 let key = [vec![u32::from(process)], key].concat();
-                self.put(&mut next.site, backup.seen, &key, || draft(Some(process), action));
-                backup = Backup { at: At::Put, attempt: backup.attempt, ..Backup::default() };
+                self.put(&mut next.site, backup.seen, &key, || {
+                    draft(Some(process), action)
+                });
+                backup = Backup {
+                    at: At::Put,
+                    attempt: backup.attempt,
+                    ..Backup::default()
+                };
                 "COMMIT"
             }
             At::Put => {
                 let fenced = self.fenced(&next.site, process) && !off(Rule::LookAfterPut);
                 let at = if fenced { At::Stopped } else { At::Done };
-                backup = Backup { at, attempt: backup.attempt, ..Backup::default() };
+                backup = Backup {
+                    at,
+                    attempt: backup.attempt,
+                    ..Backup::default()
+                };
                 next.leave(process);
                 if fenced { "begin-again" } else { "done" }
             }
             At::Done | At::Stopped => return,
         };
         next.backups[who] = backup;
-        found.push((Step { who: ('w', process), what }, next));
+        found.push((
+            Step {
+                who: ('w', process),
+                what,
+            },
+            next,
+        ));
     }
 
     fn forget(&mut self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
@@ -168,10 +202,22 @@ impl ClassC {
         }
         let mut next = *node;
         next.forgotten = true;
-        let action = Action::Forget { snapshots: vec![PARENT.id()] };
-        let entry = || Draft { role: Role::Prune, process: None, action };
+        let action = Action::Forget {
+            snapshots: vec![PARENT.id()],
+        };
+        let entry = || Draft {
+            role: Role::Prune,
+            process: None,
+            action,
+        };
         self.put(&mut next.site, node.site.log, &[6], entry);
-        found.push((Step { who: ('f', 0), what: "FORGET" }, next));
+        found.push((
+            Step {
+                who: ('f', 0),
+                what: "FORGET",
+            },
+            next,
+        ));
     }
 
     fn expire(&self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
@@ -181,7 +227,13 @@ impl ClassC {
         for process in numbers(node.announced & !node.expired) {
             let mut next = *node;
             next.expired |= 1 << process;
-            found.push((Step { who: ('p', process), what: "taken-for-dead" }, next));
+            found.push((
+                Step {
+                    who: ('p', process),
+                    what: "taken-for-dead",
+                },
+                next,
+            ));
         }
     }
 
@@ -192,13 +244,22 @@ impl ClassC {
         }
         let mut next = *node;
         let state = &self.world.at(node.site.log).state;
-        for (object, row) in state.deleted().filter(|(_, row)| row.sound || off(Rule::SoundSweep)) {
+        for (object, row) in state
+            .deleted()
+            .filter(|(_, row)| row.sound || off(Rule::SoundSweep))
+        {
             if row.kind == crate::format::name::ObjectKind::Data {
                 next.site.packs &= !(1 << Pack::of(&object.id).no);
             }
         }
         if next.site.packs != node.site.packs {
-            found.push((Step { who: ('s', 0), what: "rm" }, next));
+            found.push((
+                Step {
+                    who: ('s', 0),
+                    what: "rm",
+                },
+                next,
+            ));
         }
     }
 }
@@ -207,12 +268,19 @@ impl Model for ClassC {
     type Node = NodeC;
 
     fn start(&mut self) -> NodeC {
-        let mut site = Site { log: self.start, ..Site::default() };
+        let mut site = Site {
+            log: self.start,
+            ..Site::default()
+        };
         site.put(0b11, 0, 0);
         for pack in &self.setup.packs {
             site.put(pack.whole.into(), pack.delta.into(), pack.base);
         }
-        site.snaps = self.setup.snaps.iter().fold(slot(PARENT), |bits, snap| bits | slot(*snap));
+        site.snaps = self
+            .setup
+            .snaps
+            .iter()
+            .fold(slot(PARENT), |bits, snap| bits | slot(*snap));
         NodeC {
             site,
             announced: 0,
@@ -226,7 +294,10 @@ impl Model for ClassC {
     }
 
     fn next(&mut self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
-        assert!(usize::from(node.site.count) < PACKS_MAX, "a model makes few packs");
+        assert!(
+            usize::from(node.site.count) < PACKS_MAX,
+            "a model makes few packs"
+        );
         self.forget(node, found);
         self.expire(node, found);
         self.sweep(node, found);
@@ -268,7 +339,9 @@ impl Model for ClassC {
         node.site.encode(bytes);
         bytes.extend_from_slice(&node.announced.to_le_bytes());
         bytes.extend_from_slice(&node.expired.to_le_bytes());
-        node.backups[..self.setup.jobs.len()].iter().for_each(|backup| backup.encode(bytes));
+        node.backups[..self.setup.jobs.len()]
+            .iter()
+            .for_each(|backup| backup.encode(bytes));
         let prunes = &node.prunes[..usize::from(self.setup.prunes)];
         prunes.iter().for_each(|prune| prune.encode(bytes));
         node.unforget.encode(bytes);

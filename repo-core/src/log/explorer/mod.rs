@@ -14,13 +14,13 @@ mod class_c;
 mod prune_a;
 mod prune_c;
 mod search;
-mod world;
 mod setups;
 mod unforget_c;
+mod world;
 
 pub use crate::log::mutant::Rule;
-pub use search::{Report, Step};
-pub use setups::*;
 pub use backup::Job;
 pub use class_a::Setup;
 pub use class_c::SetupC;
+pub use search::{Report, Step};
+pub use setups::*;

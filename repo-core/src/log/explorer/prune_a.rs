@@ -39,7 +39,9 @@ pub struct Prune {
 }
 
 fn bits_of(packs: &[PackId]) -> Bits {
-    packs.iter().fold(0, |bits, id| bits | 1 << Pack::of(&id.0).no)
+    packs
+        .iter()
+        .fold(0, |bits, id| bits | 1 << Pack::of(&id.0).no)
 }
 
 impl Prune {
@@ -62,12 +64,20 @@ impl Prune {
             (self.at, self.packs) = (At::Deleting, orphans);
             return "orphans";
         }
-        let ids: Vec<PackId> = site.packs_of(orphans).iter().map(|pack| pack.id()).collect();
+        let ids: Vec<PackId> = site
+            .packs_of(orphans)
+            .iter()
+            .map(|pack| pack.id())
+            .collect();
         let plan = plan_condemn(&log.state, &log.catalog, &blobs(log.needed), &ids)
             .expect("catalogs in memory do not fail");
         self.seen = site.log;
         self.packs = bits_of(&plan.condemn);
-        self.at = if self.packs == 0 { At::Condemned } else { At::Marked };
+        self.at = if self.packs == 0 {
+            At::Condemned
+        } else {
+            At::Marked
+        };
         if plan.copy.is_empty() {
             return "mark";
         }
@@ -89,9 +99,16 @@ impl Prune {
             index_add: copies.iter().map(|pack| pack.table()).collect(),
             reprieve: vec![],
         };
-        let entry = || Draft { role: Role::Prune, process: None, action };
+        let entry = || Draft {
+            role: Role::Prune,
+            process: None,
+            action,
+        };
         site.log = model.world.append(site.log, site.log, &key, entry);
-        *self = Self { at: At::Condemned, ..Self::default() };
+        *self = Self {
+            at: At::Condemned,
+            ..Self::default()
+        };
         "CONDEMN"
     }
 
@@ -103,7 +120,12 @@ impl Prune {
         self.take(plan, site.log);
         self.find_objects(model, site);
         match self.packs | self.tables | self.snaps {
-            0 => *self = Self { at: At::Done, ..Self::default() },
+            0 => {
+                *self = Self {
+                    at: At::Done,
+                    ..Self::default()
+                }
+            }
             _ => self.at = At::Planned,
         }
         "plan"
@@ -124,7 +146,9 @@ impl Prune {
         let unwanted = |object: &ObjectRef| !state.wants(object) && !state.is_deleted(&object.id);
         let tables = numbers(site.tables).filter(|no| unwanted(&site.pack(*no).table_object()));
         self.tables = tables.fold(0, |bits, no| bits | 1 << no);
-        let snaps = all_snaps(model).into_iter().filter(|snap| site.snaps & slot(*snap) != 0);
+        let snaps = all_snaps(model)
+            .into_iter()
+            .filter(|snap| site.snaps & slot(*snap) != 0);
         let snaps = snaps.filter(|snap| unwanted(&snap.object()));
         self.snaps = snaps.fold(0, |bits, snap| bits | slot(snap));
     }
@@ -139,13 +163,23 @@ impl Prune {
             return self.plan_again(model, site);
         }
         // The table of an orphan is not known by it; it is an orphan of its own.
-        let known = |no: &u8| model.world.at(site.log).state.has_table(&site.pack(*no).table());
-        let tables = numbers(self.packs).filter(known).fold(self.tables, |bits, no| bits | 1 << no);
+        let known = |no: &u8| {
+            model
+                .world
+                .at(site.log)
+                .state
+                .has_table(&site.pack(*no).table())
+        };
+        let tables = numbers(self.packs)
+            .filter(known)
+            .fold(self.tables, |bits, no| bits | 1 << no);
         self.tables = tables;
         let gone = site.packs_of(self.packs);
         let mut objects: Vec<ObjectRef> = gone.iter().map(|pack| pack.object()).collect();
         objects.extend(site.packs_of(tables).iter().map(|pack| pack.table_object()));
-        let snaps = all_snaps(model).into_iter().filter(|snap| self.snaps & slot(*snap) != 0);
+        let snaps = all_snaps(model)
+            .into_iter()
+            .filter(|snap| self.snaps & slot(*snap) != 0);
         objects.extend(snaps.map(|snap| snap.object()));
         let spared = site.packs_of(self.reprieve);
         let mut key = vec![5, self.snaps.into()];
@@ -155,7 +189,11 @@ impl Prune {
         key.push(u32::MAX);
         key.extend(spared.iter().map(|pack| pack.key()));
         let action = deleting(objects, spared.iter().map(|pack| pack.id()).collect());
-        let entry = || Draft { role: Role::Prune, process: None, action };
+        let entry = || Draft {
+            role: Role::Prune,
+            process: None,
+            action,
+        };
         site.log = model.world.append(site.log, site.log, &key, entry);
         (self.at, self.seen, self.reprieve) = (At::Deleting, 0, 0);
         "DELETING"
@@ -165,13 +203,21 @@ impl Prune {
     fn plan_again(&mut self, model: &ClassA, site: &Site) -> &'static str {
         let between = model.world.between(self.seen, site.log);
         let Race::Marked(snaps) = race(&between) else {
-            *self = Self { at: At::Condemned, ..Self::default() };
+            *self = Self {
+                at: At::Condemned,
+                ..Self::default()
+            };
             return "start-over";
         };
         let log = model.world.at(site.log);
         let holds = |bits: Bits, id| bits | Bits::from(Snap::of(id).holds);
         let needed = blobs(snaps.iter().fold(0, holds));
-        let ids = |bits| site.packs_of(bits).iter().map(|pack| pack.id()).collect::<Vec<_>>();
+        let ids = |bits| {
+            site.packs_of(bits)
+                .iter()
+                .map(|pack| pack.id())
+                .collect::<Vec<_>>()
+        };
         let candidates = ids(self.packs).into_iter().collect();
         let newer = plan_delete(&log.state, &log.catalog, &needed, &candidates)
             .expect("catalogs in memory do not fail");
@@ -198,7 +244,10 @@ impl Prune {
         }
         node.site.tables &= !self.tables;
         node.site.snaps &= !self.snaps;
-        *self = Self { at: At::Done, ..Self::default() };
+        *self = Self {
+            at: At::Done,
+            ..Self::default()
+        };
         "rm-others"
     }
 
@@ -208,7 +257,13 @@ impl Prune {
             return;
         }
         bytes.extend_from_slice(&self.seen.to_le_bytes());
-        for bits in [self.packs, self.copies, self.reprieve, self.tables, self.snaps] {
+        for bits in [
+            self.packs,
+            self.copies,
+            self.reprieve,
+            self.tables,
+            self.snaps,
+        ] {
             bytes.extend_from_slice(&bits.to_le_bytes());
         }
     }
@@ -219,7 +274,11 @@ fn all_snaps(model: &ClassA) -> Vec<Snap> {
     let mut snaps = vec![super::backup::PARENT];
     snaps.extend(&model.setup.snaps);
     for (who, job) in model.setup.jobs.iter().enumerate() {
-        let snap = |attempt| Snap { by: who as u8 + 1, attempt, holds: job.want as u8 };
+        let snap = |attempt| Snap {
+            by: who as u8 + 1,
+            attempt,
+            holds: job.want as u8,
+        };
         snaps.extend((0..4).map(snap));
     }
     snaps

@@ -11,9 +11,7 @@ use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
 use crate::id::{EntryHash, PackId};
 use crate::log::mutant::{Rule, off};
-use crate::log::{
-    condemned_of, deletion_blockers, plan_condemn, plan_delete, snapshots_to_spare,
-};
+use crate::log::{condemned_of, deletion_blockers, plan_condemn, plan_delete, snapshots_to_spare};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,25 +77,52 @@ impl Prune {
         };
         let mut push = |what, prune, mut next: NodeC| {
             next.prunes[usize::from(who)] = prune;
-            found.push((Step { who: ('g', who), what }, next));
+            found.push((
+                Step {
+                    who: ('g', who),
+                    what,
+                },
+                next,
+            ));
         };
         push(what, prune, next);
         let old = node.prunes[usize::from(who)];
-        let rows = model.world.at(node.site.log).state.waiting().next().is_some();
+        let rows = model
+            .world
+            .at(node.site.log)
+            .state
+            .waiting()
+            .next()
+            .is_some();
         if model.setup.resume && at == At::Announced && rows {
-            let resumed = Self { at: At::Listed, listed: node.site.log, resumed: true, ..old };
+            let resumed = Self {
+                at: At::Listed,
+                listed: node.site.log,
+                resumed: true,
+                ..old
+            };
             push("resume", resumed, *node);
         }
         if model.setup.resume && matches!(at, At::Listed) {
             let mut next = *node;
             next.leave(process);
-            push("leave", Self { at: At::Done, ..Self::default() }, next);
+            push(
+                "leave",
+                Self {
+                    at: At::Done,
+                    ..Self::default()
+                },
+                next,
+            );
         }
     }
 
     fn stop(&mut self, node: &mut NodeC, process: u8) -> &'static str {
         node.leave(process);
-        *self = Self { at: At::Done, ..Self::default() };
+        *self = Self {
+            at: At::Done,
+            ..Self::default()
+        };
         "end"
     }
 
@@ -107,7 +132,12 @@ impl Prune {
         }
         let site = &mut node.site;
         let log = model.world.at(site.log);
-        let ids = |bits| site.packs_of(bits).iter().map(|pack| pack.id()).collect::<Vec<_>>();
+        let ids = |bits| {
+            site.packs_of(bits)
+                .iter()
+                .map(|pack| pack.id())
+                .collect::<Vec<_>>()
+        };
         let plan = plan_condemn(
             &log.state,
             &log.catalog,
@@ -123,7 +153,11 @@ impl Prune {
         }
         // For the rule that the list comes later.
         self.waits = node.announced & !(1 << process);
-        self.at = if self.packs | self.snaps == 0 { At::Condemned } else { At::Marked };
+        self.at = if self.packs | self.snaps == 0 {
+            At::Condemned
+        } else {
+            At::Marked
+        };
         if plan.copy.is_empty() {
             return "mark";
         }
@@ -138,16 +172,28 @@ impl Prune {
         key.extend(packs.iter().map(|pack| pack.key()));
         key.push(u32::MAX);
         key.extend(copies.iter().map(|pack| pack.key()));
-        let objects = if self.snaps == 0 { vec![] } else { vec![PARENT.object()] };
+        let objects = if self.snaps == 0 {
+            vec![]
+        } else {
+            vec![PARENT.object()]
+        };
         let action = Action::Condemn {
             packs: packs.iter().map(|pack| pack.id()).collect(),
             objects,
             index_add: copies.iter().map(|pack| pack.table()).collect(),
             reprieve: vec![],
         };
-        let entry = || Draft { role: Role::Prune, process: Some(process), action };
+        let entry = || Draft {
+            role: Role::Prune,
+            process: Some(process),
+            action,
+        };
         model.put(site, self.seen, &key, entry);
-        *self = Self { at: At::Condemned, waits: self.waits, ..Self::default() };
+        *self = Self {
+            at: At::Condemned,
+            waits: self.waits,
+            ..Self::default()
+        };
         "CONDEMN"
     }
 
@@ -177,8 +223,16 @@ impl Prune {
             let word = u32::from_le_bytes(*condemn.0.first_chunk().expect("32 bytes"));
             let key = [process.into(), 9, word, self.waits.into()];
             let forgotten = forgotten.clone();
-            let action = Action::Waiting { condemn, nonces, forgotten };
-            let entry = || Draft { role: Role::Prune, process: Some(process), action };
+            let action = Action::Waiting {
+                condemn,
+                nonces,
+                forgotten,
+            };
+            let entry = || Draft {
+                role: Role::Prune,
+                process: Some(process),
+                action,
+            };
             model.put(&mut node.site, self.listed, &key, entry);
         }
         "WAITING"
@@ -209,7 +263,11 @@ impl Prune {
             let mut key = vec![process.into(), 10];
             key.extend(blockers.dead.iter().map(|nonce| u32::from(nonce[0])));
             let action = Action::Fence { fenced };
-            let entry = || Draft { role: Role::Prune, process: Some(process), action };
+            let entry = || Draft {
+                role: Role::Prune,
+                process: Some(process),
+                action,
+            };
             let seen = node.site.log;
             model.put(&mut node.site, seen, &key, entry);
             return Some("FENCE");
@@ -236,20 +294,34 @@ impl Prune {
         let rows: Vec<&WaitingRow> = rows.iter().collect();
         let candidates: BTreeSet<PackId> = match self.resumed {
             true => condemned_of(&log.state, &rows),
-            false => model.world.at(self.listed).condemned.iter().map(|pack| pack.id()).collect(),
+            false => model
+                .world
+                .at(self.listed)
+                .condemned
+                .iter()
+                .map(|pack| pack.id())
+                .collect(),
         };
         let spare = snapshots_to_spare(&log.state, &rows);
-        let needed = spare.iter().fold(0, |bits, id| bits | Bits::from(Snap::of(id).holds));
+        let needed = spare
+            .iter()
+            .fold(0, |bits, id| bits | Bits::from(Snap::of(id).holds));
         let plan = plan_delete(&log.state, &log.catalog, &blobs(needed), &candidates)
             .expect("catalogs in memory do not fail");
         self.packs = bits_of(&plan.packs);
         self.reprieve = bits_of(&plan.reprieve);
         let listed = |object: ObjectRef| {
             let before = &model.world.at(self.listed).state;
-            let was = before.condemned_objects().any(|(condemned, _)| *condemned == object);
+            let was = before
+                .condemned_objects()
+                .any(|(condemned, _)| *condemned == object);
             was && !log.state.wants(&object) && !log.state.is_deleted(&object.id)
         };
-        self.snaps = if listed(PARENT.object()) { slot(PARENT) } else { 0 };
+        self.snaps = if listed(PARENT.object()) {
+            slot(PARENT)
+        } else {
+            0
+        };
         match self.packs | self.snaps {
             0 => self.stop(node, process),
             _ => {
@@ -280,9 +352,18 @@ impl Prune {
             reprieve: spared.iter().map(|pack| pack.id()).collect(),
             fenced: state.cut_off_now(&nonce(process)),
         };
-        let entry = || Draft { role: Role::Prune, process: Some(process), action };
+        let entry = || Draft {
+            role: Role::Prune,
+            process: Some(process),
+            action,
+        };
         model.put(site, self.seen, &key, entry);
-        *self = Self { at: At::Put, packs: self.packs, snaps: self.snaps, ..Self::default() };
+        *self = Self {
+            at: At::Put,
+            packs: self.packs,
+            snaps: self.snaps,
+            ..Self::default()
+        };
         "DELETING"
     }
 
@@ -319,12 +400,20 @@ impl Prune {
             bytes.extend_from_slice(&log.to_le_bytes());
         }
         bytes.push(u8::from(self.resumed));
-        for bits in [self.packs, self.copies, self.reprieve, self.snaps, self.waits] {
+        for bits in [
+            self.packs,
+            self.copies,
+            self.reprieve,
+            self.snaps,
+            self.waits,
+        ] {
             bytes.extend_from_slice(&bits.to_le_bytes());
         }
     }
 }
 
 fn bits_of(packs: &[PackId]) -> Bits {
-    packs.iter().fold(0, |bits, id| bits | 1 << Pack::of(&id.0).no)
+    packs
+        .iter()
+        .fold(0, |bits, id| bits | 1 << Pack::of(&id.0).no)
 }

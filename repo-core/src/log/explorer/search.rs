@@ -56,10 +56,18 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, depth, complete, violation } = self;
+        let Self {
+            states,
+            depth,
+            complete,
+            violation,
+        } = self;
         match violation {
             None if *complete => write!(f, "safe: {states} states, {depth} steps deep"),
-            None => write!(f, "no violation in the first {states} states, {depth} steps deep"),
+            None => write!(
+                f,
+                "no violation in the first {states} states, {depth} steps deep"
+            ),
             Some((what, trace)) => {
                 write!(f, "{what} after {} steps, {states} states:", trace.len())?;
                 trace.iter().try_for_each(|step| write!(f, " {step}"))
@@ -99,7 +107,13 @@ pub fn search<M: Model>(model: &mut M, limit: usize) -> Report {
     let start = model.start();
     model.encode(&start, &mut bytes);
     seen.insert(key_of(&bytes));
-    came_from.push((0, Step { who: ('-', 0), what: "start" }));
+    came_from.push((
+        0,
+        Step {
+            who: ('-', 0),
+            what: "start",
+        },
+    ));
     queue.push_back((0, 0, start));
     let mut depth = 0;
     while let Some((index, steps, node)) = queue.pop_front() {
@@ -107,11 +121,21 @@ pub fn search<M: Model>(model: &mut M, limit: usize) -> Report {
         if let Some(what) = model.violation(&node) {
             let trace = trace(&came_from, index);
             let violation = Some((what, trace));
-            return Report { states: seen.len(), depth: depth as usize, complete: false, violation };
+            return Report {
+                states: seen.len(),
+                depth: depth as usize,
+                complete: false,
+                violation,
+            };
         }
         if seen.len() > limit {
             let (states, depth) = (seen.len(), depth as usize);
-            return Report { states, depth, complete: false, violation: None };
+            return Report {
+                states,
+                depth,
+                complete: false,
+                violation: None,
+            };
         }
         model.next(&node, &mut found);
         for (step, next) in found.drain(..) {
@@ -123,7 +147,12 @@ pub fn search<M: Model>(model: &mut M, limit: usize) -> Report {
             }
         }
     }
-    Report { states: seen.len(), depth: depth as usize, complete: true, violation: None }
+    Report {
+        states: seen.len(),
+        depth: depth as usize,
+        complete: true,
+        violation: None,
+    }
 }
 
 fn key_of(bytes: &[u8]) -> u128 {

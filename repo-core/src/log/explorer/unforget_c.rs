@@ -47,14 +47,25 @@ impl Unforget {
                 let mut key = vec![u32::from(UNFORGET), 2];
                 key.extend(own.iter().map(|pack| pack.key()));
                 let action = Action::Publish { index };
-                let entry = || Draft { role: Role::Prune, process: Some(UNFORGET), action };
+                let entry = || Draft {
+                    role: Role::Prune,
+                    process: Some(UNFORGET),
+                    action,
+                };
                 model.put(&mut next.site, unforget.seen, &key, entry);
                 unforget.at = At::Announced;
                 "PUBLISH"
             }
             At::Checked => {
-                let action = Action::Unforget { snapshots: vec![PARENT.id()], reprieve: vec![] };
-                let entry = || Draft { role: Role::Prune, process: Some(UNFORGET), action };
+                let action = Action::Unforget {
+                    snapshots: vec![PARENT.id()],
+                    reprieve: vec![],
+                };
+                let entry = || Draft {
+                    role: Role::Prune,
+                    process: Some(UNFORGET),
+                    action,
+                };
                 model.put(&mut next.site, unforget.seen, &[UNFORGET.into(), 7], entry);
                 unforget.at = At::Put;
                 "UNFORGET"
@@ -68,7 +79,13 @@ impl Unforget {
             _ => return,
         };
         next.unforget = unforget;
-        found.push((Step { who: ('u', 0), what }, next));
+        found.push((
+            Step {
+                who: ('u', 0),
+                what,
+            },
+            next,
+        ));
     }
 
     fn check(&mut self, model: &ClassC, node: &mut NodeC) -> &'static str {

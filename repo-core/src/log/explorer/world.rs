@@ -49,15 +49,26 @@ impl Pack {
     }
 
     pub fn object(self) -> ObjectRef {
-        ObjectRef { kind: ObjectKind::Data, id: self.id().0 }
+        ObjectRef {
+            kind: ObjectKind::Data,
+            id: self.id().0,
+        }
     }
 
     pub fn table_object(self) -> ObjectRef {
-        ObjectRef { kind: ObjectKind::Index, id: self.table().0 }
+        ObjectRef {
+            kind: ObjectKind::Index,
+            id: self.table().0,
+        }
     }
 
     pub fn of(id: &[u8; 32]) -> Self {
-        Self { no: id[1], whole: id[2], delta: id[3], base: id[4] }
+        Self {
+            no: id[1],
+            whole: id[2],
+            delta: id[3],
+            base: id[4],
+        }
     }
 
     fn rows(self) -> Vec<(BlobId, Vec<BlobId>)> {
@@ -91,11 +102,18 @@ impl Snap {
     }
 
     pub fn of(id: &SnapshotId) -> Self {
-        Self { by: id.0[1], attempt: id.0[2], holds: id.0[3] }
+        Self {
+            by: id.0[1],
+            attempt: id.0[2],
+            holds: id.0[3],
+        }
     }
 
     pub fn object(self) -> ObjectRef {
-        ObjectRef { kind: ObjectKind::Snapshot, id: self.id().0 }
+        ObjectRef {
+            kind: ObjectKind::Snapshot,
+            id: self.id().0,
+        }
     }
 
     pub fn key(self) -> u32 {
@@ -152,11 +170,21 @@ impl World {
             sets: HashMap::new(),
             by_content: HashMap::new(),
         };
-        world.logs.push(folded(State::new(ADMIN, class), 0, None, Vec::new()));
-        let roles = Draft { role: Role::Full, process: None, action: first_action() };
+        world
+            .logs
+            .push(folded(State::new(ADMIN, class), 0, None, Vec::new()));
+        let roles = Draft {
+            role: Role::Full,
+            process: None,
+            action: first_action(),
+        };
         let mut log = world.append(0, 0, &[0], || roles);
         for (at, snap) in snaps.iter().enumerate() {
-            let tables = if at == 0 { packs.iter().map(|pack| pack.table()).collect() } else { vec![] };
+            let tables = if at == 0 {
+                packs.iter().map(|pack| pack.table()).collect()
+            } else {
+                vec![]
+            };
             let action = Action::Commit {
                 snapshot: snap.id(),
                 index: tables,
@@ -179,7 +207,13 @@ impl World {
 
     /// Puts an entry, made on the fold `seen`, into `log`. `key` tells drafts of one log apart. On class A the entry follows
     /// the tail of `log`.
-    pub fn append(&mut self, log: Log, seen: Log, key: &[u32], draft: impl FnOnce() -> Draft) -> Log {
+    pub fn append(
+        &mut self,
+        log: Log,
+        seen: Log,
+        key: &[u32],
+        draft: impl FnOnce() -> Draft,
+    ) -> Log {
         match self.class {
             Class::A => self.append_next(log, key, draft),
             Class::C => self.append_to_set(log, seen, key, draft),
@@ -228,7 +262,10 @@ impl World {
         }
         let entries = set.iter().map(|entry| &self.entries[*entry as usize]);
         let base = State::new(ADMIN, Class::C);
-        let state = base.fold(entries).expect("nothing is missing").expect("roles came first");
+        let state = base
+            .fold(entries)
+            .expect("nothing is missing")
+            .expect("roles came first");
         let new = self.logs.len() as u32;
         self.logs.push(folded(state, log, None, set.clone()));
         self.sets.insert(set, new);
@@ -258,7 +295,11 @@ impl World {
             process: draft.process.map(nonce),
             action: Some(draft.action),
         };
-        SignedEntry { entry, signer, hash }
+        SignedEntry {
+            entry,
+            signer,
+            hash,
+        }
     }
 
     /// Class A: the entries between two logs of one line.
@@ -294,15 +335,21 @@ pub fn signer(role: Role) -> WriterId {
 fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Folded {
     quarantine(&mut state);
     let packs = || state.tables().map(|(id, _)| Pack::of(&id.0));
-    let readable: Vec<Pack> =
-        packs().filter(|p| state.pack_state(&p.id()) != PackState::Deleting).collect();
+    let readable: Vec<Pack> = packs()
+        .filter(|p| state.pack_state(&p.id()) != PackState::Deleting)
+        .collect();
     let condemned: Vec<Pack> = state.condemned().map(|(id, _)| Pack::of(&id.0)).collect();
     let live: Vec<Snap> = state.live_snapshots().map(|(id, _)| Snap::of(id)).collect();
-    let forgotten = state.forgotten_snapshots().map(|(id, _)| Snap::of(id)).collect();
+    let forgotten = state
+        .forgotten_snapshots()
+        .map(|(id, _)| Snap::of(id))
+        .collect();
     Folded {
         catalog: Packs(packs().map(|pack| (pack.id(), pack.rows())).collect()),
         condemned_bits: condemned.iter().fold(0, |bits, pack| bits | 1 << pack.no),
-        needed: live.iter().fold(0, |bits, snap| bits | Bits::from(snap.holds)),
+        needed: live
+            .iter()
+            .fold(0, |bits, snap| bits | Bits::from(snap.holds)),
         readable,
         live,
         forgotten,
@@ -331,7 +378,13 @@ impl Folded {
         let present = |pack: &&Pack| (there & tables) >> pack.no & 1 == 1;
         let packs = || self.readable.iter().filter(present);
         let whole = packs().fold(0, |bits, pack| bits | pack.whole);
-        let on_base = |pack: &Pack| if whole >> pack.base & 1 == 1 { pack.delta } else { 0 };
+        let on_base = |pack: &Pack| {
+            if whole >> pack.base & 1 == 1 {
+                pack.delta
+            } else {
+                0
+            }
+        };
         let decodes = packs().fold(whole, |bits, pack| bits | on_base(pack));
         needed & !Bits::from(decodes) != 0
     }
@@ -346,7 +399,11 @@ pub struct With<'a> {
 impl Catalog for With<'_> {
     fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
         self.catalog.copies(blob, each)?;
-        for pack in self.own.iter().filter(|pack| !self.catalog.0.contains_key(&pack.id())) {
+        for pack in self
+            .own
+            .iter()
+            .filter(|pack| !self.catalog.0.contains_key(&pack.id()))
+        {
             for (_, bases) in pack.rows().iter().filter(|(id, _)| id == blob) {
                 each(&pack.id(), bases);
             }

@@ -197,8 +197,9 @@ pub fn backup(
 }
 
 fn deleted_meanwhile(detail: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, Subject::None)
-        .detail(format!("what it has in common with older backups was deleted meanwhile; {detail}"))
+    Error::new(ErrorKind::Unavailable, Subject::None).detail(format!(
+        "what it has in common with older backups was deleted meanwhile; {detail}"
+    ))
 }
 
 fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {

@@ -44,10 +44,15 @@ fn crash_at(bed: &mut Bed, write: u64, before: bool) -> bool {
         lived.unwrap();
         return false;
     }
-    let at = format!("crash {} write {write}", if before { "before" } else { "after" });
+    let at = format!(
+        "crash {} write {write}",
+        if before { "before" } else { "after" }
+    );
     // The answer to the very last write may be all that was lost.
     assert!(lived.is_err(), "{at}");
-    let repo = bed.open_or_init(Arc::new(bed.place.clone())).unwrap_or_else(|e| panic!("{at}: {e}"));
+    let repo = bed
+        .open_or_init(Arc::new(bed.place.clone()))
+        .unwrap_or_else(|e| panic!("{at}: {e}"));
     for (id, tree) in &done {
         bed.assert_restores(&repo, id, tree);
     }
@@ -55,9 +60,20 @@ fn crash_at(bed: &mut Bed, write: u64, before: bool) -> bool {
     let made = bed.backup(&repo).unwrap_or_else(|e| panic!("{at}: {e}"));
     bed.assert_restores(&repo, &made.snapshot.unwrap(), &tree);
     assert_clean(&repo);
-    let twice = copies(&repo).into_values().filter(|copies| *copies > 1).count();
+    let twice = copies(&repo)
+        .into_values()
+        .filter(|copies| *copies > 1)
+        .count();
     assert_eq!(twice, 0, "{at}: blobs stored twice");
-    assert_eq!(check_all(&repo).unreferenced.iter().filter(|name| is_pack(name)).count(), 0, "{at}");
+    assert_eq!(
+        check_all(&repo)
+            .unreferenced
+            .iter()
+            .filter(|name| is_pack(name))
+            .count(),
+        0,
+        "{at}"
+    );
     true
 }
 
@@ -68,14 +84,18 @@ fn is_pack(name: &str) -> bool {
 #[test]
 fn a_crash_before_any_write_costs_nothing() {
     let mut bed = source();
-    let crashes = (0..).take_while(|write| crash_at(&mut bed, *write, true)).count();
+    let crashes = (0..)
+        .take_while(|write| crash_at(&mut bed, *write, true))
+        .count();
     assert!(crashes > 30, "{crashes}");
 }
 
 #[test]
 fn a_crash_after_any_write_costs_nothing() {
     let mut bed = source();
-    let crashes = (0..).take_while(|write| crash_at(&mut bed, *write, false)).count();
+    let crashes = (0..)
+        .take_while(|write| crash_at(&mut bed, *write, false))
+        .count();
     assert!(crashes > 30, "{crashes}");
 }
 
@@ -88,7 +108,10 @@ fn an_interrupted_first_backup_goes_on_where_it_stopped() {
     let rule = crate::backend::wrap::Rule::write(crate::backend::wrap::Fault::CrashBefore);
     let faults = Arc::new(faults.rule(rule.kind("data").after(4)));
     let repo = bed.open_on(faults.clone()).unwrap();
-    assert_eq!(bed.backup(&repo).unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(
+        bed.backup(&repo).unwrap_err().kind(),
+        ErrorKind::Interrupted
+    );
     assert!(faults.crashed());
     let finished = names(&bed.place, "data").len() as u64;
     assert_eq!(finished, 4);
@@ -96,7 +119,9 @@ fn an_interrupted_first_backup_goes_on_where_it_stopped() {
     let counting = Arc::new(Counting::new(Arc::new(bed.place.clone())));
     let repo = bed.open_on(counting.clone()).unwrap();
     let listener = Listener::default();
-    let made = bed.backup_with(&repo, &listener, &Interrupt::new()).unwrap();
+    let made = bed
+        .backup_with(&repo, &listener, &Interrupt::new())
+        .unwrap();
     assert_eq!(listener.problems(), [""; 0]);
     assert_eq!(listener.resumed(), finished);
     let written = counting.of(Operation::Put, "data").bytes;
@@ -119,8 +144,14 @@ fn a_run_that_was_asked_to_stop_leaves_what_it_finished_to_the_next() {
     bed.write("large", &noise(8, 8 << 20));
     let interrupt = Interrupt::new();
     // Stops once two packs are there.
-    let stop = Stop { place: bed.place.clone(), interrupt: &interrupt };
-    let options = crate::ops::BackupOptions { host: "host".into(), ..Default::default() };
+    let stop = Stop {
+        place: bed.place.clone(),
+        interrupt: &interrupt,
+    };
+    let options = crate::ops::BackupOptions {
+        host: "host".into(),
+        ..Default::default()
+    };
     let input = crate::ops::Input::Paths(vec![bed.source()]);
     let error = crate::ops::backup(&repo, input, &options, &stop, &interrupt).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);

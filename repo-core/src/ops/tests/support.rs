@@ -20,7 +20,11 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// Costs next to nothing.
-pub const CHEAP: KdfParams = KdfParams { m_kib: 64, t: 1, p: 1 };
+pub const CHEAP: KdfParams = KdfParams {
+    m_kib: 64,
+    t: 1,
+    p: 1,
+};
 
 /// A client with a source tree, and a place. Packs are as small as they may be.
 pub struct Bed {
@@ -34,7 +38,10 @@ impl Bed {
     pub fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("source")).unwrap();
-        Self { place: MemoryBackend::new(), dir }
+        Self {
+            place: MemoryBackend::new(),
+            dir,
+        }
     }
 
     /// An empty source and a new repository.
@@ -46,8 +53,16 @@ impl Bed {
 
     /// Makes the repository through `backend`.
     pub fn init(&self, backend: Arc<dyn Backend>) -> Result<Repo> {
-        let settings = Settings { pack_bytes: 1 << 20, block_bytes: 64 << 10, ..Settings::default() };
-        let init = InitOptions { kdf: CHEAP, settings, ..InitOptions::default() };
+        let settings = Settings {
+            pack_bytes: 1 << 20,
+            block_bytes: 64 << 10,
+            ..Settings::default()
+        };
+        let init = InitOptions {
+            kdf: CHEAP,
+            settings,
+            ..InitOptions::default()
+        };
         Repo::init(backend, &password(), &init, &self.options())
     }
 
@@ -72,7 +87,11 @@ impl Bed {
     /// How this client opens repositories: it remembers what it saw, and keeps no index.
     pub fn options(&self) -> OpenOptions {
         let state_dir = Some(self.dir.path().join("state"));
-        OpenOptions { state_dir, threads: 2, ..OpenOptions::default() }
+        OpenOptions {
+            state_dir,
+            threads: 2,
+            ..OpenOptions::default()
+        }
     }
 
     /// Where the source is.
@@ -112,17 +131,40 @@ impl Bed {
         listener: &Listener,
         interrupt: &Interrupt,
     ) -> Result<BackupSummary> {
-        let options = BackupOptions { host: "host".into(), ..BackupOptions::default() };
-        backup(repo, Input::Paths(vec![self.source()]), &options, listener, interrupt)
+        let options = BackupOptions {
+            host: "host".into(),
+            ..BackupOptions::default()
+        };
+        backup(
+            repo,
+            Input::Paths(vec![self.source()]),
+            &options,
+            listener,
+            interrupt,
+        )
     }
 
     /// Restores what was the source; gives what became of it, and what was said.
     pub fn restore(&self, repo: &Repo, id: &SnapshotId) -> Result<Restored> {
         let target = tempfile::tempdir_in(self.dir.path()).unwrap();
-        let options = RestoreOptions { subfolder: Some(self.source()), no_owner: false };
+        let options = RestoreOptions {
+            subfolder: Some(self.source()),
+            no_owner: false,
+        };
         let listener = Listener::default();
-        let summary = restore(repo, id, target.path(), &options, &listener, &Interrupt::new())?;
-        Ok(Restored { summary, tree: describe(target.path()), problems: listener.problems() })
+        let summary = restore(
+            repo,
+            id,
+            target.path(),
+            &options,
+            &listener,
+            &Interrupt::new(),
+        )?;
+        Ok(Restored {
+            summary,
+            tree: describe(target.path()),
+            problems: listener.problems(),
+        })
     }
 
     /// Panics unless a snapshot restores to exactly `tree`.
@@ -170,7 +212,10 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
         state ^= state << 17;
         state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
     };
-    std::iter::repeat_with(&mut next).flatten().take(len).collect()
+    std::iter::repeat_with(&mut next)
+        .flatten()
+        .take(len)
+        .collect()
 }
 
 /// A tree by path: mode, time, and content or what else there is.
@@ -202,10 +247,22 @@ pub fn describe(root: &Path) -> Tree {
 /// Compares two trees; says briefly how they differ.
 pub fn assert_same(one: &Tree, other: &Tree) {
     let paths: BTreeSet<&PathBuf> = one.keys().chain(other.keys()).collect();
-    let differ: Vec<_> = paths.into_iter().filter(|path| one.get(*path) != other.get(*path)).collect();
-    let brief = |tree: &Tree, path: &Path| tree.get(path).map(|(mode, time, bytes)| (*mode, *time, bytes.len()));
-    let brief = differ.iter().map(|path| (path, brief(one, path), brief(other, path)));
-    assert!(differ.is_empty(), "these differ: {:?}", brief.collect::<Vec<_>>());
+    let differ: Vec<_> = paths
+        .into_iter()
+        .filter(|path| one.get(*path) != other.get(*path))
+        .collect();
+    let brief = |tree: &Tree, path: &Path| {
+        tree.get(path)
+            .map(|(mode, time, bytes)| (*mode, *time, bytes.len()))
+    };
+    let brief = differ
+        .iter()
+        .map(|path| (path, brief(one, path), brief(other, path)));
+    assert!(
+        differ.is_empty(),
+        "these differ: {:?}",
+        brief.collect::<Vec<_>>()
+    );
 }
 
 /// How many copies the index has of every blob.
@@ -223,7 +280,11 @@ pub fn copies(repo: &Repo) -> BTreeMap<crate::id::BlobId, usize> {
 /// The names of all objects of a kind.
 pub fn names(place: &MemoryBackend, kind: &str) -> Vec<String> {
     let prefix = format!("{kind}/");
-    place.objects().into_keys().filter(|name| name.starts_with(&prefix)).collect()
+    place
+        .objects()
+        .into_keys()
+        .filter(|name| name.starts_with(&prefix))
+        .collect()
 }
 
 /// Remembers problems and what was resumed.
@@ -249,7 +310,10 @@ impl Progress for Listener {
     fn count(&self, _: Counter, _: u64) {}
 
     fn problem(&self, path: &Path, error: &Error) {
-        self.problems.lock().unwrap().push(format!("{}: {error}", path.display()));
+        self.problems
+            .lock()
+            .unwrap()
+            .push(format!("{}: {error}", path.display()));
     }
 
     fn note(&self, note: Note<'_>) {
