@@ -209,7 +209,7 @@ fn main() -> Result<()> {
         .and_then(|count| count.parse().ok())
         .unwrap_or(10_000_000);
     match arguments.next() {
-        Some(dir) => measure(blobs, &dir.into()),
+        Some(dir) => measure(blobs, Path::new(&dir)),
         None => {
             let dir = std::env::temp_dir().join(format!("larder-bench-{}", std::process::id()));
             let measured = measure(blobs, &dir);
