@@ -140,13 +140,28 @@ fn a_process_that_was_taken_for_dead_begins_again() {
             }))
         })
         .unwrap();
-    // It wakes up: its commit is refused, and made again under another nonce.
+    other.refresh().unwrap();
+    let seen = other.state().cut_off_now(&[0; 16]);
+    // It wakes up: what it does under the old nonce is not accepted, so it begins again under another one.
     let made = backup_of(&bed, &slow);
-    assert!(bed.open().state().is_fenced(&before));
-    assert!(!slow.is_fenced());
+    // A deletion that had seen nothing of it makes everything under the old nonce void.
+    other
+        .append(&mut |_| {
+            Ok(Some(Action::Deleting {
+                objects: vec![],
+                index_drop: vec![],
+                index_add: vec![],
+                reprieve: vec![],
+                fenced: seen.clone(),
+            }))
+        })
+        .unwrap();
     drop(process);
-    bed.assert_restores(&bed.open(), &made.0, &made.1);
-    assert_clean(&bed.open());
+    let repo = bed.open();
+    assert!(repo.state().is_fenced(&before));
+    assert!(repo.state().is_live(&made.0));
+    bed.assert_restores(&repo, &made.0, &made.1);
+    assert_clean(&repo);
     assert_eq!(names(&bed.place, "writers"), [""; 0]);
 }
 
