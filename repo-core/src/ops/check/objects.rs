@@ -1,13 +1,15 @@
 //! Everything but packs: configuration, keys, log, index tables, snapshots, checkpoints, evidence.
 
 use super::{CheckSummary, Finding, is_finding};
+use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
+use crate::format::entry::Nonce;
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::format::{config, key_slot};
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::progress::Interrupt;
-use crate::repo::Repo;
+use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All objects of a place, by one listing.
@@ -16,7 +18,9 @@ pub struct Inventory {
     pub packs: HashMap<PackId, (ObjectKind, u64)>,
     named: BTreeMap<ObjectKind, BTreeSet<[u8; 32]>>,
     entries: BTreeSet<u64>,
-    checkpoints: BTreeSet<u64>,
+    /// Class C.
+    entry_set: BTreeSet<(u64, Nonce)>,
+    checkpoints: BTreeSet<String>,
     segments_open: BTreeSet<u64>,
     others: Vec<String>,
 }
@@ -28,6 +32,7 @@ impl Inventory {
             packs: HashMap::new(),
             named: BTreeMap::new(),
             entries: BTreeSet::new(),
+            entry_set: BTreeSet::new(),
             checkpoints: BTreeSet::new(),
             segments_open: BTreeSet::new(),
             others: Vec::new(),
@@ -56,8 +61,16 @@ impl Inventory {
                 self.entries.insert(number);
                 return;
             }
+            Some((number, Some(nonce))) if name::entry_of(number, &nonce) == object => {
+                self.entry_set.insert((number, nonce));
+                return;
+            }
             Some((number, None)) if name::checkpoint(number) == object => {
-                self.checkpoints.insert(number);
+                self.checkpoints.insert(object.to_owned());
+                return;
+            }
+            Some((number, Some(nonce))) if name::checkpoint_of(number, &nonce) == object => {
+                self.checkpoints.insert(object.to_owned());
                 return;
             }
             _ => {}
@@ -76,8 +89,27 @@ impl Inventory {
         self.named.get(&kind).into_iter().flatten()
     }
 
-    fn has(&self, kind: ObjectKind, id: &[u8; 32]) -> bool {
-        self.named.get(&kind).is_some_and(|ids| ids.contains(id))
+    /// Whether an object is there: was listed, or has come since.
+    fn has(&self, repo: &Repo, kind: ObjectKind, id: &[u8; 32]) -> Result<bool> {
+        let listed = self.named.get(&kind).is_some_and(|ids| ids.contains(id));
+        Ok(listed || repo.backend().size(&kind.name(id))?.is_some())
+    }
+
+    /// Where a pack lies, and its length: as it was listed, or as it is by now.
+    pub fn pack(
+        &self,
+        repo: &Repo,
+        kind: BlobType,
+        id: &PackId,
+    ) -> Result<Option<(ObjectKind, u64)>> {
+        match self.packs.get(id) {
+            Some(listed) => Ok(Some(*listed)),
+            None => {
+                let object = pack_object(kind);
+                let len = repo.backend().size(&object.name(&id.0))?;
+                Ok(len.map(|len| (object, len)))
+            }
+        }
     }
 }
 
@@ -102,8 +134,8 @@ pub fn check(
         note(check_key(repo, id, &mut strays))?;
     }
     check_log(repo, inventory, &mut note)?;
-    for number in &inventory.checkpoints {
-        note(repo.check_checkpoint(*number))?;
+    for object in &inventory.checkpoints {
+        note(repo.check_checkpoint(object))?;
     }
     for id in inventory.ids(ObjectKind::Evidence) {
         note(
@@ -167,14 +199,36 @@ fn check_log(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
         let error = Error::damaged(Subject::Entry(number));
         note(Err(error.detail(format!("cannot be read ({why:?})"))))?;
     }
-    for number in 1..=tail {
+    let set = |(number, nonce, _): &(u64, Nonce, _)| *nonce != [0; 16] && *number > 0;
+    let set: BTreeSet<(u64, Nonce)> = state
+        .entries()
+        .filter(set)
+        .map(|(n, c, _)| (n, c))
+        .collect();
+    // On class C the chain of class A ends with the entry that the set begins with, if it was begun at all.
+    let chain = match set.first() {
+        Some((1, _)) => 0,
+        Some((first, _)) => *first,
+        None => tail,
+    };
+    for number in 1..=chain {
         if !inventory.entries.contains(&number) {
             note(Err(Error::missing(Subject::Entry(number))))?;
         }
     }
-    if let Some(first) = inventory.entries.range(tail + 1..).next() {
+    if let Some(first) = inventory.entries.range(chain + 1..).next() {
         let detail = format!("entries up to {first} are there beyond it");
-        note(Err(Error::missing(Subject::Entry(tail + 1)).detail(detail)))?;
+        note(Err(Error::missing(Subject::Entry(chain + 1)).detail(detail)))?;
+    }
+    for (number, nonce) in inventory.entry_set.difference(&set) {
+        let object = Subject::Object(name::entry_of(*number, nonce));
+        note(Err(Error::damaged(object).detail("is no part of the log")))?;
+    }
+    for (number, nonce) in set.difference(&inventory.entry_set) {
+        let object = name::entry_of(*number, nonce);
+        if repo.backend().size(&object)?.is_none() {
+            note(Err(Error::missing(Subject::Object(object))))?;
+        }
     }
     for segment in 0..=tail / name::SEGMENT_ENTRIES {
         if !inventory.segments_open.contains(&segment) {
@@ -194,7 +248,7 @@ fn check_tables(
     let state = repo.state();
     for (id, _) in state.tables() {
         interrupt.check()?;
-        match inventory.has(ObjectKind::Index, &id.0) {
+        match inventory.has(repo, ObjectKind::Index, &id.0)? {
             true => note(repo.load_table(id).map(drop))?,
             false => note(Err(Error::missing(Subject::Index(*id))))?,
         }
@@ -216,7 +270,7 @@ fn check_snapshots(
     let state = repo.state();
     for (id, row) in state.live_snapshots() {
         interrupt.check()?;
-        if !inventory.has(ObjectKind::Snapshot, &id.0) {
+        if !inventory.has(repo, ObjectKind::Snapshot, &id.0)? {
             note(Err(Error::missing(Subject::Snapshot(*id))))?;
             continue;
         }

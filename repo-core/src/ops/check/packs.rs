@@ -29,7 +29,8 @@ pub fn check_presence(
             return Ok(ControlFlow::Continue(()));
         }
         summary.packs += 1;
-        let error = match surplus.remove(&pack.id) {
+        surplus.remove(&pack.id);
+        let error = match inventory.pack(repo, pack.kind, &pack.id)? {
             None => Some(Error::missing(Subject::Pack(pack.id))),
             Some((kind, _)) if kind != pack_object(pack.kind) => {
                 Some(Error::missing(Subject::Pack(pack.id)).detail("lies in the wrong folder"))
