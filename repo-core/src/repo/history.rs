@@ -220,11 +220,13 @@ impl Shared {
         self.load_checkpoint(object).map(drop)
     }
 
-    /// Writes a checkpoint of the fold, once its number is divisible by sixteen. That it cannot be written costs others
+    /// Writes a checkpoint of the fold, once its number is divisible by sixteen and if it would count: a writer's would only
+    /// take the name of one that does. That it cannot be written costs others
     /// reads and nothing else.
     pub(super) fn save_checkpoint(&self, history: &mut History, nonce: &Nonce) -> Result<()> {
         let number = history.state.tail().number;
-        if !number.is_multiple_of(entry::CHECKPOINT_EVERY) {
+        let counts = history.state.may_checkpoint(&self.holder.signer.public());
+        if !number.is_multiple_of(entry::CHECKPOINT_EVERY) || !counts {
             return Ok(());
         }
         let object = match history.state.class() {
