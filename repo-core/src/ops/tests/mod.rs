@@ -1,4 +1,5 @@
 //! Whole operations over a place in memory that fails, lies, crashes or is shared.
 
 mod crash;
+mod damage;
 mod support;

@@ -76,6 +76,15 @@ impl Bed {
         Repo::open(backend, &password(), &self.options())
     }
 
+    /// Opens the repository through `backend` as a client that was never there, with any key.
+    pub fn open_anew(&self, backend: Arc<dyn Backend>, key: &Credential) -> Result<Repo> {
+        let options = OpenOptions {
+            state_dir: None,
+            ..self.options()
+        };
+        Repo::open(backend, key, &options)
+    }
+
     /// As `backup --init`: opens the repository, or makes it if there is none.
     pub fn open_or_init(&self, backend: Arc<dyn Backend>) -> Result<Repo> {
         match Repo::exists(backend.as_ref())? {
@@ -144,6 +153,23 @@ impl Bed {
         )
     }
 
+    /// Backs the source up with this description.
+    pub fn backup_described(&self, repo: &Repo, description: &str) -> Result<BackupSummary> {
+        let options = BackupOptions {
+            host: "host".into(),
+            description: description.into(),
+            ..BackupOptions::default()
+        };
+        let input = Input::Paths(vec![self.source()]);
+        backup(
+            repo,
+            input,
+            &options,
+            &Listener::default(),
+            &Interrupt::new(),
+        )
+    }
+
     /// Restores what was the source; gives what became of it, and what was said.
     pub fn restore(&self, repo: &Repo, id: &SnapshotId) -> Result<Restored> {
         let target = tempfile::tempdir_in(self.dir.path()).unwrap();
@@ -192,8 +218,13 @@ pub fn password() -> Credential {
 
 /// A check with all data read.
 pub fn check_all(repo: &Repo) -> CheckSummary {
-    let options = CheckOptions { read_data: true };
-    check(repo, &options, &Listener::default(), &Interrupt::new()).unwrap()
+    check_with(repo, true).unwrap()
+}
+
+/// A check, with or without all data read.
+pub fn check_with(repo: &Repo, read_data: bool) -> Result<CheckSummary> {
+    let options = CheckOptions { read_data };
+    check(repo, &options, &Listener::default(), &Interrupt::new())
 }
 
 /// Panics unless a check with all data read finds nothing.
