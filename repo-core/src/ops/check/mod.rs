@@ -106,8 +106,9 @@ pub fn check(
 
 /// Whether an error tells of damage, so that a check goes on; others end it.
 fn is_finding(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Damaged | ErrorKind::Missing | ErrorKind::NotFound | ErrorKind::Unsupported
-    )
+    error.is_unreadable()
+        || matches!(
+            error.kind(),
+            ErrorKind::Damaged | ErrorKind::Missing | ErrorKind::NotFound | ErrorKind::Unsupported
+        )
 }

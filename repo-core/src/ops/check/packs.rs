@@ -66,6 +66,10 @@ pub fn check_unreferenced(
             Ok(pack) => pack,
             // Deleted meanwhile.
             Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) if is_finding(&e) => {
+                summary.findings.push(Finding::new(e));
+                continue;
+            }
             Err(e) => return Err(e),
         };
         summary.bytes_read += pack.len() as u64;
@@ -147,7 +151,10 @@ fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
     let mut pack = match repo.backend().get(&pack_object(kind).name(&id.0)) {
         Ok(pack) => pack,
         Err(e) if is_finding(&e) => {
-            report.error = Some(Error::missing(Subject::Pack(id)));
+            report.error = Some(match e.kind() {
+                ErrorKind::NotFound => Error::missing(Subject::Pack(id)),
+                _ => e.about(Subject::Pack(id)),
+            });
             report.bad_blocks = all_blocks(repo.index(), &id)?;
             return Ok(report);
         }

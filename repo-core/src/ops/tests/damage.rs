@@ -125,7 +125,8 @@ impl World {
     }
 }
 
-fn findings(summary: &CheckSummary) -> Vec<String> {
+/// What a check found, a line each.
+pub fn findings(summary: &CheckSummary) -> Vec<String> {
     let error = |finding: &crate::ops::Finding| finding.error.to_string();
     summary.findings.iter().map(error).collect()
 }
@@ -135,7 +136,7 @@ fn kind(object: String) -> String {
 }
 
 /// How messages name an object.
-fn shown(object: &str) -> String {
+pub fn shown(object: &str) -> String {
     match (ObjectKind::parse(object), parse_numbered(object)) {
         (Some((_, id)), _) => crate::id::to_hex(&id),
         (None, Some((number, None))) if name::entry(number) == object => {

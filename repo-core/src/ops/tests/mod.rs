@@ -2,4 +2,7 @@
 
 mod crash;
 mod damage;
+mod deleted;
+mod eio;
+mod shared;
 mod support;

@@ -1,6 +1,6 @@
 //! A source tree, a place in memory and a client, for tests of whole operations.
 
-use crate::backend::{Backend, MemoryBackend};
+use crate::backend::{Backend, Limits, Listed, MemoryBackend, Put};
 use crate::crypto::KdfParams;
 use crate::error::{Error, Result};
 use crate::format::key_slot::Credential;
@@ -198,6 +198,79 @@ impl Bed {
         let restored = self.restore(repo, id).unwrap();
         assert_eq!(restored.problems, [""; 0], "restoring {}", id.short());
         assert_same(&restored.tree, tree);
+    }
+}
+
+/// A place at which something happens once, right before the first object of a kind is put there.
+pub struct Meanwhile<'a> {
+    place: MemoryBackend,
+    kind: &'static str,
+    times: Mutex<u32>,
+    event: Box<dyn Fn(&MemoryBackend) + Send + Sync + 'a>,
+}
+
+impl<'a> Meanwhile<'a> {
+    /// Lets `event` happen before each of the first `times` puts of a kind.
+    pub fn before(
+        place: &MemoryBackend,
+        kind: &'static str,
+        times: u32,
+        event: impl Fn(&MemoryBackend) + Send + Sync + 'a,
+    ) -> Self {
+        Self {
+            place: place.clone(),
+            kind,
+            times: Mutex::new(times),
+            event: Box::new(event),
+        }
+    }
+
+    fn happen(&self, name: &str) {
+        let mut times = self.times.lock().unwrap();
+        if *times > 0 && name.starts_with(self.kind) {
+            *times -= 1;
+            (self.event)(&self.place);
+        }
+    }
+}
+
+impl Backend for Meanwhile<'_> {
+    fn place(&self) -> String {
+        self.place.place()
+    }
+
+    fn limits(&self) -> Limits {
+        self.place.limits()
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>> {
+        self.place.get(name)
+    }
+
+    fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.place.get_range(name, offset, len)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.happen(name);
+        self.place.put(name, bytes)
+    }
+
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
+        self.happen(name);
+        self.place.put_if_absent(name, bytes)
+    }
+
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
+        self.place.list(prefix, each)
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        self.place.delete(name)
+    }
+
+    fn size(&self, name: &str) -> Result<Option<u64>> {
+        self.place.size(name)
     }
 }
 
