@@ -322,6 +322,11 @@ impl State {
         self.waiting.iter()
     }
 
+    /// Whether a `Void` entry clears the entry of that hash.
+    pub fn is_voided(&self, hash: &EntryHash) -> bool {
+        self.voided.contains(hash)
+    }
+
     /// Entries that could not be read and that no `Void` entry clears. Readers skip them; with any of them
     /// [`State::may_prune`] and [`State::may_write`] answer no.
     pub fn unreadable(&self) -> impl Iterator<Item = (u64, Unreadable)> {

@@ -199,7 +199,7 @@ impl Shared {
             self.backend.put_if_absent(&before, &bytes)?;
         }
         self.backend
-            .put_if_absent(&name::segment_open(number), b"open\n")?;
+            .put_if_absent(&name::segment_open(number), name::SEGMENT_OPEN)?;
         Ok(())
     }
 

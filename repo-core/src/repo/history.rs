@@ -13,7 +13,7 @@ use crate::format::codec;
 use crate::format::entry::{self, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
-use crate::id::{EntryHash, IndexId};
+use crate::id::{EntryHash, IndexId, StateId};
 use crate::log::{Found, State, check_checkpoint, check_not_rolled_back, find_tail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -129,6 +129,12 @@ impl History {
         if !self.memory.accept_rollback
             && let Some(seen) = self.memory.seen()?
         {
+            let tail = self.state.tail().number;
+            if tail < seen.number && shared.read_entry(seen.number)?.is_some() {
+                // What came later is there, so this is no older log but one with a hole.
+                let detail = format!("entry {} is there beyond it", seen.number);
+                return Err(Error::missing(Subject::Entry(tail + 1)).detail(detail));
+            }
             let set = self.state.entries().map(|(_, _, hash)| hash);
             let hashes = |number| {
                 let chain = shared.entry_hash(&name::entry(number))?;
@@ -194,7 +200,11 @@ impl Shared {
                 .load_record(ObjectKind::State, &id.0, RecordType::State)?
                 .body)
         })
-        .map_err(about)?;
+        // A state table that is missing or damaged is named itself.
+        .map_err(|e| match e.subject() {
+            Subject::None => about(e),
+            _ => e,
+        })?;
         let mut heads = Vec::new();
         for head in &checkpoint.tail.heads {
             let entry = entry_name(&state, checkpoint.tail.number, head);
@@ -215,9 +225,11 @@ impl Shared {
         Ok((state, checkpoint))
     }
 
-    /// Reads and proves a checkpoint and its state tables.
-    pub fn check_checkpoint(&self, object: &str) -> Result<()> {
-        self.load_checkpoint(object).map(drop)
+    /// Reads and proves a checkpoint and its state tables, and names those.
+    pub fn check_checkpoint(&self, object: &str) -> Result<Vec<StateId>> {
+        let (_, checkpoint) = self.load_checkpoint(object)?;
+        let tables = checkpoint.parts.iter().flat_map(|part| &part.tables);
+        Ok(tables.map(|table| table.id).collect())
     }
 
     /// Writes a checkpoint of the fold, once its number is divisible by sixteen and if it would count: a writer's would only
@@ -239,7 +251,7 @@ impl Shared {
                 .state
                 .to_checkpoint(history.checkpoint.as_ref(), &mut |_, body| {
                     self.save_record(ObjectKind::State, RecordType::State, &body)
-                        .map(crate::id::StateId)
+                        .map(StateId)
                 })?;
         let body = codec::encode(&checkpoint);
         let bytes = self

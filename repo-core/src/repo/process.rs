@@ -73,7 +73,7 @@ impl Shared {
                 Err(Error::new(ErrorKind::Unavailable, Subject::None)
                     .detail("this process was taken for dead, having been at work for so long"))
             }
-            Some(process) => Ok(Some(process.nonce)),
+            Some(process) => Ok(Some(process.nonce())),
             None => Ok(None),
         }
     }

@@ -12,7 +12,7 @@ use crate::id::{IndexId, SnapshotId};
 
 impl Shared {
     /// Loads a record that is named by its hash, and opens it. `Missing` if it is not there, `Damaged` if it is not what
-    /// its name says.
+    /// its name says or the disk cannot read it.
     pub fn load_record(
         &self,
         kind: ObjectKind,
@@ -23,6 +23,7 @@ impl Shared {
         let subject = || Subject::Object(name.clone());
         let bytes = self.backend.get(&name).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::missing(subject()),
+            _ if e.is_unreadable() => Error::damaged(subject()).because(e),
             _ => e,
         })?;
         if blake3::hash(&bytes) != blake3::Hash::from_bytes(*id) {

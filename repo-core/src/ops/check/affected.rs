@@ -7,12 +7,14 @@ use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::Location;
 use crate::progress::Interrupt;
 use crate::repo::Repo;
-use crate::tree::{ChunkRef, for_each_chunk, load_pages};
+use crate::tree::{ChunkRef, TreeReader, for_each_chunk, load_pages};
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What is known to be damaged, and the findings that say so.
 #[derive(Default)]
@@ -128,6 +130,19 @@ pub fn name_files(
     Ok(())
 }
 
+/// Reads trees and knows which blob it was asked for last: of a directory in several pages, the one that failed.
+struct Noting<'a> {
+    repo: &'a Repo,
+    last: Cell<BlobId>,
+}
+
+impl TreeReader for Noting<'_> {
+    fn tree(&self, id: &BlobId) -> Result<Arc<Vec<u8>>> {
+        self.last.set(*id);
+        self.repo.tree(id)
+    }
+}
+
 struct Walk<'a> {
     repo: &'a Repo,
     damage: Damage,
@@ -179,16 +194,17 @@ impl Walk<'_> {
         tree: &BlobId,
         path: &std::path::Path,
     ) -> Result<Vec<Node>> {
-        match load_pages(self.repo, tree) {
+        let reader = Noting {
+            repo: self.repo,
+            last: Cell::new(*tree),
+        };
+        match load_pages(&reader, tree) {
             Ok((_, nodes)) => Ok(nodes),
-            Err(error) => {
-                let blob = match error.subject() {
-                    Subject::Blob(blob) => *blob,
-                    _ => *tree,
-                };
-                self.touch(id, &blob, path.to_path_buf())?;
+            Err(error) if super::is_finding(&error) => {
+                self.touch(id, &reader.last.get(), path.to_path_buf())?;
                 Ok(Vec::new())
             }
+            Err(error) => Err(error),
         }
     }
 

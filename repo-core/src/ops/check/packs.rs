@@ -6,6 +6,7 @@ use super::trees::{TreeCheck, check_tree};
 use super::{CheckOptions, CheckSummary, Finding, is_finding};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::name::ObjectKind;
 use crate::format::pack::decode_directory;
 use crate::format::rows::{Blob, Block, PackEntry};
 use crate::id::{BlobId, PackId};
@@ -29,13 +30,10 @@ pub fn check_presence(
             return Ok(ControlFlow::Continue(()));
         }
         summary.packs += 1;
-        surplus.remove(&pack.id);
-        let error = match inventory.pack(repo, pack.kind, &pack.id)? {
+        surplus.remove(&(pack_object(pack.kind), pack.id));
+        let error = match inventory.pack_len(repo, pack.kind, &pack.id)? {
             None => Some(Error::missing(Subject::Pack(pack.id))),
-            Some((kind, _)) if kind != pack_object(pack.kind) => {
-                Some(Error::missing(Subject::Pack(pack.id)).detail("lies in the wrong folder"))
-            }
-            Some((_, len)) if len != pack.len => {
+            Some(len) if len != pack.len => {
                 let detail = format!("has {len} bytes, must have {}", pack.len);
                 Some(Error::damaged(Subject::Pack(pack.id)).detail(detail))
             }
@@ -47,12 +45,40 @@ pub fn check_presence(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let mut names: Vec<_> = surplus
-        .iter()
-        .map(|(id, (kind, _))| kind.name(&id.0))
-        .collect();
+    let mut names: Vec<_> = surplus.keys().map(|(kind, id)| kind.name(&id.0)).collect();
     names.sort();
     summary.unreferenced.extend(names);
+    Ok(())
+}
+
+/// Hashes the packs that no table names: one whose content is not what its name says is no leftover of a run.
+pub fn check_unreferenced(
+    repo: &Repo,
+    interrupt: &Interrupt,
+    summary: &mut CheckSummary,
+) -> Result<()> {
+    for object in &summary.unreferenced {
+        let Some((ObjectKind::Data | ObjectKind::Meta, id)) = ObjectKind::parse(object) else {
+            continue;
+        };
+        interrupt.check()?;
+        let pack = match repo.backend().get(object) {
+            Ok(pack) => pack,
+            // Deleted meanwhile.
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) if is_finding(&e) => {
+                summary.findings.push(Finding::new(e));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        summary.bytes_read += pack.len() as u64;
+        if blake3::hash(&pack) != blake3::Hash::from_bytes(id) {
+            let error = Error::damaged(Subject::Object(object.clone()))
+                .detail("content is not what its name says, and no table names it");
+            summary.findings.push(Finding::new(error));
+        }
+    }
     Ok(())
 }
 
@@ -125,7 +151,10 @@ fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
     let mut pack = match repo.backend().get(&pack_object(kind).name(&id.0)) {
         Ok(pack) => pack,
         Err(e) if is_finding(&e) => {
-            report.error = Some(Error::missing(Subject::Pack(id)));
+            report.error = Some(match e.kind() {
+                ErrorKind::NotFound => Error::missing(Subject::Pack(id)),
+                _ => e.about(Subject::Pack(id)),
+            });
             report.bad_blocks = all_blocks(repo.index(), &id)?;
             return Ok(report);
         }

@@ -2,4 +2,8 @@
 
 mod class_c;
 mod crash;
+mod damage;
+mod deleted;
+mod eio;
+mod shared;
 mod support;
