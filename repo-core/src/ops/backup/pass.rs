@@ -376,7 +376,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             return Ok(None);
         }
         let listing = match frame.ahead.take(index) {
-            Some(ticket) => ticket.wait()?,
+            Some(ticket) => ticket.wait_or_run()?,
             None => {
                 let old_tree = old_node.as_ref().and_then(tree_of);
                 dir.open_dir(name)
