@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Content that may wait in the queue.
-const QUEUE_BYTES: u64 = 12 << 20;
+const QUEUE_BYTES: u64 = 8 << 20;
 
 /// Small files are read in batches of this many bytes.
 const BATCH_BYTES: u64 = 1 << 20;
