@@ -434,7 +434,6 @@ fn deleted_row() -> Vec<([u8; 32], Deleted)> {
         Deleted {
             kind: ObjectKind::Meta,
             number: 10,
-            sound: true,
         },
     )]
 }

@@ -217,14 +217,13 @@ impl State {
             ObjectKind::State | ObjectKind::Key => {}
         }
         self.objects.remove(&ObjectRef { kind, id });
-        let new = Deleted {
-            kind,
-            number,
-            sound,
-        };
-        let row = self.deleted.entry(id).or_insert(new);
+        if sound {
+            self.unsettled.remove(&id);
+        } else if !self.deleted.contains_key(&id) {
+            self.unsettled.insert(id);
+        }
+        let row = self.deleted.entry(id).or_insert(Deleted { kind, number });
         row.number = row.number.min(number);
-        row.sound |= sound;
     }
 
     /// What of a fenced process stands is what every `Deleting` that names it saw.

@@ -54,12 +54,14 @@ pub enum Rule {
     Fence,
     /// Class C: what only an entry in doubt says is deleted is left alone.
     SoundSweep,
+    /// Class C: a state is folded anew when an entry comes late that changes what was folded before.
+    FoldAnew,
 }
 
 impl Rule {
     /// All rules.
     #[cfg_attr(not(any(test, feature = "testutil")), allow(dead_code))]
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Roles,
         Self::CommitCheck,
         Self::LentCheck,
@@ -85,6 +87,7 @@ impl Rule {
         Self::LookAfterPut,
         Self::Fence,
         Self::SoundSweep,
+        Self::FoldAnew,
     ];
 }
 

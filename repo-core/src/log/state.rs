@@ -1,5 +1,6 @@
 //! What a log adds up to: the state, and what can be asked of it.
 
+use super::mutant::{Rule, off};
 use crate::backend::Class;
 use crate::error::{Error, Result, Subject};
 use crate::format::checkpoint::{
@@ -93,6 +94,8 @@ pub struct State {
     pub(super) entries: BTreeMap<(u64, Nonce), EntryRow>,
     /// Class C: entries that may yet become void.
     pub(super) in_doubt: BTreeSet<EntryHash>,
+    /// Class C: objects that only entries in doubt delete.
+    pub(super) unsettled: BTreeSet<[u8; 32]>,
     pub(super) quarantined: BTreeSet<PackId>,
 }
 
@@ -120,6 +123,7 @@ impl State {
             voided: BTreeSet::new(),
             entries: BTreeMap::new(),
             in_doubt: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             quarantined: BTreeSet::new(),
         }
     }
@@ -297,7 +301,13 @@ impl State {
         self.deleted.contains_key(id)
     }
 
-    /// Every object that an entry says is deleted. What is `sound` may be removed by anyone, at any time.
+    /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in
+    /// doubt say so.
+    pub fn may_remove(&self, id: &[u8; 32]) -> bool {
+        self.is_deleted(id) && (!self.unsettled.contains(id) || off(Rule::SoundSweep))
+    }
+
+    /// Every object that an entry says is deleted; see [`State::may_remove`].
     pub fn deleted(&self) -> impl Iterator<Item = (ObjectRef, &Deleted)> {
         self.deleted.iter().map(|(id, row)| {
             let object = ObjectRef {
@@ -349,6 +359,9 @@ impl State {
 
     /// Class C: these packs are nobody's source, because they are known through entries in doubt only.
     pub fn quarantine(&mut self, packs: impl IntoIterator<Item = PackId>) {
+        if off(Rule::Quarantine) {
+            return;
+        }
         self.quarantined = packs.into_iter().collect();
     }
 

@@ -1,6 +1,7 @@
 //! A backup as both models run it: look up, upload, check, commit. Each method is one step.
 
 use super::world::{Bits, Draft, Log, Pack, Snap, With, World, blob, numbers};
+use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::Action;
 use crate::id::{IndexId, PackId, SnapshotId};
@@ -71,6 +72,8 @@ pub struct Job {
     pub delta: Option<(u8, u8)>,
     /// Whether it publishes what it uploaded before it is done.
     pub publish: bool,
+    /// Whether it takes over packs that no table names.
+    pub adopt: bool,
 }
 
 /// The snapshot that lends subtrees, and that is forgotten.
@@ -120,17 +123,31 @@ impl Backup {
         self.lent = if lends { job.lend } else { 0 };
         self.seen = site.log;
         self.todo = 0;
+        if job.adopt {
+            self.mine = self.adoptable(world, site);
+        }
         self.look_up(world, site, job.want & !self.lent, false);
         self.at = At::Work;
+    }
+
+    /// On class A also what is condemned: its commit will take that back.
+    fn adoptable(&self, world: &World, site: &Site) -> Bits {
+        let state = &world.at(site.log).state;
+        let live = |no: &u8| state.pack_state(&site.pack(*no).id()) == PackState::Live;
+        let orphans = numbers(orphans(world, site));
+        let found = orphans.filter(|no| state.class() == Class::A || live(no));
+        found.fold(0, |bits, no| bits | 1 << no)
     }
 
     fn look_up(&mut self, world: &World, site: &Site, wanted: Bits, condemned_too: bool) {
         let log = world.at(site.log);
         let usable = |pack: &PackId| match log.state.pack_state(pack) {
             PackState::Live => true,
-            PackState::Condemned => condemned_too || off(Rule::CondemnedIsGone),
-            PackState::Quarantined => off(Rule::Quarantine),
-            PackState::Deleting => false,
+            PackState::Condemned => {
+                let adopted = self.mine >> Pack::of(&pack.0).no & 1 == 1;
+                adopted || condemned_too || off(Rule::CondemnedIsGone)
+            }
+            PackState::Quarantined | PackState::Deleting => false,
         };
         let own = site.packs_of(self.mine);
         let catalog = With {
@@ -222,7 +239,7 @@ impl Backup {
         self.seen = site.log;
         if !check.parents.is_empty() {
             let lent = std::mem::take(&mut self.lent);
-            let class_a = world.at(site.log).state.class() == crate::backend::Class::A;
+            let class_a = world.at(site.log).state.class() == Class::A;
             self.look_up(world, site, lent, class_a);
             return "descend";
         }
@@ -324,4 +341,16 @@ pub fn draft(process: Option<u8>, action: Action) -> Draft {
         process,
         action,
     }
+}
+
+/// The packs of a site that no table in force names and that nothing was said about.
+pub fn orphans(world: &World, site: &Site) -> Bits {
+    let log = world.at(site.log);
+    let unknown = |no: &u8| {
+        let pack = site.pack(*no);
+        !log.state.has_table(&pack.table()) && !log.state.is_deleted(&pack.id().0)
+    };
+    numbers(site.packs)
+        .filter(unknown)
+        .fold(0, |bits, no| bits | 1 << no)
 }

@@ -1,7 +1,7 @@
 //! A prune on class A: mark and repack, `Condemn`, check again, `Deleting`, delete.
 
-use super::backup::{Site, slot};
-use super::class_a::{ClassA, Node, deleting, orphans};
+use super::backup::{Site, orphans, slot};
+use super::class_a::{ClassA, Node, deleting};
 use super::world::{Bits, Draft, Log, Pack, Snap, blobs, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::Tail;
@@ -272,7 +272,6 @@ impl Prune {
 /// Every snapshot that the model may have made.
 fn all_snaps(model: &ClassA) -> Vec<Snap> {
     let mut snaps = vec![super::backup::PARENT];
-    snaps.extend(&model.setup.snaps);
     for (who, job) in model.setup.jobs.iter().enumerate() {
         let snap = |attempt| Snap {
             by: who as u8 + 1,

@@ -1,8 +1,7 @@
 //! A prune on class C: announce, mark and repack, `Condemn`, list who is at work, wait, fence the dead, fold, `Deleting`, look
 //! once more, delete.
 
-use super::backup::{PARENT, Site, slot};
-use super::class_a::orphans;
+use super::backup::{PARENT, Site, orphans, slot};
 use super::class_c::{ClassC, NodeC, PRUNES};
 use super::search::Step;
 use super::world::{Bits, Draft, Log, Pack, Snap, blobs, nonce, numbers};

@@ -1,11 +1,12 @@
 //! What both models share: small packs and snapshots whose ids say what they hold, and logs folded once each.
 
+use super::backup::PARENT;
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::error::Result;
 use crate::format::entry::{Action, Entry, Nonce, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
-use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId, WriterId};
+use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
 use crate::log::testing::{ADMIN, Packs, first_action, writer_of};
 use crate::log::{Catalog, PackState, State};
 use crate::time::Timestamp;
@@ -130,9 +131,10 @@ pub struct Folded {
     pub live: Vec<Snap>,
     pub forgotten: Vec<Snap>,
     pub condemned: Vec<Pack>,
-    pub condemned_bits: Bits,
     /// Every blob of a live snapshot.
     pub needed: Bits,
+    /// Class C: whether it depends on the order in which it was folded.
+    pub diverges: bool,
     /// Class A: the log before its last entry. Class C: the entries, sorted.
     parent: u32,
     last: Option<u32>,
@@ -160,8 +162,9 @@ pub struct Draft {
 pub type Log = u32;
 
 impl World {
-    /// A log of class `class` that holds `Roles` and one snapshot with blobs 0 and 1 in pack 0.
-    pub fn new(class: Class, packs: &[Pack], snaps: &[Snap]) -> (Self, Log) {
+    /// A log of class `class` that holds `Roles` and the snapshot `PARENT`, whose blobs are in the pack `first`; it may be
+    /// condemned already.
+    pub fn new(class: Class, first: Pack, condemned: bool) -> (Self, Log) {
         let mut world = Self {
             class,
             logs: Vec::new(),
@@ -170,28 +173,25 @@ impl World {
             sets: HashMap::new(),
             by_content: HashMap::new(),
         };
-        world
-            .logs
-            .push(folded(State::new(ADMIN, class), 0, None, Vec::new()));
-        let roles = Draft {
-            role: Role::Full,
-            process: None,
-            action: first_action(),
+        let empty = folded(State::new(ADMIN, class), 0, None, Vec::new());
+        world.logs.push(empty);
+        let commit = Action::Commit {
+            snapshot: PARENT.id(),
+            index: vec![first.table()],
+            reprieve: vec![],
+            summary: vec![],
         };
-        let mut log = world.append(0, 0, &[0], || roles);
-        for (at, snap) in snaps.iter().enumerate() {
-            let tables = if at == 0 {
-                packs.iter().map(|pack| pack.table()).collect()
-            } else {
-                vec![]
-            };
-            let action = Action::Commit {
-                snapshot: snap.id(),
-                index: tables,
-                reprieve: vec![],
-                summary: vec![],
-            };
-            log = world.append(log, log, &[1, snap.key()], || Draft {
+        let condemn = Action::Condemn {
+            packs: vec![first.id()],
+            objects: vec![],
+            index_add: vec![],
+            reprieve: vec![],
+        };
+        let mut actions = vec![first_action(), commit];
+        actions.extend(condemned.then_some(condemn));
+        let mut log = 0;
+        for (key, action) in (0..).zip(actions) {
+            log = world.append(log, log, &[key], || Draft {
                 role: Role::Full,
                 process: None,
                 action,
@@ -266,10 +266,21 @@ impl World {
             .fold(entries)
             .expect("nothing is missing")
             .expect("roles came first");
+        let diverges = self.diverges(log, entry, &state);
         let new = self.logs.len() as u32;
         self.logs.push(folded(state, log, None, set.clone()));
+        self.logs[new as usize].diverges = diverges;
         self.sets.insert(set, new);
         new
+    }
+
+    /// Whether who folded `log` before, and takes in one more entry now, gets something else than who folds the whole.
+    fn diverges(&self, log: Log, entry: u32, whole: &State) -> bool {
+        let entry = &self.entries[entry as usize];
+        let mut before = self.at(log).state.clone();
+        before.quarantine([]);
+        let part = before.fold([entry]).expect("nothing is missing");
+        part.is_some_and(|part| whole.in_doubt().is_empty() && part != *whole)
     }
 
     fn signed(&self, on: Log, key: &[u32], draft: Draft) -> SignedEntry {
@@ -315,21 +326,11 @@ impl World {
         entries.reverse();
         entries
     }
-
-    /// How many different logs were folded.
-    pub fn logs(&self) -> usize {
-        self.logs.len()
-    }
 }
 
 /// The nonce of a process by number.
 pub fn nonce(process: u8) -> Nonce {
     [process + 1; 16]
-}
-
-/// The signing key of a model's process.
-pub fn signer(role: Role) -> WriterId {
-    writer_of(role)
 }
 
 fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Folded {
@@ -346,10 +347,10 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
         .collect();
     Folded {
         catalog: Packs(packs().map(|pack| (pack.id(), pack.rows())).collect()),
-        condemned_bits: condemned.iter().fold(0, |bits, pack| bits | 1 << pack.no),
         needed: live
             .iter()
             .fold(0, |bits, snap| bits | Bits::from(snap.holds)),
+        diverges: false,
         readable,
         live,
         forgotten,
