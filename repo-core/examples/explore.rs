@@ -46,7 +46,7 @@ fn options() -> Option<Options> {
         match arg.as_str() {
             "--without" => {
                 let wanted = |rule: &Rule| value == "each" || value == format!("{rule:?}");
-                options.rules = Rule::ALL.into_iter().filter(wanted).map(Some).collect();
+                options.rules = Rule::ALL.iter().copied().filter(wanted).map(Some).collect();
             }
             "--backups" => options.backups = value.parse().ok()?,
             "--prunes" => options.prunes = Some(value.parse().ok().filter(|n| *n <= 2)?),

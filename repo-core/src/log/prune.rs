@@ -174,6 +174,7 @@ pub fn race(between: &[SignedEntry]) -> Race {
     let mut snapshots = Vec::new();
     for signed in between {
         match &signed.entry.action {
+            _ if off(Rule::RaceMark) => {}
             Some(Action::Commit { snapshot, .. }) => snapshots.push(*snapshot),
             Some(Action::Unforget { snapshots: ids, .. }) => snapshots.extend(ids),
             Some(
@@ -182,6 +183,7 @@ pub fn race(between: &[SignedEntry]) -> Race {
                 | Action::Evidence { .. }
                 | Action::Settings(_),
             ) => {}
+            _ if off(Rule::RaceLost) => {}
             _ => return Race::Lost,
         }
     }

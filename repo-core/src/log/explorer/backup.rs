@@ -1,6 +1,6 @@
 //! A backup as both models run it: look up, upload, check, commit. Each method is one step.
 
-use super::world::{Bits, Draft, Log, Pack, Snap, With, World, blob, numbers};
+use super::world::{Bits, Draft, Log, Pack, Snap, With, World, blob, numbers, packs_of};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::Action;
@@ -246,7 +246,7 @@ impl Backup {
         for lost in &check.lost {
             match lost {
                 Lost::Table(id) => {
-                    let pack = Pack::of(&id.0);
+                    let pack = packs_of(id).next().expect("its own tables name one pack");
                     self.mine &= !(1 << pack.no);
                     let needs = |n: &u8| self.relied[usize::from(*n)] >> pack.no & 1 == 1;
                     let again = numbers(job.want & !self.lent).filter(needs);
@@ -348,7 +348,7 @@ pub fn orphans(world: &World, site: &Site) -> Bits {
     let log = world.at(site.log);
     let unknown = |no: &u8| {
         let pack = site.pack(*no);
-        !log.state.has_table(&pack.table()) && !log.state.is_deleted(&pack.id().0)
+        !log.knows(pack) && !log.state.is_deleted(&pack.id().0)
     };
     numbers(site.packs)
         .filter(unknown)

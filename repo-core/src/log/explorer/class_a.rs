@@ -33,7 +33,7 @@ pub struct ClassA {
 impl ClassA {
     /// A model in its first state.
     pub fn new(setup: Setup) -> Self {
-        let (world, start) = World::new(Class::A, setup.first(), setup.condemned);
+        let (world, start) = World::new(Class::A, &setup.first(), setup.condemned);
         Self {
             setup,
             world,
@@ -135,7 +135,7 @@ impl ClassA {
                 next.unforget = (2, 0);
                 "refuse"
             }
-            (1, seen) if seen != log => {
+            (1, seen) if seen != log && !off(Rule::UnforgetCas) => {
                 next.unforget = (0, 0);
                 "lost-race"
             }
@@ -173,7 +173,13 @@ impl ClassA {
         if !node.thief {
             let pack = node.site.pack(0);
             let objects = vec![pack.object(), pack.table_object(), PARENT.object()];
-            let action = deleting(objects, vec![]);
+            let action = Action::Deleting {
+                objects,
+                index_drop: vec![],
+                index_add: vec![],
+                reprieve: vec![],
+                fenced: vec![],
+            };
             next.site.log = self
                 .world
                 .append(node.site.log, node.site.log, &[8], || draft(None, action));
@@ -206,17 +212,6 @@ impl ClassA {
                 next,
             ));
         }
-    }
-}
-
-/// A `Deleting` of class A that drops the tables it deletes.
-pub fn deleting(objects: Vec<ObjectRef>, reprieve: Vec<crate::id::PackId>) -> Action {
-    Action::Deleting {
-        objects,
-        index_drop: vec![],
-        index_add: vec![],
-        reprieve,
-        fenced: vec![],
     }
 }
 

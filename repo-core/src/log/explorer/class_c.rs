@@ -62,7 +62,7 @@ pub struct ClassC {
 impl ClassC {
     /// A model in its first state.
     pub fn new(setup: Setup) -> Self {
-        let (world, start) = World::new(Class::C, setup.first(), setup.condemned);
+        let (world, start) = World::new(Class::C, &setup.first(), setup.condemned);
         Self {
             setup,
             world,

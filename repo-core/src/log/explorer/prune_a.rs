@@ -1,11 +1,12 @@
 //! A prune on class A: mark and repack, `Condemn`, check again, `Deleting`, delete.
 
 use super::backup::{Site, orphans, slot};
-use super::class_a::{ClassA, Node, deleting};
+use super::class_a::{ClassA, Node};
 use super::world::{Bits, Draft, Log, Pack, Snap, blobs, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::Tail;
 use crate::format::entry::{Action, ObjectRef};
+use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::log::mutant::{Rule, off};
 use crate::log::{DeletePlan, Race, may_append_deleting, plan_condemn, plan_delete, race};
@@ -162,21 +163,17 @@ impl Prune {
         if !may_append_deleting(&planned_on, &model.world.at(site.log).state) {
             return self.plan_again(model, site);
         }
-        // The table of an orphan is not known by it; it is an orphan of its own.
-        let known = |no: &u8| {
-            model
-                .world
-                .at(site.log)
-                .state
-                .has_table(&site.pack(*no).table())
-        };
-        let tables = numbers(self.packs)
-            .filter(known)
-            .fold(self.tables, |bits, no| bits | 1 << no);
-        self.tables = tables;
         let gone = site.packs_of(self.packs);
+        let log = model.world.at(site.log);
+        let (tables, index_drop, index_add) = log.without(&gone);
+        // The table of an orphan is not known by it; it is an orphan of its own.
+        let orphans = site.packs_of(self.tables);
         let mut objects: Vec<ObjectRef> = gone.iter().map(|pack| pack.object()).collect();
-        objects.extend(site.packs_of(tables).iter().map(|pack| pack.table_object()));
+        objects.extend(orphans.iter().map(|pack| pack.table_object()));
+        objects.extend(tables.iter().map(|id| ObjectRef {
+            kind: ObjectKind::Index,
+            id: id.0,
+        }));
         let snaps = all_snaps(model)
             .into_iter()
             .filter(|snap| self.snaps & slot(*snap) != 0);
@@ -185,10 +182,19 @@ impl Prune {
         let mut key = vec![5, self.snaps.into()];
         key.extend(gone.iter().map(|pack| pack.key()));
         key.push(u32::MAX);
-        key.extend(site.packs_of(self.tables).iter().map(|pack| pack.key()));
+        key.extend(orphans.iter().map(|pack| pack.key()));
         key.push(u32::MAX);
         key.extend(spared.iter().map(|pack| pack.key()));
-        let action = deleting(objects, spared.iter().map(|pack| pack.id()).collect());
+        let known = |no: &u8| log.knows(site.pack(*no));
+        let tables = numbers(self.packs).filter(known);
+        self.tables = tables.fold(self.tables, |bits, no| bits | 1 << no);
+        let action = Action::Deleting {
+            objects,
+            index_drop,
+            index_add,
+            reprieve: spared.iter().map(|pack| pack.id()).collect(),
+            fenced: vec![],
+        };
         let entry = || Draft {
             role: Role::Prune,
             process: None,

@@ -21,6 +21,8 @@ pub struct Setup {
     pub prunes: u8,
     /// The blobs in pack 0, which is there at the beginning; the first snapshot needs blobs 0 and 1.
     pub first: u8,
+    /// The blobs in pack 1, if it is there at the beginning; one table names it and pack 0.
+    pub second: u8,
     /// Whether pack 0 is condemned at the beginning.
     pub condemned: bool,
     /// A pack that an interrupted backup left; it is in no table.
@@ -50,6 +52,7 @@ impl Setup {
             jobs: jobs.to_vec(),
             prunes,
             first: PARENT.holds,
+            second: 0,
             condemned: false,
             orphan: 0,
             forget: true,
@@ -62,11 +65,16 @@ impl Setup {
         }
     }
 
-    pub(super) fn first(&self) -> Pack {
-        Pack {
-            whole: self.first,
+    /// The packs that are there at the beginning.
+    pub(super) fn first(&self) -> Vec<Pack> {
+        let wholes = [self.first, self.second];
+        let packs = (0..).zip(wholes).filter(|(_, whole)| *whole != 0);
+        let pack = |(no, whole)| Pack {
+            no,
+            whole,
             ..Pack::default()
-        }
+        };
+        packs.map(pack).collect()
     }
 
     pub(super) fn site(&self, log: Log) -> Site {
@@ -75,7 +83,9 @@ impl Setup {
             snaps: slot(PARENT),
             ..Site::default()
         };
-        site.put(self.first.into(), 0, 0);
+        for pack in self.first() {
+            site.put(pack.whole.into(), 0, 0);
+        }
         if self.orphan != 0 {
             site.put(self.orphan.into(), 0, 0);
         }
@@ -124,6 +134,11 @@ const HEIR: Job = Job {
     ..JOB
 };
 
+const OTHER_HEIR: Job = Job {
+    want: 0b110,
+    ..HEIR
+};
+
 /// Pack 0 holds a blob that nobody needs.
 const WASTE: u8 = 0b1011;
 
@@ -160,18 +175,12 @@ fn class_a() -> Vec<Setup> {
             ..set("waste", &[job(0b010), job(0b001)], 2)
         },
         Setup {
+            second: 0b101,
+            ..set("shared_table", &[job(0b101), job(0b110)], 2)
+        },
+        Setup {
             orphan: 0b100,
-            ..set(
-                "orphan",
-                &[
-                    HEIR,
-                    Job {
-                        want: 0b110,
-                        ..HEIR
-                    },
-                ],
-                1,
-            )
+            ..set("orphan", &[HEIR, OTHER_HEIR], 1)
         },
         Setup {
             thief: true,
@@ -212,6 +221,11 @@ fn class_c() -> Vec<Setup> {
             dead: 1,
             sweep: true,
             ..set("c_sweep", &[job(0b010)], 2)
+        },
+        Setup {
+            second: 0b101,
+            dead: 1,
+            ..set("c_shared_table", &[job(0b101)], 2)
         },
         Setup {
             orphan: 0b100,

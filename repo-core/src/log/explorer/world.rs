@@ -34,19 +34,15 @@ impl Pack {
         u32::from_be_bytes([self.no, self.whole, self.delta, self.base])
     }
 
-    fn bytes(self, kind: u8) -> [u8; 32] {
-        let mut id = [0; 32];
-        id[..5].copy_from_slice(&[kind, self.no, self.whole, self.delta, self.base]);
-        id
-    }
-
     pub fn id(self) -> PackId {
-        PackId(self.bytes(1))
+        let mut id = [0; 32];
+        id[..5].copy_from_slice(&[1, self.no, self.whole, self.delta, self.base]);
+        PackId(id)
     }
 
-    /// Each pack has an index table of its own.
+    /// Most packs have an index table of their own.
     pub fn table(self) -> IndexId {
-        IndexId(self.bytes(2))
+        table_of(&[self])
     }
 
     pub fn object(self) -> ObjectRef {
@@ -77,6 +73,27 @@ impl Pack {
         let delta = numbers(self.delta.into()).map(|n| (blob(n), vec![blob(self.base)]));
         whole.chain(delta).collect()
     }
+}
+
+/// The table that names these packs.
+pub fn table_of(packs: &[Pack]) -> IndexId {
+    let mut id = [0; 32];
+    id[..2].copy_from_slice(&[2, packs.len() as u8]);
+    for (place, pack) in id[2..].chunks_exact_mut(4).zip(packs) {
+        place.copy_from_slice(&pack.key().to_be_bytes());
+    }
+    IndexId(id)
+}
+
+/// The packs that a table names.
+pub fn packs_of(table: &IndexId) -> impl Iterator<Item = Pack> {
+    let count = usize::from(table.0[1]);
+    table.0[2..].chunks_exact(4).take(count).map(|key| Pack {
+        no: key[0],
+        whole: key[1],
+        delta: key[2],
+        base: key[3],
+    })
 }
 
 pub fn blob(n: u8) -> BlobId {
@@ -162,9 +179,9 @@ pub struct Draft {
 pub type Log = u32;
 
 impl World {
-    /// A log of class `class` that holds `Roles` and the snapshot `PARENT`, whose blobs are in the pack `first`; it may be
-    /// condemned already.
-    pub fn new(class: Class, first: Pack, condemned: bool) -> (Self, Log) {
+    /// A log of class `class` that holds `Roles` and the snapshot `PARENT`, whose blobs are in the first pack; it may be
+    /// condemned already. One table names these packs.
+    pub fn new(class: Class, first: &[Pack], condemned: bool) -> (Self, Log) {
         let mut world = Self {
             class,
             logs: Vec::new(),
@@ -177,12 +194,12 @@ impl World {
         world.logs.push(empty);
         let commit = Action::Commit {
             snapshot: PARENT.id(),
-            index: vec![first.table()],
+            index: vec![table_of(first)],
             reprieve: vec![],
             summary: vec![],
         };
         let condemn = Action::Condemn {
-            packs: vec![first.id()],
+            packs: vec![first[0].id()],
             objects: vec![],
             index_add: vec![],
             reprieve: vec![],
@@ -335,10 +352,9 @@ pub fn nonce(process: u8) -> Nonce {
 
 fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Folded {
     quarantine(&mut state);
-    let packs = || state.tables().map(|(id, _)| Pack::of(&id.0));
-    let readable: Vec<Pack> = packs()
-        .filter(|p| state.pack_state(&p.id()) != PackState::Deleting)
-        .collect();
+    let packs: BTreeSet<Pack> = state.tables().flat_map(|(id, _)| packs_of(id)).collect();
+    let stays = |pack: &&Pack| state.pack_state(&pack.id()) != PackState::Deleting;
+    let readable: Vec<Pack> = packs.iter().filter(stays).copied().collect();
     let condemned: Vec<Pack> = state.condemned().map(|(id, _)| Pack::of(&id.0)).collect();
     let live: Vec<Snap> = state.live_snapshots().map(|(id, _)| Snap::of(id)).collect();
     let forgotten = state
@@ -346,7 +362,7 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
         .map(|(id, _)| Snap::of(id))
         .collect();
     Folded {
-        catalog: Packs(packs().map(|pack| (pack.id(), pack.rows())).collect()),
+        catalog: Packs(packs.iter().map(|pack| (pack.id(), pack.rows())).collect()),
         needed: live
             .iter()
             .fold(0, |bits, snap| bits | Bits::from(snap.holds)),
@@ -364,11 +380,39 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
 
 /// What `repo` does with the tables in doubt: packs that no other table names are nobody's source.
 fn quarantine(state: &mut State) {
-    let doubt: Vec<Pack> = state.tables_in_doubt().map(|id| Pack::of(&id.0)).collect();
-    state.quarantine(doubt.into_iter().map(|pack| pack.id()));
+    let doubt: BTreeSet<&IndexId> = state.tables_in_doubt().collect();
+    let sound = state.tables().filter(|(id, _)| !doubt.contains(id));
+    let sound: BTreeSet<Pack> = sound.flat_map(|(id, _)| packs_of(id)).collect();
+    let packs = doubt.iter().flat_map(|id| packs_of(id));
+    let packs: Vec<PackId> = packs
+        .filter(|pack| !sound.contains(pack))
+        .map(Pack::id)
+        .collect();
+    state.quarantine(packs);
 }
 
 impl Folded {
+    /// What a deletion of these packs does to the tables: those that name nothing else, to delete; those to drop, and
+    /// those to put in their place.
+    pub fn without(&self, gone: &[Pack]) -> (Vec<IndexId>, Vec<IndexId>, Vec<IndexId>) {
+        let (mut delete, mut drop, mut add) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, _) in self.state.tables() {
+            let stays: Vec<Pack> = packs_of(id).filter(|pack| !gone.contains(pack)).collect();
+            if stays.is_empty() {
+                delete.push(*id);
+            } else if stays.len() < packs_of(id).count() {
+                drop.push(*id);
+                add.push(table_of(&stays));
+            }
+        }
+        (delete, drop, add)
+    }
+
+    /// Whether a table in force names that pack.
+    pub fn knows(&self, pack: Pack) -> bool {
+        self.catalog.0.contains_key(&pack.id())
+    }
+
     /// Whether all that live snapshots need decodes from packs in `there` whose tables are in `tables`.
     pub fn lost(&self, there: Bits, tables: Bits) -> bool {
         self.lost_of(self.needed, there, tables)
