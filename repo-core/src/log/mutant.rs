@@ -48,8 +48,8 @@ rules! {
     OwnPacks,
     /// An `Unforget` stands right after the fold it was checked on.
     UnforgetCas,
-    /// Class A: on a lost race a prune marks the snapshots that came in between.
-    RaceMark,
+    /// What is relied on and condemned is taken back by the entry that relies on it.
+    Reprieve,
     /// Class A: on a lost race to an entry that may take copies away a prune plans from the beginning.
     RaceLost,
     /// Class A: a `Commit` stands right after the fold it was checked on.

@@ -153,6 +153,7 @@ impl Backup {
         let catalog = With {
             catalog: &log.catalog,
             own: &own,
+            backwards: false,
         };
         for n in numbers(wanted) {
             match decodes(&catalog, &blob(n), &usable).expect("catalogs in memory do not fail") {
@@ -208,6 +209,7 @@ impl Backup {
         let catalog = With {
             catalog: &folded.catalog,
             own: &own,
+            backwards: who % 2 == 1,
         };
         let ignored = if off(Rule::OwnPacks) { self.mine } else { 0 };
         let rows = numbers(job.want & !self.lent).map(|n| {

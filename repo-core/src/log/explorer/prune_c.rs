@@ -140,7 +140,7 @@ impl Prune {
         };
         let plan = plan_condemn(
             &log.state,
-            &log.catalog,
+            &log.seen_by(process),
             &blobs(log.needed),
             &ids(orphans(&model.world, site)),
         );
@@ -306,8 +306,13 @@ impl Prune {
         let needed = spare
             .iter()
             .fold(0, |bits, id| bits | Bits::from(Snap::of(id).holds));
-        let plan = plan_delete(&log.state, &log.catalog, &blobs(needed), &candidates)
-            .expect("catalogs in memory do not fail");
+        let plan = plan_delete(
+            &log.state,
+            &log.seen_by(process),
+            &blobs(needed),
+            &candidates,
+        )
+        .expect("catalogs in memory do not fail");
         self.packs = bits_of(&plan.packs);
         self.reprieve = bits_of(&plan.reprieve);
         let listed = |object: ObjectRef| {

@@ -23,7 +23,7 @@ pub struct Setup {
     pub first: u8,
     /// The blobs in pack 1, if it is there at the beginning; one table names it and pack 0.
     pub second: u8,
-    /// Whether pack 0 is condemned at the beginning.
+    /// Whether these packs are condemned at the beginning.
     pub condemned: bool,
     /// A pack that an interrupted backup left; it is in no table.
     pub orphan: u8,
@@ -215,6 +215,12 @@ fn class_c() -> Vec<Setup> {
             first: WASTE,
             resume: true,
             ..set("c_resume", &[job(0b010)], 2)
+        },
+        Setup {
+            second: 0b011,
+            condemned: true,
+            resume: true,
+            ..set("c_resume_both", &[job(0b010)], 2)
         },
         Setup {
             first: WASTE,

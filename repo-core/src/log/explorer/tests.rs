@@ -28,7 +28,7 @@ macro_rules! explored {
 }
 
 explored! {
-    backups prunes both three lending lending_prunes publish bases unforget objects objects_prunes objects_publish waste shared_table orphan thief c_backups c_prunes c_lending c_publish c_bases c_dead c_dead_prunes c_resume c_sweep c_shared_table c_orphan c_unforget
+    backups prunes both three lending lending_prunes publish bases unforget objects objects_prunes objects_publish waste shared_table orphan thief c_backups c_prunes c_lending c_publish c_bases c_dead c_dead_prunes c_resume c_resume_both c_sweep c_shared_table c_orphan c_unforget
 }
 
 /// A test for each rule: without it, that setup ends so.
@@ -59,14 +59,14 @@ missed! {
     no_quarantine Quarantine "c_dead" "a blob is lost"
     no_fence_void FenceVoid "c_dead" "a blob is lost"
     no_wait Wait "c_backups" "a blob is lost"
-    no_one_deletes OneDeletes "c_prunes" "a blob is lost"
+    no_one_deletes OneDeletes "c_resume_both" "a blob is lost"
     no_condemned_is_gone CondemnedIsGone "c_backups" "a blob is lost"
     no_forgotten_since ForgottenSince "c_lending" "a blob is lost"
     no_lost_objects LostObjects "objects" "a blob is lost"
     no_own_packs OwnPacks "backups" "a blob is lost"
     no_unforget_cas UnforgetCas "unforget" "a blob is lost"
-    no_race_mark RaceMark "waste" "a blob is lost"
-    no_race_lost RaceLost "waste" "a blob is lost"
+    no_reprieve Reprieve "backups" "a blob is lost"
+    no_race_lost RaceLost "prunes" "a blob is lost"
     no_commit_cas CommitCas "backups" "a blob is lost"
     no_deleting_cas DeletingCas "backups" "a blob is lost"
     no_entry_first EntryFirst "backups" "a pack was deleted that no entry names"

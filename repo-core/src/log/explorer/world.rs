@@ -8,7 +8,7 @@ use crate::format::entry::{Action, Entry, Nonce, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
 use crate::log::testing::{ADMIN, Packs, first_action, writer_of};
-use crate::log::{Catalog, PackState, State};
+use crate::log::{Catalog, Inventory, PackState, State};
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
@@ -179,8 +179,8 @@ pub struct Draft {
 pub type Log = u32;
 
 impl World {
-    /// A log of class `class` that holds `Roles` and the snapshot `PARENT`, whose blobs are in the first pack; it may be
-    /// condemned already. One table names these packs.
+    /// A log of class `class` that holds `Roles` and the snapshot `PARENT`, whose blobs are in the first of these packs.
+    /// One table names them; they may be condemned already.
     pub fn new(class: Class, first: &[Pack], condemned: bool) -> (Self, Log) {
         let mut world = Self {
             class,
@@ -199,7 +199,7 @@ impl World {
             summary: vec![],
         };
         let condemn = Action::Condemn {
-            packs: vec![first[0].id()],
+            packs: first.iter().map(|pack| pack.id()).collect(),
             objects: vec![],
             index_add: vec![],
             reprieve: vec![],
@@ -408,6 +408,15 @@ impl Folded {
         (delete, drop, add)
     }
 
+    /// The catalog as prune `who` sees it.
+    pub fn seen_by(&self, who: u8) -> With<'_> {
+        With {
+            catalog: &self.catalog,
+            own: &[],
+            backwards: who % 2 == 1,
+        }
+    }
+
     /// Whether a table in force names that pack.
     pub fn knows(&self, pack: Pack) -> bool {
         self.catalog.0.contains_key(&pack.id())
@@ -435,28 +444,50 @@ impl Folded {
     }
 }
 
-/// A catalog with the packs that a process is about to bring.
+/// A catalog as a process sees it: with the packs that it is about to bring, and some list copies the other way round.
 pub struct With<'a> {
     pub catalog: &'a Packs,
     pub own: &'a [Pack],
+    pub backwards: bool,
 }
 
 impl Catalog for With<'_> {
     fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
-        self.catalog.copies(blob, each)?;
-        for pack in self
-            .own
-            .iter()
-            .filter(|pack| !self.catalog.0.contains_key(&pack.id()))
-        {
-            for (_, bases) in pack.rows().iter().filter(|(id, _)| id == blob) {
-                each(&pack.id(), bases);
-            }
+        let mut found: Vec<(PackId, Vec<BlobId>)> = Vec::new();
+        self.catalog
+            .copies(blob, &mut |pack, bases| found.push((*pack, bases.to_vec())))?;
+        let new = |pack: &&Pack| !self.catalog.0.contains_key(&pack.id());
+        for pack in self.own.iter().filter(new) {
+            let rows = pack.rows().into_iter().filter(|(id, _)| id == blob);
+            found.extend(rows.map(|(_, bases)| (pack.id(), bases)));
         }
+        if self.backwards {
+            found.reverse();
+        }
+        found.iter().for_each(|(pack, bases)| each(pack, bases));
         Ok(())
     }
 
     fn knows(&self, pack: &PackId) -> Result<bool> {
         Ok(self.own.iter().any(|own| own.id() == *pack) || self.catalog.knows(pack)?)
+    }
+}
+
+/// For prunes, which look into what is indexed only.
+impl Inventory for With<'_> {
+    fn packs(&self, each: &mut dyn FnMut(&PackId) -> Result<()>) -> Result<()> {
+        self.catalog.packs(each)
+    }
+
+    fn blobs(
+        &self,
+        pack: &PackId,
+        each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>,
+    ) -> Result<()> {
+        self.catalog.blobs(pack, each)
+    }
+
+    fn with_bases(&self, each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>) -> Result<()> {
+        self.catalog.with_bases(each)
     }
 }
