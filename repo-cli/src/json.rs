@@ -177,6 +177,8 @@ pub struct CheckSummary {
     pub packs: u64,
     pub bytes_read: u64,
     pub unreferenced: Vec<String>,
+    /// Objects that are not there and that nothing needs.
+    pub absent: Vec<String>,
 }
 
 /// `check`: one thing that is wrong.

@@ -199,6 +199,12 @@ impl Error {
         self.0.offset
     }
 
+    /// Whether a disk could not read what it holds (`EIO`): as good as damaged, and no reason to give up the rest.
+    pub fn is_unreadable(&self) -> bool {
+        let code = self.io_cause().and_then(std::io::Error::raw_os_error);
+        self.kind() == ErrorKind::Unavailable && code == Some(rustix::io::Errno::IO.raw_os_error())
+    }
+
     /// The operating system's error underneath, if that is the cause.
     pub fn io_cause(&self) -> Option<&std::io::Error> {
         self.0.cause.as_ref()?.downcast_ref()

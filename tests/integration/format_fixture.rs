@@ -117,6 +117,10 @@ fn all_fixtures_are_known() {
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_type().unwrap().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
+        .filter(|name| {
+            name.strip_prefix('v')
+                .is_some_and(|n| n.parse::<u32>().is_ok())
+        })
         .collect();
     found.sort();
     assert_eq!(found, ["v1"]);

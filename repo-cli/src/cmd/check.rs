@@ -46,6 +46,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             duration(reporter.elapsed())
         ))?;
         say_unreferenced(app, &summary.unreferenced)?;
+        say_absent(app, &summary.absent)?;
     }
     if summary.findings.is_empty() {
         app.terminal.say("no errors were found")?;
@@ -77,6 +78,7 @@ fn message(summary: &CheckSummary) -> json::CheckSummary {
         packs: summary.packs,
         bytes_read: summary.bytes_read,
         unreferenced: summary.unreferenced.clone(),
+        absent: summary.absent.clone(),
     }
 }
 
@@ -117,15 +119,28 @@ fn error_text(finding: &Finding) -> String {
     text
 }
 
+/// How many names are shown of objects that are no errors, unless more is asked for.
+const NAMES_SHOWN: usize = 20;
+
 fn say_unreferenced(app: &App, unreferenced: &[String]) -> Result<(), Failure> {
-    if unreferenced.is_empty() {
+    let what = "used by nothing: harmless, left by an interrupted run";
+    say_names(app, unreferenced, what)
+}
+
+fn say_absent(app: &App, absent: &[String]) -> Result<(), Failure> {
+    say_names(app, absent, "not there: no data is lost by that")
+}
+
+fn say_names(app: &App, names: &[String], what: &str) -> Result<(), Failure> {
+    if names.is_empty() {
         return Ok(());
     }
-    app.terminal.say(&format!(
-        "{} used by nothing: harmless, left by an interrupted run",
-        counted(unreferenced.len() as u64, "object is", "objects are")
-    ))?;
-    unreferenced
+    let count = counted(names.len() as u64, "object is", "objects are");
+    app.terminal.say(&format!("{count} {what}"))?;
+    let (shown, more) = names.split_at(names.len().min(NAMES_SHOWN));
+    shown
         .iter()
+        .try_for_each(|name| app.terminal.say(&format!("  {name}")))?;
+    more.iter()
         .try_for_each(|name| app.terminal.say_more(&format!("  {name}")))
 }

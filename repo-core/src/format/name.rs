@@ -89,6 +89,19 @@ pub fn segment_open(number: u64) -> String {
     format!("{}/open", segment_folder(number))
 }
 
+/// What that object holds.
+pub const SEGMENT_OPEN: &[u8] = b"open\n";
+
+/// Reads the number of a segment from the name of such an object.
+pub fn parse_segment_open(name: &str) -> Option<u64> {
+    let segment: u64 = name
+        .strip_prefix("log/")?
+        .strip_suffix("/open")?
+        .parse()
+        .ok()?;
+    (segment_open(segment.checked_mul(SEGMENT_ENTRIES)?) == name).then_some(segment)
+}
+
 /// The folder of the log segment that a number belongs to.
 pub fn segment_folder(number: u64) -> String {
     format!("log/{}", number / SEGMENT_ENTRIES)
@@ -158,6 +171,8 @@ mod tests {
             Some((7, Some([1; 16])))
         );
         assert_eq!(parse_numbered("log/0/open"), None);
+        assert_eq!(parse_segment_open(&segment_open(4096)), Some(1));
+        assert_eq!(parse_segment_open("log/01/open"), None);
         let upper = entry_of(7, &[0xab; 16]).to_uppercase();
         assert_eq!(parse_numbered(&upper), None, "one entry has one name");
     }

@@ -7,7 +7,7 @@ use crate::crypto::{KdfParams, Role};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{Action, Member};
 use crate::format::key_slot::{self, Credential, Holder, Label, Slot, SlotKind};
-use crate::format::name::ObjectKind;
+use crate::format::name::{CONFIG, ObjectKind};
 use crate::id::{KeyId, RepositoryId};
 use crate::log::State;
 
@@ -57,7 +57,8 @@ fn load(backend: &dyn Backend, id: &KeyId) -> Result<(Vec<u8>, Slot)> {
 /// The first slot that a credential opens.
 ///
 /// A slot of the wrong kind is not tried, nor one that an `init` left that was stopped early, which belongs to no
-/// repository; one that asks for too much, or is damaged, is the error if no other opens.
+/// repository; one that asks for too much, or is damaged, is the error if no other opens. If none at all belongs to
+/// this repository, it is not the credential that is wrong but the id in `config`: `Damaged`.
 pub fn open_any(
     backend: &dyn Backend,
     repository: RepositoryId,
@@ -66,13 +67,17 @@ pub fn open_any(
 ) -> Result<(KeyId, Holder)> {
     let max = options.kdf_max.unwrap_or(KdfParams::MAX);
     let mut worst = None;
+    let mut of_this = false;
     let ids = slots(backend, options.key_hint.as_deref())?;
     if ids.is_empty() {
         return Err(Error::missing(Subject::Object("keys".into())).detail("there is no key slot"));
     }
     for id in ids {
         let opened = load(backend, &id).and_then(|(_, slot)| match slot.is_of(repository) {
-            true => key_slot::open(&slot, repository, credential, &max).map(Some),
+            true => {
+                of_this = true;
+                key_slot::open(&slot, repository, credential, &max).map(Some)
+            }
             false => Ok(None),
         });
         match opened {
@@ -82,7 +87,11 @@ pub fn open_any(
             Err(e) => worst = Some(e.about(Subject::Key(id))),
         }
     }
-    Err(worst.unwrap_or_else(|| wrong_password(backend)))
+    Err(worst.unwrap_or_else(|| match of_this {
+        true => wrong_password(backend),
+        false => Error::damaged(Subject::Object(CONFIG.to_owned()))
+            .detail("no key slot belongs to the repository that it names"),
+    }))
 }
 
 impl Shared {

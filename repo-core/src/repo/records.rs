@@ -12,7 +12,7 @@ use crate::id::{IndexId, SnapshotId};
 
 impl Shared {
     /// Loads a record that is named by its hash, and opens it. `Missing` if it is not there, `Damaged` if it is not what
-    /// its name says.
+    /// its name says or the disk cannot read it.
     pub fn load_record(
         &self,
         kind: ObjectKind,
@@ -23,6 +23,7 @@ impl Shared {
         let subject = || Subject::Object(name.clone());
         let bytes = self.backend.get(&name).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::missing(subject()),
+            _ if e.is_unreadable() => Error::damaged(subject()).because(e),
             _ => e,
         })?;
         if blake3::hash(&bytes) != blake3::Hash::from_bytes(*id) {
@@ -64,6 +65,8 @@ impl Shared {
         let snapshot: Snapshot = codec::decode(&opened.body).map_err(about)?;
         check_ext(&snapshot.ext).map_err(about)?;
         check_ext(&snapshot.summary.ext).map_err(about)?;
+        let mut sources = snapshot.sources.iter();
+        sources.try_for_each(|s| check_ext(&s.ext).map_err(about))?;
         let committed_by = self.state().snapshot(id).map(|row| row.writer);
         if opened.signer.is_none() || (committed_by.is_some() && committed_by != opened.signer) {
             return Err(Error::damaged(Subject::Snapshot(*id)).detail("not signed by its writer"));
@@ -84,7 +87,9 @@ impl Shared {
             .envelopes
             .open(RecordType::Summary, sealed)
             .map_err(about)?;
-        codec::decode(&opened.body).map_err(about)
+        let summary: Summary = codec::decode(&opened.body).map_err(about)?;
+        check_ext(&summary.ext).map_err(about)?;
+        Ok(summary)
     }
 
     /// Stores an index table of these packs, and adds it to the index. It counts for others once an entry names it.

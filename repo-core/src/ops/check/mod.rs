@@ -6,6 +6,7 @@
 //! snapshots; only when something is wrong are the snapshots walked, to say which files it touches.
 
 mod affected;
+mod log;
 mod objects;
 mod packs;
 mod trees;
@@ -67,6 +68,8 @@ pub struct CheckSummary {
     pub findings: Vec<Finding>,
     /// Objects that nothing refers to: harmless, left by interrupted runs.
     pub unreferenced: Vec<String>,
+    /// Objects that may be missing without a loss: checkpoints, which save reads, and the slots of keys.
+    pub absent: Vec<String>,
 }
 
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done.
@@ -80,6 +83,8 @@ pub fn check(
 ) -> Result<CheckSummary> {
     let mut summary = CheckSummary::default();
     let inventory = objects::Inventory::list(repo)?;
+    // After the listing, so that all that was listed of the log is folded; what has come since is looked up one by one.
+    repo.refresh()?;
     let mut damage = affected::Damage::default();
     objects::check(repo, &inventory, &mut summary, interrupt)?;
     packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
@@ -91,6 +96,10 @@ pub fn check(
         &mut summary,
         &mut damage,
     )?;
+    damage.unknown(trees::unknown_roots(repo)?);
+    if options.read_data {
+        packs::check_unreferenced(repo, interrupt, &mut summary)?;
+    }
     if !damage.is_empty() {
         affected::name_files(repo, damage, &mut summary, interrupt)?;
     }
@@ -99,8 +108,9 @@ pub fn check(
 
 /// Whether an error tells of damage, so that a check goes on; others end it.
 fn is_finding(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Damaged | ErrorKind::Missing | ErrorKind::NotFound | ErrorKind::Unsupported
-    )
+    error.is_unreadable()
+        || matches!(
+            error.kind(),
+            ErrorKind::Damaged | ErrorKind::Missing | ErrorKind::NotFound | ErrorKind::Unsupported
+        )
 }

@@ -1,23 +1,29 @@
-//! Everything but packs: configuration, keys, log, index tables, snapshots, checkpoints, evidence.
+//! Everything but packs and the log: configuration, keys, index tables, snapshots, checkpoints, evidence.
 
 use super::{CheckSummary, Finding, is_finding};
+use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
+use crate::format::entry::{CHECKPOINT_EVERY, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::format::{config, key_slot};
-use crate::id::{IndexId, PackId, SnapshotId};
+use crate::id::{IndexId, PackId, SnapshotId, WriterId};
 use crate::progress::Interrupt;
-use crate::repo::Repo;
+use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All objects of a place, by one listing.
 pub struct Inventory {
     /// Packs and their lengths.
-    pub packs: HashMap<PackId, (ObjectKind, u64)>,
+    pub packs: HashMap<(ObjectKind, PackId), u64>,
+    /// Log entries of class A.
+    pub entries: BTreeSet<u64>,
+    /// Log entries of class C.
+    pub entry_set: BTreeSet<(u64, Nonce)>,
+    /// Log segments that take entries.
+    pub segments_open: BTreeSet<u64>,
     named: BTreeMap<ObjectKind, BTreeSet<[u8; 32]>>,
-    entries: BTreeSet<u64>,
-    checkpoints: BTreeSet<u64>,
-    segments_open: BTreeSet<u64>,
+    checkpoints: BTreeSet<String>,
     others: Vec<String>,
 }
 
@@ -26,10 +32,11 @@ impl Inventory {
     pub fn list(repo: &Repo) -> Result<Self> {
         let mut inventory = Self {
             packs: HashMap::new(),
-            named: BTreeMap::new(),
             entries: BTreeSet::new(),
-            checkpoints: BTreeSet::new(),
+            entry_set: BTreeSet::new(),
             segments_open: BTreeSet::new(),
+            named: BTreeMap::new(),
+            checkpoints: BTreeSet::new(),
             others: Vec::new(),
         };
         repo.backend().list("", &mut |listed| {
@@ -42,7 +49,7 @@ impl Inventory {
     fn add(&mut self, object: &str, len: u64) {
         match ObjectKind::parse(object) {
             Some((kind @ (ObjectKind::Data | ObjectKind::Meta), id)) => {
-                self.packs.insert(PackId(id), (kind, len));
+                self.packs.insert((kind, PackId(id)), len);
                 return;
             }
             Some((kind, id)) => {
@@ -56,16 +63,21 @@ impl Inventory {
                 self.entries.insert(number);
                 return;
             }
+            Some((number, Some(nonce))) if name::entry_of(number, &nonce) == object => {
+                self.entry_set.insert((number, nonce));
+                return;
+            }
             Some((number, None)) if name::checkpoint(number) == object => {
-                self.checkpoints.insert(number);
+                self.checkpoints.insert(object.to_owned());
+                return;
+            }
+            Some((number, Some(nonce))) if name::checkpoint_of(number, &nonce) == object => {
+                self.checkpoints.insert(object.to_owned());
                 return;
             }
             _ => {}
         }
-        let segment = object
-            .strip_prefix("log/")
-            .and_then(|rest| rest.strip_suffix("/open"));
-        match segment.and_then(|number| number.parse().ok()) {
+        match name::parse_segment_open(object) {
             Some(segment) => drop(self.segments_open.insert(segment)),
             None if object == name::CONFIG => {}
             None => self.others.push(object.to_owned()),
@@ -76,8 +88,19 @@ impl Inventory {
         self.named.get(&kind).into_iter().flatten()
     }
 
-    fn has(&self, kind: ObjectKind, id: &[u8; 32]) -> bool {
-        self.named.get(&kind).is_some_and(|ids| ids.contains(id))
+    /// Whether an object is there: was listed, or has come since.
+    fn has(&self, repo: &Repo, kind: ObjectKind, id: &[u8; 32]) -> Result<bool> {
+        let listed = self.named.get(&kind).is_some_and(|ids| ids.contains(id));
+        Ok(listed || repo.backend().size(&kind.name(id))?.is_some())
+    }
+
+    /// The length of a pack as it was listed, or as it is by now.
+    pub fn pack_len(&self, repo: &Repo, kind: BlobType, id: &PackId) -> Result<Option<u64>> {
+        let kind = pack_object(kind);
+        match self.packs.get(&(kind, *id)) {
+            Some(listed) => Ok(Some(*listed)),
+            None => repo.backend().size(&kind.name(&id.0)),
+        }
     }
 }
 
@@ -88,44 +111,40 @@ pub fn check(
     summary: &mut CheckSummary,
     interrupt: &Interrupt,
 ) -> Result<()> {
+    let CheckSummary {
+        findings,
+        unreferenced,
+        absent,
+        ..
+    } = summary;
     let mut note = |result: Result<()>| match result {
         Ok(()) => Ok(()),
         Err(e) if is_finding(&e) => {
-            summary.findings.push(Finding::new(e));
+            findings.push(Finding::new(e));
             Ok(())
         }
         Err(e) => Err(e),
     };
-    let mut strays = inventory.others.clone();
+    check_others(&inventory.others, &mut note, unreferenced)?;
     note(check_config(repo))?;
-    for id in inventory.ids(ObjectKind::Key) {
-        note(check_key(repo, id, &mut strays))?;
-    }
-    check_log(repo, inventory, &mut note)?;
-    for number in &inventory.checkpoints {
-        note(repo.check_checkpoint(*number))?;
-    }
+    check_keys(repo, inventory, &mut note, unreferenced, absent)?;
+    super::log::check(repo, inventory, &mut note, interrupt)?;
+    check_checkpoints(repo, inventory, &mut note, unreferenced, absent)?;
     for id in inventory.ids(ObjectKind::Evidence) {
         note(
             repo.load_record(ObjectKind::Evidence, id, RecordType::Evidence)
                 .map(drop),
         )?;
     }
-    for id in inventory.ids(ObjectKind::State) {
-        note(
-            repo.load_record(ObjectKind::State, id, RecordType::State)
-                .map(drop),
-        )?;
-    }
     check_tables(repo, inventory, &mut note, interrupt)?;
     check_snapshots(repo, inventory, &mut note, interrupt)?;
+    list_unreferenced(repo, inventory, unreferenced);
     summary.snapshots = repo.state().live_snapshots().count() as u64;
-    list_unreferenced(repo, inventory, summary);
-    summary.unreferenced.extend(strays);
     Ok(())
 }
 
-type Note<'a> = &'a mut dyn FnMut(Result<()>) -> Result<()>;
+/// Takes what a check of one thing gave: damage becomes a finding, any other error ends the check.
+pub type Note<'a> = &'a mut dyn FnMut(Result<()>) -> Result<()>;
 
 fn check_config(repo: &Repo) -> Result<()> {
     let about = |e: Error| e.about(Subject::Object(name::CONFIG.to_owned()));
@@ -139,8 +158,54 @@ fn check_config(repo: &Repo) -> Result<()> {
     }
 }
 
-/// Proves a key slot. One of no repository, which an `init` leaves that was stopped early, is a stray.
-fn check_key(repo: &Repo, id: &[u8; 32], strays: &mut Vec<String>) -> Result<()> {
+/// Objects of names that no object of a repository has. A race of `init` or `check` that was stopped leaves some.
+fn check_others(others: &[String], note: Note<'_>, unreferenced: &mut Vec<String>) -> Result<()> {
+    for object in others {
+        let reserved = ["race-", "parity/", "segments/", "writers/"];
+        if reserved.iter().any(|start| object.starts_with(start)) {
+            unreferenced.push(object.clone());
+            continue;
+        }
+        let error = Error::damaged(Subject::Object(object.clone()));
+        note(Err(error.detail("nothing of a repository has such a name")))?;
+    }
+    Ok(())
+}
+
+/// Proves the key slots. Nobody signs with those that an `init` or a change of keys leaves that was stopped early, and
+/// a writer whose slot never came is one that nobody can sign as.
+fn check_keys(
+    repo: &Repo,
+    inventory: &Inventory,
+    note: Note<'_>,
+    unreferenced: &mut Vec<String>,
+    absent: &mut Vec<String>,
+) -> Result<()> {
+    let state = repo.state();
+    let mut without: BTreeSet<WriterId> = state.members().iter().map(|m| m.writer).collect();
+    let mut all_read = true;
+    for id in inventory.ids(ObjectKind::Key) {
+        let proved = check_key(repo, id);
+        match proved {
+            Ok(Some(writer)) if state.members().iter().any(|m| m.writer == writer) => {
+                without.remove(&writer);
+            }
+            Ok(_) => unreferenced.push(ObjectKind::Key.name(id)),
+            Err(e) => {
+                all_read = false;
+                note(Err(e))?;
+            }
+        }
+    }
+    if all_read {
+        let name = |writer: &WriterId| format!("{}/ of writer {writer}", ObjectKind::Key.folder());
+        absent.extend(without.iter().map(name));
+    }
+    Ok(())
+}
+
+/// Proves a key slot and gives who signs with it; `None` if it is of no repository, or of another.
+fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<Option<WriterId>> {
     let object = ObjectKind::Key.name(id);
     let about = |e: Error| e.about(Subject::Object(object.clone()));
     let bytes = repo.backend().get(&object)?;
@@ -151,37 +216,37 @@ fn check_key(repo: &Repo, id: &[u8; 32], strays: &mut Vec<String>) -> Result<()>
     }
     let slot = key_slot::parse(&bytes).map_err(about)?;
     if !slot.is_of(repo.id()) {
-        strays.push(object);
-        return Ok(());
+        return Ok(None);
     }
-    key_slot::label(repo.envelopes(), &slot)
-        .map(drop)
-        .map_err(about)
+    let label = key_slot::label(repo.envelopes(), &slot).map_err(about)?;
+    Ok(Some(label.writer))
 }
 
-/// The fold has read and proved every entry up to the tail; here is what it cannot see.
-fn check_log(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
-    let state = repo.state();
-    let tail = state.tail().number;
-    for (number, why) in state.unreadable() {
-        let error = Error::damaged(Subject::Entry(number));
-        note(Err(error.detail(format!("cannot be read ({why:?})"))))?;
-    }
-    for number in 1..=tail {
-        if !inventory.entries.contains(&number) {
-            note(Err(Error::missing(Subject::Entry(number))))?;
+/// Proves the checkpoints with their state tables. Those that stand in none are what a run leaves that was stopped early.
+fn check_checkpoints(
+    repo: &Repo,
+    inventory: &Inventory,
+    note: Note<'_>,
+    unreferenced: &mut Vec<String>,
+    absent: &mut Vec<String>,
+) -> Result<()> {
+    let mut named = BTreeSet::new();
+    for object in &inventory.checkpoints {
+        match repo.check_checkpoint(object) {
+            Ok(tables) => named.extend(tables.into_iter().map(|id| id.0)),
+            Err(e) => note(Err(e))?,
         }
     }
-    if let Some(first) = inventory.entries.range(tail + 1..).next() {
-        let detail = format!("entries up to {first} are there beyond it");
-        note(Err(Error::missing(Subject::Entry(tail + 1)).detail(detail)))?;
-    }
-    for segment in 0..=tail / name::SEGMENT_ENTRIES {
-        if !inventory.segments_open.contains(&segment) {
-            let object = name::segment_open(segment * name::SEGMENT_ENTRIES);
-            note(Err(Error::missing(Subject::Object(object))))?;
+    for id in inventory.ids(ObjectKind::State) {
+        let loaded = repo.load_record(ObjectKind::State, id, RecordType::State);
+        if loaded.is_ok() && !named.contains(id) {
+            unreferenced.push(ObjectKind::State.name(id));
         }
+        note(loaded.map(drop))?;
     }
+    let last = super::log::end_of_chain(&repo.state());
+    let numbers = (1..=last / CHECKPOINT_EVERY).map(|n| name::checkpoint(n * CHECKPOINT_EVERY));
+    absent.extend(numbers.filter(|object| !inventory.checkpoints.contains(object)));
     Ok(())
 }
 
@@ -194,7 +259,7 @@ fn check_tables(
     let state = repo.state();
     for (id, _) in state.tables() {
         interrupt.check()?;
-        match inventory.has(ObjectKind::Index, &id.0) {
+        match inventory.has(repo, ObjectKind::Index, &id.0)? {
             true => note(repo.load_table(id).map(drop))?,
             false => note(Err(Error::missing(Subject::Index(*id))))?,
         }
@@ -216,7 +281,7 @@ fn check_snapshots(
     let state = repo.state();
     for (id, row) in state.live_snapshots() {
         interrupt.check()?;
-        if !inventory.has(ObjectKind::Snapshot, &id.0) {
+        if !inventory.has(repo, ObjectKind::Snapshot, &id.0)? {
             note(Err(Error::missing(Subject::Snapshot(*id))))?;
             continue;
         }
@@ -242,7 +307,7 @@ fn check_snapshot(repo: &Repo, id: &SnapshotId, sealed: &[u8]) -> Result<()> {
     }
 }
 
-fn list_unreferenced(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) {
+fn list_unreferenced(repo: &Repo, inventory: &Inventory, unreferenced: &mut Vec<String>) {
     let state = repo.state();
     let known = |kind: ObjectKind, id: &[u8; 32]| match kind {
         ObjectKind::Index => state.has_table(&IndexId(*id)),
@@ -261,6 +326,6 @@ fn list_unreferenced(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
             .iter()
             .filter(|id| !known(*kind, id))
             .map(|id| kind.name(id));
-        summary.unreferenced.extend(unknown);
+        unreferenced.extend(unknown);
     }
 }

@@ -6,6 +6,7 @@ use super::trees::{TreeCheck, check_tree};
 use super::{CheckOptions, CheckSummary, Finding, is_finding};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::name::ObjectKind;
 use crate::format::pack::decode_directory;
 use crate::format::rows::{Blob, Block, PackEntry};
 use crate::id::{BlobId, PackId};
@@ -29,12 +30,10 @@ pub fn check_presence(
             return Ok(ControlFlow::Continue(()));
         }
         summary.packs += 1;
-        let error = match surplus.remove(&pack.id) {
+        surplus.remove(&(pack_object(pack.kind), pack.id));
+        let error = match inventory.pack_len(repo, pack.kind, &pack.id)? {
             None => Some(Error::missing(Subject::Pack(pack.id))),
-            Some((kind, _)) if kind != pack_object(pack.kind) => {
-                Some(Error::missing(Subject::Pack(pack.id)).detail("lies in the wrong folder"))
-            }
-            Some((_, len)) if len != pack.len => {
+            Some(len) if len != pack.len => {
                 let detail = format!("has {len} bytes, must have {}", pack.len);
                 Some(Error::damaged(Subject::Pack(pack.id)).detail(detail))
             }
@@ -46,12 +45,40 @@ pub fn check_presence(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let mut names: Vec<_> = surplus
-        .iter()
-        .map(|(id, (kind, _))| kind.name(&id.0))
-        .collect();
+    let mut names: Vec<_> = surplus.keys().map(|(kind, id)| kind.name(&id.0)).collect();
     names.sort();
     summary.unreferenced.extend(names);
+    Ok(())
+}
+
+/// Hashes the packs that no table names: one whose content is not what its name says is no leftover of a run.
+pub fn check_unreferenced(
+    repo: &Repo,
+    interrupt: &Interrupt,
+    summary: &mut CheckSummary,
+) -> Result<()> {
+    for object in &summary.unreferenced {
+        let Some((ObjectKind::Data | ObjectKind::Meta, id)) = ObjectKind::parse(object) else {
+            continue;
+        };
+        interrupt.check()?;
+        let pack = match repo.backend().get(object) {
+            Ok(pack) => pack,
+            // Deleted meanwhile.
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) if is_finding(&e) => {
+                summary.findings.push(Finding::new(e));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        summary.bytes_read += pack.len() as u64;
+        if blake3::hash(&pack) != blake3::Hash::from_bytes(id) {
+            let error = Error::damaged(Subject::Object(object.clone()))
+                .detail("content is not what its name says, and no table names it");
+            summary.findings.push(Finding::new(error));
+        }
+    }
     Ok(())
 }
 
@@ -124,7 +151,10 @@ fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
     let mut pack = match repo.backend().get(&pack_object(kind).name(&id.0)) {
         Ok(pack) => pack,
         Err(e) if is_finding(&e) => {
-            report.error = Some(Error::missing(Subject::Pack(id)));
+            report.error = Some(match e.kind() {
+                ErrorKind::NotFound => Error::missing(Subject::Pack(id)),
+                _ => e.about(Subject::Pack(id)),
+            });
             report.bad_blocks = all_blocks(repo.index(), &id)?;
             return Ok(report);
         }
@@ -210,14 +240,14 @@ fn check_blocks(
         while let Some(blob) = blobs.next_if(|blob| blob.block as usize == number) {
             inside.push(blob);
         }
+        let about = |e: Error| e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
         let opened = open(repo, entry, block, pack, &mut plain)
-            .and_then(|()| check_blobs(repo, entry.kind, &plain, &inside, report));
+            .and_then(|()| check_blobs(repo, entry.kind, &plain, &inside, report).map_err(about));
         match opened {
             Ok(()) => {}
             Err(e) if is_finding(&e) => {
                 report.bad_blocks.push(block.offset);
-                let error = e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
-                report.error.get_or_insert(error);
+                report.error.get_or_insert(e);
             }
             Err(e) => return Err(e),
         }
@@ -232,15 +262,18 @@ fn open(
     pack: &mut [u8],
     plain: &mut Vec<u8>,
 ) -> Result<()> {
-    let short = || Error::damaged(Subject::None).detail("the pack ends before its block");
+    let about = |e: Error| e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
+    let short = || about(Error::damaged(Subject::None).detail("the pack ends before its block"));
     let from = block.offset as usize;
     let stored = pack
         .get_mut(from..from + block.stored_len as usize)
         .ok_or_else(short)?;
     let first = block.first_base as usize;
     let bases = &entry.bases[first..first + usize::from(block.base_count)];
+    let prefix = repo.read_bases(entry.id, entry.kind, bases)?;
     let reader = repo.block_reader(entry.id, entry.kind, &entry.wraps, block.wrap)?;
-    repo.open_block(&reader, block, stored, bases, entry.kind, plain)
+    repo.open_block(&reader, block, stored, prefix.as_deref(), plain)
+        .map_err(about)
 }
 
 /// Recomputes every blob id of a block; looks up what its trees refer to.

@@ -1,4 +1,9 @@
 //! Whole operations over a place in memory that fails, lies, crashes or is shared.
 
+mod class_c;
 mod crash;
+mod damage;
+mod deleted;
+mod eio;
+mod shared;
 mod support;

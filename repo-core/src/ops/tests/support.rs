@@ -1,6 +1,6 @@
 //! A source tree, a place in memory and a client, for tests of whole operations.
 
-use crate::backend::{Backend, MemoryBackend};
+use crate::backend::{Backend, Limits, Listed, MemoryBackend, Put};
 use crate::crypto::KdfParams;
 use crate::error::{Error, Result};
 use crate::format::key_slot::Credential;
@@ -76,6 +76,15 @@ impl Bed {
         Repo::open(backend, &password(), &self.options())
     }
 
+    /// Opens the repository through `backend` as a client that was never there, with any key.
+    pub fn open_anew(&self, backend: Arc<dyn Backend>, key: &Credential) -> Result<Repo> {
+        let options = OpenOptions {
+            state_dir: None,
+            ..self.options()
+        };
+        Repo::open(backend, key, &options)
+    }
+
     /// As `backup --init`: opens the repository, or makes it if there is none.
     pub fn open_or_init(&self, backend: Arc<dyn Backend>) -> Result<Repo> {
         match Repo::exists(backend.as_ref())? {
@@ -144,6 +153,23 @@ impl Bed {
         )
     }
 
+    /// Backs the source up with this description.
+    pub fn backup_described(&self, repo: &Repo, description: &str) -> Result<BackupSummary> {
+        let options = BackupOptions {
+            host: "host".into(),
+            description: description.into(),
+            ..BackupOptions::default()
+        };
+        let input = Input::Paths(vec![self.source()]);
+        backup(
+            repo,
+            input,
+            &options,
+            &Listener::default(),
+            &Interrupt::new(),
+        )
+    }
+
     /// Restores what was the source; gives what became of it, and what was said.
     pub fn restore(&self, repo: &Repo, id: &SnapshotId) -> Result<Restored> {
         let target = tempfile::tempdir_in(self.dir.path()).unwrap();
@@ -175,6 +201,79 @@ impl Bed {
     }
 }
 
+/// A place at which something happens once, right before the first object of a kind is put there.
+pub struct Meanwhile<'a> {
+    place: MemoryBackend,
+    kind: &'static str,
+    times: Mutex<u32>,
+    event: Box<dyn Fn(&MemoryBackend) + Send + Sync + 'a>,
+}
+
+impl<'a> Meanwhile<'a> {
+    /// Lets `event` happen before each of the first `times` puts of a kind.
+    pub fn before(
+        place: &MemoryBackend,
+        kind: &'static str,
+        times: u32,
+        event: impl Fn(&MemoryBackend) + Send + Sync + 'a,
+    ) -> Self {
+        Self {
+            place: place.clone(),
+            kind,
+            times: Mutex::new(times),
+            event: Box::new(event),
+        }
+    }
+
+    fn happen(&self, name: &str) {
+        let mut times = self.times.lock().unwrap();
+        if *times > 0 && name.starts_with(self.kind) {
+            *times -= 1;
+            (self.event)(&self.place);
+        }
+    }
+}
+
+impl Backend for Meanwhile<'_> {
+    fn place(&self) -> String {
+        self.place.place()
+    }
+
+    fn limits(&self) -> Limits {
+        self.place.limits()
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>> {
+        self.place.get(name)
+    }
+
+    fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>> {
+        self.place.get_range(name, offset, len)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.happen(name);
+        self.place.put(name, bytes)
+    }
+
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
+        self.happen(name);
+        self.place.put_if_absent(name, bytes)
+    }
+
+    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
+        self.place.list(prefix, each)
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        self.place.delete(name)
+    }
+
+    fn size(&self, name: &str) -> Result<Option<u64>> {
+        self.place.size(name)
+    }
+}
+
 /// What a restore gave.
 pub struct Restored {
     /// Its numbers.
@@ -192,8 +291,13 @@ pub fn password() -> Credential {
 
 /// A check with all data read.
 pub fn check_all(repo: &Repo) -> CheckSummary {
-    let options = CheckOptions { read_data: true };
-    check(repo, &options, &Listener::default(), &Interrupt::new()).unwrap()
+    check_with(repo, true).unwrap()
+}
+
+/// A check, with or without all data read.
+pub fn check_with(repo: &Repo, read_data: bool) -> Result<CheckSummary> {
+    let options = CheckOptions { read_data };
+    check(repo, &options, &Listener::default(), &Interrupt::new())
 }
 
 /// Panics unless a check with all data read finds nothing.

@@ -1,0 +1,193 @@
+//! The log, entry by entry. The fold skips what checkpoints and later entries repeat; here every file is read.
+
+use super::is_finding;
+use super::objects::{Inventory, Note};
+use crate::backend::Class;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::entry::{self, CHECKPOINT_EVERY, ENTRY_BYTES_MAX, Entry, Nonce, SignedEntry};
+use crate::format::name;
+use crate::id::EntryHash;
+use crate::log::State;
+use crate::progress::Interrupt;
+use crate::repo::Repo;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Proves every entry of the log: its signature, the one it follows, and what it repeats of those before.
+pub fn check(
+    repo: &Repo,
+    inventory: &Inventory,
+    note: Note<'_>,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    check_entries(repo, note, interrupt)?;
+    check_set(repo, inventory, note)?;
+    check_beyond(repo, inventory, note)?;
+    check_segments(repo, inventory, note)
+}
+
+/// What is known of the entries before the one that is read.
+#[derive(Default)]
+struct Before {
+    /// The hashes of those that a file may repeat.
+    hashes: BTreeMap<u64, EntryHash>,
+    /// The one right before, if it cannot be read: no damage if a `Void` entry clears what the next one follows.
+    unread: Option<Error>,
+}
+
+/// The last entry of class A; where class C follows, that is one that begins its set too.
+pub fn end_of_chain(state: &State) -> u64 {
+    match set_of(state).first() {
+        Some((1, _)) => 0,
+        Some((first, _)) => *first,
+        None => state.tail().number,
+    }
+}
+
+/// The entries of class C. The set knows the entry before it too, which has no nonce in its name.
+fn set_of(state: &State) -> BTreeSet<(u64, Nonce)> {
+    let entries = state.entries().map(|(number, nonce, _)| (number, nonce));
+    entries.filter(|(_, nonce)| *nonce != [0; 16]).collect()
+}
+
+/// Class C: the fold has read and proved all entries; here is what it cannot see.
+fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
+    let state = repo.state();
+    let folded = set_of(&state);
+    for (number, nonce) in inventory.entry_set.difference(&folded) {
+        let object = Subject::Object(name::entry_of(*number, nonce));
+        note(Err(
+            Error::damaged(object).detail("is no readable part of the log")
+        ))?;
+    }
+    for (number, nonce) in &folded {
+        let object = name::entry_of(*number, nonce);
+        match repo.backend().get(&object) {
+            Ok(file) => {
+                let proved = entry::decode_file(&file)
+                    .and_then(|(core, _)| Entry::open(repo.envelopes(), core));
+                note(match proved {
+                    Ok(signed) if state.folded(*number, nonce) == Some(signed.hash) => Ok(()),
+                    Ok(_) => Err(Error::damaged(Subject::Object(object))
+                        .detail("is not the one that was there before")),
+                    Err(e) => Err(e.about(Subject::Object(object))),
+                })?;
+            }
+            Err(e) => note(Err(e))?,
+        }
+    }
+    Ok(())
+}
+
+fn check_entries(repo: &Repo, note: Note<'_>, interrupt: &Interrupt) -> Result<()> {
+    let mut before = Before::default();
+    for number in 1..=end_of_chain(&repo.state()) {
+        interrupt.check()?;
+        let read = read_entry(repo, number, &before);
+        let follows = read.as_ref().ok().map(|signed| &signed.entry.follows);
+        let cleared = follows.is_some_and(|f| f.iter().any(|hash| repo.state().is_voided(hash)));
+        if let Some(error) = before.unread.take().filter(|_| !cleared) {
+            note(Err(error))?;
+        }
+        match read {
+            Ok(signed) => drop(before.hashes.insert(number, signed.hash)),
+            Err(error) if is_finding(&error) => before.unread = Some(error),
+            Err(error) => return Err(error),
+        }
+        before.hashes = before
+            .hashes
+            .split_off(&number.saturating_sub(CHECKPOINT_EVERY));
+    }
+    before
+        .unread
+        .take()
+        .map_or(Ok(()), |error| note(Err(error)))
+}
+
+/// Reads an entry and compares it with those before it, as far as they could be read.
+fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> {
+    let about = |e: Error| e.about(Subject::Entry(number));
+    let wrong = |detail: &str| about(Error::damaged(Subject::None).detail(detail.to_owned()));
+    let missing = |e: Error| match e.kind() {
+        ErrorKind::NotFound => Error::missing(Subject::Entry(number)),
+        _ => about(e),
+    };
+    let file = repo.backend().get(&name::entry(number)).map_err(missing)?;
+    if file.len() > ENTRY_BYTES_MAX {
+        return Err(wrong("too large for an entry"));
+    }
+    let (core, repeated) = entry::decode_file(&file).map_err(about)?;
+    let signed = Entry::open(repo.envelopes(), core).map_err(about)?;
+    if signed.entry.number != number {
+        return Err(wrong("is the entry of another number"));
+    }
+    let last = number - 1;
+    if let Some(hash) = before.hashes.get(&last)
+        && signed.entry.follows != [*hash]
+    {
+        return Err(wrong("does not follow the one before it"));
+    }
+    let tail = repo.state();
+    let last_one = tail.class() == Class::A && number == tail.tail().number;
+    if last_one && tail.tail().heads != [signed.hash] {
+        return Err(wrong("is not the one that was there before"));
+    }
+    for (core, at) in repeated.iter().rev().zip((1..number).rev()) {
+        if before
+            .hashes
+            .get(&at)
+            .is_some_and(|hash| *hash != entry::hash(core))
+        {
+            return Err(wrong("repeats an earlier one otherwise than it is"));
+        }
+    }
+    match repeated.len() as u64 <= last % CHECKPOINT_EVERY {
+        true => Ok(signed),
+        false => Err(wrong("repeats more than it may")),
+    }
+}
+
+/// Entries beyond a hole in the numbers. One that was appended since the fold is there by now.
+fn check_beyond(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
+    let next = end_of_chain(&repo.state()) + 1;
+    let last = inventory.entries.last().copied().unwrap_or_default();
+    if last < next || repo.backend().size(&name::entry(next))?.is_some() {
+        return Ok(());
+    }
+    let detail = format!("entries up to {last} are there beyond it");
+    note(Err(Error::missing(Subject::Entry(next)).detail(detail)))
+}
+
+/// The marks of the segments that take entries. That of the next one is put before its first entry.
+fn check_segments(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
+    let tail = repo.state().tail().number;
+    let last = tail / name::SEGMENT_ENTRIES;
+    for segment in 0..=last {
+        note(check_mark(repo, segment))?;
+    }
+    let next = (tail + 1) / name::SEGMENT_ENTRIES;
+    for segment in inventory.segments_open.range(last + 1..) {
+        let begun = inventory
+            .entries
+            .range(tail + 1..)
+            .any(|n| n / name::SEGMENT_ENTRIES == *segment);
+        if *segment != next && !begun {
+            let object = name::segment_open(segment * name::SEGMENT_ENTRIES);
+            let error = Error::damaged(Subject::Object(object));
+            note(Err(error.detail("this part of the log is not begun")))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_mark(repo: &Repo, segment: u64) -> Result<()> {
+    let object = name::segment_open(segment * name::SEGMENT_ENTRIES);
+    let about = |e: Error| e.about(Subject::Object(object.clone()));
+    match repo.backend().get(&object) {
+        Ok(bytes) if bytes == name::SEGMENT_OPEN => Ok(()),
+        Ok(_) => Err(about(
+            Error::damaged(Subject::None).detail("is not what it must be"),
+        )),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::missing(Subject::Object(object))),
+        Err(e) => Err(e),
+    }
+}
