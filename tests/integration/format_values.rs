@@ -454,6 +454,7 @@ pub fn deleted_row() -> Vec<([u8; 32], Deleted)> {
         Deleted {
             kind: ObjectKind::Meta,
             number: 10,
+            sound: true,
         },
     )]
 }

@@ -105,6 +105,8 @@ pub struct Deleted {
     pub kind: ObjectKind,
     /// The first entry that names it, by number.
     pub number: u64,
+    /// Class C: false while only entries in doubt name it; it must not be removed yet. Always true in a checkpoint.
+    pub sound: bool,
 }
 
 /// Class C: the processes that a deletion waits for.

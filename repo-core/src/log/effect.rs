@@ -217,13 +217,14 @@ impl State {
             ObjectKind::State | ObjectKind::Key => {}
         }
         self.objects.remove(&ObjectRef { kind, id });
-        if sound {
-            self.unsettled.remove(&id);
-        } else if !self.deleted.contains_key(&id) {
-            self.unsettled.insert(id);
-        }
-        let row = self.deleted.entry(id).or_insert(Deleted { kind, number });
+        let new = Deleted {
+            kind,
+            number,
+            sound,
+        };
+        let row = self.deleted.entry(id).or_insert(new);
         row.number = row.number.min(number);
+        row.sound |= sound;
     }
 
     /// What of a fenced process stands is what every `Deleting` that names it saw.

@@ -94,8 +94,6 @@ pub struct State {
     pub(super) entries: BTreeMap<(u64, Nonce), EntryRow>,
     /// Class C: entries that may yet become void.
     pub(super) in_doubt: BTreeSet<EntryHash>,
-    /// Class C: objects that only entries in doubt delete.
-    pub(super) unsettled: BTreeSet<[u8; 32]>,
     pub(super) quarantined: BTreeSet<PackId>,
 }
 
@@ -123,7 +121,6 @@ impl State {
             voided: BTreeSet::new(),
             entries: BTreeMap::new(),
             in_doubt: BTreeSet::new(),
-            unsettled: BTreeSet::new(),
             quarantined: BTreeSet::new(),
         }
     }
@@ -308,7 +305,8 @@ impl State {
     /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in
     /// doubt say so.
     pub fn may_remove(&self, id: &[u8; 32]) -> bool {
-        self.is_deleted(id) && (!self.unsettled.contains(id) || off(Rule::SoundSweep))
+        let row = self.deleted.get(id);
+        row.is_some_and(|row| row.sound || off(Rule::SoundSweep))
     }
 
     /// Every object that an entry says is deleted; see [`State::may_remove`].

@@ -270,6 +270,15 @@ impl Backup {
         "heal"
     }
 
+    /// It has nothing more to do than to say how it went.
+    pub fn ended(self, at: At) -> Self {
+        Self {
+            at,
+            attempt: self.attempt,
+            ..Self::default()
+        }
+    }
+
     /// The snapshot it writes.
     pub fn snap(&self, job: &Job, who: u8) -> Snap {
         Snap {

@@ -81,10 +81,9 @@ impl ClassC {
     }
 
     fn backup(&mut self, node: &NodeC, who: usize, found: &mut Vec<(Step, NodeC)>) {
-        let (job, process) = (self.setup.jobs[who], who as u8);
+        let process = who as u8;
         let mut next = *node;
         let mut backup = node.backups[who];
-        let announced = node.announced >> process & 1 == 1;
         let what = match backup.at {
             At::Begin if !off(Rule::AnnounceFirst) => {
                 next.announce(process);
@@ -92,59 +91,20 @@ impl ClassC {
                 "announce"
             }
             At::Begin | At::Announced => {
-                backup.plan(&self.world, &next.site, &job);
+                backup.plan(&self.world, &next.site, &self.setup.jobs[who]);
                 "plan"
             }
-            At::Work if !announced => {
-                next.announce(process);
-                "announce"
-            }
-            At::Work if backup.todo != 0 => {
-                backup.upload(&self.world, &mut next.site, &job);
-                "upload"
-            }
-            At::Work if self.fenced(&next.site, process) => {
-                backup = Backup {
-                    at: At::Stopped,
-                    ..Backup::default()
-                };
-                next.leave(process);
-                "begin-again"
-            }
-            At::Work if job.publish && !backup.published && backup.mine != 0 => {
-                let (key, action) = backup.publish_entry(&next.site);
-                let key = [vec![u32::from(process)], key].concat();
-                self.put(&mut next.site, backup.seen, &key, || {
-                    draft(Some(process), action)
-                });
-                backup.published = true;
-                "PUBLISH"
-            }
-            At::Work => {
-                next.site.snaps |= backup.slot(process);
-                backup.check(&self.world, &mut next.site, &job, process)
-            }
+            At::Work => self.work(&mut next, &mut backup, process),
             At::Checked => {
-                let (key, action) = backup.commit_entry(&self.world, &next.site, &job, process);
-                let key = [vec![u32::from(process)], key].concat();
-                self.put(&mut next.site, backup.seen, &key, || {
-                    draft(Some(process), action)
-                });
-                backup = Backup {
-                    at: At::Put,
-                    attempt: backup.attempt,
-                    ..Backup::default()
-                };
+                let job = &self.setup.jobs[who];
+                let entry = backup.commit_entry(&self.world, &next.site, job, process);
+                self.put_of_backup(&mut next.site, backup.seen, process, entry);
+                backup = backup.ended(At::Put);
                 "COMMIT"
             }
             At::Put => {
                 let fenced = self.fenced(&next.site, process) && !off(Rule::LookAfterPut);
-                let at = if fenced { At::Stopped } else { At::Done };
-                backup = Backup {
-                    at,
-                    attempt: backup.attempt,
-                    ..Backup::default()
-                };
+                backup = backup.ended(if fenced { At::Stopped } else { At::Done });
                 next.leave(process);
                 if fenced { "begin-again" } else { "done" }
             }
@@ -158,6 +118,41 @@ impl ClassC {
             },
             next,
         ));
+    }
+
+    /// A step of a backup between its first look and its commit.
+    fn work(&mut self, next: &mut NodeC, backup: &mut Backup, process: u8) -> &'static str {
+        let job = self.setup.jobs[usize::from(process)];
+        if next.announced >> process & 1 == 0 {
+            next.announce(process);
+            "announce"
+        } else if backup.todo != 0 {
+            backup.upload(&self.world, &mut next.site, &job);
+            "upload"
+        } else if self.fenced(&next.site, process) {
+            *backup = backup.ended(At::Stopped);
+            next.leave(process);
+            "begin-again"
+        } else if job.publish && !backup.published && backup.mine != 0 {
+            let entry = backup.publish_entry(&next.site);
+            self.put_of_backup(&mut next.site, backup.seen, process, entry);
+            backup.published = true;
+            "PUBLISH"
+        } else {
+            next.site.snaps |= backup.slot(process);
+            backup.check(&self.world, &mut next.site, &job, process)
+        }
+    }
+
+    fn put_of_backup(
+        &mut self,
+        site: &mut Site,
+        seen: Log,
+        process: u8,
+        (key, action): (Vec<u32>, Action),
+    ) {
+        let key = [vec![u32::from(process)], key].concat();
+        self.put(site, seen, &key, || draft(Some(process), action));
     }
 
     fn forget(&mut self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
