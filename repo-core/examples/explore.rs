@@ -1,43 +1,99 @@
-//! Explores the commit log's protocol: `explore [SETUP|all [RULE|-|all [LIMIT]]]`.
+//! Explores the protocol of the commit log further than the tests do (`docs/design/0001-commit-log.md`).
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::exit)]
 
-use repo_core::log::explorer::{Report, Rule, class_a, class_c, explore_a, explore_c};
+use repo_core::log::explorer::{Limits, Rule, Setup, deep_setups, explore, setups};
+use std::time::Instant;
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let limit = args.get(2).map_or(50_000_000, |n| n.parse().unwrap());
-    let rules: Vec<Option<Rule>> = match args.get(1).map(String::as_str) {
-        None | Some("-") => vec![None],
-        Some("all") => Rule::ALL.into_iter().map(Some).collect(),
-        Some(name) => Rule::ALL
-            .into_iter()
-            .filter(|r| format!("{r:?}") == name)
-            .map(Some)
-            .collect(),
-    };
-    for rule in rules {
-        let wanted = |name: &str| match args.first().map(String::as_str) {
-            None | Some("all") => true,
-            Some("a") => !name.starts_with("c-"),
-            Some("c") => name.starts_with("c-"),
-            Some(only) => only == name,
-        };
-        for (name, setup) in class_a().into_iter().filter(|(name, _)| wanted(name)) {
-            show(name, rule, || explore_a(setup, rule, limit));
-        }
-        for (name, setup) in class_c().into_iter().filter(|(name, _)| wanted(name)) {
-            show(name, rule, || explore_c(setup, rule, limit));
-        }
-    }
+const USAGE: &str = "\
+usage: explore [OPTION VALUE]... [SETUP]...
+  --without RULE   switch a rule of the protocol off; `each` for one after the other
+  --backups N      only so many of the setup's backups
+  --prunes N       so many prunes, two at most
+  --dead N         class C: so many processes may be taken for dead
+  --states N       stop after so many states
+  --steps N        look no further than so many steps
+SETUP is the name of one, `a` or `c` for a class, `deep` for the larger ones; without any, those of the tests.";
+
+struct Options {
+    rules: Vec<Option<Rule>>,
+    backups: usize,
+    prunes: Option<u8>,
+    dead: Option<u32>,
+    limits: Limits,
+    names: Vec<String>,
 }
 
-fn show(name: &str, rule: Option<Rule>, explore: impl FnOnce() -> Report) {
-    let begun = std::time::Instant::now();
-    let report = explore();
-    let seconds = begun.elapsed().as_secs_f64();
-    match rule {
-        None => println!("{name}: {report} ({seconds:.1} s)"),
-        Some(rule) => println!("without {rule:?}: {name}: {report} ({seconds:.1} s)"),
+fn options() -> Option<Options> {
+    let mut options = Options {
+        rules: vec![None],
+        backups: usize::MAX,
+        prunes: None,
+        dead: None,
+        limits: Limits {
+            states: usize::MAX,
+            steps: usize::MAX,
+        },
+        names: Vec::new(),
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        if !arg.starts_with("--") {
+            options.names.push(arg);
+            continue;
+        }
+        let value = args.next()?;
+        match arg.as_str() {
+            "--without" => {
+                let wanted = |rule: &Rule| value == "each" || value == format!("{rule:?}");
+                options.rules = Rule::ALL.iter().copied().filter(wanted).map(Some).collect();
+            }
+            "--backups" => options.backups = value.parse().ok()?,
+            "--prunes" => options.prunes = Some(value.parse().ok().filter(|n| *n <= 2)?),
+            "--dead" => options.dead = Some(value.parse().ok()?),
+            "--states" => options.limits.states = value.parse().ok()?,
+            "--steps" => options.limits.steps = value.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some(options)
+}
+
+fn chosen(names: &[String]) -> Vec<Setup> {
+    let class_c = |setup: &Setup| setup.name.starts_with("c_");
+    if names.is_empty() {
+        return setups();
+    }
+    let deep = deep_setups();
+    let is_deep = |setup: &Setup| deep.iter().any(|one| one.name == setup.name);
+    let all = setups().into_iter().chain(deep_setups());
+    let wanted = |setup: &Setup| {
+        names.iter().any(|name| match name.as_str() {
+            "a" => !class_c(setup) && !is_deep(setup),
+            "c" => class_c(setup) && !is_deep(setup),
+            "deep" => is_deep(setup),
+            name => setup.name == name,
+        })
+    };
+    all.filter(wanted).collect()
+}
+
+fn main() {
+    let options = options().filter(|options| !options.rules.is_empty());
+    let Some(options) = options else {
+        println!("{USAGE}");
+        std::process::exit(2);
+    };
+    for rule in &options.rules {
+        for mut setup in chosen(&options.names) {
+            setup.jobs.truncate(options.backups);
+            setup.prunes = options.prunes.unwrap_or(setup.prunes);
+            setup.dead = options.dead.unwrap_or(setup.dead);
+            let begun = Instant::now();
+            let report = explore(&setup, *rule, options.limits);
+            let seconds = begun.elapsed().as_secs_f64();
+            let without = rule.map_or(String::new(), |rule| format!("without {rule:?}: "));
+            println!("{without}{}: {report} ({seconds:.1} s)", setup.name);
+        }
     }
 }

@@ -1,9 +1,23 @@
 //! Switches rules of the protocol off, one at a time, so that the explorer can be seen to fail.
 
-/// A rule that the explorer breaks on purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(not(any(test, feature = "mutants")), allow(dead_code))]
-pub enum Rule {
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident,)*) => {
+        /// A rule that the explorer breaks on purpose.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(not(any(test, feature = "mutants")), allow(dead_code))]
+        pub enum Rule {
+            $($(#[$doc])* $rule,)*
+        }
+
+        impl Rule {
+            /// All rules.
+            #[cfg_attr(not(any(test, feature = "testutil")), allow(dead_code))]
+            pub const ALL: &[Self] = &[$(Self::$rule),*];
+        }
+    };
+}
+
+rules! {
     /// Void what its signer may not write.
     Roles,
     /// Look at what a commit rests on before appending it.
@@ -22,6 +36,8 @@ pub enum Rule {
     FenceVoid,
     /// Class C: deletion waits for those who were at work.
     Wait,
+    /// Class C: deletion waits for every other process that deletes, named or not.
+    OneDeletes,
     /// Class C: what was condemned before a process began is not there for it.
     CondemnedIsGone,
     /// Class C: spare what was forgotten after the processes were listed.
@@ -30,6 +46,12 @@ pub enum Rule {
     LostObjects,
     /// A backup looks at its own packs like at others.
     OwnPacks,
+    /// An `Unforget` stands right after the fold it was checked on.
+    UnforgetCas,
+    /// What is relied on and condemned is taken back by the entry that relies on it.
+    Reprieve,
+    /// Class A: on a lost race to an entry that may take copies away a prune plans from the beginning.
+    RaceLost,
     /// Class A: a `Commit` stands right after the fold it was checked on.
     CommitCas,
     /// Class A: a `Deleting` stands right after the fold it was computed from.
@@ -54,38 +76,8 @@ pub enum Rule {
     Fence,
     /// Class C: what only an entry in doubt says is deleted is left alone.
     SoundSweep,
-}
-
-impl Rule {
-    /// All rules.
-    #[cfg_attr(not(any(test, feature = "testutil")), allow(dead_code))]
-    pub const ALL: [Self; 25] = [
-        Self::Roles,
-        Self::CommitCheck,
-        Self::LentCheck,
-        Self::Bases,
-        Self::DeleteCheck,
-        Self::UnforgetCheck,
-        Self::Quarantine,
-        Self::FenceVoid,
-        Self::Wait,
-        Self::CondemnedIsGone,
-        Self::ForgottenSince,
-        Self::LostObjects,
-        Self::OwnPacks,
-        Self::CommitCas,
-        Self::DeletingCas,
-        Self::EntryFirst,
-        Self::OrphansFirst,
-        Self::DeletedStays,
-        Self::AnnounceFirst,
-        Self::PruneAnnounces,
-        Self::ListAfterCondemn,
-        Self::FoldAfterWait,
-        Self::LookAfterPut,
-        Self::Fence,
-        Self::SoundSweep,
-    ];
+    /// Class C: a state is folded anew when an entry comes late that changes what was folded before.
+    FoldAnew,
 }
 
 #[cfg(any(test, feature = "mutants"))]

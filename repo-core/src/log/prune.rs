@@ -160,51 +160,35 @@ pub fn plan_delete(
     })
 }
 
-/// What a lost race means for a plan to delete.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Race {
-    /// Only the blobs of these snapshots became needed: [`plan_delete`] with them alone, and [`merge`](DeletePlan::merge).
-    Marked(Vec<SnapshotId>),
-    /// Copies that the plan counted on may be going: plan from the beginning.
-    Lost,
-}
-
-/// Looks at the entries that came between the fold of a plan and the tail.
-pub fn race(between: &[SignedEntry]) -> Race {
-    let mut snapshots = Vec::new();
-    for signed in between {
-        match &signed.entry.action {
-            Some(Action::Commit { snapshot, .. }) => snapshots.push(*snapshot),
-            Some(Action::Unforget { snapshots: ids, .. }) => snapshots.extend(ids),
+/// Whether a plan to delete holds after these entries, but for what they took back ([`DeletePlan::renew`]); otherwise plan
+/// from the beginning, for copies that it counts on may be going.
+///
+/// Nothing new has to be marked: a `Commit` or `Unforget` takes back what it needs of what is condemned.
+pub fn plan_holds(between: &[SignedEntry]) -> bool {
+    let harmless = |signed: &SignedEntry| {
+        matches!(
+            signed.entry.action,
             Some(
-                Action::Publish { .. }
-                | Action::Forget { .. }
-                | Action::Evidence { .. }
-                | Action::Settings(_),
-            ) => {}
-            _ => return Race::Lost,
-        }
-    }
-    Race::Marked(snapshots)
+                Action::Commit { .. }
+                    | Action::Publish { .. }
+                    | Action::Forget { .. }
+                    | Action::Unforget { .. }
+                    | Action::Evidence { .. }
+                    | Action::Settings(_)
+            )
+        )
+    };
+    between.iter().all(harmless) || off(Rule::RaceLost)
 }
 
 impl DeletePlan {
-    /// The plan on the newer fold `state`, from `newer`: what [`plan_delete`] says there of this plan's packs for the blobs
-    /// that became needed.
-    pub fn merge(&self, state: &State, newer: DeletePlan) -> DeletePlan {
-        let condemned = |pack: &&PackId| state.pack_state(pack) == PackState::Condemned;
-        let mut reprieve: BTreeSet<PackId> = newer.reprieve.into_iter().collect();
-        reprieve.extend(self.reprieve.iter().filter(condemned));
-        let packs = newer
-            .packs
-            .into_iter()
-            .filter(|pack| !reprieve.contains(pack));
-        DeletePlan {
-            planned_on: state.tail().clone(),
-            packs: packs.collect(),
-            reprieve: reprieve.into_iter().collect(),
-            lost: self.lost.iter().chain(&newer.lost).copied().collect(),
-        }
+    /// The plan on the newer fold `state`: without the packs that were taken back since.
+    pub fn renew(mut self, state: &State) -> DeletePlan {
+        let condemned = |pack: &PackId| state.pack_state(pack) == PackState::Condemned;
+        self.packs.retain(condemned);
+        self.reprieve.retain(condemned);
+        self.planned_on = state.tail().clone();
+        self
     }
 }
 
@@ -215,8 +199,8 @@ pub fn may_append_deleting(planned_on: &Tail, now: &State) -> bool {
 }
 
 impl State {
-    /// Whether any entry wants an object that is no pack to be there (state tables are wanted by checkpoints, not here). What is not wanted is an orphan: on class A a
-    /// `Deleting` may name it at once, on class C a `Condemn` first.
+    /// Whether any entry wants an object that is no pack to be there; state tables are wanted by checkpoints, not here. What
+    /// is not wanted is an orphan: on class A a `Deleting` may name it at once, on class C a `Condemn` first.
     pub fn wants(&self, object: &ObjectRef) -> bool {
         match object.kind {
             ObjectKind::Index => self.has_table(&IndexId(object.id)),

@@ -9,22 +9,24 @@ use super::state::{Outcome, State, VoidReason, broken};
 use crate::backend::Class;
 use crate::error::Result;
 use crate::format::checkpoint::{EntryRow, Tail};
-use crate::format::entry::{Action, SignedEntry};
+use crate::format::entry::{Action, Nonce, SignedEntry};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl State {
     /// Folds a set of entries on top of this state, in whatever order they come.
     ///
-    /// This state is that of an empty log or of a checkpoint, or it has no entries in doubt. Entries that were folded
-    /// already are skipped. `None` if this state cannot take them in, because a `Roles` or `Class`
-    /// entry came late and changes what was folded before: fold from an older checkpoint, or from the beginning.
+    /// Entries that were folded already are skipped. `None` if this state cannot take them in: it has entries in doubt, or
+    /// one came late that changes what was folded before. Fold from an older checkpoint then, or from the beginning.
     /// `Damaged` if an entry follows one that is neither here nor in the set, or a chain of class A is broken. Time and
     /// memory: linear in the set and in the state.
     pub fn fold<'a>(
         &self,
         entries: impl IntoIterator<Item = &'a SignedEntry>,
     ) -> Result<Option<State>> {
+        if !self.in_doubt.is_empty() && !off(Rule::FoldAnew) {
+            return Ok(None);
+        }
         let mut sorted: Vec<&SignedEntry> = entries.into_iter().collect();
         sorted.sort_unstable_by_key(|signed| (signed.entry.number, signed.hash));
         sorted.dedup_by_key(|signed| signed.hash);
@@ -108,7 +110,11 @@ impl State {
             return Ok(None);
         }
         self.check_follows(&set)?;
+        let before = self.standing();
         self.settle(&set);
+        if !self.standing().is_superset(&before) && !off(Rule::FoldAnew) {
+            return Ok(None);
+        }
         for signed in &set {
             let taken_in = matches!(signed.entry.action, Some(Action::Roles { .. }));
             if self.verdict(signed) == Outcome::Applied && !taken_in {
@@ -173,7 +179,8 @@ impl State {
                 .entry
                 .process
                 .is_some_and(|nonce| self.fences.contains_key(&nonce));
-            if fenced && rests_on_packs(signed) && !self.was_seen(signed) {
+            let (process, hash) = (signed.entry.process, &signed.hash);
+            if fenced && rests_on_packs(signed) && !self.was_seen(process, hash) {
                 self.in_doubt.insert(signed.hash);
             }
         }
@@ -195,29 +202,34 @@ impl State {
         if judged != Outcome::Applied {
             return judged;
         }
-        if self.is_cut_off(signed) && !off(Rule::FenceVoid) {
+        let cut_off = self.is_cut_off(signed.entry.process, &signed.hash);
+        if rests_on_packs(signed) && cut_off && !off(Rule::FenceVoid) {
             self.in_doubt.remove(&signed.hash);
             return Outcome::Void(VoidReason::Fenced);
         }
         Outcome::Applied
     }
 
-    fn was_seen(&self, signed: &SignedEntry) -> bool {
-        let nonce = signed.entry.process.unwrap_or_default();
-        self.fences
-            .get(&nonce)
-            .is_some_and(|seen| seen.contains(&signed.hash))
+    /// Whether a `Fence` of that process names the entry, or every `Deleting` that names the process saw it.
+    ///
+    /// Then no other can have missed it: who deletes waits for all others who do, or fences them, and folds after that.
+    fn was_seen(&self, process: Option<Nonce>, hash: &EntryHash) -> bool {
+        let holds = |seen: &BTreeSet<EntryHash>| seen.contains(hash);
+        let nonce = process.unwrap_or_default();
+        self.fences.get(&nonce).is_some_and(holds) || self.cut_off.get(&nonce).is_some_and(holds)
     }
 
     /// Whether some `Deleting` had not seen this entry of a process that was fenced before.
-    fn is_cut_off(&self, signed: &SignedEntry) -> bool {
-        let Some(nonce) = signed.entry.process else {
-            return false;
-        };
-        let unseen = |stand: &BTreeSet<_>| !stand.contains(&signed.hash);
-        rests_on_packs(signed)
-            && self.cut_off.get(&nonce).is_some_and(unseen)
-            && !self.was_seen(signed)
+    fn is_cut_off(&self, process: Option<Nonce>, hash: &EntryHash) -> bool {
+        let named = process.is_some_and(|nonce| self.cut_off.contains_key(&nonce));
+        named && !self.was_seen(process, hash)
+    }
+
+    /// The folded entries that no `Deleting` had missed.
+    fn standing(&self) -> BTreeSet<EntryHash> {
+        let stands = |row: &&EntryRow| !self.is_cut_off(row.process, &row.hash);
+        let rows = self.entries.values().filter(stands);
+        rows.map(|row| row.hash).collect()
     }
 
     fn advance(&mut self, signed: &SignedEntry) {

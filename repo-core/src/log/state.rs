@@ -1,5 +1,6 @@
 //! What a log adds up to: the state, and what can be asked of it.
 
+use super::mutant::{Rule, off};
 use crate::backend::Class;
 use crate::error::{Error, Result, Subject};
 use crate::format::checkpoint::{
@@ -301,7 +302,14 @@ impl State {
         self.deleted.contains_key(id)
     }
 
-    /// Every object that an entry says is deleted. What is `sound` may be removed by anyone, at any time.
+    /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in
+    /// doubt say so.
+    pub fn may_remove(&self, id: &[u8; 32]) -> bool {
+        let row = self.deleted.get(id);
+        row.is_some_and(|row| row.sound || off(Rule::SoundSweep))
+    }
+
+    /// Every object that an entry says is deleted; see [`State::may_remove`].
     pub fn deleted(&self) -> impl Iterator<Item = (ObjectRef, &Deleted)> {
         self.deleted.iter().map(|(id, row)| {
             let object = ObjectRef {
@@ -358,6 +366,9 @@ impl State {
 
     /// Class C: these packs are nobody's source, because they are known through entries in doubt only.
     pub fn quarantine(&mut self, packs: impl IntoIterator<Item = PackId>) {
+        if off(Rule::Quarantine) {
+            return;
+        }
         self.quarantined = packs.into_iter().collect();
     }
 

@@ -55,7 +55,8 @@ pub fn deletion_blockers<'a>(
     }
     let named: BTreeSet<&Nonce> = rows.into_iter().flat_map(|row| &row.nonces).collect();
     for process in announced {
-        let matters = process.deletes || named.contains(&process.nonce);
+        let deletes = process.deletes && !off(Rule::OneDeletes);
+        let matters = deletes || named.contains(&process.nonce);
         if process.nonce == *me || !matters || state.is_fenced(&process.nonce) {
             continue;
         }

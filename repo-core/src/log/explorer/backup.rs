@@ -1,6 +1,7 @@
 //! A backup as both models run it: look up, upload, check, commit. Each method is one step.
 
-use super::world::{Bits, Draft, Log, Pack, Snap, With, World, blob, numbers};
+use super::world::{Bits, Draft, Log, Pack, Snap, With, World, blob, numbers, packs_of};
+use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::Action;
 use crate::id::{IndexId, PackId, SnapshotId};
@@ -71,6 +72,8 @@ pub struct Job {
     pub delta: Option<(u8, u8)>,
     /// Whether it publishes what it uploaded before it is done.
     pub publish: bool,
+    /// Whether it takes over packs that no table names.
+    pub adopt: bool,
 }
 
 /// The snapshot that lends subtrees, and that is forgotten.
@@ -120,22 +123,37 @@ impl Backup {
         self.lent = if lends { job.lend } else { 0 };
         self.seen = site.log;
         self.todo = 0;
+        if job.adopt {
+            self.mine = self.adoptable(world, site);
+        }
         self.look_up(world, site, job.want & !self.lent, false);
         self.at = At::Work;
+    }
+
+    /// On class A also what is condemned: its commit will take that back.
+    fn adoptable(&self, world: &World, site: &Site) -> Bits {
+        let state = &world.at(site.log).state;
+        let live = |no: &u8| state.pack_state(&site.pack(*no).id()) == PackState::Live;
+        let orphans = numbers(orphans(world, site));
+        let found = orphans.filter(|no| state.class() == Class::A || live(no));
+        found.fold(0, |bits, no| bits | 1 << no)
     }
 
     fn look_up(&mut self, world: &World, site: &Site, wanted: Bits, condemned_too: bool) {
         let log = world.at(site.log);
         let usable = |pack: &PackId| match log.state.pack_state(pack) {
             PackState::Live => true,
-            PackState::Condemned => condemned_too || off(Rule::CondemnedIsGone),
-            PackState::Quarantined => off(Rule::Quarantine),
-            PackState::Deleting => false,
+            PackState::Condemned => {
+                let adopted = self.mine >> Pack::of(&pack.0).no & 1 == 1;
+                adopted || condemned_too || off(Rule::CondemnedIsGone)
+            }
+            PackState::Quarantined | PackState::Deleting => false,
         };
         let own = site.packs_of(self.mine);
         let catalog = With {
             catalog: &log.catalog,
             own: &own,
+            backwards: false,
         };
         for n in numbers(wanted) {
             match decodes(&catalog, &blob(n), &usable).expect("catalogs in memory do not fail") {
@@ -191,6 +209,7 @@ impl Backup {
         let catalog = With {
             catalog: &folded.catalog,
             own: &own,
+            backwards: who % 2 == 1,
         };
         let ignored = if off(Rule::OwnPacks) { self.mine } else { 0 };
         let rows = numbers(job.want & !self.lent).map(|n| {
@@ -222,14 +241,14 @@ impl Backup {
         self.seen = site.log;
         if !check.parents.is_empty() {
             let lent = std::mem::take(&mut self.lent);
-            let class_a = world.at(site.log).state.class() == crate::backend::Class::A;
+            let class_a = world.at(site.log).state.class() == Class::A;
             self.look_up(world, site, lent, class_a);
             return "descend";
         }
         for lost in &check.lost {
             match lost {
                 Lost::Table(id) => {
-                    let pack = Pack::of(&id.0);
+                    let pack = packs_of(id).next().expect("its own tables name one pack");
                     self.mine &= !(1 << pack.no);
                     let needs = |n: &u8| self.relied[usize::from(*n)] >> pack.no & 1 == 1;
                     let again = numbers(job.want & !self.lent).filter(needs);
@@ -249,6 +268,15 @@ impl Backup {
             return "check";
         }
         "heal"
+    }
+
+    /// It has nothing more to do than to say how it went.
+    pub fn ended(self, at: At) -> Self {
+        Self {
+            at,
+            attempt: self.attempt,
+            ..Self::default()
+        }
     }
 
     /// The snapshot it writes.
@@ -324,4 +352,16 @@ pub fn draft(process: Option<u8>, action: Action) -> Draft {
         process,
         action,
     }
+}
+
+/// The packs of a site that no table in force names and that nothing was said about.
+pub fn orphans(world: &World, site: &Site) -> Bits {
+    let log = world.at(site.log);
+    let unknown = |no: &u8| {
+        let pack = site.pack(*no);
+        !log.knows(pack) && !log.state.is_deleted(&pack.id().0)
+    };
+    numbers(site.packs)
+        .filter(unknown)
+        .fold(0, |bits, no| bits | 1 << no)
 }

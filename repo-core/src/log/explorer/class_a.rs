@@ -1,35 +1,15 @@
 //! Class A: backups, prunes, a forget, an unforget and a thief with a writer's key, in every order.
 
-use super::backup::{At, Backup, Job, PACKS_MAX, PARENT, Site, draft, slot};
+use super::backup::{At, Backup, PACKS_MAX, PARENT, Site, draft, slot};
 use super::prune_a::Prune;
 use super::search::{Model, Step};
-use super::world::{Bits, Draft, Log, Pack, Snap, World, blobs, numbers};
+use super::setups::Setup;
+use super::world::{Draft, Log, Pack, Snap, World, blobs};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::{Action, ObjectRef};
 use crate::log::mutant::{Rule, off};
 use crate::log::{UnforgetCheck, check_unforget};
-
-/// What takes part.
-#[derive(Debug, Clone, Default)]
-pub struct Setup {
-    /// The backups.
-    pub jobs: Vec<Job>,
-    /// How many prunes.
-    pub prunes: u8,
-    /// Whether the first snapshot is forgotten at some time.
-    pub forget: bool,
-    /// Whether somebody wants it again.
-    pub unforget: bool,
-    /// Whether a thief has a writer's key, and somebody deletes whatever any entry says is deleted.
-    pub thief: bool,
-    /// Whether index tables and snapshots are objects that may be orphans.
-    pub objects: bool,
-    /// Packs that are there at the beginning besides pack 0 with blobs 0 and 1.
-    pub packs: Vec<Pack>,
-    /// Snapshots that are there at the beginning besides that of blobs 0 and 1.
-    pub snaps: Vec<Snap>,
-}
 
 /// One state of the whole.
 #[derive(Debug, Clone, Copy)]
@@ -53,19 +33,7 @@ pub struct ClassA {
 impl ClassA {
     /// A model in its first state.
     pub fn new(setup: Setup) -> Self {
-        let first = Pack {
-            no: 0,
-            whole: 0b11,
-            delta: 0,
-            base: 0,
-        };
-        let packs: Vec<Pack> = std::iter::once(first)
-            .chain(setup.packs.iter().copied())
-            .collect();
-        let snaps: Vec<Snap> = std::iter::once(PARENT)
-            .chain(setup.snaps.iter().copied())
-            .collect();
-        let (world, start) = World::new(Class::A, &packs, &snaps);
+        let (world, start) = World::new(Class::A, &setup.first(), setup.condemned);
         Self {
             setup,
             world,
@@ -167,7 +135,7 @@ impl ClassA {
                 next.unforget = (2, 0);
                 "refuse"
             }
-            (1, seen) if seen != log => {
+            (1, seen) if seen != log && !off(Rule::UnforgetCas) => {
                 next.unforget = (0, 0);
                 "lost-race"
             }
@@ -205,7 +173,13 @@ impl ClassA {
         if !node.thief {
             let pack = node.site.pack(0);
             let objects = vec![pack.object(), pack.table_object(), PARENT.object()];
-            let action = deleting(objects, vec![]);
+            let action = Action::Deleting {
+                objects,
+                index_drop: vec![],
+                index_add: vec![],
+                reprieve: vec![],
+                fenced: vec![],
+            };
             next.site.log = self
                 .world
                 .append(node.site.log, node.site.log, &[8], || draft(None, action));
@@ -241,35 +215,11 @@ impl ClassA {
     }
 }
 
-/// A `Deleting` of class A that drops the tables it deletes.
-pub fn deleting(objects: Vec<ObjectRef>, reprieve: Vec<crate::id::PackId>) -> Action {
-    Action::Deleting {
-        objects,
-        index_drop: vec![],
-        index_add: vec![],
-        reprieve,
-        fenced: vec![],
-    }
-}
-
 impl Model for ClassA {
     type Node = Node;
 
     fn start(&mut self) -> Node {
-        let mut site = Site {
-            log: self.start,
-            ..Site::default()
-        };
-        site.put(0b11, 0, 0);
-        for pack in &self.setup.packs {
-            site.put(pack.whole.into(), pack.delta.into(), pack.base);
-        }
-        let snaps = self
-            .setup
-            .snaps
-            .iter()
-            .fold(slot(PARENT), |bits, snap| bits | slot(*snap));
-        site.snaps = snaps;
+        let site = self.setup.site(self.start);
         Node {
             site,
             backups: Default::default(),
@@ -336,16 +286,4 @@ impl Model for ClassA {
         bytes.extend_from_slice(&node.unforget.1.to_le_bytes());
         bytes.push(u8::from(node.wrong.is_some()));
     }
-}
-
-/// The packs of a site that no table in force names and that nothing was said about.
-pub fn orphans(world: &World, site: &Site) -> Bits {
-    let log = world.at(site.log);
-    let unknown = |no: &u8| {
-        let pack = site.pack(*no);
-        !log.state.has_table(&pack.table()) && !log.state.is_deleted(&pack.id().0)
-    };
-    numbers(site.packs)
-        .filter(unknown)
-        .fold(0, |bits, no| bits | 1 << no)
 }

@@ -4,38 +4,14 @@
 use super::backup::{At, Backup, Job, PACKS_MAX, PARENT, Site, draft, slot};
 use super::prune_c::Prune;
 use super::search::{Model, Step};
+use super::setups::Setup;
 use super::unforget_c::Unforget;
-use super::world::{Bits, Draft, Log, Pack, Snap, World, nonce, numbers};
+use super::world::{Bits, Draft, Log, Snap, World, nonce, numbers};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::Action;
 use crate::log::Announced;
 use crate::log::mutant::{Rule, off};
-
-/// What takes part.
-#[derive(Debug, Clone, Default)]
-pub struct SetupC {
-    /// The backups.
-    pub jobs: Vec<Job>,
-    /// How many prunes.
-    pub prunes: u8,
-    /// Whether the first snapshot is forgotten at some time.
-    pub forget: bool,
-    /// Whether somebody wants it again.
-    pub unforget: bool,
-    /// How many processes at most may be taken for dead.
-    pub expire: u32,
-    /// Whether a prune may leave the deletion to the next one, by a `Waiting` entry.
-    pub resume: bool,
-    /// Whether somebody removes whatever entries say is deleted, at any time.
-    pub sweep: bool,
-    /// Whether snapshots are objects that are deleted when they are forgotten.
-    pub objects: bool,
-    /// Packs that are there at the beginning besides pack 0 with blobs 0 and 1.
-    pub packs: Vec<Pack>,
-    /// Snapshots that are there at the beginning besides that of blobs 0 and 1.
-    pub snaps: Vec<Snap>,
-}
 
 /// The process number of the first prune, and of the unforget.
 pub const PRUNES: u8 = 4;
@@ -78,27 +54,15 @@ impl NodeC {
 
 /// The model.
 pub struct ClassC {
-    pub setup: SetupC,
+    pub setup: Setup,
     pub world: World,
     start: Log,
 }
 
 impl ClassC {
     /// A model in its first state.
-    pub fn new(setup: SetupC) -> Self {
-        let first = Pack {
-            no: 0,
-            whole: 0b11,
-            delta: 0,
-            base: 0,
-        };
-        let packs: Vec<Pack> = std::iter::once(first)
-            .chain(setup.packs.iter().copied())
-            .collect();
-        let snaps: Vec<Snap> = std::iter::once(PARENT)
-            .chain(setup.snaps.iter().copied())
-            .collect();
-        let (world, start) = World::new(Class::C, &packs, &snaps);
+    pub fn new(setup: Setup) -> Self {
+        let (world, start) = World::new(Class::C, &setup.first(), setup.condemned);
         Self {
             setup,
             world,
@@ -117,10 +81,9 @@ impl ClassC {
     }
 
     fn backup(&mut self, node: &NodeC, who: usize, found: &mut Vec<(Step, NodeC)>) {
-        let (job, process) = (self.setup.jobs[who], who as u8);
+        let process = who as u8;
         let mut next = *node;
         let mut backup = node.backups[who];
-        let announced = node.announced >> process & 1 == 1;
         let what = match backup.at {
             At::Begin if !off(Rule::AnnounceFirst) => {
                 next.announce(process);
@@ -128,59 +91,20 @@ impl ClassC {
                 "announce"
             }
             At::Begin | At::Announced => {
-                backup.plan(&self.world, &next.site, &job);
+                backup.plan(&self.world, &next.site, &self.setup.jobs[who]);
                 "plan"
             }
-            At::Work if !announced => {
-                next.announce(process);
-                "announce"
-            }
-            At::Work if backup.todo != 0 => {
-                backup.upload(&self.world, &mut next.site, &job);
-                "upload"
-            }
-            At::Work if self.fenced(&next.site, process) => {
-                backup = Backup {
-                    at: At::Stopped,
-                    ..Backup::default()
-                };
-                next.leave(process);
-                "begin-again"
-            }
-            At::Work if job.publish && !backup.published && backup.mine != 0 => {
-                let (key, action) = backup.publish_entry(&next.site);
-                let key = [vec![u32::from(process)], key].concat();
-                self.put(&mut next.site, backup.seen, &key, || {
-                    draft(Some(process), action)
-                });
-                backup.published = true;
-                "PUBLISH"
-            }
-            At::Work => {
-                next.site.snaps |= backup.slot(process);
-                backup.check(&self.world, &mut next.site, &job, process)
-            }
+            At::Work => self.work(&mut next, &mut backup, process),
             At::Checked => {
-                let (key, action) = backup.commit_entry(&self.world, &next.site, &job, process);
-                let key = [vec![u32::from(process)], key].concat();
-                self.put(&mut next.site, backup.seen, &key, || {
-                    draft(Some(process), action)
-                });
-                backup = Backup {
-                    at: At::Put,
-                    attempt: backup.attempt,
-                    ..Backup::default()
-                };
+                let job = &self.setup.jobs[who];
+                let entry = backup.commit_entry(&self.world, &next.site, job, process);
+                self.put_of_backup(&mut next.site, backup.seen, process, entry);
+                backup = backup.ended(At::Put);
                 "COMMIT"
             }
             At::Put => {
                 let fenced = self.fenced(&next.site, process) && !off(Rule::LookAfterPut);
-                let at = if fenced { At::Stopped } else { At::Done };
-                backup = Backup {
-                    at,
-                    attempt: backup.attempt,
-                    ..Backup::default()
-                };
+                backup = backup.ended(if fenced { At::Stopped } else { At::Done });
                 next.leave(process);
                 if fenced { "begin-again" } else { "done" }
             }
@@ -194,6 +118,41 @@ impl ClassC {
             },
             next,
         ));
+    }
+
+    /// A step of a backup between its first look and its commit.
+    fn work(&mut self, next: &mut NodeC, backup: &mut Backup, process: u8) -> &'static str {
+        let job = self.setup.jobs[usize::from(process)];
+        if next.announced >> process & 1 == 0 {
+            next.announce(process);
+            "announce"
+        } else if backup.todo != 0 {
+            backup.upload(&self.world, &mut next.site, &job);
+            "upload"
+        } else if self.fenced(&next.site, process) {
+            *backup = backup.ended(At::Stopped);
+            next.leave(process);
+            "begin-again"
+        } else if job.publish && !backup.published && backup.mine != 0 {
+            let entry = backup.publish_entry(&next.site);
+            self.put_of_backup(&mut next.site, backup.seen, process, entry);
+            backup.published = true;
+            "PUBLISH"
+        } else {
+            next.site.snaps |= backup.slot(process);
+            backup.check(&self.world, &mut next.site, &job, process)
+        }
+    }
+
+    fn put_of_backup(
+        &mut self,
+        site: &mut Site,
+        seen: Log,
+        process: u8,
+        (key, action): (Vec<u32>, Action),
+    ) {
+        let key = [vec![u32::from(process)], key].concat();
+        self.put(site, seen, &key, || draft(Some(process), action));
     }
 
     fn forget(&mut self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
@@ -221,7 +180,7 @@ impl ClassC {
     }
 
     fn expire(&self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
-        if node.expired.count_ones() >= self.setup.expire {
+        if node.expired.count_ones() >= self.setup.dead {
             return;
         }
         for process in numbers(node.announced & !node.expired) {
@@ -244,12 +203,9 @@ impl ClassC {
         }
         let mut next = *node;
         let state = &self.world.at(node.site.log).state;
-        for (object, row) in state
-            .deleted()
-            .filter(|(_, row)| row.sound || off(Rule::SoundSweep))
-        {
-            if row.kind == crate::format::name::ObjectKind::Data {
-                next.site.packs &= !(1 << Pack::of(&object.id).no);
+        for pack in node.site.packs_of(node.site.packs) {
+            if state.may_remove(&pack.id().0) {
+                next.site.packs &= !(1 << pack.no);
             }
         }
         if next.site.packs != node.site.packs {
@@ -268,19 +224,7 @@ impl Model for ClassC {
     type Node = NodeC;
 
     fn start(&mut self) -> NodeC {
-        let mut site = Site {
-            log: self.start,
-            ..Site::default()
-        };
-        site.put(0b11, 0, 0);
-        for pack in &self.setup.packs {
-            site.put(pack.whole.into(), pack.delta.into(), pack.base);
-        }
-        site.snaps = self
-            .setup
-            .snaps
-            .iter()
-            .fold(slot(PARENT), |bits, snap| bits | slot(*snap));
+        let site = self.setup.site(self.start);
         NodeC {
             site,
             announced: 0,
@@ -330,6 +274,8 @@ impl Model for ClassC {
             Some("a commit that was reported is void")
         } else if node.unforget.is_void(&log.state) {
             Some("an unforget that was reported is void")
+        } else if log.diverges {
+            Some("a fold depends on its order")
         } else {
             None
         }

@@ -15,12 +15,11 @@ mod prune_a;
 mod prune_c;
 mod search;
 mod setups;
+#[cfg(test)]
+mod tests;
 mod unforget_c;
 mod world;
 
 pub use crate::log::mutant::Rule;
-pub use backup::Job;
-pub use class_a::Setup;
-pub use class_c::SetupC;
-pub use search::{Report, Step};
-pub use setups::*;
+pub use search::{Limits, Report, Step};
+pub use setups::{Setup, deep_setups, explore, setups};

