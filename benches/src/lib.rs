@@ -9,20 +9,39 @@ use std::time::{Duration, Instant};
 /// Runs of `work` that are timed; the fastest counts, because everything else on the machine only slows down.
 const RUNS: usize = 40;
 
+/// No more runs once they took so long together.
+const ENOUGH: Duration = Duration::from_millis(1500);
+
+/// The shortest time that `work` takes on what `prepare` makes for it, in many runs after one that is not counted.
+pub fn fastest_of<T>(mut prepare: impl FnMut() -> T, mut work: impl FnMut(T)) -> Duration {
+    work(prepare());
+    let begun = Instant::now();
+    let mut fastest = Duration::MAX;
+    for run in 0..RUNS {
+        if run >= 3 && begun.elapsed() > ENOUGH {
+            break;
+        }
+        let prepared = prepare();
+        let start = Instant::now();
+        work(prepared);
+        fastest = fastest.min(start.elapsed());
+    }
+    fastest
+}
+
 /// The shortest time that `work` takes, in many runs after one that is not counted.
 pub fn fastest(mut work: impl FnMut()) -> Duration {
-    work();
-    let times = (0..RUNS).map(|_| {
-        let start = Instant::now();
-        work();
-        start.elapsed()
-    });
-    times.min().unwrap_or_default()
+    fastest_of(|| (), |()| work())
 }
 
 /// Prints `name` and the speed of `work`, which handles `bytes`, in MB/s (10⁶ bytes). Returns the speed.
 pub fn report(name: &str, bytes: usize, work: impl FnMut()) -> f64 {
-    let speed = bytes as f64 / 1e6 / fastest(work).as_secs_f64();
+    show(name, bytes, fastest(work))
+}
+
+/// Prints `name` and the speed of handling `bytes` in `time`. Returns the speed.
+pub fn show(name: &str, bytes: usize, time: Duration) -> f64 {
+    let speed = bytes as f64 / 1e6 / time.as_secs_f64();
     println!("{name:40} {speed:8.0} MB/s");
     speed
 }

@@ -1,33 +1,28 @@
-//! The hex blocks of `docs/format.md`: what the library makes of them is what the text says.
-//!
-//! A block is a fence with the info string `hex NAME`; in it, hex digits of any grouping, and after two spaces a remark.
+//! What the hex blocks of `docs/format.md` show, made by the library.
 
+use crate::format_example_values::{
+    announcement, checkpoint, delta, evidence, forget, leaf, member, summary, table_entry,
+};
 use crate::format_packs::header_by_writer;
-use crate::format_records::settings;
-use crate::format_vectors::{REPOSITORY, docs, envelopes, envelopes_of, ring, ring_of, signer};
-use repo_core::crypto::{BlobType, KeyKind, Role, commitment, contexts, derive};
+use crate::format_values::settings;
+use crate::format_vectors::{envelopes, ring, signer};
+use repo_core::crypto::{BlobType, KeyKind, commitment, contexts, derive};
 use repo_core::format::codec;
 use repo_core::format::config;
-use repo_core::format::entry::{Action, Entry, EntryClear};
-use repo_core::format::envelope::{self, RecordType};
-use repo_core::format::pack::{decode_header, decode_wraps};
-use repo_core::format::rows::{Blob, Block, ENCODING_STORED, PackEntry};
+use repo_core::format::entry::encode_file;
+use repo_core::format::envelope::RecordType;
+use repo_core::format::rows::Row;
 use repo_core::format::settings::Settings;
-use repo_core::format::snapshot::{Summary, Totals};
-use repo_core::format::table::{TableBuilder, TableView};
-use repo_core::format::tree::{Content, FileContent, Leaf, Node, Tree};
-use repo_core::id::{BlobId, EntryHash, PackId, SnapshotId, from_hex, to_hex};
-use repo_core::time::Timestamp;
-use std::collections::BTreeMap;
+use repo_core::format::table::TableBuilder;
 
 /// Bytes and what they are, piece by piece.
-type Pieces = Vec<(Vec<u8>, &'static str)>;
+pub type Pieces = Vec<(Vec<u8>, &'static str)>;
 
-struct Example {
-    name: &'static str,
-    pieces: Pieces,
+pub struct Example {
+    pub name: &'static str,
+    pub pieces: Pieces,
     /// Whether sealing it again gives other bytes.
-    random: bool,
+    pub random: bool,
 }
 
 /// Cuts `bytes` into pieces of these lengths; the last takes the rest.
@@ -44,96 +39,6 @@ fn cut(bytes: &[u8], pieces: &[(usize, &'static str)], rest: &'static str) -> Pi
 
 fn primitives() -> (u8, u32, u32, u32, i64, Option<u8>, Option<u8>, String) {
     (7, 250, 251, 70_000, -2, Some(1), None, "ab".into())
-}
-
-fn forget() -> Entry {
-    Entry {
-        number: 7,
-        nonce: [4; 16],
-        follows: vec![EntryHash([5; 32])],
-        time: Timestamp::new(1_790_000_000, 0),
-        process: None,
-        action: Some(Action::Forget {
-            snapshots: vec![SnapshotId([6; 32])],
-        }),
-    }
-}
-
-fn summary() -> Summary {
-    Summary {
-        root: BlobId([0x10; 32]),
-        time: Timestamp::new(1_790_000_000, 0),
-        host: "host".into(),
-        user: "user".into(),
-        uid: 1000,
-        gid: 1000,
-        paths: vec![b"/srv".to_vec()],
-        program: "larder 0.1.0".into(),
-        totals: Totals {
-            files: 2,
-            dirs: 1,
-            bytes: 70_000,
-            ..Totals::default()
-        },
-        ..Summary::default()
-    }
-}
-
-fn node(name: &[u8], content: Content) -> Node {
-    Node {
-        name: name.to_vec(),
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        mtime: Timestamp::new(1, 2),
-        ctime: Timestamp::new(3, 4),
-        atime: None,
-        inode: 5,
-        device: 6,
-        links: 1,
-        xattrs: vec![],
-        content,
-        ext: vec![],
-    }
-}
-
-fn leaf() -> Tree {
-    let empty = node(b"empty", Content::File(FileContent::default()));
-    let link = node(b"link", Content::Symlink(b"empty".to_vec()));
-    Tree::Leaf(Leaf {
-        users: vec![(0, "root".into())],
-        groups: vec![],
-        nodes: vec![empty, link],
-        ext: vec![],
-    })
-}
-
-fn table_entry() -> PackEntry {
-    let block = Block {
-        offset: 0x60,
-        stored_len: 0x15,
-        raw_len: 5,
-        counter: 7,
-        encoding: ENCODING_STORED,
-        ..Block::default()
-    };
-    PackEntry {
-        id: PackId([0xaa; 32]),
-        len: 0x1_0000,
-        kind: BlobType::Tree,
-        epoch: 1,
-        domain: 0,
-        wrap_count: 1,
-        wraps: vec![1, 2, 3],
-        blocks: vec![block],
-        blobs: vec![Blob {
-            id: BlobId([0xbb; 32]),
-            block: 0,
-            offset: 0,
-            len: 5,
-        }],
-        bases: vec![],
-    }
 }
 
 fn table() -> Vec<u8> {
@@ -191,36 +96,68 @@ fn blob_ids() -> Pieces {
     ]
 }
 
-fn examples() -> Vec<Example> {
-    let exact = |name, pieces| Example {
+pub fn row(row: &impl Row) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    row.write(&mut bytes);
+    bytes
+}
+
+fn exact(name: &'static str, pieces: Pieces) -> Example {
+    Example {
         name,
         pieces,
         random: false,
-    };
-    let random = |name, pieces| Example {
+    }
+}
+
+fn random(name: &'static str, pieces: Pieces) -> Example {
+    Example {
         name,
         pieces,
         random: true,
-    };
+    }
+}
+
+/// A record, cut into its fields.
+fn record(
+    name: &'static str,
+    bytes: Vec<u8>,
+    fields: &[(usize, &'static str)],
+    rest: &'static str,
+) -> Example {
+    exact(name, cut(&bytes, fields, rest))
+}
+
+pub fn examples() -> Vec<Example> {
+    let mut examples = vec![
+        exact("blob-ids", blob_ids()),
+        exact("derivations", derivations()),
+    ];
+    examples.extend(envelopes_and_settings());
+    examples.extend(log());
+    examples.extend(folded());
+    examples.extend(snapshots());
+    examples.extend(packs());
+    examples.push(tree());
+    examples
+}
+
+fn envelopes_and_settings() -> Vec<Example> {
     let config = config::seal(&envelopes(), &settings()).unwrap();
-    let core = forget().seal(&envelopes(), &signer()).unwrap();
-    let opened = envelopes().open(RecordType::Entry, &core).unwrap();
     vec![
-        exact(
+        record(
             "record-primitives",
-            cut(
-                &codec::encode(&primitives()),
-                &[
-                    (1, "7u8"),
-                    (1, "250"),
-                    (3, "251"),
-                    (5, "70000"),
-                    (1, "-2"),
-                    (2, "some 1"),
-                    (1, "none"),
-                ],
-                "\"ab\"",
-            ),
+            codec::encode(&primitives()),
+            &[
+                (1, "7u8"),
+                (1, "250"),
+                (3, "251"),
+                (5, "70000"),
+                (1, "-2"),
+                (2, "some 1"),
+                (1, "none"),
+            ],
+            "\"ab\"",
         ),
         random(
             "envelope-config",
@@ -240,67 +177,148 @@ fn examples() -> Vec<Example> {
                 "sealed: 26 bytes of settings, 97 of no signature, 16 of tag",
             ),
         ),
-        exact(
+        record(
             "settings",
-            cut(
-                &codec::encode(&Settings::default()),
-                &[
-                    (1, "epoch 0"),
-                    (1, "domain 0"),
-                    (5, "pack_bytes 16777216"),
-                    (5, "block_bytes 2097152"),
-                    (1, "level 3"),
-                    (5, "grace_s 604800"),
-                ],
-                "no ext",
-            ),
+            codec::encode(&Settings::default()),
+            &[
+                (1, "epoch 0"),
+                (1, "domain 0"),
+                (5, "pack_bytes 16777216"),
+                (5, "block_bytes 2097152"),
+                (1, "level 3"),
+                (5, "grace_s 604800"),
+            ],
+            "no ext",
         ),
-        exact(
+    ]
+}
+
+fn log() -> Vec<Example> {
+    let core = forget().seal(&envelopes(), &signer()).unwrap();
+    let opened = envelopes().open(RecordType::Entry, &core).unwrap();
+    vec![
+        record(
             "entry-clear",
-            cut(
-                &opened.clear,
-                &[
-                    (3, "kind 0x8006"),
-                    (1, "number 7"),
-                    (16, "nonce"),
-                    (33, "follows one"),
-                    (1, "no objects"),
-                ],
-                "no ext",
-            ),
+            opened.clear,
+            &[
+                (3, "kind 0x8006"),
+                (1, "number 7"),
+                (16, "nonce"),
+                (33, "follows one"),
+                (1, "no objects"),
+            ],
+            "no ext",
         ),
-        exact(
+        record(
             "entry-body",
-            cut(
-                &opened.body,
-                &[
-                    (6, "time 1790000000 s, 0 ns"),
-                    (1, "no process"),
-                    (34, "payload, 33 bytes: one snapshot"),
-                ],
-                "no ext",
-            ),
+            opened.body,
+            &[
+                (6, "time 1790000000 s, 0 ns"),
+                (1, "no process"),
+                (34, "payload, 33 bytes: one snapshot"),
+            ],
+            "no ext",
         ),
-        exact(
-            "summary",
-            cut(
-                &codec::encode(&summary()),
-                &[
-                    (32, "root"),
-                    (1, "no parent"),
-                    (6, "time"),
-                    (1, "UTC"),
-                    (5, "host"),
-                    (5, "user"),
-                    (6, "uid, gid 1000"),
-                    (6, "one path, /srv"),
-                    (3, "no tags, label, description"),
-                    (13, "program"),
-                    (19, "totals: 2 files, 1 directory, 70000 bytes, zeros"),
-                ],
-                "no ext",
-            ),
+        record(
+            "entry-file",
+            encode_file(b"third", &[b"first".to_vec(), b"second".to_vec()]),
+            &[
+                (4, "5 bytes"),
+                (5, "the entry's own core"),
+                (4, "5 bytes"),
+                (5, "catch-up"),
+            ],
+            "6 bytes, catch-up",
         ),
+        record(
+            "roles",
+            codec::encode(&vec![member()]),
+            &[
+                (1, "one member"),
+                (32, "writer id"),
+                (32, "seal public"),
+                (1, "full"),
+                (2, "domain 0"),
+            ],
+            "no ext",
+        ),
+    ]
+}
+
+fn folded() -> Vec<Example> {
+    vec![
+        record(
+            "checkpoint",
+            codec::encode(&checkpoint()),
+            &[
+                (34, "tail: entry 16, one head"),
+                (1, "class A"),
+                (36, "roles: entry 1, its hash, here no members"),
+                (1, "no settings"),
+                (5, "nothing dropped, waiting, fenced, cut off, voided"),
+                (1, "eight parts"),
+                (
+                    5,
+                    "tables: no rows, no tables, 1 byte inline: an empty list",
+                ),
+                (35, "the seven other kinds likewise"),
+            ],
+            "no ext",
+        ),
+        record(
+            "evidence",
+            codec::encode(&evidence()),
+            &[
+                (1, "a check"),
+                (6, "begun"),
+                (6, "ended"),
+                (5, "host"),
+                (13, "program"),
+                (1, "up to entry 7"),
+                (33, "one pack read"),
+                (1, "none wanted"),
+                (1, "no problems"),
+            ],
+            "no ext",
+        ),
+        record(
+            "announcement",
+            codec::encode(&announcement()),
+            &[
+                (16, "nonce"),
+                (1, "deletes nothing"),
+                (6, "time"),
+                (5, "host"),
+                (13, "program"),
+            ],
+            "no ext",
+        ),
+    ]
+}
+
+fn snapshots() -> Vec<Example> {
+    vec![record(
+        "summary",
+        codec::encode(&summary()),
+        &[
+            (32, "root"),
+            (1, "no parent"),
+            (6, "time"),
+            (1, "UTC"),
+            (5, "host"),
+            (5, "user"),
+            (6, "uid, gid 1000"),
+            (6, "one path, /srv"),
+            (3, "no tags, label, description"),
+            (13, "program"),
+            (19, "totals: 2 files, 1 directory, 70000 bytes, zeros"),
+        ],
+        "no ext",
+    )]
+}
+
+fn packs() -> Vec<Example> {
+    vec![
         random(
             "pack-header",
             cut(
@@ -320,226 +338,65 @@ fn examples() -> Vec<Example> {
                 "sealed pack key and tag",
             ),
         ),
-        exact(
+        record(
+            "block-row",
+            row(&delta()),
+            &[
+                (4, "in a directory"),
+                (12, "offset 172, 1000 bytes for 1048576"),
+                (4, "counter 3"),
+                (6, "bases 5 and 6"),
+            ],
+            "delta, wrap 0",
+        ),
+        record(
             "index-table",
-            cut(
-                &table(),
-                &[
-                    (
-                        24,
-                        "1 pack, 3 bytes of wraps, 1 block, 1 blob, no base, no ext",
-                    ),
-                    (32, "pack id"),
-                    (
-                        32,
-                        "65536 bytes, trees, 1 wrap, epoch 1, domain 0, wraps 0–3",
-                    ),
-                    (3, "wraps"),
-                    (
-                        28,
-                        "pack 0, offset 96, 21 bytes for 5, counter 7, no base, stored, wrap 0",
-                    ),
-                    (32, "blob id"),
-                ],
-                "block 0, offset 0, 5 bytes",
-            ),
+            table(),
+            &[
+                (
+                    24,
+                    "1 pack, 3 bytes of wraps, 1 block, 1 blob, no base, no ext",
+                ),
+                (32, "pack id"),
+                (
+                    32,
+                    "65536 bytes, trees, 1 wrap, epoch 1, domain 0, wraps 0–3",
+                ),
+                (3, "wraps"),
+                (
+                    28,
+                    "pack 0, offset 96, 21 bytes for 5, counter 7, no base, stored, wrap 0",
+                ),
+                (32, "blob id"),
+            ],
+            "block 0, offset 0, 5 bytes",
         ),
-        exact("blob-ids", blob_ids()),
-        exact(
-            "tree-leaf",
-            cut(
-                &codec::encode(&leaf()),
-                &[
-                    (1, "leaf"),
-                    (7, "users: 0 is root"),
-                    (1, "no groups"),
-                    (1, "two nodes"),
-                    (6, "empty"),
-                    (3, "mode 0644"),
-                    (2, "uid, gid"),
-                    (4, "mtime, ctime"),
-                    (1, "no atime"),
-                    (3, "inode, device, links"),
-                    (1, "no xattrs"),
-                    (5, "file, 0 bytes, direct, no chunks, no extents"),
-                    (1, "no ext"),
-                    (5, "link"),
-                    (14, "as above"),
-                    (7, "symlink to empty"),
-                    (1, "no ext"),
-                ],
-                "no ext",
-            ),
-        ),
-        exact("derivations", derivations()),
     ]
 }
 
-/// The bytes of every hex block of the document, by name.
-fn stored() -> BTreeMap<String, Vec<u8>> {
-    let text = std::fs::read_to_string(docs("format.md")).unwrap();
-    let mut found: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut inside: Option<String> = None;
-    for line in text.lines() {
-        match (&inside, line.strip_prefix("```hex ")) {
-            (None, Some(name)) => {
-                assert!(
-                    found.insert(name.to_owned(), Vec::new()).is_none(),
-                    "{name} twice"
-                );
-                inside = Some(name.to_owned());
-            }
-            (Some(_), _) if line == "```" => inside = None,
-            (Some(name), _) => {
-                let digits = line.split("  ").next().unwrap().replace(' ', "");
-                let bytes = from_hex(&digits).unwrap_or_else(|| panic!("{name}: {line}"));
-                found.get_mut(name).unwrap().extend(bytes);
-            }
-            (None, None) => {}
-        }
-    }
-    found
-}
-
-fn show(pieces: &Pieces) -> String {
-    const LINE_BYTES: usize = 40;
-    let mut text = String::new();
-    for (bytes, remark) in pieces {
-        let lines: Vec<String> = bytes.chunks(LINE_BYTES).map(to_hex).collect();
-        let (last, before) = lines.split_last().unwrap();
-        before
-            .iter()
-            .for_each(|line| text.push_str(&format!("{line}\n")));
-        text.push_str(&format!("{last}  {remark}\n"));
-    }
-    text
-}
-
-/// Writes the blocks anew; part of `write_vectors`.
-pub fn write_examples() {
-    let path = docs("format.md");
-    let mut text = std::fs::read_to_string(&path).unwrap();
-    for example in examples() {
-        let open = format!("```hex {}\n", example.name);
-        let from = text
-            .find(&open)
-            .unwrap_or_else(|| panic!("no block {}", example.name))
-            + open.len();
-        let to = from + text[from..].find("```").unwrap();
-        text.replace_range(from..to, &show(&example.pieces));
-    }
-    std::fs::write(path, text).unwrap();
-}
-
-#[test]
-fn every_block_is_what_the_library_makes() {
-    let stored = stored();
-    let examples = examples();
-    assert_eq!(stored.len(), examples.len(), "blocks without an example");
-    for example in examples {
-        let made: Vec<u8> = example
-            .pieces
-            .iter()
-            .flat_map(|(bytes, _)| bytes.clone())
-            .collect();
-        let there = &stored[example.name];
-        match example.random {
-            true => assert_eq!(there.len(), made.len(), "{}", example.name),
-            false => assert_eq!(to_hex(there), to_hex(&made), "{}", example.name),
-        }
-    }
-}
-
-#[test]
-fn sealed_blocks_open() {
-    let stored = stored();
-    let config = &stored["envelope-config"];
-    assert_eq!(config::repository(config).unwrap(), REPOSITORY);
-    assert_eq!(config::open(&envelopes(), config).unwrap(), settings());
-    let visible = envelope::visible(config).unwrap();
-    assert_eq!(
-        (visible.record_type, visible.epoch),
-        (RecordType::Config, 0)
-    );
-
-    let header = decode_header(&stored["pack-header"]).unwrap();
-    assert_eq!(
-        (header.kind, header.domain, header.wrap_count),
-        (BlobType::Tree, 7, 1)
-    );
-    let wrap = &decode_wraps(&header.wraps).unwrap()[0];
-    wrap.open(&ring_of(Role::Prune), &REPOSITORY, BlobType::Tree)
-        .unwrap();
-    assert!(
-        wrap.open(&ring_of(Role::Writer), &REPOSITORY, BlobType::Tree)
-            .is_err()
-    );
-    assert!(
-        wrap.open(&ring_of(Role::Full), &REPOSITORY, BlobType::Data)
-            .is_err()
-    );
-}
-
-#[test]
-fn plain_blocks_decode() {
-    let stored = stored();
-    assert_eq!(
-        codec::decode::<Settings>(&stored["settings"]).unwrap(),
-        Settings::default()
-    );
-    assert_eq!(
-        codec::decode::<Summary>(&stored["summary"]).unwrap(),
-        summary()
-    );
-    assert_eq!(codec::decode::<Tree>(&stored["tree-leaf"]).unwrap(), leaf());
-    let clear: EntryClear = codec::decode(&stored["entry-clear"]).unwrap();
-    assert_eq!(
-        (clear.kind, clear.number, clear.nonce),
-        (0x8006, 7, [4; 16])
-    );
-    let table = TableView::parse(&stored["index-table"]).unwrap();
-    assert_eq!(table.pack(0).unwrap().wraps, [1, 2, 3]);
-    assert_eq!(table.blobs.get(0).unwrap(), table_entry().blobs[0]);
-    let envelope = envelopes_of(Role::Writer).seal(
-        RecordType::Entry,
-        &stored["entry-clear"],
-        &stored["entry-body"],
-        Some(&signer()),
-    );
-    assert_eq!(
-        Entry::open(&envelopes(), &envelope.unwrap()).unwrap().entry,
-        forget()
-    );
-}
-
-/// Sources cite sections of the document by their titles.
-#[test]
-fn cited_sections_exist() {
-    let text = std::fs::read_to_string(docs("format.md")).unwrap();
-    let titles: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' '))
-        .collect();
-    let mut cited = 0;
-    let mut folders = vec![docs("../repo-core/src")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let source = std::fs::read_to_string(&path).unwrap();
-            for after in source.split("`docs/format.md`, \"").skip(1) {
-                let title = after.split('"').next().unwrap();
-                assert!(
-                    titles.contains(&title),
-                    "{} cites {title:?}",
-                    path.display()
-                );
-                cited += 1;
-            }
-        }
-    }
-    assert!(cited > 10, "found only {cited} citations");
+fn tree() -> Example {
+    record(
+        "tree-leaf",
+        codec::encode(&leaf()),
+        &[
+            (1, "leaf"),
+            (7, "users: 0 is root"),
+            (1, "no groups"),
+            (1, "two nodes"),
+            (6, "empty"),
+            (3, "mode 0644"),
+            (2, "uid, gid"),
+            (4, "mtime, ctime"),
+            (1, "no atime"),
+            (3, "inode, device, links"),
+            (1, "no xattrs"),
+            (5, "file, 0 bytes, direct, no chunks, no extents"),
+            (1, "no ext"),
+            (5, "link"),
+            (14, "as above"),
+            (7, "symlink to empty"),
+            (1, "no ext"),
+        ],
+        "no ext",
+    )
 }

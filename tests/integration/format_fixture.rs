@@ -117,6 +117,10 @@ fn all_fixtures_are_known() {
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_type().unwrap().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
+        .filter(|name| {
+            name.strip_prefix('v')
+                .is_some_and(|n| n.parse::<u32>().is_ok())
+        })
         .collect();
     found.sort();
     assert_eq!(found, ["v1"]);
@@ -131,7 +135,8 @@ fn version_1_is_restored() {
             "" => "latest".to_owned(),
             place => format!("latest:{place}"),
         };
-        env.ok(&["restore", &snapshot, "--tag", tag, "--target", tag]);
+        let select = ["--host", "fixture", "--tag", tag];
+        env.ok(&[&["restore", &snapshot, "--target", tag], &select[..]].concat());
         assert_manifest("v1", tag, &env.path(tag));
         if tag != "stream" {
             let holes = env.path(tag).join("holes").metadata().unwrap();
@@ -149,7 +154,7 @@ fn version_1_is_restored() {
 fn version_1_is_listed_and_whole() {
     let env = opened("v1");
     env.ok(&["check", "--read-data"]);
-    let snapshots = env.json(&["snapshots"]);
+    let snapshots = env.json(&["snapshots", "--host", "fixture"]);
     let tags = |tag: &str| {
         let all = snapshots.as_array().unwrap();
         all.iter()

@@ -4,11 +4,11 @@ use crate::format_vectors::{
     Named, REPOSITORY, assert_exact, envelopes, envelopes_of, named, read, ring, ring_of, signer,
 };
 use repo_core::crypto::{
-    BlobType, KdfParams, KeyKind, Keyring, PasswordKeys, Role, SealSecret, Secret, Signer,
+    BlobType, Cipher, KdfParams, KeyKind, Keyring, PasswordKeys, Role, SealSecret, Secret, Signer,
     commitment, contexts, derive, expand, verify,
 };
 use repo_core::error::ErrorKind;
-use repo_core::format::codec;
+use repo_core::format::codec::{self, Ext};
 use repo_core::format::key_slot::{self, Credential, Holder, Label};
 use repo_core::id::from_hex;
 use repo_core::time::Timestamp;
@@ -91,8 +91,10 @@ pub fn exact() -> Named {
 /// All keys of epoch 0, and some of epoch 3, which depend on it.
 fn role_keys() -> Named {
     let key = |ring: &Keyring, kind: KeyKind, domain, epoch| {
-        let of_domain = ring.domain_key(kind, domain).cloned();
-        let key = ring.epoch_key(kind, epoch).cloned().or(of_domain).unwrap();
+        let key = match domain {
+            0 => ring.epoch_key(kind, epoch).unwrap(),
+            _ => ring.domain_key(kind, domain).unwrap(),
+        };
         named(
             &format!("{kind:?}-domain-{domain}-epoch-{epoch}"),
             key.expose().to_vec(),
@@ -230,6 +232,56 @@ fn stored_slots_open() {
             ErrorKind::WrongPassword
         );
     }
+}
+
+/// The steps of the document, with nothing but the primitives they name.
+#[test]
+fn a_slot_opens_as_described() {
+    let json = &read("slots.txt")["slot-writer-password"];
+    let slot: serde_json::Value = serde_json::from_slice(json).unwrap();
+    let field = |name: &str| from_hex(slot[name].as_str().unwrap()).unwrap();
+    let cost = |name: &str| u32::try_from(slot["kdf"][name].as_u64().unwrap()).unwrap();
+    let (m_kib, t, p) = (cost("m_kib"), cost("t"), cost("p"));
+    let salt: [u8; 32] = field("salt").try_into().unwrap();
+    let keys = PasswordKeys::derive(b"larder", &salt, &KdfParams { m_kib, t, p }).unwrap();
+    assert_eq!(field("commitment"), keys.commitment);
+    let seal_public = field("seal_public");
+    let numbers = [m_kib, t, p].map(u32::to_le_bytes).concat();
+    let parts: [&[u8]; 5] = [&[2; 32], &[2, 0], &numbers, &salt, &seal_public];
+    let aad = parts.concat();
+    assert_eq!(aad.len(), 110);
+    let mut secret = field("secret");
+    Cipher::new(&keys.wrap).open(0, &aad, &mut secret).unwrap();
+    let secret: ([u8; 32], [u8; 32], [u8; 32], Vec<Ext>) = codec::decode(&secret).unwrap();
+    assert_eq!(secret.2, ring().admin().unwrap().public().0);
+
+    let seal = SealSecret::new(Secret::new(secret.0));
+    assert_eq!(seal.public().0.to_vec(), seal_public);
+    let info = [&b"larder v1 bundle"[..], &[2; 32]].concat();
+    let opened = seal
+        .open(None, &info, &seal_public, &field("bundle"))
+        .unwrap();
+    let (bundle, signature) = opened.split_last_chunk::<64>().unwrap();
+    let signed = derive(
+        "larder v1 bundle signature",
+        &[&[2; 32], &seal_public, bundle],
+    );
+    verify(
+        &ring().admin().unwrap().public(),
+        signed.expose(),
+        signature,
+    )
+    .unwrap();
+    type Keys = Vec<(u8, u32, u32, [u8; 32])>;
+    let bundle: (u8, Vec<u32>, Keys, Vec<Ext>) = codec::decode(bundle).unwrap();
+    assert_eq!((bundle.0, bundle.1), (Role::Writer as u8, vec![0, 7]));
+    let kinds: Vec<(u8, u32)> = bundle.2.iter().map(|key| (key.0, key.1)).collect();
+    let mut expected: Vec<(u8, u32)> = Vec::new();
+    for kind in [2, 3, 4, 5] {
+        expected.extend([(kind, 0), (kind, 7)]);
+    }
+    expected.extend([6, 7, 8, 9, 14, 15].map(|kind| (kind, 0)));
+    assert_eq!(kinds, expected, "the table of keys");
 }
 
 #[test]

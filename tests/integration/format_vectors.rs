@@ -91,7 +91,7 @@ fn write(file: &str, about: &str, made: &Named) {
 #[test]
 #[ignore = "changes docs/"]
 fn write_vectors() {
-    use super::{format_examples, format_keys, format_packs, format_records, format_trees};
+    use super::{format_document, format_keys, format_packs, format_records, format_trees};
     write(
         "records.txt",
         "Records as they are encoded.",
@@ -118,5 +118,5 @@ fn write_vectors() {
         &format_trees::exact(),
     );
     format_packs::write_packs();
-    format_examples::write_examples();
+    format_document::write_examples();
 }

@@ -1,6 +1,6 @@
 //! What a log entry says: its kinds and their fields (`docs/format.md`, "Log entries").
 
-use super::codec::{self, Ext, MUST_UNDERSTAND};
+use super::codec::{self, Ext, MUST_UNDERSTAND, check_ext};
 use super::entry::Nonce;
 use super::name::ObjectKind;
 use super::settings::Settings;
@@ -247,10 +247,9 @@ impl Action {
         Ok(match kind {
             EntryKind::Roles => {
                 let removed = objects.iter().map(|object| KeyId(object.id)).collect();
-                Self::Roles {
-                    members: codec::decode(payload)?,
-                    removed,
-                }
+                let members: Vec<Member> = codec::decode(payload)?;
+                members.iter().try_for_each(|m| check_ext(&m.ext))?;
+                Self::Roles { members, removed }
             }
             EntryKind::Settings => {
                 let settings: Settings = codec::decode(payload)?;

@@ -12,9 +12,17 @@ use bincode::{Decode, Encode};
 /// Most bytes that one decoded record may take in memory.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
-type Config = Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>>;
+/// What a record takes in memory is at most so many times what it takes encoded.
+///
+/// Lists of empty strings are the worst: 24 bytes for one. Before it reads a list, `bincode` takes memory for as many items
+/// as its length claims, so that the claim is held against the bytes that are there.
+const EXPANSION_MAX: usize = 64;
 
-const CONFIG: Config = bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+type Config<const LIMIT: usize> = Configuration<LittleEndian, Varint, Limit<LIMIT>>;
+
+const fn config<const LIMIT: usize>() -> Config<LIMIT> {
+    bincode::config::standard().with_limit::<LIMIT>()
+}
 
 /// A field that a later version added: a number and bytes.
 ///
@@ -46,18 +54,29 @@ pub fn check_ext(ext: &[Ext]) -> Result<()> {
 /// # Panics
 /// If the record is larger than [`RECORD_BYTES_MAX`]; writers keep far below it.
 pub fn encode<T: Encode>(record: &T) -> Vec<u8> {
-    bincode::encode_to_vec(record, CONFIG).expect("records are far smaller than the limit")
+    bincode::encode_to_vec(record, config::<RECORD_BYTES_MAX>())
+        .expect("records are far smaller than the limit")
 }
 
 /// Reads a record. `Damaged` if the bytes are no such record, are followed by others, or claim more than
-/// [`RECORD_BYTES_MAX`].
+/// [`RECORD_BYTES_MAX`]. Memory: what the record takes; for bytes that are none, 64 KiB or 512 times as many.
 pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T> {
     let bad = |cause: &dyn std::fmt::Display| {
         Error::damaged(Subject::None)
             .detail("not a valid record")
             .because(cause.to_string())
     };
-    match bincode::decode_from_slice(bytes, CONFIG) {
+    // The limit is part of bincode's types: few steps, or every record would be compiled many times.
+    const SMALL: usize = 64 << 10;
+    const MIDDLE: usize = 1 << 20;
+    const LARGE: usize = 8 << 20;
+    let decoded = match bytes.len().saturating_mul(EXPANSION_MAX) {
+        ..=SMALL => bincode::decode_from_slice(bytes, config::<SMALL>()),
+        ..=MIDDLE => bincode::decode_from_slice(bytes, config::<MIDDLE>()),
+        ..=LARGE => bincode::decode_from_slice(bytes, config::<LARGE>()),
+        _ => bincode::decode_from_slice(bytes, config::<RECORD_BYTES_MAX>()),
+    };
+    match decoded {
         Ok((record, used)) if used == bytes.len() => Ok(record),
         Ok((_, used)) => Err(bad(&format!("{} bytes follow it", bytes.len() - used))),
         Err(e) => Err(bad(&e)),
@@ -95,6 +114,26 @@ mod tests {
         assert!(decode::<u8>(&[1, 2]).is_err());
         assert!(decode::<Vec<u64>>(&[253, 0, 0, 0, 0, 1, 0, 0, 0]).is_err());
         assert!(decode::<Vec<u8>>(&[5, 1]).is_err());
+    }
+
+    #[test]
+    fn a_claim_is_held_against_what_is_there() {
+        // Both claim 30 MiB: one has it.
+        let len = 30 << 20;
+        let whole = encode(&vec![1u8; len]);
+        assert_eq!(decode::<Vec<u8>>(&whole).unwrap().len(), len);
+        let error = decode::<Vec<u8>>(&whole[..20]).unwrap_err();
+        assert!(format!("{error:?}").contains("LimitExceeded"), "{error:?}");
+    }
+
+    #[test]
+    fn the_emptiest_items_fit() {
+        for count in [10, 1_000, 10_000, 1_000_000] {
+            let strings = vec![String::new(); count];
+            assert_eq!(decode::<Vec<String>>(&encode(&strings)).unwrap(), strings);
+        }
+        // Each of its 14 fields takes a byte at least.
+        assert!(size_of::<crate::format::tree::Node>() <= 14 * EXPANSION_MAX);
     }
 
     #[test]

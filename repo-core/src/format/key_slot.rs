@@ -424,7 +424,9 @@ pub fn open(
 /// Whom a slot belongs to; any holder of the repository's keys may look.
 pub fn label(envelopes: &Envelopes, slot: &Slot) -> Result<Label> {
     let sealed = from_hex(&slot.label).ok_or_else(|| bad("key slot: label"))?;
-    codec::decode(&envelopes.open(RecordType::Label, &sealed)?.body)
+    let label: Label = codec::decode(&envelopes.open(RecordType::Label, &sealed)?.body)?;
+    check_ext(&label.ext)?;
+    Ok(label)
 }
 
 /// Whether holders of this epoch can open what is sealed now.

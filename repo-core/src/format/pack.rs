@@ -30,8 +30,7 @@ pub const TRAILER_LEN: usize = 12;
 /// Packs are padded to multiples of this.
 pub const PADDING_STEP: usize = 64 << 10;
 
-/// Most bytes of a pack that is read.
-pub const PACK_BYTES_MAX: u64 = 1 << 30;
+pub use super::rows::PACK_BYTES_MAX;
 
 /// Most wraps in a pack: its own, and those of packs that blocks were copied from.
 pub const WRAPS_MAX: usize = 255;

@@ -8,6 +8,9 @@ use std::marker::PhantomData;
 /// Most bytes that one block holds before compression.
 pub const BLOCK_RAW_LEN_MAX: u32 = 64 << 20;
 
+/// Most bytes of a pack that is read.
+pub const PACK_BYTES_MAX: u64 = 1 << 30;
+
 /// Most bytes that the key wraps of one pack take.
 pub const WRAPS_LEN_MAX: u32 = 64 << 10;
 
@@ -393,8 +396,11 @@ pub struct PackEntry {
 
 impl PackEntry {
     /// Refuses an entry whose parts do not fit together: a range outside of what it lies in, a row that is not there,
-    /// a wrap table of more than [`WRAPS_LEN_MAX`] bytes, one blob twice in a block.
+    /// more than [`PACK_BYTES_MAX`] bytes, a wrap table of more than [`WRAPS_LEN_MAX`], one blob twice in a block.
     pub fn check(&self) -> Result<()> {
+        if self.len > PACK_BYTES_MAX {
+            return Err(bad("a pack is too large"));
+        }
         if self.wraps.len() > WRAPS_LEN_MAX as usize {
             return Err(bad("too many key wraps"));
         }

@@ -2,7 +2,9 @@
 //! which blob lies where. The envelope around it is the repository's business.
 
 use super::codec::{self, Ext};
-use super::rows::{Blob, Block, PackEntry, PackInfo, PackRow, Row, Rows, WRAPS_LEN_MAX, bad};
+use super::rows::{
+    Blob, Block, PACK_BYTES_MAX, PackEntry, PackInfo, PackRow, Row, Rows, WRAPS_LEN_MAX, bad,
+};
 use crate::error::{Error, Result, Subject};
 use crate::id::BlobId;
 
@@ -214,6 +216,9 @@ impl<'a> TableView<'a> {
     fn check_packs(&self) -> Result<()> {
         for pack in self.packs.iter() {
             let pack = pack?;
+            if pack.len > PACK_BYTES_MAX {
+                return Err(bad("a pack is too large"));
+            }
             let end = u64::from(pack.wraps_offset) + u64::from(pack.wraps_len);
             if pack.wraps_len > WRAPS_LEN_MAX || end > self.wraps.len() as u64 {
                 return Err(bad("a wrap table lies outside its section"));

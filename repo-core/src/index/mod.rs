@@ -65,11 +65,22 @@ impl Runs {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = runs;
     }
 
-    fn lookup(&self, id: &BlobId, want: Want) -> Result<Option<Location>> {
-        let mut best = None;
+    /// A copy of a blob: a whole one that is live, else a live one in a block with bases of which `has_base` is true, else
+    /// for [`Want::Readable`] any.
+    fn lookup(
+        &self,
+        id: &BlobId,
+        want: Want,
+        has_base: &dyn Fn(&BlobId) -> Result<bool>,
+    ) -> Result<Option<Location>> {
+        let (mut best, mut deltas) = (None, Vec::new());
         for shown in self.read().iter() {
             let found = shown.find(id, &mut |found| {
                 let usable = shown.run.is_usable(found.block.pack);
+                if usable && found.block.base_count > 0 {
+                    deltas.push(location(&shown.run, found));
+                    return ControlFlow::Continue(());
+                }
                 if usable || (want == Want::Readable && best.is_none()) {
                     best = Some(location(&shown.run, found));
                 }
@@ -77,6 +88,41 @@ impl Runs {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 }
+            })?;
+            if found.is_break() {
+                return Ok(best);
+            }
+        }
+        for delta in deltas {
+            let bases = delta.pack.run.bases(&delta.block)?;
+            let mut complete = true;
+            for base in &bases {
+                complete = complete && has_base(base)?;
+            }
+            if complete {
+                return Ok(Some(delta));
+            }
+            if want == Want::Readable && best.is_none() {
+                best = Some(delta);
+            }
+        }
+        Ok(best)
+    }
+
+    /// A copy of a blob in a block without bases.
+    fn whole_copy(&self, id: &BlobId, want: Want) -> Result<Option<Location>> {
+        let mut best = None;
+        for shown in self.read().iter() {
+            let found = shown.find(id, &mut |found| {
+                let usable = shown.run.is_usable(found.block.pack);
+                let will_do = usable || (want == Want::Readable && best.is_none());
+                if found.block.base_count == 0 && will_do {
+                    best = Some(location(&shown.run, found));
+                    if usable {
+                        return ControlFlow::Break(());
+                    }
+                }
+                ControlFlow::Continue(())
             })?;
             if found.is_break() {
                 break;
@@ -132,11 +178,26 @@ impl Index {
         self.unusable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of a blob; `None` if there is none that will do.
+    /// A copy of a blob; `None` if there is none that will do. One in a block with bases is live only if each base has a
+    /// whole copy that is.
     ///
-    /// Allocates nothing. One search for each run, about a microsecond in all when the pages are in memory.
+    /// One search for each run, about a microsecond in all when the pages are in memory, and as much again for each base
+    /// of a block that has some. Allocates nothing for one that has none.
     pub fn lookup(&self, id: &BlobId, want: Want) -> Result<Option<Location>> {
-        self.runs.lookup(id, want)
+        let has_base = |base: &BlobId| Ok(self.whole_copy(base, Want::Live)?.is_some());
+        self.runs.lookup(id, want, &has_base)
+    }
+
+    /// A copy of a blob in a block without bases, as the bases of other blocks need it; `None` if there is none that will do.
+    pub fn whole_copy(&self, id: &BlobId, want: Want) -> Result<Option<Location>> {
+        self.runs.whole_copy(id, want)
+    }
+
+    /// Whether any block has bases.
+    pub fn has_deltas(&self) -> bool {
+        let runs = self.runs.read();
+        let mut segments = runs.iter().flat_map(Shown::segments);
+        segments.any(|segment| segment.counts[Section::Bases as usize] > 0)
     }
 
     /// Calls `each` with every copy of a blob, in live packs or not, until it breaks.

@@ -116,10 +116,19 @@ impl Pending {
 
     /// A copy of a blob, in the index or in a pack of this writer.
     pub fn lookup(&self, index: &Index, id: &BlobId, want: Want) -> Result<Option<Location>> {
-        if let Some(location) = self.runs.lookup(id, want)? {
+        let has_base = |base: &BlobId| Ok(self.whole_copy(index, base)?.is_some());
+        if let Some(location) = self.runs.lookup(id, want, &has_base)? {
             return Ok(Some(location));
         }
-        index.lookup(id, want)
+        index.runs.lookup(id, want, &has_base)
+    }
+
+    /// A copy of a blob in a block without bases, in a live pack of the index or in one of this writer.
+    pub fn whole_copy(&self, index: &Index, id: &BlobId) -> Result<Option<Location>> {
+        match self.runs.whole_copy(id, Want::Live)? {
+            Some(location) => Ok(Some(location)),
+            None => index.whole_copy(id, Want::Live),
+        }
     }
 
     /// Adds a pack that is written and in no table yet: its blobs are stored now, their reservations end. `Damaged` if

@@ -36,9 +36,6 @@ impl State {
                     let known = first.entry.number <= state.tail.number;
                     if !known && !state.is_stray(first) {
                         state.apply(first)?;
-                        if state.class == Class::C {
-                            state.remember(first);
-                        }
                     }
                     rest = &rest[1..];
                 }
@@ -56,7 +53,20 @@ impl State {
         signed.entry.process.is_some() && self.tail.heads != signed.entry.follows
     }
 
-    /// Remembers that an entry was folded. From a `Class(C)` entry on, entries are a set, and that entry is its first.
+    /// From a `Class(C)` entry on, entries are a set, and that entry is its first. The one before it is known to the set
+    /// too, because several processes may find out at once that a place is of class C.
+    pub(super) fn begin_set(&mut self, before: &Tail, signed: &SignedEntry) {
+        for head in &before.heads {
+            let row = EntryRow {
+                hash: *head,
+                process: None,
+            };
+            self.entries.insert((before.number, [0; 16]), row);
+        }
+        self.remember(signed);
+    }
+
+    /// Remembers that an entry was folded.
     fn remember(&mut self, signed: &SignedEntry) {
         let row = EntryRow {
             hash: signed.hash,
@@ -90,7 +100,7 @@ impl State {
         let late = |s: &&SignedEntry| {
             let structural = matches!(
                 s.entry.action,
-                Some(Action::Roles { .. } | Action::Class(_))
+                Some(Action::Roles { .. } | Action::Class(Class::A))
             );
             structural && s.entry.number <= self.tail.number
         };

@@ -136,12 +136,16 @@ impl State {
         self.check_chain(entry.number, &entry.follows)?;
         self.check_first(signed)?;
         let outcome = self.judge(signed);
-        self.tail = Tail {
+        let tail = Tail {
             number: entry.number,
             heads: vec![signed.hash],
         };
+        let before = std::mem::replace(&mut self.tail, tail);
         if outcome == Outcome::Applied {
             self.take_effect(signed);
+        }
+        if self.class == Class::C {
+            self.begin_set(&before, signed);
         }
         Ok(outcome)
     }
@@ -357,6 +361,15 @@ impl State {
         self.quarantined = packs.into_iter().collect();
     }
 
+    /// Packs that nothing new may rely on: condemned, deleted, or known through entries in doubt only.
+    pub fn unusable_packs(&self) -> impl Iterator<Item = PackId> {
+        let condemned = self.condemned().map(|(pack, _)| *pack);
+        let deleted = self.deleted.keys().map(|id| PackId(*id));
+        condemned
+            .chain(deleted)
+            .chain(self.quarantined.iter().copied())
+    }
+
     /// Class C: entries of fenced processes that stand now and may yet become void. A checkpoint is made without them.
     pub fn in_doubt(&self) -> &BTreeSet<EntryHash> {
         &self.in_doubt
@@ -365,6 +378,12 @@ impl State {
     /// Class C: whether the entry of that name was folded, and its hash.
     pub fn folded(&self, number: u64, nonce: &Nonce) -> Option<EntryHash> {
         self.entries.get(&(number, *nonce)).map(|row| row.hash)
+    }
+
+    /// Class C: every entry of the set, by number and nonce, with its hash.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, Nonce, EntryHash)> {
+        let rows = self.entries.iter();
+        rows.map(|((number, nonce), row)| (*number, *nonce, row.hash))
     }
 
     /// The domains that a writer may write to; the caller compares them with those of the packs an entry brings.

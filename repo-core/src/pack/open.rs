@@ -2,7 +2,7 @@
 
 use crate::compress::{Decompressor, Encoding};
 use crate::crypto::{BlobType, Cipher, Keyring};
-use crate::error::{Error, Result, Subject};
+use crate::error::Result;
 use crate::format::pack::{self, KeyWrap};
 use crate::format::rows::Block;
 use crate::id::RepositoryId;
@@ -29,7 +29,7 @@ impl BlockReader {
 }
 
 /// Opens one block: `stored` is its ciphertext and is used up, `prefix` what a delta block is based on; the plaintext is
-/// put into `out`, whose length is `block.raw_len` then.
+/// put into `out`, whose length is `block.raw_len` then. `Unsupported` for an encoding of a later version.
 pub fn open_block_of(
     reader: &BlockReader,
     block: &Block,
@@ -38,8 +38,7 @@ pub fn open_block_of(
     decompressor: &mut Decompressor,
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let encoding = Encoding::try_from(block.encoding)
-        .map_err(|_| Error::damaged(Subject::None).detail("unknown block encoding"))?;
+    let encoding = Encoding::try_from(block.encoding)?;
     let encoded = pack::open_block(&reader.cipher, reader.kind, block.counter, stored)?;
     decompressor.decompress(encoding, encoded, block.raw_len as usize, prefix, out)
 }

@@ -1,8 +1,12 @@
-//! Appends to the log. Class A: an entry is put with put-if-absent under the next number; whoever gets there first has
-//! it, and the others fold what came, redo their check and try again. No clock, no lock, no listing.
+//! Appends to the log.
+//!
+//! Class A: an entry is put with put-if-absent under the next number; whoever gets there first has it, and the others fold
+//! what came, redo their check and try again. No clock, no lock, no listing. Class C: names hold a nonce, so that entries
+//! never meet; who appends looks at the log once more after the put.
 
+use super::history::History;
 use super::{Repo, Shared, lock};
-use crate::backend::{Backend, Class, Put, probe};
+use crate::backend::{Class, Put, probe};
 use crate::crypto::{Signer, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{self, Action, Entry};
@@ -16,17 +20,19 @@ const TRIES_MAX: u32 = 1000;
 
 impl Shared {
     /// Appends an entry signed by this holder; see [`Shared::append_as`].
-    pub(super) fn append(
+    pub(crate) fn append(
         &self,
         make: &mut dyn FnMut(&State) -> Result<Option<Action>>,
     ) -> Result<Option<u64>> {
         self.append_as(&self.holder.signer, make)
     }
 
-    /// Appends what `make` makes of the newest fold, right after that fold: if others were faster, their entries are
-    /// folded and `make` is asked again. `None` from `make` means that nothing is to be appended. Gives the number.
+    /// Appends what `make` makes of the newest fold. On class A right after that fold: if others were faster, their
+    /// entries are folded and `make` is asked again. `None` from `make` means that nothing is to be appended. Gives the
+    /// number.
     ///
-    /// An unclear answer of the place is cleared up by reading the entry. `Unsupported` on a place that overwrites.
+    /// An unclear answer of the place is cleared up by reading the entry. `Unavailable` if this process was taken for dead
+    /// ([`Shared::is_fenced`]), also when that happened only after the put.
     pub(super) fn append_as(
         &self,
         signer: &Signer,
@@ -35,40 +41,11 @@ impl Shared {
         let mut history = lock(&self.history);
         for _ in 0..TRIES_MAX {
             history.read_on(self)?;
-            if !history.state.may_append() {
-                return Err(Error::unsupported(Subject::Repository(self.place()))
-                    .detail("a newer version has written to this repository"));
-            }
-            self.probe_class(&history.state)?;
+            self.settle_class(&mut history)?;
             let Some(action) = make(&history.state)? else {
                 return Ok(None);
             };
-            if !history.state.may_write(&signer.public(), &action) {
-                let place = Subject::Repository(self.place());
-                return Err(Error::new(ErrorKind::Denied, place)
-                    .detail("this key may not write such a log entry"));
-            }
-            let number = history.state.tail().number + 1;
-            let entry = Entry {
-                number,
-                nonce: random_array(),
-                follows: history.state.tail().heads.clone(),
-                time: now(),
-                process: None,
-                action: Some(action),
-            };
-            let core = entry.seal(&self.envelopes, signer)?;
-            let recent = &history.recent;
-            let catch_up = catch_up_for(number, &|number| recent.get(&number).map(Vec::as_slice));
-            let file = entry::encode_file(&core, &catch_up);
-            self.open_segment(number)?;
-            if self.put_entry(number, &file)? {
-                self.check_segment(number)?;
-                history.fold_cores(self, vec![core])?;
-                history.memory.remember(&history.state.seen())?;
-                self.set_state(history.state.clone());
-                // The entry stands; a checkpoint only saves others reads.
-                let _ = self.save_checkpoint(&mut history);
+            if let Some(number) = self.try_append(&mut history, signer, action)? {
                 return Ok(Some(number));
             }
         }
@@ -78,34 +55,130 @@ impl Shared {
         )
     }
 
+    /// Appends to the fold as it is; `None` if somebody else was faster.
+    fn try_append(
+        &self,
+        history: &mut History,
+        signer: &Signer,
+        action: Action,
+    ) -> Result<Option<u64>> {
+        if !history.state.may_append() {
+            return Err(Error::unsupported(Subject::Repository(self.place()))
+                .detail("a newer version has written to this repository"));
+        }
+        if !history.state.may_write(&signer.public(), &action) {
+            let place = Subject::Repository(self.place());
+            return Err(Error::new(ErrorKind::Denied, place)
+                .detail("this key may not write such a log entry"));
+        }
+        let class = match action {
+            // Whoever declares it does not trust the names of class A any more.
+            Action::Class(Class::C) => Class::C,
+            _ => history.state.class(),
+        };
+        if class == Class::C {
+            // Whether this process is fenced is asked of the shared state.
+            self.set_state(history.state.clone());
+        }
+        let number = history.state.tail().number + 1;
+        let entry = Entry {
+            number,
+            nonce: random_array(),
+            follows: history.state.tail().heads.clone(),
+            time: now(),
+            process: self.process_nonce(&history.state)?,
+            action: Some(action),
+        };
+        let core = entry.seal(&self.envelopes, signer)?;
+        self.open_segment(number, class)?;
+        match class {
+            Class::A => {
+                let recent = &history.recent;
+                let core_of = |number| recent.get(&number).map(Vec::as_slice);
+                let file = entry::encode_file(&core, &catch_up_for(number, &core_of));
+                if !self.put_entry(&name::entry(number), number, &file)? {
+                    return Ok(None);
+                }
+                self.check_segment(number)?;
+                history.fold_cores(self, vec![core])?;
+            }
+            Class::C => self.add_to_set(history, &entry, &core)?,
+        }
+        history.memory.remember(&history.state.seen())?;
+        self.set_state(history.state.clone());
+        // The entry stands; a checkpoint only saves others reads.
+        let _ = self.save_checkpoint(history, &entry.nonce);
+        Ok(Some(number))
+    }
+
+    /// Class C: puts the entry, and looks at the log once more. It must be there then, and its process not be fenced.
+    fn add_to_set(&self, history: &mut History, entry: &Entry, core: &[u8]) -> Result<()> {
+        let object = name::entry_of(entry.number, &entry.nonce);
+        let file = entry::encode_file(core, &[]);
+        if !self.put_entry(&object, entry.number, &file)? {
+            return Err(Error::damaged(Subject::Object(object)).detail("somebody else's entry"));
+        }
+        if history.state.class() == Class::A {
+            // Where the chain ends. Whoever else finds out at the same time may overwrite it, with the same meaning.
+            self.backend
+                .put_if_absent(&name::entry(entry.number), &file)?;
+        }
+        self.check_segment(entry.number)?;
+        history.read_on(self)?;
+        if history.state.folded(entry.number, &entry.nonce).is_none() {
+            return Err(Error::missing(Subject::Object(object))
+                .detail("the place does not list what was just written"));
+        }
+        self.set_state(history.state.clone());
+        self.process_nonce(&history.state).map(drop)
+    }
+
+    /// Finds out what kind of place this is, and says so in the log if it is weaker than the log says.
+    pub(super) fn find_out_class(&self) -> Result<()> {
+        let mut history = lock(&self.history);
+        history.read_on(self)?;
+        self.settle_class(&mut history)?;
+        self.set_state(history.state.clone());
+        Ok(())
+    }
+
+    fn settle_class(&self, history: &mut History) -> Result<()> {
+        while history.state.class() == Class::A && self.place_class(&history.state)? == Class::C {
+            if history.state.tail().number == 0 {
+                history.state = State::new(history.state.admin(), Class::C);
+                return Ok(());
+            }
+            let action = Action::Class(Class::C);
+            self.try_append(history, &self.holder.signer, action)?;
+        }
+        Ok(())
+    }
+
     /// Before the first append in a place: the tail entry's own bytes are put onto its own name. Anything but a refusal
     /// means that this place overwrites, and the log of class A would not be safe there.
-    fn probe_class(&self, state: &State) -> Result<()> {
-        if self.probed.get().is_some() {
-            return Ok(());
+    fn place_class(&self, state: &State) -> Result<Class> {
+        if let Some(class) = self.probed.get() {
+            return Ok(*class);
         }
         let tail = state.tail().number;
         let class = match (tail, self.read_entry(tail)?) {
             (0, _) | (_, None) => probe::race(self.backend.as_ref(), "")?,
             (_, Some(bytes)) => probe::class(self.backend.as_ref(), &name::entry(tail), &bytes)?,
         };
-        refuse_class_c(class, self.backend.as_ref())?;
         // Another thread may have found out the same.
-        let _ = self.probed.set(class);
-        Ok(())
+        Ok(*self.probed.get_or_init(|| class))
     }
 
     /// Puts an entry; whether it is ours that stands there now.
-    fn put_entry(&self, number: u64, file: &[u8]) -> Result<bool> {
-        let name = name::entry(number);
-        match self.backend.put_if_absent(&name, file) {
-            Ok(Put::Created) => match self.backend.get(&name)? == file {
+    fn put_entry(&self, object: &str, number: u64, file: &[u8]) -> Result<bool> {
+        match self.backend.put_if_absent(object, file) {
+            Ok(Put::Created) => match self.backend.get(object)? == file {
                 true => Ok(true),
                 false => Err(Error::damaged(Subject::Entry(number))
                     .detail("the place does not give back what was just written")),
             },
-            Ok(Put::Exists) => Ok(self.backend.get(&name)? == file),
-            Err(e) if e.kind() == ErrorKind::Unavailable => match self.backend.get(&name) {
+            Ok(Put::Exists) => Ok(self.backend.get(object)? == file),
+            Err(e) if e.kind() == ErrorKind::Unavailable => match self.backend.get(object) {
                 Ok(there) => Ok(there == file),
                 Err(_) => Err(e),
             },
@@ -113,14 +186,14 @@ impl Shared {
         }
     }
 
-    /// Before a segment's first entry: says that it takes entries, and makes sure that the last entry of the segment
-    /// before is durable, which lies in another directory.
-    fn open_segment(&self, number: u64) -> Result<()> {
+    /// Before a segment's first entry: says that it takes entries. On class A also makes sure that the last entry of the
+    /// segment before is durable, which lies in another directory.
+    fn open_segment(&self, number: u64, class: Class) -> Result<()> {
         let first = number == 1 || number.is_multiple_of(name::SEGMENT_ENTRIES);
         if !first {
             return Ok(());
         }
-        if number > 1 {
+        if number > 1 && class == Class::A {
             let before = name::entry(number - 1);
             let bytes = self.backend.get(&before)?;
             self.backend.put_if_absent(&before, &bytes)?;
@@ -139,15 +212,6 @@ impl Shared {
                 Err(Error::missing(Subject::Object(open)).detail("this part of the log is closed"))
             }
         }
-    }
-}
-
-/// `Unsupported` for a place that overwrites.
-pub(super) fn refuse_class_c(class: Class, backend: &dyn Backend) -> Result<()> {
-    match class {
-        Class::A => Ok(()),
-        Class::C => Err(Error::unsupported(Subject::Repository(backend.place()))
-            .detail("this place overwrites objects that it was told to keep (class C)")),
     }
 }
 

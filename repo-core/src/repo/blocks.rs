@@ -2,7 +2,7 @@
 
 use super::Repo;
 use super::uploads::pack_object;
-use crate::compress::{Decompressor, Encoding};
+use crate::compress::{Decompressor, Encoding, RAW_LEN_MAX};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::pack::decode_wraps;
@@ -105,54 +105,61 @@ impl Repo {
             ErrorKind::NotFound => Error::missing(Subject::Pack(info.id)),
             _ => e,
         };
+        let bases = self.index().bases(location)?;
+        let prefix = self.read_bases(info.id, info.kind, &bases)?;
         let mut stored = self
             .backend
             .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
             .map_err(missing)?;
-        let bases = self.index().bases(location)?;
         let reader = self.block_reader(info.id, info.kind, &info.wraps, block.wrap)?;
-        self.open_block(&reader, block, &mut stored, &bases, info.kind, plain)
+        self.open_block(&reader, block, &mut stored, prefix.as_deref(), plain)
             .map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
     }
 
-    /// Opens a block whose stored bytes are at hand, and are used up, into `plain`.
+    /// Opens a block whose stored bytes are at hand, and are used up, into `plain`; `prefix` is what [`Repo::read_bases`]
+    /// gives.
     pub fn open_block(
         &self,
         reader: &BlockReader,
         block: &Block,
         stored: &mut [u8],
-        bases: &[BlobId],
-        kind: BlobType,
+        prefix: Option<&[u8]>,
         plain: &mut Vec<u8>,
     ) -> Result<()> {
-        let prefix = match bases.is_empty() {
-            true => None,
-            false => Some(self.read_bases(bases, kind)?),
-        };
         DECOMPRESSOR.with_borrow_mut(|decompressor| {
             let decompressor = match decompressor {
                 Some(decompressor) => decompressor,
                 None => decompressor.insert(Decompressor::new()?),
             };
-            open_block_of(
-                reader,
-                block,
-                stored,
-                prefix.as_deref(),
-                decompressor,
-                plain,
-            )
+            open_block_of(reader, block, stored, prefix, decompressor, plain)
         })
     }
 
-    /// The bases of a delta block, one after another. Only copies that are no deltas themselves count.
-    fn read_bases(&self, bases: &[BlobId], kind: BlobType) -> Result<Vec<u8>> {
+    /// The bases of a block of that pack, one after another; `None` if it has none. Only copies that are no deltas themselves
+    /// count, so this takes one step and no more.
+    ///
+    /// An error is about the base that cannot be read. Memory: at most [`RAW_LEN_MAX`] and one base.
+    pub fn read_bases(
+        &self,
+        pack: PackId,
+        kind: BlobType,
+        bases: &[BlobId],
+    ) -> Result<Option<Vec<u8>>> {
         let mut prefix = Vec::new();
         for id in bases {
             let is_whole = |location: &Location| location.block.encoding != Encoding::Delta as u8;
-            prefix.extend_from_slice(&self.read_copy(kind, id, &is_whole)?);
+            let base = self.read_copy(kind, id, &is_whole).map_err(|e| {
+                Error::new(e.kind(), Subject::Blob(*id))
+                    .detail(format!("base of a block in pack {pack}"))
+                    .because(e)
+            })?;
+            prefix.extend_from_slice(&base);
+            if prefix.len() > RAW_LEN_MAX {
+                let detail = "more bases than a block may have";
+                return Err(Error::damaged(Subject::Pack(pack)).detail(detail));
+            }
         }
-        Ok(prefix)
+        Ok((!bases.is_empty()).then_some(prefix))
     }
 
     /// The reader for blocks of a pack under one of its key wraps.

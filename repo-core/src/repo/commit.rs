@@ -3,6 +3,7 @@
 use super::Repo;
 use crate::error::Result;
 use crate::format::entry::Action;
+use crate::format::rows::Blob;
 use crate::format::snapshot::Summary;
 use crate::id::{BlobId, IndexId, PackId, SnapshotId};
 use crate::index::Index;
@@ -91,6 +92,19 @@ impl Reliance for Packs<'_> {
             if let Some(entry) = self.index.pack_entry(pack)? {
                 entry.blobs.iter().try_for_each(|blob| each(&blob.id))?;
             }
+        }
+        // Any of the other packs may hold blocks whose bases lie in these.
+        let others = self.request.hits.iter().chain(&self.request.own);
+        for pack in others.filter(|pack| self.index.has_deltas() && !packs.contains(pack)) {
+            let Some(entry) = self.index.pack_entry(pack)? else {
+                continue;
+            };
+            let is_delta = |blob: &&Blob| {
+                let block = entry.blocks.get(blob.block as usize);
+                block.is_some_and(|block| block.base_count > 0)
+            };
+            let mut deltas = entry.blobs.iter().filter(is_delta);
+            deltas.try_for_each(|blob| each(&blob.id))?;
         }
         Ok(())
     }

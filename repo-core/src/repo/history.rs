@@ -1,17 +1,19 @@
 //! The log on the backend: finds its end, reads what is new, folds it.
 //!
-//! Class A. Numbers are dense, so the end is found by galloping and never by a listing; a checkpoint near it saves
-//! reading what came before.
+//! On class A numbers are dense, so the end is found by galloping and never by a listing; a checkpoint near it saves
+//! reading what came before. What class C needs is in [`super::entry_set`].
 
+use super::entry_set::EntrySet;
 use super::memory::Memory;
 use super::{Shared, lock};
+use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::codec;
-use crate::format::entry::{self, Entry};
+use crate::format::entry::{self, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
-use crate::id::{EntryHash, IndexId, PackId, StateId};
+use crate::id::{EntryHash, IndexId, StateId};
 use crate::log::{Found, State, check_checkpoint, check_not_rolled_back, find_tail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -20,7 +22,7 @@ use std::sync::atomic::Ordering;
 const CHECKPOINT_READS_MIN: u64 = 3;
 
 /// How many checkpoints are tried before the log is read from its beginning.
-const CHECKPOINT_TRIES: usize = 3;
+pub(super) const CHECKPOINT_TRIES: usize = 3;
 
 /// The fold in progress.
 pub struct History {
@@ -30,6 +32,8 @@ pub struct History {
     pub(super) recent: BTreeMap<u64, Vec<u8>>,
     /// The checkpoint this fold came from or last wrote: the next one names its tables again.
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Class C: what was read of the set.
+    pub(super) set: Option<EntrySet>,
     /// Whether the memory was compared with the log.
     pub(super) proved: bool,
 }
@@ -42,6 +46,7 @@ impl History {
             memory,
             recent: BTreeMap::new(),
             checkpoint: None,
+            set: None,
             proved: false,
         }
     }
@@ -68,9 +73,23 @@ impl History {
         Ok(())
     }
 
-    /// Reads on from the tail until there is nothing more. In about 2·log2(n / 16) + 5 reads to find the end of n new
-    /// entries, and then one for sixteen of them, or a checkpoint.
+    /// Reads on from the tail until there is nothing more.
     pub(super) fn read_on(&mut self, shared: &Shared) -> Result<()> {
+        if self.state.class() == Class::A {
+            self.read_chain(shared)?;
+        }
+        if self.state.class() == Class::C {
+            self.read_set(shared)?;
+        }
+        if !self.proved {
+            self.prove(shared)?;
+        }
+        Ok(())
+    }
+
+    /// Class A. In about 2·log2(n / 16) + 5 reads to find the end of n new entries, and then one for sixteen of them, or a
+    /// checkpoint. Ends where a `Class` entry says that class C begins.
+    pub(super) fn read_chain(&mut self, shared: &Shared) -> Result<()> {
         let mut read = |number| shared.read_entry(number);
         let known = self.state.tail().number;
         let mut found = find_tail(known, &mut read)?;
@@ -82,8 +101,8 @@ impl History {
             let cores = found.cores(from, found.tail, &mut read)?;
             self.fold_cores(shared, cores)?;
         }
-        if !self.proved {
-            self.prove(shared)?;
+        if self.state.tail().number == 0 && shared.has_entry_set()? {
+            self.state = State::new(self.state.admin(), Class::C);
         }
         Ok(())
     }
@@ -91,7 +110,7 @@ impl History {
     /// Takes the newest checkpoint that counts for the state. One that is missing or does not count is passed over.
     fn start_from_checkpoint(&mut self, shared: &Shared, found: &Found, known: u64) -> Result<()> {
         for number in found.checkpoints(known).take(CHECKPOINT_TRIES) {
-            match shared.load_checkpoint(number) {
+            match shared.load_checkpoint(&name::checkpoint(number)) {
                 Ok((state, checkpoint)) => {
                     self.state = state;
                     self.checkpoint = Some(checkpoint);
@@ -116,15 +135,19 @@ impl History {
                 let detail = format!("entry {} is there beyond it", seen.number);
                 return Err(Error::missing(Subject::Entry(tail + 1)).detail(detail));
             }
-            let hash_at = |number| Ok(shared.entry_hash(number)?.into_iter().collect());
-            check_not_rolled_back(&seen, &self.state, hash_at)?;
+            let set = self.state.entries().map(|(_, _, hash)| hash);
+            let hashes = |number| {
+                let chain = shared.entry_hash(&name::entry(number))?;
+                Ok(chain.into_iter().chain(set).collect())
+            };
+            check_not_rolled_back(&seen, &self.state, hashes)?;
         }
         self.proved = true;
         Ok(())
     }
 }
 
-fn is_passed_over(error: &Error) -> bool {
+pub(super) fn is_passed_over(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::NotFound | ErrorKind::Missing | ErrorKind::Damaged | ErrorKind::Unsupported
@@ -132,11 +155,16 @@ fn is_passed_over(error: &Error) -> bool {
 }
 
 impl Shared {
-    /// The file of an entry; `None` if there is none.
+    /// The file of an entry of class A; `None` if there is none.
     pub(super) fn read_entry(&self, number: u64) -> Result<Option<Vec<u8>>> {
-        match self.backend.get(&name::entry(number)) {
+        self.read_entry_file(&name::entry(number))
+    }
+
+    /// The file of an entry; `None` if there is none.
+    pub(super) fn read_entry_file(&self, object: &str) -> Result<Option<Vec<u8>>> {
+        match self.backend.get(object) {
             Ok(file) if file.len() > entry::ENTRY_BYTES_MAX => {
-                Err(Error::damaged(Subject::Entry(number)).detail("too large for an entry"))
+                Err(Error::damaged(entry_subject(object)).detail("too large for an entry"))
             }
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
@@ -144,19 +172,18 @@ impl Shared {
         }
     }
 
-    fn entry_hash(&self, number: u64) -> Result<Option<EntryHash>> {
-        let Some(file) = self.read_entry(number)? else {
+    fn entry_hash(&self, object: &str) -> Result<Option<EntryHash>> {
+        let Some(file) = self.read_entry_file(object)? else {
             return Ok(None);
         };
-        let (core, _) = entry::decode_file(&file).map_err(|e| e.about(Subject::Entry(number)))?;
+        let (core, _) = entry::decode_file(&file).map_err(|e| e.about(entry_subject(object)))?;
         Ok(Some(entry::hash(core)))
     }
 
     /// Loads a checkpoint, proves that the log went through it and that its signer may write such, and unfolds it.
-    fn load_checkpoint(&self, number: u64) -> Result<(State, Checkpoint)> {
-        let object = name::checkpoint(number);
-        let about = |e: Error| e.about(Subject::Object(object.clone()));
-        let bytes = self.backend.get(&object)?;
+    pub(super) fn load_checkpoint(&self, object: &str) -> Result<(State, Checkpoint)> {
+        let about = |e: Error| e.about(Subject::Object(object.to_owned()));
+        let bytes = self.backend.get(object)?;
         let opened = self
             .envelopes
             .open(RecordType::Checkpoint, &bytes)
@@ -164,14 +191,7 @@ impl Shared {
         let checkpoint: Checkpoint = codec::decode(&opened.body).map_err(about)?;
         let unsigned = || about(Error::damaged(Subject::None).detail("is not signed"));
         let signer = opened.signer.ok_or_else(unsigned)?;
-        let roles_at = checkpoint.roles.last().map_or(0, |roles| roles.number);
-        let missing = || Error::missing(Subject::Entry(roles_at));
-        let roles_file = self.read_entry(roles_at)?.ok_or_else(missing)?;
-        let (roles_core, _) = entry::decode_file(&roles_file).map_err(about)?;
-        let roles = Entry::open(&self.envelopes, roles_core).map_err(about)?;
-        let heads: Vec<EntryHash> = self.entry_hash(number)?.into_iter().collect();
         let admin = self.holder.admin;
-        check_checkpoint(&checkpoint, &signer, &admin, &heads, &roles).map_err(about)?;
         let state = State::from_checkpoint(admin, &checkpoint, &mut |_, id| {
             Ok(self
                 .load_record(ObjectKind::State, &id.0, RecordType::State)?
@@ -182,23 +202,51 @@ impl Shared {
             Subject::None => about(e),
             _ => e,
         })?;
+        if name::parse_numbered(object).map(|(number, _)| number) != Some(checkpoint.tail.number) {
+            return Err(about(
+                Error::damaged(Subject::None).detail("is the checkpoint of another number"),
+            ));
+        }
+        let mut heads = Vec::new();
+        for head in &checkpoint.tail.heads {
+            let entry = entry_name(&state, checkpoint.tail.number, head);
+            heads.extend(self.entry_hash(&entry)?);
+        }
+        let newest = checkpoint.roles.last();
+        let hash = newest.and_then(|roles| roles.hashes.first());
+        let (newest, hash) = newest.zip(hash).ok_or_else(|| {
+            about(Error::damaged(Subject::None).detail("does not say who may write"))
+        })?;
+        let missing = || Error::missing(Subject::Entry(newest.number));
+        let roles_file = self
+            .read_entry_file(&entry_name(&state, newest.number, hash))?
+            .ok_or_else(missing)?;
+        let (roles_core, _) = entry::decode_file(&roles_file).map_err(about)?;
+        let roles = Entry::open(&self.envelopes, roles_core).map_err(about)?;
+        check_checkpoint(&checkpoint, &signer, &admin, &heads, &roles).map_err(about)?;
         Ok((state, checkpoint))
     }
 
     /// Reads and proves a checkpoint and its state tables, and names those.
-    pub fn check_checkpoint(&self, number: u64) -> Result<Vec<StateId>> {
-        let (_, checkpoint) = self.load_checkpoint(number)?;
+    pub fn check_checkpoint(&self, object: &str) -> Result<Vec<StateId>> {
+        let (_, checkpoint) = self.load_checkpoint(object)?;
         let tables = checkpoint.parts.iter().flat_map(|part| &part.tables);
         Ok(tables.map(|table| table.id).collect())
     }
 
-    /// Writes a checkpoint of the fold, once its number is divisible by sixteen. That it cannot be written costs others
+    /// Writes a checkpoint of the fold, once its number is divisible by sixteen and if it would count: a writer's would only
+    /// take the name of one that does. That it cannot be written costs others
     /// reads and nothing else.
-    pub(super) fn save_checkpoint(&self, history: &mut History) -> Result<()> {
+    pub(super) fn save_checkpoint(&self, history: &mut History, nonce: &Nonce) -> Result<()> {
         let number = history.state.tail().number;
-        if !number.is_multiple_of(entry::CHECKPOINT_EVERY) {
+        let counts = history.state.may_checkpoint(&self.holder.signer.public());
+        if !number.is_multiple_of(entry::CHECKPOINT_EVERY) || !counts {
             return Ok(());
         }
+        let object = match history.state.class() {
+            Class::A => name::checkpoint(number),
+            Class::C => name::checkpoint_of(number, nonce),
+        };
         let signer = Some(&self.holder.signer);
         let checkpoint =
             history
@@ -211,8 +259,7 @@ impl Shared {
         let bytes = self
             .envelopes
             .seal(RecordType::Checkpoint, &[], &body, signer)?;
-        self.backend
-            .put_if_absent(&name::checkpoint(number), &bytes)?;
+        self.backend.put_if_absent(&object, &bytes)?;
         history.checkpoint = Some(checkpoint);
         Ok(())
     }
@@ -242,12 +289,23 @@ impl Shared {
         let synced = self.index.sync(&in_force, &mut |id| self.load_table(id))?;
         self.incomplete
             .store(!synced.failed.is_empty(), Ordering::Relaxed);
-        for (pack, _) in state.condemned() {
-            self.index.set_usable(pack, false)?;
-        }
-        for (object, _) in state.deleted() {
-            self.index.set_usable(&PackId(object.id), false)?;
-        }
-        Ok(())
+        self.index.set_unusable(state.unusable_packs().collect())
+    }
+}
+
+/// What an error about an entry's file is about.
+fn entry_subject(object: &str) -> Subject {
+    match name::parse_numbered(object) {
+        Some((number, None)) => Subject::Entry(number),
+        _ => Subject::Object(object.to_owned()),
+    }
+}
+
+/// Where the entry lies that has this hash; on class A its number says that.
+fn entry_name(state: &State, number: u64, hash: &EntryHash) -> String {
+    let mut set = state.entries();
+    match set.find(|(_, nonce, found)| found == hash && *nonce != [0; 16]) {
+        Some((number, nonce, _)) => name::entry_of(number, &nonce),
+        None => name::entry(number),
     }
 }

@@ -6,12 +6,14 @@ mod append;
 mod blocks;
 mod commit;
 mod detect;
+mod entry_set;
 mod history;
 mod keys;
 mod memory;
 mod open;
 mod orphans;
 mod pool;
+mod process;
 mod records;
 mod uploads;
 mod writer;
@@ -37,10 +39,11 @@ use crate::log::State;
 use crate::pack::BlockReader;
 use blocks::BlockCache;
 use history::History;
+use process::Process;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
 /// An open repository. Clones share everything; any thread may use one.
 #[derive(Clone)]
@@ -63,6 +66,8 @@ pub struct Shared {
     incomplete: AtomicBool,
     /// What kind of place this is, once it was found out.
     probed: OnceLock<Class>,
+    /// Class C: this process, while it is at work.
+    process: Mutex<Weak<Process>>,
 }
 
 impl Deref for Repo {

@@ -1,6 +1,5 @@
 //! Makes and opens repositories.
 
-use super::append::refuse_class_c;
 use super::blocks::BlockCache;
 use super::detect::{only_begun, read_config};
 use super::history::History;
@@ -22,7 +21,7 @@ use crate::log::State;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
 /// Opened blocks of trees are kept up to this many bytes.
 const BLOCK_CACHE_BYTES: usize = 16 << 20;
@@ -62,8 +61,7 @@ impl Repo {
         Ok(backend.size(CONFIG)?.is_some() || super::detect::log_without_config(backend)?)
     }
 
-    /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already, `Unsupported` on a
-    /// place that overwrites.
+    /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
     ///
     /// Steps: key slot, `config` (from here on it is a repository, and of several who try one wins), the first log entry.
     /// After a stop before `config` it may be tried again, and after one before the first entry whoever opens the
@@ -84,7 +82,6 @@ impl Repo {
         }
         init.settings.check()?;
         let class = probe::race(backend.as_ref(), "")?;
-        refuse_class_c(class, backend.as_ref())?;
         let root = Secret::random();
         let ring = Keyring::from_root(&root, init.settings.epoch, &[init.settings.domain]);
         let envelopes = Envelopes::new(ring, RepositoryId(random_array()));
@@ -202,6 +199,7 @@ impl Repo {
             readers: Mutex::new(HashMap::new()),
             incomplete: AtomicBool::new(false),
             probed: OnceLock::new(),
+            process: Mutex::new(Weak::new()),
         })))
     }
 }

@@ -1,38 +1,49 @@
 //! What an interrupted run left: finished packs that no table names. The next run takes them over.
 
+use super::process::Process;
 use super::{Repo, Writer, lock, pack_object};
 use crate::crypto::BlobType;
 use crate::error::{ErrorKind, Result};
 use crate::format::name::ObjectKind;
 use crate::format::pack::{PACK_BYTES_MAX, decode_directory};
 use crate::id::PackId;
+use crate::log::PackState;
 use crate::progress::{Note, Progress};
+use std::sync::Arc;
 
 /// A backup under way, so that the next one knows whether this one ended.
 pub struct Run<'a> {
     repo: &'a Repo,
     look: bool,
     noted: bool,
+    /// Class C: others see by it that this process is at work.
+    _process: Option<Arc<Process>>,
 }
 
 impl Repo {
-    /// Begins a backup. Orphans are looked for if the last run of this client never ended, or if nothing was ever
-    /// committed.
+    /// Begins a backup, and brings the fold and the index up to date: on class C what a run relies on must have been folded
+    /// after it announced itself. Orphans are looked for if the last run of this client never ended, or if nothing was
+    /// ever committed.
     pub fn begin_run(&self, dry_run: bool) -> Result<Run<'_>> {
         if dry_run {
+            self.refresh()?;
             return Ok(Run {
                 repo: self,
                 look: false,
                 noted: false,
+                _process: None,
             });
         }
+        let process = self.announce()?;
         let left = lock(&self.history).begin_run()?;
+        self.refresh()?;
         let state = self.state();
         let first = state.live_snapshots().next().is_none();
         Ok(Run {
             repo: self,
             look: left || first,
             noted: true,
+            _process: process,
         })
     }
 }
@@ -81,7 +92,7 @@ impl Run<'_> {
     }
 }
 
-/// Packs that lie on the backend, that no table names and no entry deletes.
+/// Packs that lie on the backend, that no table names and no entry condemns or deletes.
 fn orphans(repo: &Repo, kind: BlobType) -> Result<Vec<PackId>> {
     let state = repo.state();
     let mut listed = Vec::new();
@@ -89,7 +100,7 @@ fn orphans(repo: &Repo, kind: BlobType) -> Result<Vec<PackId>> {
         .list(pack_object(kind).folder(), &mut |object| {
             if let Some((ObjectKind::Data | ObjectKind::Meta, id)) = ObjectKind::parse(&object.name)
                 && object.len <= PACK_BYTES_MAX
-                && !state.is_deleted(&id)
+                && state.pack_state(&PackId(id)) == PackState::Live
             {
                 listed.push(PackId(id));
             }

@@ -65,6 +65,8 @@ impl Shared {
         let snapshot: Snapshot = codec::decode(&opened.body).map_err(about)?;
         check_ext(&snapshot.ext).map_err(about)?;
         check_ext(&snapshot.summary.ext).map_err(about)?;
+        let mut sources = snapshot.sources.iter();
+        sources.try_for_each(|s| check_ext(&s.ext).map_err(about))?;
         let committed_by = self.state().snapshot(id).map(|row| row.writer);
         if opened.signer.is_none() || (committed_by.is_some() && committed_by != opened.signer) {
             return Err(Error::damaged(Subject::Snapshot(*id)).detail("not signed by its writer"));
@@ -85,7 +87,9 @@ impl Shared {
             .envelopes
             .open(RecordType::Summary, sealed)
             .map_err(about)?;
-        codec::decode(&opened.body).map_err(about)
+        let summary: Summary = codec::decode(&opened.body).map_err(about)?;
+        check_ext(&summary.ext).map_err(about)?;
+        Ok(summary)
     }
 
     /// Stores an index table of these packs, and adds it to the index. It counts for others once an entry names it.

@@ -8,7 +8,7 @@ use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::PackEntry;
 use crate::id::{BlobId, Domain, IndexId, PackId};
-use crate::index::{Pending, Reserve};
+use crate::index::{Location, Pending, Reserve};
 use crate::pack::{BlockDraft, Dealer, PackBuilder, SealedBlock};
 use crate::progress::{Counter, Interrupt, Progress};
 use std::cell::RefCell;
@@ -166,7 +166,7 @@ impl<'a> Writer<'a> {
             Reserve::New => {}
             Reserve::OnItsWay => return Ok(false),
             Reserve::Stored(location) => {
-                self.rely_on(index.pack_id_of(&location)?);
+                self.rely_on(&location)?;
                 return Ok(false);
             }
         }
@@ -190,11 +190,18 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
-    /// Remembers that a pack is relied on.
-    pub fn rely_on(&mut self, pack: PackId) {
-        if !self.written.own.contains(&pack) {
-            self.written.hits.insert(pack);
+    /// Remembers that a copy of a blob is relied on: its pack, and those of the bases of its block.
+    pub fn rely_on(&mut self, location: &Location) -> Result<()> {
+        let index = self.repo.index();
+        let mut packs = vec![index.pack_id_of(location)?];
+        for base in index.bases(location)? {
+            if let Some(whole) = self.pending.whole_copy(index, &base)? {
+                packs.push(index.pack_id_of(&whole)?);
+            }
         }
+        packs.retain(|pack| !self.written.own.contains(pack));
+        self.written.hits.extend(packs);
+        Ok(())
     }
 
     /// Ends the current data block: what follows comes from another source, which shares no block with this one.

@@ -55,7 +55,10 @@ fn collect(
 ) -> Result<()> {
     match decode(reader, id)? {
         Tree::Leaf(leaf) => {
-            check_ext(&leaf.ext).map_err(|e| e.about(Subject::Blob(*id)))?;
+            let about = |e: Error| e.about(Subject::Blob(*id));
+            check_ext(&leaf.ext).map_err(about)?;
+            let mut nodes = leaf.nodes.iter();
+            nodes.try_for_each(|node| check_ext(&node.ext).map_err(about))?;
             each(id, leaf.nodes);
             Ok(())
         }

@@ -5,6 +5,17 @@ use crate::ErrorKind;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
+/// Pack, offset of the block, offset in the block.
+type At = (PackId, u32, u32);
+
+/// Where copies of blobs lie, and the base of their blocks.
+type Places = HashMap<BlobId, BTreeMap<At, Option<BlobId>>>;
+
+fn place(index: &Index, location: &Location) -> At {
+    let pack = index.pack_id_of(location).unwrap();
+    (pack, location.block.offset, location.blob_offset)
+}
+
 /// All tables that were ever made, and what should be seen of them.
 #[derive(Default)]
 struct Model {
@@ -35,53 +46,30 @@ impl Model {
 
     /// Compares everything that can be asked with what the tables in force say.
     fn compare(&self, index: &Index, in_force: &BTreeSet<IndexId>) {
-        let mut places: HashMap<BlobId, BTreeSet<(PackId, u32, u32)>> = HashMap::new();
+        let mut places = Places::new();
         let mut packs = BTreeMap::new();
         for id in in_force {
             assert!(index.contains_table(id));
             for pack in &self.tables[id].1 {
                 packs.insert(pack.id, pack);
                 for blob in &pack.blobs {
-                    let offset = pack.blocks[blob.block as usize].offset;
-                    let place = (pack.id, offset, blob.offset);
-                    places.entry(blob.id).or_default().insert(place);
+                    let block = &pack.blocks[blob.block as usize];
+                    let base = (block.base_count > 0).then(|| pack.bases[0]);
+                    let place = (pack.id, block.offset, blob.offset);
+                    places.entry(blob.id).or_default().insert(place, base);
                 }
             }
         }
-        let place = |location: &Location| {
-            let pack = index.pack_id_of(location).unwrap();
-            (pack, location.block.offset, location.blob_offset)
-        };
         for id in (0..80).map(blob_id) {
-            let expected = places.get(&id).cloned().unwrap_or_default();
-            let mut copies = BTreeSet::new();
-            let mut collect = |location: Location| {
-                assert_eq!(location.blob_len, 10);
-                assert!(copies.insert(place(&location)));
-                ControlFlow::Continue(())
-            };
-            index.copies(&id, &mut collect).unwrap();
-            assert_eq!(copies, expected);
-            let live = |place: &&(PackId, u32, u32)| !self.unusable.contains(&place.0);
-            let found = index.lookup(&id, Want::Live).unwrap();
-            assert_eq!(found.is_some(), expected.iter().find(live).is_some());
-            assert!(found.is_none_or(|found| live(&&place(&found))));
-            let found = index.lookup(&id, Want::Readable).unwrap();
-            assert_eq!(found.is_some(), !expected.is_empty());
-            if let Some(found) = found {
-                assert!(expected.contains(&place(&found)));
-                let any_live = expected.iter().find(live).is_some();
-                assert_eq!(live(&&place(&found)), any_live);
-                let entry = packs[&place(&found).0];
-                let bases = usize::from(found.block.base_count);
-                assert_eq!(index.bases(&found).unwrap(), entry.bases[..bases.min(1)]);
-            }
+            self.compare_blob(index, &id, &places, &packs);
         }
+        let mut bases = packs.values().map(|pack| pack.bases.len());
+        assert_eq!(index.has_deltas(), bases.any(|count| count > 0));
         self.compare_packs(index, &packs);
         let total: usize = packs.values().map(|pack| pack.blobs.len()).sum();
         let mut seen = 0;
         let mut each = |id, location| {
-            assert!(places[&id].contains(&place(&location)));
+            assert!(places[&id].contains_key(&place(index, &location)));
             seen += 1;
             Ok(ControlFlow::Continue(()))
         };
@@ -90,6 +78,53 @@ impl Model {
         assert_eq!((seen, counts.blobs), (total, total as u64));
         assert_eq!(counts.packs, packs.len() as u64);
         assert_eq!(counts.tables, in_force.len());
+    }
+
+    /// Compares what is found of a blob. A copy in a block with a base is live only if that has a whole copy that is.
+    fn compare_blob(
+        &self,
+        index: &Index,
+        id: &BlobId,
+        places: &Places,
+        packs: &BTreeMap<PackId, &PackEntry>,
+    ) {
+        let expected = places.get(id).cloned().unwrap_or_default();
+        let mut copies = BTreeSet::new();
+        let mut collect = |location: Location| {
+            assert_eq!(location.blob_len, 10);
+            assert!(copies.insert(place(index, &location)));
+            ControlFlow::Continue(())
+        };
+        index.copies(id, &mut collect).unwrap();
+        assert!(copies.iter().eq(expected.keys()));
+        let usable = |at: &At| !self.unusable.contains(&at.0);
+        let has_whole = |id: &BlobId| {
+            let mut copies = places.get(id).into_iter().flatten();
+            copies.any(|(at, base)| base.is_none() && usable(at))
+        };
+        let live =
+            |(at, base): (&At, &Option<BlobId>)| usable(at) && base.as_ref().is_none_or(has_whole);
+        let found = index.lookup(id, Want::Live).unwrap();
+        assert_eq!(found.is_some(), expected.iter().any(live));
+        let is_live = |found: &Location| {
+            let at = place(index, found);
+            live((&at, &expected[&at]))
+        };
+        assert!(found.is_none_or(|found| is_live(&found)));
+        let found = index.lookup(id, Want::Readable).unwrap();
+        assert_eq!(found.is_some(), !expected.is_empty());
+        if let Some(found) = found {
+            assert_eq!(is_live(&found), expected.iter().any(live));
+            let entry = packs[&place(index, &found).0];
+            let bases = usize::from(found.block.base_count);
+            assert_eq!(index.bases(&found).unwrap(), entry.bases[..bases.min(1)]);
+        }
+        let whole = index.whole_copy(id, Want::Live).unwrap();
+        assert_eq!(whole.is_some(), has_whole(id));
+        assert!(whole.is_none_or(|found| expected[&place(index, &found)].is_none()));
+        let whole = index.whole_copy(id, Want::Readable).unwrap();
+        let any_whole = expected.values().any(Option::is_none);
+        assert_eq!(whole.is_some(), any_whole);
     }
 
     fn compare_packs(&self, index: &Index, packs: &BTreeMap<PackId, &PackEntry>) {

@@ -23,7 +23,8 @@ use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
-use crate::repo::{CommitOutcome, CommitRequest, Repo, WriteOptions, Written};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, Run, WriteOptions, Written};
+use crate::snapshot::SnapshotInfo;
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
 use assemble::TreeMaker;
@@ -122,78 +123,132 @@ pub fn backup(
     let time = options.time.unwrap_or_else(now);
     let problems = Problems::new(progress);
     let mut prepared = prepare(input)?;
-    repo.refresh()?;
+    let mut run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &paths_of(&prepared), options)?;
-    let parent_id = parent.as_ref().map(|parent| parent.id);
-    let short = parent_id.map(|id| id.short());
+    let short = parent.as_ref().map(|parent| parent.id.short());
     progress.note(Note::Parent(short.as_deref()));
-    let maker = tree_maker(repo)?;
-    let run = repo.begin_run(options.dry_run)?;
-    // With a table missing, what the parent's trees need may be in none.
-    let mut distrust = repo.index_is_incomplete();
-    let mut sum = Written::default();
+    let mut attempt = Attempt {
+        repo,
+        options,
+        progress,
+        interrupt,
+        problems: &problems,
+        maker: tree_maker(repo)?,
+        parent,
+        begun,
+        time,
+        // With a table missing, what the parent's trees need may be in none.
+        distrust: repo.index_is_incomplete(),
+        sum: Written::default(),
+    };
     for _ in 0..PASSES_MAX {
-        let cutters = Cutters::new(repo, repo.settings().domain)?;
+        match attempt.make(&run, &mut prepared) {
+            Ok(Some(done)) => {
+                run.end();
+                return Ok(done);
+            }
+            Ok(None) => attempt.forget_what_is_gone(),
+            // What others thought of this process while it was taken for dead is not known: nothing of it counts.
+            Err(_) if repo.is_fenced() => {
+                run = repo.begin_run(false)?;
+                attempt.sum = Written::default();
+            }
+            Err(e) => return Err(e),
+        }
+        attempt.distrust = true;
+        if !prepared.can_be_read_again() {
+            return Err(deleted_meanwhile("a stream cannot be read again"));
+        }
+    }
+    Err(deleted_meanwhile("each time it was read again"))
+}
+
+/// One backup, from pass to pass.
+struct Attempt<'a> {
+    repo: &'a Repo,
+    options: &'a BackupOptions,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+    problems: &'a Problems<'a>,
+    maker: TreeMaker,
+    parent: Option<SnapshotInfo>,
+    begun: Instant,
+    time: Timestamp,
+    /// Look everything up that the parent would vouch for.
+    distrust: bool,
+    sum: Written,
+}
+
+impl Attempt<'_> {
+    /// Reads the sources, stores what is new and commits. `None` if something that was relied on is gone by now.
+    fn make(
+        &mut self,
+        run: &Run<'_>,
+        prepared: &mut Prepared<'_>,
+    ) -> Result<Option<BackupSummary>> {
+        let (repo, options) = (self.repo, self.options);
+        let parent = self.parent.as_ref().map(|parent| parent.id);
+        let (root, mut totals) = self.read(run, prepared)?;
+        count(&mut totals, &self.sum, self.problems, self.begun);
+        let mut done = BackupSummary {
+            snapshot: None,
+            parent,
+            totals,
+        };
+        if options.dry_run {
+            return Ok(Some(done));
+        }
+        let summary = summary(options, prepared, root, parent, self.time, totals);
+        let snapshot = repo.save_snapshot(&record(repo, summary.clone(), prepared))?;
+        let request = CommitRequest {
+            snapshot,
+            summary,
+            tables: self.sum.tables.clone(),
+            hits: self.sum.hits.clone(),
+            own: self.sum.own.clone(),
+            lender: parent.filter(|_| !self.distrust && prepared.can_be_read_again()),
+        };
+        done.snapshot = Some(snapshot);
+        Ok(match repo.commit(&request)? {
+            CommitOutcome::Committed => Some(done),
+            CommitOutcome::Heal => None,
+        })
+    }
+
+    /// Reads the sources and stores what is new.
+    fn read(&mut self, run: &Run<'_>, prepared: &mut Prepared<'_>) -> Result<(BlobId, Totals)> {
+        let repo = self.repo;
         let context = PassContext {
             repo,
-            problems: &problems,
-            interrupt,
-            maker: &maker,
-            cutters,
-            distrust,
+            problems: self.problems,
+            interrupt: self.interrupt,
+            maker: &self.maker,
+            cutters: Cutters::new(repo, repo.settings().domain)?,
+            distrust: self.distrust,
         };
         let write = WriteOptions {
             domain: repo.settings().domain,
             level: Level::default(),
-            dry_run: options.dry_run,
-            progress,
-            interrupt,
+            dry_run: self.options.dry_run,
+            progress: self.progress,
+            interrupt: self.interrupt,
         };
-        let root = parent.as_ref().map(|parent| parent.summary.root);
-        let ((root, mut totals), written) = repo.write(write, |writer| {
-            run.take_over_orphans(repo, writer, progress)?;
-            pass(&context, writer, &mut prepared, root, time)
+        let root = self.parent.as_ref().map(|parent| parent.summary.root);
+        let (done, written) = repo.write(write, |writer| {
+            run.take_over_orphans(repo, writer, self.progress)?;
+            pass(&context, writer, prepared, root, self.time)
         })?;
-        add(&mut sum, written);
-        count(&mut totals, &sum, &problems, begun);
-        let summary = summary(options, &prepared, root, parent_id, time, totals);
-        if options.dry_run {
-            return Ok(BackupSummary {
-                snapshot: None,
-                parent: parent_id,
-                totals,
-            });
-        }
-        let snapshot = repo.save_snapshot(&record(repo, summary.clone(), &prepared))?;
-        let request = CommitRequest {
-            snapshot,
-            summary,
-            tables: sum.tables.clone(),
-            hits: sum.hits.clone(),
-            own: sum.own.clone(),
-            lender: parent_id.filter(|_| !distrust && prepared.can_be_read_again()),
-        };
-        match repo.commit(&request)? {
-            CommitOutcome::Committed => {
-                run.end();
-                return Ok(BackupSummary {
-                    snapshot: Some(snapshot),
-                    parent: parent_id,
-                    totals,
-                });
-            }
-            CommitOutcome::Heal if prepared.can_be_read_again() => {}
-            CommitOutcome::Heal => return Err(deleted_meanwhile("a stream cannot be read again")),
-        }
-        // Something that was relied on is gone: look everything up again, and read what is not there. What this pass
-        // relied on no longer counts; what it wrote may be used, and is named by tables unless those are gone too.
-        distrust = true;
-        sum.hits.clear();
-        sum.own.clear();
-        let state = repo.state();
-        sum.tables.retain(|table| !state.is_deleted(&table.0));
+        add(&mut self.sum, written);
+        Ok(done)
     }
-    Err(deleted_meanwhile("each time it was read again"))
+
+    /// What the pass relied on no longer counts. What it wrote may be used, and is named by tables unless those are gone.
+    fn forget_what_is_gone(&mut self) {
+        self.sum.hits.clear();
+        self.sum.own.clear();
+        let state = self.repo.state();
+        self.sum.tables.retain(|table| !state.is_deleted(&table.0));
+    }
 }
 
 fn deleted_meanwhile(detail: &'static str) -> Error {

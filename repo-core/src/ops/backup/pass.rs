@@ -455,12 +455,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             return Ok(true);
         };
         let index = self.context.repo.index();
-        let mut packs = Vec::new();
+        let mut found = Vec::new();
         let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
             let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
             match index.lookup(&id, Want::Live)? {
                 Some(location) => {
-                    packs.push(index.pack_id_of(&location)?);
+                    found.push(location);
                     Ok(ControlFlow::Continue(()))
                 }
                 None => Ok(ControlFlow::Break(())),
@@ -468,7 +468,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         });
         let stored = walked.is_ok_and(|flow| flow.is_continue());
         if stored {
-            packs.into_iter().for_each(|pack| self.writer.rely_on(pack));
+            found
+                .iter()
+                .try_for_each(|location| self.writer.rely_on(location))?;
         }
         Ok(stored)
     }

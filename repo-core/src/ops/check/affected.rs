@@ -4,6 +4,7 @@ use super::{CheckSummary, Finding};
 use crate::error::{Error, Result, Subject};
 use crate::format::tree::{Content, Node};
 use crate::id::{BlobId, PackId, SnapshotId};
+use crate::index::Location;
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use crate::tree::{ChunkRef, TreeReader, for_each_chunk, load_pages};
@@ -28,8 +29,8 @@ enum Fate {
     Fine,
     /// Damaged with that finding.
     Lost(usize),
-    /// In no table.
-    Unknown,
+    /// This, itself or a base of it, is in no table.
+    Unknown(BlobId),
 }
 
 impl Damage {
@@ -60,27 +61,47 @@ impl Damage {
     }
 
     fn fate(&self, repo: &Repo, id: &BlobId) -> Result<Fate> {
-        let mut fate = Fate::Unknown;
-        let mut failed = None;
+        self.best_fate(repo, id, &|_| true)
+    }
+
+    /// The fate of the best of the `wanted` copies.
+    fn best_fate(
+        &self,
+        repo: &Repo,
+        id: &BlobId,
+        wanted: &dyn Fn(&Location) -> bool,
+    ) -> Result<Fate> {
+        let mut copies = Vec::new();
         repo.index().copies(id, &mut |location| {
-            let pack = match repo.index().pack_id_of(&location) {
-                Ok(pack) => pack,
-                Err(e) => {
-                    failed = Some(e);
-                    return ControlFlow::Break(());
-                }
-            };
-            let block = (pack, location.block.offset);
-            fate = match self.packs.get(&pack).or_else(|| self.blocks.get(&block)) {
-                Some(finding) => Fate::Lost(*finding),
-                None => Fate::Fine,
-            };
-            match fate {
-                Fate::Fine => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
+            copies.extend(Some(location).filter(wanted));
+            ControlFlow::Continue(())
         })?;
-        failed.map_or(Ok(fate), Err)
+        let mut best = Fate::Unknown(*id);
+        for location in copies {
+            match (self.copy_fate(repo, &location)?, &best) {
+                (Fate::Fine, _) => return Ok(Fate::Fine),
+                (fate, Fate::Unknown(_)) => best = fate,
+                _ => {}
+            }
+        }
+        Ok(best)
+    }
+
+    /// A copy is as lost as its block, or as the first lost base of that.
+    fn copy_fate(&self, repo: &Repo, location: &Location) -> Result<Fate> {
+        let pack = repo.index().pack_id_of(location)?;
+        let block = (pack, location.block.offset);
+        if let Some(finding) = self.packs.get(&pack).or_else(|| self.blocks.get(&block)) {
+            return Ok(Fate::Lost(*finding));
+        }
+        let is_whole = |location: &Location| location.block.base_count == 0;
+        for base in repo.index().bases(location)? {
+            match self.best_fate(repo, &base, &is_whole)? {
+                Fate::Fine => {}
+                lost => return Ok(lost),
+            }
+        }
+        Ok(Fate::Fine)
     }
 }
 
@@ -214,19 +235,19 @@ impl Walk<'_> {
     fn touch(&mut self, id: SnapshotId, blob: &BlobId, path: PathBuf) -> Result<()> {
         let finding = match self.damage.fate(self.repo, blob)? {
             Fate::Lost(finding) => finding,
-            Fate::Fine | Fate::Unknown => match self.unknown.get(blob) {
-                Some(finding) => *finding,
-                None => {
-                    let error =
-                        Error::missing(Subject::Blob(*blob)).detail("no index table names it");
-                    self.summary.findings.push(Finding::new(error));
-                    let finding = self.summary.findings.len() - 1;
-                    self.unknown.insert(*blob, finding);
-                    finding
-                }
-            },
+            Fate::Fine => self.unknown(*blob),
+            Fate::Unknown(unknown) => self.unknown(unknown),
         };
         self.summary.findings[finding].touches(id, path);
         Ok(())
+    }
+
+    /// The finding that no table names a blob.
+    fn unknown(&mut self, blob: BlobId) -> usize {
+        *self.unknown.entry(blob).or_insert_with(|| {
+            let error = Error::missing(Subject::Blob(blob)).detail("no index table names it");
+            self.summary.findings.push(Finding::new(error));
+            self.summary.findings.len() - 1
+        })
     }
 }

@@ -2,13 +2,15 @@
 
 use super::is_finding;
 use super::objects::{Inventory, Note};
-use crate::error::{Error, Result, Subject};
-use crate::format::entry::{self, CHECKPOINT_EVERY, ENTRY_BYTES_MAX, Entry, SignedEntry};
+use crate::backend::Class;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::entry::{self, CHECKPOINT_EVERY, ENTRY_BYTES_MAX, Entry, Nonce, SignedEntry};
 use crate::format::name;
 use crate::id::EntryHash;
+use crate::log::State;
 use crate::progress::Interrupt;
 use crate::repo::Repo;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Proves every entry of the log: its signature, the one it follows, and what it repeats of those before.
 pub fn check(
@@ -17,7 +19,8 @@ pub fn check(
     note: Note<'_>,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    check_entries(repo, inventory, note, interrupt)?;
+    check_entries(repo, note, interrupt)?;
+    check_set(repo, inventory, note)?;
     check_beyond(repo, inventory, note)?;
     check_segments(repo, inventory, note)
 }
@@ -31,19 +34,55 @@ struct Before {
     unread: Option<Error>,
 }
 
-fn check_entries(
-    repo: &Repo,
-    inventory: &Inventory,
-    note: Note<'_>,
-    interrupt: &Interrupt,
-) -> Result<()> {
+/// The last entry of class A; where class C follows, that is one that begins its set too.
+pub fn end_of_chain(state: &State) -> u64 {
+    match set_of(state).first() {
+        Some((1, _)) => 0,
+        Some((first, _)) => *first,
+        None => state.tail().number,
+    }
+}
+
+/// The entries of class C. The set knows the entry before it too, which has no nonce in its name.
+fn set_of(state: &State) -> BTreeSet<(u64, Nonce)> {
+    let entries = state.entries().map(|(number, nonce, _)| (number, nonce));
+    entries.filter(|(_, nonce)| *nonce != [0; 16]).collect()
+}
+
+/// Class C: the fold has read and proved all entries; here is what it cannot see.
+fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
+    let state = repo.state();
+    let folded = set_of(&state);
+    for (number, nonce) in inventory.entry_set.difference(&folded) {
+        let object = Subject::Object(name::entry_of(*number, nonce));
+        note(Err(
+            Error::damaged(object).detail("is no readable part of the log")
+        ))?;
+    }
+    for (number, nonce) in &folded {
+        let object = name::entry_of(*number, nonce);
+        match repo.backend().get(&object) {
+            Ok(file) => {
+                let proved = entry::decode_file(&file)
+                    .and_then(|(core, _)| Entry::open(repo.envelopes(), core));
+                note(match proved {
+                    Ok(signed) if state.folded(*number, nonce) == Some(signed.hash) => Ok(()),
+                    Ok(_) => Err(Error::damaged(Subject::Object(object))
+                        .detail("is not the one that was there before")),
+                    Err(e) => Err(e.about(Subject::Object(object))),
+                })?;
+            }
+            Err(e) => note(Err(e))?,
+        }
+    }
+    Ok(())
+}
+
+fn check_entries(repo: &Repo, note: Note<'_>, interrupt: &Interrupt) -> Result<()> {
     let mut before = Before::default();
-    for number in 1..=repo.state().tail().number {
+    for number in 1..=end_of_chain(&repo.state()) {
         interrupt.check()?;
-        let read = match inventory.entries.contains(&number) {
-            true => read_entry(repo, number, &before),
-            false => Err(Error::missing(Subject::Entry(number))),
-        };
+        let read = read_entry(repo, number, &before);
         let follows = read.as_ref().ok().map(|signed| &signed.entry.follows);
         let cleared = follows.is_some_and(|f| f.iter().any(|hash| repo.state().is_voided(hash)));
         if let Some(error) = before.unread.take().filter(|_| !cleared) {
@@ -68,7 +107,11 @@ fn check_entries(
 fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> {
     let about = |e: Error| e.about(Subject::Entry(number));
     let wrong = |detail: &str| about(Error::damaged(Subject::None).detail(detail.to_owned()));
-    let file = repo.backend().get(&name::entry(number)).map_err(about)?;
+    let missing = |e: Error| match e.kind() {
+        ErrorKind::NotFound => Error::missing(Subject::Entry(number)),
+        _ => about(e),
+    };
+    let file = repo.backend().get(&name::entry(number)).map_err(missing)?;
     if file.len() > ENTRY_BYTES_MAX {
         return Err(wrong("too large for an entry"));
     }
@@ -84,7 +127,8 @@ fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> 
         return Err(wrong("does not follow the one before it"));
     }
     let tail = repo.state();
-    if number == tail.tail().number && tail.tail().heads != [signed.hash] {
+    let last_one = tail.class() == Class::A && number == tail.tail().number;
+    if last_one && tail.tail().heads != [signed.hash] {
         return Err(wrong("is not the one that was there before"));
     }
     for (core, at) in repeated.iter().rev().zip((1..number).rev()) {
@@ -104,7 +148,7 @@ fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> 
 
 /// Entries beyond a hole in the numbers. One that was appended since the fold is there by now.
 fn check_beyond(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
-    let next = repo.state().tail().number + 1;
+    let next = end_of_chain(&repo.state()) + 1;
     let last = inventory.entries.last().copied().unwrap_or_default();
     if last < next || repo.backend().size(&name::entry(next))?.is_some() {
         return Ok(());
@@ -143,9 +187,7 @@ fn check_mark(repo: &Repo, segment: u64) -> Result<()> {
         Ok(_) => Err(about(
             Error::damaged(Subject::None).detail("is not what it must be"),
         )),
-        Err(e) if e.kind() == crate::ErrorKind::NotFound => {
-            Err(Error::missing(Subject::Object(object)))
-        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::missing(Subject::Object(object))),
         Err(e) => Err(e),
     }
 }

@@ -83,6 +83,8 @@ pub fn check(
 ) -> Result<CheckSummary> {
     let mut summary = CheckSummary::default();
     let inventory = objects::Inventory::list(repo)?;
+    // After the listing, so that all that was listed of the log is folded; what has come since is looked up one by one.
+    repo.refresh()?;
     let mut damage = affected::Damage::default();
     objects::check(repo, &inventory, &mut summary, interrupt)?;
     packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;

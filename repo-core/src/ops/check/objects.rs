@@ -1,27 +1,30 @@
 //! Everything but packs and the log: configuration, keys, index tables, snapshots, checkpoints, evidence.
 
 use super::{CheckSummary, Finding, is_finding};
+use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
-use crate::format::entry::CHECKPOINT_EVERY;
+use crate::format::entry::{CHECKPOINT_EVERY, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::format::table::TableView;
 use crate::format::{config, key_slot};
 use crate::id::{IndexId, PackId, SnapshotId, WriterId};
 use crate::progress::Interrupt;
-use crate::repo::Repo;
+use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All objects of a place, by one listing.
 pub struct Inventory {
     /// Packs and their lengths.
     pub packs: HashMap<(ObjectKind, PackId), u64>,
-    /// Log entries.
+    /// Log entries of class A.
     pub entries: BTreeSet<u64>,
+    /// Log entries of class C.
+    pub entry_set: BTreeSet<(u64, Nonce)>,
     /// Log segments that take entries.
     pub segments_open: BTreeSet<u64>,
     named: BTreeMap<ObjectKind, BTreeSet<[u8; 32]>>,
-    checkpoints: BTreeSet<u64>,
+    checkpoints: BTreeSet<String>,
     others: Vec<String>,
 }
 
@@ -31,6 +34,7 @@ impl Inventory {
         let mut inventory = Self {
             packs: HashMap::new(),
             entries: BTreeSet::new(),
+            entry_set: BTreeSet::new(),
             segments_open: BTreeSet::new(),
             named: BTreeMap::new(),
             checkpoints: BTreeSet::new(),
@@ -60,8 +64,16 @@ impl Inventory {
                 self.entries.insert(number);
                 return;
             }
+            Some((number, Some(nonce))) if name::entry_of(number, &nonce) == object => {
+                self.entry_set.insert((number, nonce));
+                return;
+            }
             Some((number, None)) if name::checkpoint(number) == object => {
-                self.checkpoints.insert(number);
+                self.checkpoints.insert(object.to_owned());
+                return;
+            }
+            Some((number, Some(nonce))) if name::checkpoint_of(number, &nonce) == object => {
+                self.checkpoints.insert(object.to_owned());
                 return;
             }
             _ => {}
@@ -77,8 +89,19 @@ impl Inventory {
         self.named.get(&kind).into_iter().flatten()
     }
 
-    fn has(&self, kind: ObjectKind, id: &[u8; 32]) -> bool {
-        self.named.get(&kind).is_some_and(|ids| ids.contains(id))
+    /// Whether an object is there: was listed, or has come since.
+    fn has(&self, repo: &Repo, kind: ObjectKind, id: &[u8; 32]) -> Result<bool> {
+        let listed = self.named.get(&kind).is_some_and(|ids| ids.contains(id));
+        Ok(listed || repo.backend().size(&kind.name(id))?.is_some())
+    }
+
+    /// The length of a pack as it was listed, or as it is by now.
+    pub fn pack_len(&self, repo: &Repo, kind: BlobType, id: &PackId) -> Result<Option<u64>> {
+        let kind = pack_object(kind);
+        match self.packs.get(&(kind, *id)) {
+            Some(listed) => Ok(Some(*listed)),
+            None => repo.backend().size(&kind.name(&id.0)),
+        }
     }
 }
 
@@ -209,8 +232,8 @@ fn check_checkpoints(
     absent: &mut Vec<String>,
 ) -> Result<()> {
     let mut named = BTreeSet::new();
-    for number in &inventory.checkpoints {
-        match repo.check_checkpoint(*number) {
+    for object in &inventory.checkpoints {
+        match repo.check_checkpoint(object) {
             Ok(tables) => named.extend(tables.into_iter().map(|id| id.0)),
             Err(e) => note(Err(e))?,
         }
@@ -222,10 +245,9 @@ fn check_checkpoints(
         }
         note(loaded.map(drop))?;
     }
-    let tail = repo.state().tail().number;
-    let numbers = (1..=tail / CHECKPOINT_EVERY).map(|n| n * CHECKPOINT_EVERY);
-    let missing = numbers.filter(|number| !inventory.checkpoints.contains(number));
-    absent.extend(missing.map(name::checkpoint));
+    let last = super::log::end_of_chain(&repo.state());
+    let numbers = (1..=last / CHECKPOINT_EVERY).map(|n| name::checkpoint(n * CHECKPOINT_EVERY));
+    absent.extend(numbers.filter(|object| !inventory.checkpoints.contains(object)));
     Ok(())
 }
 
@@ -238,7 +260,7 @@ fn check_tables(
     let state = repo.state();
     for (id, _) in state.tables() {
         interrupt.check()?;
-        match inventory.has(ObjectKind::Index, &id.0) {
+        match inventory.has(repo, ObjectKind::Index, &id.0)? {
             true => note(check_table(repo, id))?,
             false => note(Err(Error::missing(Subject::Index(*id))))?,
         }
@@ -267,7 +289,7 @@ fn check_snapshots(
     let state = repo.state();
     for (id, row) in state.live_snapshots() {
         interrupt.check()?;
-        if !inventory.has(ObjectKind::Snapshot, &id.0) {
+        if !inventory.has(repo, ObjectKind::Snapshot, &id.0)? {
             note(Err(Error::missing(Subject::Snapshot(*id))))?;
             continue;
         }

@@ -30,8 +30,8 @@ pub fn check_presence(
             return Ok(ControlFlow::Continue(()));
         }
         summary.packs += 1;
-        let kind = pack_object(pack.kind);
-        let error = match surplus.remove(&(kind, pack.id)) {
+        surplus.remove(&(pack_object(pack.kind), pack.id));
+        let error = match inventory.pack_len(repo, pack.kind, &pack.id)? {
             None => Some(Error::missing(Subject::Pack(pack.id))),
             Some(len) if len != pack.len => {
                 let detail = format!("has {len} bytes, must have {}", pack.len);
@@ -240,14 +240,14 @@ fn check_blocks(
         while let Some(blob) = blobs.next_if(|blob| blob.block as usize == number) {
             inside.push(blob);
         }
+        let about = |e: Error| e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
         let opened = open(repo, entry, block, pack, &mut plain)
-            .and_then(|()| check_blobs(repo, entry.kind, &plain, &inside, report));
+            .and_then(|()| check_blobs(repo, entry.kind, &plain, &inside, report).map_err(about));
         match opened {
             Ok(()) => {}
             Err(e) if is_finding(&e) => {
                 report.bad_blocks.push(block.offset);
-                let error = e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
-                report.error.get_or_insert(error);
+                report.error.get_or_insert(e);
             }
             Err(e) => return Err(e),
         }
@@ -262,15 +262,18 @@ fn open(
     pack: &mut [u8],
     plain: &mut Vec<u8>,
 ) -> Result<()> {
-    let short = || Error::damaged(Subject::None).detail("the pack ends before its block");
+    let about = |e: Error| e.about(Subject::Pack(entry.id)).at(u64::from(block.offset));
+    let short = || about(Error::damaged(Subject::None).detail("the pack ends before its block"));
     let from = block.offset as usize;
     let stored = pack
         .get_mut(from..from + block.stored_len as usize)
         .ok_or_else(short)?;
     let first = block.first_base as usize;
     let bases = &entry.bases[first..first + usize::from(block.base_count)];
+    let prefix = repo.read_bases(entry.id, entry.kind, bases)?;
     let reader = repo.block_reader(entry.id, entry.kind, &entry.wraps, block.wrap)?;
-    repo.open_block(&reader, block, stored, bases, entry.kind, plain)
+    repo.open_block(&reader, block, stored, prefix.as_deref(), plain)
+        .map_err(about)
 }
 
 /// Recomputes every blob id of a block; looks up what its trees refer to.

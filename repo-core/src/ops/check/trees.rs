@@ -11,7 +11,7 @@ use crate::repo::Repo;
 pub enum TreeCheck {
     /// All is there.
     Right,
-    /// No table names these.
+    /// No table names these, or as bases none names them whole.
     Unknown(Vec<BlobId>),
 }
 
@@ -37,8 +37,14 @@ pub fn unknown_roots(repo: &Repo) -> Result<Vec<BlobId>> {
 pub fn check_tree(index: &Index, bytes: &[u8]) -> Result<TreeCheck> {
     let mut unknown = Vec::new();
     let mut look = |id: &BlobId| -> Result<()> {
-        if index.lookup(id, Want::Readable)?.is_none() {
+        let Some(location) = index.lookup(id, Want::Readable)? else {
             unknown.push(*id);
+            return Ok(());
+        };
+        for base in index.bases(&location)? {
+            if index.whole_copy(&base, Want::Readable)?.is_none() {
+                unknown.push(base);
+            }
         }
         Ok(())
     };

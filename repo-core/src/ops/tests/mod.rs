@@ -1,6 +1,7 @@
 //! Whole operations over a place in memory that fails, lies, crashes or is shared.
 
 mod bounds;
+mod class_c;
 mod crash;
 mod damage;
 mod deleted;

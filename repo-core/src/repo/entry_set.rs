@@ -1,0 +1,194 @@
+//! The log of a place of class C: a set of entries that a listing shows.
+//!
+//! Entries never overwrite each other there, because every name holds a nonce. Whoever finds that a place of class A has
+//! become one of class C says so by an entry, and puts it under the name of class A as well: there the chain ends for whoever
+//! gallops.
+
+use super::Shared;
+use super::history::{CHECKPOINT_TRIES, History, is_passed_over};
+use super::memory::Memory;
+use crate::backend::Class;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::checkpoint::Checkpoint;
+use crate::format::entry::{self, Entry, Nonce, SignedEntry};
+use crate::format::name;
+use crate::format::table::TableView;
+use crate::id::{EntryHash, PackId, WriterId};
+use crate::log::{State, Unreadable};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Key = (u64, Nonce);
+
+/// What was read of the set. Memory: the entries since the checkpoint that it began with.
+pub struct EntrySet {
+    base: State,
+    entries: BTreeMap<Key, SignedEntry>,
+    unreadable: BTreeMap<Key, (EntryHash, Unreadable)>,
+}
+
+impl EntrySet {
+    fn on(base: State) -> Self {
+        Self {
+            base,
+            entries: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    fn knows(&self, (number, nonce): &Key) -> bool {
+        self.base.folded(*number, nonce).is_some()
+            || self.entries.contains_key(&(*number, *nonce))
+            || self.unreadable.contains_key(&(*number, *nonce))
+    }
+
+    /// Reads what is new of the listed entries.
+    fn read(&mut self, shared: &Shared, listed: &BTreeSet<Key>) -> Result<()> {
+        for key in listed
+            .iter()
+            .filter(|key| !self.knows(key))
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            match shared.open_set_entry(&key)? {
+                Ok(signed) => drop(self.entries.insert(key, signed)),
+                Err(unreadable) => drop(self.unreadable.insert(key, unreadable)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds everything read. `None` if an entry came so late that the fold must begin earlier.
+    fn fold(&self) -> Result<Option<State>> {
+        let mut base = self.base.clone();
+        for ((number, _), (hash, why)) in &self.unreadable {
+            base.note_unreadable(*number, *hash, *why)?;
+        }
+        base.fold(self.entries.values())
+    }
+}
+
+impl History {
+    /// Lists the set, reads what is new and folds it.
+    pub(super) fn read_set(&mut self, shared: &Shared) -> Result<()> {
+        let listed = shared.list_entry_set()?;
+        if let Some(set) = &self.set
+            && listed.iter().all(|key| set.knows(key))
+        {
+            return Ok(());
+        }
+        let mut set = match self.set.take() {
+            Some(set) => set,
+            None => match shared.newest_set_checkpoint()? {
+                Some((state, checkpoint)) => {
+                    self.checkpoint = Some(checkpoint);
+                    EntrySet::on(state)
+                }
+                None => EntrySet::on(shared.before_the_set(self.state.admin())?),
+            },
+        };
+        set.read(shared, &listed)?;
+        let mut folded = set.fold()?;
+        if folded.is_none() {
+            set = EntrySet::on(shared.before_the_set(self.state.admin())?);
+            set.read(shared, &listed)?;
+            folded = set.fold()?;
+        }
+        let late = || Error::damaged(Subject::Object("log".into())).detail("does not fold");
+        self.state = folded.ok_or_else(late)?;
+        let doubtful = shared.packs_in_doubt(&self.state);
+        self.state.quarantine(doubtful);
+        self.set = Some(set);
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Whether there is a log of class C, which begins with no entry of class A. One listing.
+    pub(super) fn has_entry_set(&self) -> Result<bool> {
+        Ok(!self.list_entry_set()?.is_empty())
+    }
+
+    fn list_entry_set(&self) -> Result<BTreeSet<Key>> {
+        let mut found = BTreeSet::new();
+        self.backend.list("log", &mut |listed| {
+            if let Some((number, Some(nonce))) = name::parse_numbered(&listed.name)
+                && name::entry_of(number, &nonce) == listed.name
+            {
+                found.insert((number, nonce));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// An entry, or why it cannot be read. `Damaged` if it is not the one that its name says.
+    fn open_set_entry(
+        &self,
+        (number, nonce): &Key,
+    ) -> Result<std::result::Result<SignedEntry, (EntryHash, Unreadable)>> {
+        let object = name::entry_of(*number, nonce);
+        let missing = || Error::missing(Subject::Object(object.clone()));
+        let file = self.read_entry_file(&object)?.ok_or_else(missing)?;
+        let core = match entry::decode_file(&file) {
+            Ok((core, _)) => core,
+            Err(_) => return Ok(Err((entry::hash(&file), Unreadable::Damaged))),
+        };
+        let signed = match Entry::open(&self.envelopes, core) {
+            Ok(signed) => signed,
+            Err(e) if e.kind() == ErrorKind::Unsupported => {
+                return Ok(Err((entry::hash(core), Unreadable::Newer)));
+            }
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                return Ok(Err((entry::hash(core), Unreadable::Damaged)));
+            }
+            Err(e) => return Err(e),
+        };
+        match (signed.entry.number, signed.entry.nonce) == (*number, *nonce) {
+            true => Ok(Ok(signed)),
+            false => Err(Error::damaged(Subject::Object(object)).detail("another entry's name")),
+        }
+    }
+
+    /// The newest checkpoint that counts. One that is missing or does not count is passed over.
+    fn newest_set_checkpoint(&self) -> Result<Option<(State, Checkpoint)>> {
+        let mut found = BTreeSet::new();
+        self.backend.list("checkpoints", &mut |listed| {
+            if let Some((number, Some(nonce))) = name::parse_numbered(&listed.name) {
+                found.insert((number, nonce));
+            }
+            Ok(())
+        })?;
+        for (number, nonce) in found.iter().rev().take(CHECKPOINT_TRIES) {
+            match self.load_checkpoint(&name::checkpoint_of(*number, nonce)) {
+                Ok(loaded) => return Ok(Some(loaded)),
+                Err(e) if is_passed_over(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The state when the place became one of class C: what the chain of class A says up to there, or nothing.
+    fn before_the_set(&self, admin: WriterId) -> Result<State> {
+        let nothing = Memory::new(None, "", false);
+        let mut chain = History::new(State::new(admin, Class::A), nothing);
+        chain.read_chain(self)?;
+        Ok(match chain.state.class() {
+            Class::C => chain.state,
+            Class::A => State::new(admin, Class::C),
+        })
+    }
+
+    /// The packs of tables that only entries in doubt name. A table that cannot be had is in no index either.
+    fn packs_in_doubt(&self, state: &State) -> BTreeSet<PackId> {
+        let mut packs = BTreeSet::new();
+        for table in state.tables_in_doubt() {
+            if let Ok(body) = self.load_table(table)
+                && let Ok(view) = TableView::parse(&body)
+            {
+                packs.extend(view.packs.iter().flatten().map(|pack| pack.id));
+            }
+        }
+        packs
+    }
+}
