@@ -1,5 +1,6 @@
 //! The command line of `larder`: arguments, terminal, exit codes. What it does is done by `repo_core`.
 
+mod allocator;
 mod app;
 mod cli;
 mod cmd;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 /// Reads the environment, writes to the standard streams, and forbids core dumps for the rest of the process.
 pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     process::forbid_core_dumps();
+    allocator::give_large_buffers_back();
     let cli = match cli::Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return show_usage(&error),

@@ -93,6 +93,9 @@ impl Shared {
         self.open_segment(number, class)?;
         match class {
             Class::A => {
+                if self.backend.size(&name::entry(number + 1))?.is_some() {
+                    return self.next_is_there(number);
+                }
                 let recent = &history.recent;
                 let core_of = |number| recent.get(&number).map(Vec::as_slice);
                 let file = entry::encode_file(&core, &catch_up_for(number, &core_of));
@@ -109,6 +112,16 @@ impl Shared {
         // The entry stands; a checkpoint only saves others reads.
         let _ = self.save_checkpoint(history, &entry.nonce);
         Ok(Some(number))
+    }
+
+    /// The number after the one that we would take is taken: others were faster, or ours was lost from the middle of the
+    /// log and must not be given away again.
+    fn next_is_there(&self, number: u64) -> Result<Option<u64>> {
+        match self.read_entry(number)? {
+            Some(_) => Ok(None),
+            None => Err(Error::missing(Subject::Entry(number))
+                .detail("later ones are there, so that nothing may be appended in its place")),
+        }
     }
 
     /// Class C: puts the entry, and looks at the log once more. It must be there then, and its process not be fenced.

@@ -13,18 +13,10 @@ use std::thread::Scope;
 /// Most packs that are uploaded at once. Each is a pack in memory.
 const THREADS_MAX: usize = 2;
 
-/// A pack that is safe on the backend.
-pub struct Uploaded {
-    /// What the index says of it.
-    pub entry: PackEntry,
-    /// Its buffer, to be filled again.
-    pub buffer: Vec<u8>,
-}
-
 /// The queue of packs on their way. Memory: one pack a thread, and one waiting.
 pub struct Uploads {
     queue: Option<SyncSender<PackBuilder>>,
-    done: Receiver<Result<Uploaded>>,
+    done: Receiver<Result<PackEntry>>,
     under_way: usize,
 }
 
@@ -68,14 +60,14 @@ impl Uploads {
     }
 
     /// A pack that has arrived, if there is one already.
-    pub fn arrived(&mut self) -> Option<Result<Uploaded>> {
+    pub fn arrived(&mut self) -> Option<Result<PackEntry>> {
         let result = self.done.try_recv().ok()?;
         self.under_way -= 1;
         Some(result)
     }
 
     /// Waits for the next pack to arrive; `None` when none is under way.
-    pub fn next(&mut self) -> Option<Result<Uploaded>> {
+    pub fn next(&mut self) -> Option<Result<PackEntry>> {
         if self.under_way == 0 {
             return None;
         }
@@ -91,7 +83,7 @@ fn gone() -> Error {
 fn upload_all(
     repo: &Repo,
     packs: &Mutex<Receiver<PackBuilder>>,
-    results: &Sender<Result<Uploaded>>,
+    results: &Sender<Result<PackEntry>>,
 ) {
     loop {
         let next = packs.lock().map(|queue| queue.recv());
@@ -102,10 +94,10 @@ fn upload_all(
     }
 }
 
-/// Seals the directory, names the pack by its hash and stores it. After any step a stop leaves an orphan at most.
-fn upload(repo: &Repo, pack: PackBuilder) -> Result<Uploaded> {
+/// Seals the directory, names the pack by its hash and stores it; gives what the index says of it. After any step a stop leaves an orphan at most.
+fn upload(repo: &Repo, pack: PackBuilder) -> Result<PackEntry> {
     let (entry, buffer) = pack.finish(repo.ring(), &repo.id())?;
     repo.backend
         .put(&pack_object(entry.kind).name(&entry.id.0), &buffer)?;
-    Ok(Uploaded { entry, buffer })
+    Ok(entry)
 }

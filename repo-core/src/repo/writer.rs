@@ -2,7 +2,7 @@
 
 use super::Repo;
 use super::pool::Ticket;
-use super::uploads::{Uploaded, Uploads};
+use super::uploads::Uploads;
 use crate::compress::{Compressor, Decompressor, Level};
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
@@ -104,7 +104,6 @@ pub struct Writer<'a> {
     arrived: Vec<PackEntry>,
     published: Instant,
     plain_buffers: Vec<Vec<u8>>,
-    pack_buffers: Vec<Vec<u8>>,
     written: Written,
 }
 
@@ -159,7 +158,6 @@ impl<'a> Writer<'a> {
             arrived: Vec::new(),
             published: Instant::now(),
             plain_buffers: Vec::new(),
-            pack_buffers: Vec::new(),
             written: Written::default(),
         }
     }
@@ -243,6 +241,8 @@ impl<'a> Writer<'a> {
             let BlockDraft { bytes, blobs } = draft;
             let (encoding, mut encoded) = encode(level, &bytes)?;
             key.seal(counter, &mut encoded);
+            // It had room for a block that does not shrink.
+            encoded.shrink_to_fit();
             let raw_len = u32::try_from(bytes.len()).expect("blocks are below 64 MiB");
             let bases = Vec::new();
             let block = SealedBlock {
@@ -286,10 +286,7 @@ impl<'a> Writer<'a> {
     fn new_pack(&mut self, lane: usize, slot: usize) -> Result<u64> {
         let number = self.packs_made;
         self.packs_made += 1;
-        let buffer = self
-            .pack_buffers
-            .pop()
-            .unwrap_or_else(|| Vec::with_capacity(self.pack_capacity()));
+        let buffer = Vec::with_capacity(self.pack_capacity());
         let builder = PackBuilder::new(
             self.repo.ring(),
             &self.repo.id(),
@@ -353,15 +350,10 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn take_uploaded(&mut self, uploaded: Uploaded) -> Result<()> {
-        self.options
-            .progress
-            .count(Counter::BytesStored, uploaded.entry.len);
-        self.written.bytes_stored += uploaded.entry.len;
-        if self.pack_buffers.is_empty() {
-            self.pack_buffers.push(uploaded.buffer);
-        }
-        self.take_over(uploaded.entry)
+    fn take_uploaded(&mut self, entry: PackEntry) -> Result<()> {
+        self.options.progress.count(Counter::BytesStored, entry.len);
+        self.written.bytes_stored += entry.len;
+        self.take_over(entry)
     }
 
     /// Counts a pack that lies on the backend among this run's own: one just uploaded, or one that an interrupted run
@@ -413,8 +405,8 @@ impl<'a> Writer<'a> {
     /// After a failure: waits for what is under way and publishes what has arrived.
     fn salvage(&mut self) -> Result<()> {
         while let Some(arrived) = self.uploads.next() {
-            if let Ok(uploaded) = arrived {
-                self.take_uploaded(uploaded)?;
+            if let Ok(entry) = arrived {
+                self.take_uploaded(entry)?;
             }
         }
         self.publish()

@@ -106,8 +106,7 @@ fn in_time<T: Send>(work: impl FnOnce() -> T + Send) -> T {
             // The scope tells of the panic.
             Err(RecvTimeoutError::Disconnected) => panic!("it panicked"),
             Err(RecvTimeoutError::Timeout) => {
-                // A thread that hangs cannot be joined.
-                println!("it hangs");
+                // A thread that hangs cannot be joined, so that a panic would wait for it.
                 std::process::abort()
             }
         }
