@@ -4,8 +4,8 @@ use super::sample::Sampler;
 use super::{Encoding, check_len, internal};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use zstd::zstd_safe::CParameter::{
-    self, ChecksumFlag, CompressionLevel, ContentSizeFlag, DictIdFlag, EnableLongDistanceMatching,
-    HashLog, LdmHashRateLog, LdmMinMatch, WindowLog,
+    self, ChainLog, ChecksumFlag, CompressionLevel, ContentSizeFlag, DictIdFlag,
+    EnableLongDistanceMatching, HashLog, LdmHashRateLog, LdmMinMatch, WindowLog,
 };
 use zstd::zstd_safe::{CCtx, compress_bound};
 
@@ -14,11 +14,17 @@ const WORTH_PARTS: usize = 64;
 
 /// zstd's level for what [`Sampler::looks_lean`] finds, and for deltas of what is compressed at level 3.
 const ZSTD_LEAN: i32 = 1;
+const ZSTD_USUAL: i32 = 3;
 const ZSTD_DELTA: i32 = 4;
 
 /// The hash table for what [`Sampler::looks_lean`] finds: the smaller, the fewer worthless matches. With 14 as usual
 /// for level 1 a pgbench dump is 2 % larger and takes a tenth longer.
 const LEAN_HASH_LOG: u32 = 13;
+
+/// The tables of [`Level::Auto`], half and half as large as usual for its level: together 384 KiB, which the nearest
+/// cache but one holds beside everything else. Sources of Linux are 0.9 % larger and take a tenth less.
+const USUAL_HASH_LOG: u32 = 16;
+const USUAL_CHAIN_LOG: u32 = 15;
 
 /// The longest reach of a delta: the window that every reader accepts.
 const DELTA_WINDOW_LOG_MAX: u32 = 27;
@@ -52,7 +58,7 @@ impl Level {
         match self {
             Self::Off => 0,
             Self::Fast => ZSTD_LEAN,
-            Self::Auto => 3,
+            Self::Auto => ZSTD_USUAL,
             Self::Better => 9,
             Self::Max => 19,
         }
@@ -73,9 +79,16 @@ impl Compressor {
         let mut lean = context(ZSTD_LEAN)?;
         lean.set_parameter(HashLog(LEAN_HASH_LOG))
             .map_err(internal)?;
+        let mut usual = context(level.zstd())?;
+        if level == Level::Auto {
+            set(
+                &mut usual,
+                [HashLog(USUAL_HASH_LOG), ChainLog(USUAL_CHAIN_LOG)],
+            )?;
+        }
         Ok(Self {
             level,
-            context: context(level.zstd())?,
+            context: usual,
             lean,
             sampler: Sampler::new()?,
         })

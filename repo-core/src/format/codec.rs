@@ -71,9 +71,9 @@ pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T> {
     const MIDDLE: usize = 1 << 20;
     const LARGE: usize = 8 << 20;
     let decoded = match bytes.len().saturating_mul(EXPANSION_MAX) {
-        ..=SMALL => bincode::decode_from_slice(bytes, config::<SMALL>()),
-        ..=MIDDLE => bincode::decode_from_slice(bytes, config::<MIDDLE>()),
-        ..=LARGE => bincode::decode_from_slice(bytes, config::<LARGE>()),
+        0..=SMALL => bincode::decode_from_slice(bytes, config::<SMALL>()),
+        len if len <= MIDDLE => bincode::decode_from_slice(bytes, config::<MIDDLE>()),
+        len if len <= LARGE => bincode::decode_from_slice(bytes, config::<LARGE>()),
         _ => bincode::decode_from_slice(bytes, config::<RECORD_BYTES_MAX>()),
     };
     match decoded {

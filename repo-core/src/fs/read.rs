@@ -156,6 +156,25 @@ fn open_quietly(dir: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, E
 /// Returns how many. Does not move the position of `file`, so threads may share it. Allocates room for `len` more
 /// bytes if `into` has not got it; cheapest where `len` is all the room there is, for then nothing is zeroed first.
 pub fn read_at(file: &File, offset: u64, len: usize, into: &mut Vec<u8>) -> Result<usize> {
+    read_enough(file, offset, len, len, into)
+}
+
+/// Appends all of a file that has `size` bytes as far as is known to `into`, and one byte more if it has grown.
+///
+/// One call to the system for a file that has not changed, where reading to its end takes two. Returns how many; fewer
+/// than `size` if it has shrunk.
+pub fn read_whole(file: &File, size: usize, into: &mut Vec<u8>) -> Result<usize> {
+    read_enough(file, 0, size.saturating_add(1), size, into)
+}
+
+/// As [`read_at`], but content with `enough` bytes.
+fn read_enough(
+    file: &File,
+    offset: u64,
+    len: usize,
+    enough: usize,
+    into: &mut Vec<u8>,
+) -> Result<usize> {
     let start = into.len();
     into.reserve_exact(len);
     let exact = into.capacity() - start == len;
@@ -163,7 +182,7 @@ pub fn read_at(file: &File, offset: u64, len: usize, into: &mut Vec<u8>) -> Resu
         into.resize(start + len, 0);
     }
     let mut done = 0;
-    while done < len {
+    while done < enough {
         let at = offset.saturating_add(done as u64);
         let read = retry_on_intr(|| match exact {
             true => rustix::io::pread(file, spare_capacity(into), at),

@@ -158,15 +158,13 @@ impl Shared {
     /// The file of an entry of class A; `None` if there is none.
     pub(super) fn read_entry(&self, number: u64) -> Result<Option<Vec<u8>>> {
         self.read_entry_file(&name::entry(number))
-            .map_err(|e| e.about(Subject::Entry(number)))
     }
 
     /// The file of an entry; `None` if there is none.
     pub(super) fn read_entry_file(&self, object: &str) -> Result<Option<Vec<u8>>> {
         match self.backend.get(object) {
             Ok(file) if file.len() > entry::ENTRY_BYTES_MAX => {
-                let subject = Subject::Object(object.to_owned());
-                Err(Error::damaged(subject).detail("too large for an entry"))
+                Err(Error::damaged(entry_subject(object)).detail("too large for an entry"))
             }
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
@@ -178,8 +176,7 @@ impl Shared {
         let Some(file) = self.read_entry_file(object)? else {
             return Ok(None);
         };
-        let about = |e: Error| e.about(Subject::Object(object.to_owned()));
-        let (core, _) = entry::decode_file(&file).map_err(about)?;
+        let (core, _) = entry::decode_file(&file).map_err(|e| e.about(entry_subject(object)))?;
         Ok(Some(entry::hash(core)))
     }
 
@@ -205,6 +202,11 @@ impl Shared {
             Subject::None => about(e),
             _ => e,
         })?;
+        if name::parse_numbered(object).map(|(number, _)| number) != Some(checkpoint.tail.number) {
+            return Err(about(
+                Error::damaged(Subject::None).detail("is the checkpoint of another number"),
+            ));
+        }
         let mut heads = Vec::new();
         for head in &checkpoint.tail.heads {
             let entry = entry_name(&state, checkpoint.tail.number, head);
@@ -288,6 +290,14 @@ impl Shared {
         self.incomplete
             .store(!synced.failed.is_empty(), Ordering::Relaxed);
         self.index.set_unusable(state.unusable_packs().collect())
+    }
+}
+
+/// What an error about an entry's file is about.
+fn entry_subject(object: &str) -> Subject {
+    match name::parse_numbered(object) {
+        Some((number, None)) => Subject::Entry(number),
+        _ => Subject::Object(object.to_owned()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Subject};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A rayon pool of our own; the process-wide one is never used.
 ///
@@ -17,7 +18,14 @@ pub struct Ticket<T>(State<T>);
 
 enum State<T> {
     Ready(T),
-    Waiting(Receiver<T>),
+    Waiting(Receiver<T>, Job<T>),
+}
+
+/// A job until somebody begins it.
+type Job<T> = Arc<Mutex<Option<Box<dyn FnOnce() -> T + Send>>>>;
+
+fn begin<T>(job: &Job<T>) -> Option<Box<dyn FnOnce() -> T + Send>> {
+    job.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Pool {
@@ -49,11 +57,15 @@ impl Pool {
     /// Gives a job to the pool; first come, first served.
     pub fn submit<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Ticket<T> {
         let (tx, rx) = sync_channel(1);
+        let job: Job<T> = Arc::new(Mutex::new(Some(Box::new(job))));
+        let ticket = Ticket(State::Waiting(rx, job.clone()));
         self.threads.spawn_fifo(move || {
-            // Nobody waits any more if the operation has failed meanwhile.
-            let _ = tx.send(job());
+            if let Some(job) = begin(&job) {
+                // Nobody waits any more if the operation has failed meanwhile.
+                let _ = tx.send(job());
+            }
         });
-        Ticket(State::Waiting(rx))
+        ticket
     }
 }
 
@@ -67,13 +79,24 @@ impl<T> Ticket<T> {
     pub fn wait(self) -> Result<T> {
         match self.0 {
             State::Ready(value) => Ok(value),
-            State::Waiting(rx) => rx.recv().map_err(|_| stopped()),
+            State::Waiting(rx, _) => rx.recv().map_err(|_| stopped()),
         }
+    }
+
+    /// Waits for the result, or does the job here if no thread has begun it: for short ones that everything else waits
+    /// for, behind long ones in the queue.
+    pub fn wait_or_run(self) -> Result<T> {
+        if let State::Waiting(_, job) = &self.0
+            && let Some(job) = begin(job)
+        {
+            return Ok(job());
+        }
+        self.wait()
     }
 
     /// Whether [`Ticket::wait`] would return at once.
     pub fn is_ready(&mut self) -> Result<bool> {
-        if let State::Waiting(rx) = &self.0 {
+        if let State::Waiting(rx, _) = &self.0 {
             match rx.try_recv() {
                 Ok(value) => self.0 = State::Ready(value),
                 Err(TryRecvError::Empty) => return Ok(false),
@@ -100,5 +123,6 @@ mod tests {
         assert_eq!(results, (0..100).map(|n| n * n).collect::<Vec<_>>());
         assert!(pool.submit(|| panic!("as a test")).wait().is_err());
         assert_eq!(pool.submit(|| 7).wait().unwrap(), 7);
+        assert_eq!(pool.submit(|| 8).wait_or_run().unwrap(), 8);
     }
 }

@@ -62,6 +62,8 @@ pub struct Written {
 struct OpenPack {
     number: u64,
     builder: PackBuilder,
+    /// It is full from this length on.
+    enough: usize,
     in_flight: u32,
     full: bool,
 }
@@ -74,6 +76,9 @@ struct Lane {
     dealer: Dealer,
     /// The packs that are dealt to.
     slots: [Option<u64>; 2],
+    /// The first pack of the second slot is ended at half its size, so that the two are not full, and on their way, at
+    /// the same time: a pack less in memory.
+    staggered: bool,
     packs: Vec<OpenPack>,
 }
 
@@ -136,6 +141,7 @@ impl<'a> Writer<'a> {
             draft: BlockDraft::default(),
             dealer: Dealer::default(),
             slots: [None, None],
+            staggered: false,
             packs: Vec::new(),
         };
         let data_bytes = repo.settings().block_bytes as usize;
@@ -291,13 +297,18 @@ impl<'a> Writer<'a> {
             self.options.domain,
             buffer,
         )?;
-        self.lanes[lane].packs.push(OpenPack {
+        let lane = &mut self.lanes[lane];
+        let whole = self.repo.settings().pack_bytes as usize;
+        let first_of_second = slot == 1 && !lane.staggered;
+        lane.staggered |= first_of_second;
+        lane.packs.push(OpenPack {
             number,
             builder,
+            enough: if first_of_second { whole / 2 } else { whole },
             in_flight: 0,
             full: false,
         });
-        self.lanes[lane].slots[slot] = Some(number);
+        lane.slots[slot] = Some(number);
         Ok(number)
     }
 
@@ -317,7 +328,7 @@ impl<'a> Writer<'a> {
         let pack = &mut lane.packs[at];
         pack.builder.push(&block);
         pack.in_flight -= 1;
-        if !pack.full && pack.builder.len() >= self.repo.settings().pack_bytes as usize {
+        if !pack.full && pack.builder.len() >= pack.enough {
             pack.full = true;
             lane.slots
                 .iter_mut()

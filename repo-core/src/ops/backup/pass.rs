@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Content that may wait in the queue.
-const QUEUE_BYTES: u64 = 12 << 20;
+const QUEUE_BYTES: u64 = 8 << 20;
 
 /// Small files are read in batches of this many bytes.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -376,7 +376,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             return Ok(None);
         }
         let listing = match frame.ahead.take(index) {
-            Some(ticket) => ticket.wait()?,
+            Some(ticket) => ticket.wait_or_run()?,
             None => {
                 let old_tree = old_node.as_ref().and_then(tree_of);
                 dir.open_dir(name)

@@ -3,7 +3,7 @@
 use crate::chunk::{Chunker, Piece};
 use crate::crypto::BlobHasher;
 use crate::error::{Error, Result, Subject};
-use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, xattrs_of};
+use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, read_whole, xattrs_of};
 use crate::id::BlobId;
 use std::fs::File;
 use std::ops::Range;
@@ -185,9 +185,8 @@ fn read_file(
         || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
     match extents {
         None => {
-            // One byte more than expected shows a file that has grown.
-            let len = usize::try_from(meta.size + 1).map_err(|_| too_large())?;
-            read_at(file, 0, len, buffer)?;
+            let size = usize::try_from(meta.size).map_err(|_| too_large())?;
+            read_whole(file, size, buffer)?;
         }
         Some(extents) => {
             for (offset, len) in extents {

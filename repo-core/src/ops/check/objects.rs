@@ -6,6 +6,7 @@ use crate::error::{Error, Result, Subject};
 use crate::format::entry::{CHECKPOINT_EVERY, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
+use crate::format::table::TableView;
 use crate::format::{config, key_slot};
 use crate::id::{IndexId, PackId, SnapshotId, WriterId};
 use crate::progress::Interrupt;
@@ -260,16 +261,23 @@ fn check_tables(
     for (id, _) in state.tables() {
         interrupt.check()?;
         match inventory.has(repo, ObjectKind::Index, &id.0)? {
-            true => note(repo.load_table(id).map(drop))?,
+            true => note(check_table(repo, id))?,
             false => note(Err(Error::missing(Subject::Index(*id))))?,
         }
     }
     for id in inventory.ids(ObjectKind::Index).map(|id| IndexId(*id)) {
         if !state.has_table(&id) {
-            note(repo.load_table(&id).map(drop))?;
+            note(check_table(repo, &id))?;
         }
     }
     Ok(())
+}
+
+/// The table opens, and its sections fit each other.
+fn check_table(repo: &Repo, id: &IndexId) -> Result<()> {
+    let body = repo.load_table(id)?;
+    let parsed = TableView::parse(&body).map(drop);
+    parsed.map_err(|e| e.about(Subject::Index(*id)))
 }
 
 fn check_snapshots(

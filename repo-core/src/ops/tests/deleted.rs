@@ -2,57 +2,17 @@
 
 use super::support::*;
 use crate::backend::wrap::{Counting, Operation};
-use crate::backend::{Backend, MemoryBackend, Put};
-use crate::crypto::{KdfParams, Signer, random_array};
+use crate::backend::{Backend, MemoryBackend};
 use crate::error::{ErrorKind, Result};
-use crate::format::entry::{self, Action, Entry, ObjectRef};
-use crate::format::key_slot;
-use crate::format::name::{self, ObjectKind};
+use crate::format::entry::{Action, ObjectRef};
+use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::ops::{BackupOptions, BackupSummary, Input, backup};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
-use crate::time::now;
 use std::sync::Arc;
 
-/// Somebody else with full access, who appends entries that nobody has checked.
-struct Other<'a> {
-    place: &'a MemoryBackend,
-    repo: Repo,
-    signer: Signer,
-}
-
-impl<'a> Other<'a> {
-    fn new(bed: &Bed, place: &'a MemoryBackend) -> Self {
-        let repo = bed.open_anew(Arc::new(place.clone()), &password()).unwrap();
-        let slot = place.get(&ObjectKind::Key.name(&repo.key().0)).unwrap();
-        let slot = key_slot::parse(&slot).unwrap();
-        let holder = key_slot::open(&slot, repo.id(), &password(), &KdfParams::MAX).unwrap();
-        Self {
-            place,
-            repo,
-            signer: holder.signer,
-        }
-    }
-
-    fn append(&self, action: Action) {
-        self.repo.refresh().unwrap();
-        let state = self.repo.state();
-        let entry = Entry {
-            number: state.tail().number + 1,
-            nonce: random_array(),
-            follows: state.tail().heads.clone(),
-            time: now(),
-            process: None,
-            action: Some(action),
-        };
-        let core = entry.seal(self.repo.envelopes(), &self.signer).unwrap();
-        let file = entry::encode_file(&core, &[]);
-        let put = self.place.put_if_absent(&name::entry(entry.number), &file);
-        assert_eq!(put.unwrap(), Put::Created);
-        self.repo.refresh().unwrap();
-    }
-
+impl Other<'_> {
     fn objects(&self, kinds: &[ObjectKind]) -> Vec<ObjectRef> {
         let names = self.place.objects().into_keys();
         names

@@ -120,7 +120,7 @@ fn at_every_call(bed: &Bed, work: impl Fn(&MemoryBackend, Arc<Broken>, &str) + S
         let mut strikes = 0;
         for at in 0.. {
             let place = bed.place.fork();
-            let fails = move |call: u64, _: &str| call == at || lasting && call > at;
+            let fails = move |call: u64, _: &str| call == at || (lasting && call > at);
             let broken = Arc::new(Broken::new(&place, fails));
             let case = format!("call {at}, lasting: {lasting}");
             in_time(|| work(&place, broken.clone(), &case));

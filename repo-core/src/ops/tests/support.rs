@@ -1,9 +1,11 @@
 //! A source tree, a place in memory and a client, for tests of whole operations.
 
 use crate::backend::{Backend, Limits, Listed, MemoryBackend, Put};
-use crate::crypto::KdfParams;
+use crate::crypto::{KdfParams, Signer, random_array};
 use crate::error::{Error, Result};
-use crate::format::key_slot::Credential;
+use crate::format::entry::{self, Action, Entry};
+use crate::format::key_slot::{self, Credential};
+use crate::format::name::{self, ObjectKind};
 use crate::format::settings::Settings;
 use crate::id::SnapshotId;
 use crate::ops::{
@@ -12,6 +14,7 @@ use crate::ops::{
 };
 use crate::progress::{Counter, Interrupt, Note, Progress};
 use crate::repo::{InitOptions, OpenOptions, Repo};
+use crate::time::now;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
@@ -198,6 +201,55 @@ impl Bed {
         let restored = self.restore(repo, id).unwrap();
         assert_eq!(restored.problems, [""; 0], "restoring {}", id.short());
         assert_same(&restored.tree, tree);
+    }
+}
+
+/// Somebody else with full access, who appends entries that nobody has checked.
+pub struct Other<'a> {
+    /// Where.
+    pub place: &'a MemoryBackend,
+    /// The repository as they have it open.
+    pub repo: Repo,
+    /// Their key.
+    pub signer: Signer,
+}
+
+impl<'a> Other<'a> {
+    /// Opens the repository in their name.
+    pub fn new(bed: &Bed, place: &'a MemoryBackend) -> Self {
+        let repo = bed.open_anew(Arc::new(place.clone()), &password()).unwrap();
+        let slot = place.get(&ObjectKind::Key.name(&repo.key().0)).unwrap();
+        let slot = key_slot::parse(&slot).unwrap();
+        let holder = key_slot::open(&slot, repo.id(), &password(), &KdfParams::MAX).unwrap();
+        Self {
+            place,
+            repo,
+            signer: holder.signer,
+        }
+    }
+
+    /// Appends an entry.
+    pub fn append(&self, action: Action) {
+        self.repo.refresh().unwrap();
+        let state = self.repo.state();
+        let entry = Entry {
+            number: state.tail().number + 1,
+            nonce: random_array(),
+            follows: state.tail().heads.clone(),
+            time: now(),
+            process: None,
+            action: Some(action),
+        };
+        let core = entry.seal(self.repo.envelopes(), &self.signer).unwrap();
+        self.append_core(entry.number, &core);
+    }
+
+    /// Appends a sealed core.
+    pub fn append_core(&self, number: u64, core: &[u8]) {
+        let file = entry::encode_file(core, &[]);
+        let put = self.place.put_if_absent(&name::entry(number), &file);
+        assert_eq!(put.unwrap(), Put::Created);
+        self.repo.refresh().unwrap();
     }
 }
 
