@@ -248,14 +248,20 @@ impl State {
         }
     }
 
-    /// Forgets who was waited for where nothing is condemned by that entry any more.
+    /// Forgets who was waited for where nothing is condemned by that entry any more. One that is not folded yet, because it
+    /// is in doubt, may still come.
     fn drop_idle_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let packs = self.packs.values().filter_map(|row| row.standing());
         let in_use: BTreeSet<EntryHash> = packs
             .chain(self.objects.values())
             .map(|by| by.hash)
             .collect();
-        self.waiting.retain(|_, row| in_use.contains(&row.condemn));
+        let folded: BTreeSet<EntryHash> = self.entries.values().map(|row| row.hash).collect();
+        let idle = |condemn: &EntryHash| folded.contains(condemn) && !in_use.contains(condemn);
+        self.waiting.retain(|_, row| !idle(&row.condemn));
     }
 }
 

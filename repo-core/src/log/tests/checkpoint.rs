@@ -65,7 +65,7 @@ fn applied(mut state: State, entries: &[SignedEntry]) -> State {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn a_checkpoint_and_the_rest_are_the_whole(
@@ -95,6 +95,8 @@ proptest! {
         let settled: Vec<_> = seen.iter().filter(|s| !doubt.contains(&s.hash)).collect();
         // Nor can what follows them be folded.
         let Ok(Some(half)) = State::new(ADMIN, Class::C).fold(settled) else { return Ok(()) };
+        // What an entry in doubt had settled may be in doubt without it; then there is no checkpoint yet.
+        if !half.in_doubt().is_empty() { return Ok(()) }
         let mut tables = Tables::new();
         let (checkpoint, _) = write(&half, None, &mut tables);
         let restored = read(&checkpoint, &tables);

@@ -246,7 +246,7 @@ pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn a_set_folds_to_one_state_in_any_order(
