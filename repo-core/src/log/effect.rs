@@ -32,6 +32,46 @@ impl State {
                 }
             }
             Action::Class(class) => self.class = *class,
+            Action::Forget { snapshots } => self.forget(snapshots, number),
+            Action::Evidence { evidence } => {
+                if !self.is_deleted(&evidence.0) {
+                    let first = self.evidence.entry(*evidence).or_insert(number);
+                    *first = number.min(*first);
+                }
+            }
+            Action::Waiting {
+                condemn,
+                nonces,
+                forgotten,
+            } => {
+                let row = WaitingRow {
+                    condemn: *condemn,
+                    nonces: nonces.clone(),
+                    forgotten: forgotten.clone(),
+                };
+                self.waiting.insert(hash, row);
+            }
+            Action::Fence { fenced } => {
+                for Fenced { nonce, seen } in fenced {
+                    self.fences.entry(*nonce).or_default().extend(seen);
+                }
+            }
+            Action::Void { entries } => {
+                self.voided.extend(entries);
+            }
+            Action::Publish { .. }
+            | Action::Commit { .. }
+            | Action::Unforget { .. }
+            | Action::Condemn { .. }
+            | Action::Deleting { .. } => self.change_packs(signed, action, sound),
+        }
+    }
+
+    /// What entries do that say which packs are there; those in doubt are not sound.
+    fn change_packs(&mut self, signed: &SignedEntry, action: &Action, sound: bool) {
+        let entry = &signed.entry;
+        let (number, hash) = (entry.number, signed.hash);
+        match action {
             Action::Publish { index } => self.add_tables(index, number, false, sound),
             Action::Commit {
                 snapshot,
@@ -49,7 +89,6 @@ impl State {
                 };
                 self.add_snapshot(*snapshot, row);
             }
-            Action::Forget { snapshots } => self.forget(snapshots, number),
             Action::Unforget {
                 snapshots,
                 reprieve,
@@ -87,32 +126,7 @@ impl State {
                 }
                 self.cut_off(fenced);
             }
-            Action::Evidence { evidence } => {
-                if !self.is_deleted(&evidence.0) {
-                    let first = self.evidence.entry(*evidence).or_insert(number);
-                    *first = number.min(*first);
-                }
-            }
-            Action::Waiting {
-                condemn,
-                nonces,
-                forgotten,
-            } => {
-                let row = WaitingRow {
-                    condemn: *condemn,
-                    nonces: nonces.clone(),
-                    forgotten: forgotten.clone(),
-                };
-                self.waiting.insert(hash, row);
-            }
-            Action::Fence { fenced } => {
-                for Fenced { nonce, seen } in fenced {
-                    self.fences.entry(*nonce).or_default().extend(seen);
-                }
-            }
-            Action::Void { entries } => {
-                self.voided.extend(entries);
-            }
+            _ => {}
         }
     }
 
