@@ -225,13 +225,13 @@ impl Window {
             context.interrupt.check()?;
             let pieces = &self.pieces[starts[block]..starts[block + 1]];
             let read = context.repo.read_block(&self.blocks[block], &mut plain);
-            for run in pieces.chunk_by(|PieceSlot(a), PieceSlot(b)| a.file == b.file) {
+            for run in pieces.chunk_by(|PieceSlot(a), PieceSlot(b)| a.is_followed_by(b)) {
                 self.write_run(context, places, read.as_ref().map(|()| &plain), run);
             }
         }
     }
 
-    /// Writes the pieces that one file has in one block.
+    /// Writes pieces that follow each other in one file and lie in one block.
     fn write_run(
         &self,
         context: &Context<'_>,
@@ -268,7 +268,6 @@ impl Window {
         let neighbours = run.windows(2).all(|pair| {
             let (a, b) = (&pair[0].0, &pair[1].0);
             a.blob_offset + a.blob_len == b.blob_offset
-                && a.data_offset + u64::from(a.blob_len) == b.data_offset
         });
         let mut data = Vec::new();
         if let Ok(block) = block {
@@ -395,6 +394,12 @@ impl Window {
 }
 
 impl Piece {
+    /// Whether another one is the next of the same file. In a block it may not be: what lies between may have been stored
+    /// before, for another file.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        self.file == next.file && self.data_offset + u64::from(self.blob_len) == next.data_offset
+    }
+
     fn range(&self) -> std::ops::Range<usize> {
         let from = self.blob_offset as usize;
         from..from + self.blob_len as usize

@@ -6,5 +6,6 @@ mod crash;
 mod damage;
 mod deleted;
 mod eio;
+mod pieces;
 mod shared;
 mod support;
