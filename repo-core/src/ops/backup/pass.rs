@@ -4,17 +4,19 @@
 //! ahead, reading, cutting, naming) is done on the pool. Items leave the queue in the same order, so that neighbours in
 //! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file content, or one file of that size.
 
+mod large;
+mod walk;
+
 use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
 use super::node::{is_unchanged, node_of};
-use super::read::{Cutter, FileJob, FileRead, Kept, LargeFile, name_pieces};
+use super::read::{Cutter, FileJob, FileRead};
 use super::roots::Root;
-use super::scan::{Ahead, Listed, OldNodes, list};
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
 use crate::crypto::{BlobHasher, BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Totals;
 use crate::format::tree::{Content, FileContent, Node};
-use crate::fs::{Dir, Kind, Metadata, metadata_of, stat_path};
+use crate::fs::{Dir, Kind, Metadata, stat_path};
 use crate::id::{BlobId, Domain};
 use crate::index::Want;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
@@ -39,12 +41,6 @@ const BATCH_FILES: usize = 64;
 
 /// A file from this size on is streamed: read and cut on the walk's thread, named on the pool.
 const STREAM_BYTES: u64 = 2 << 20;
-
-/// Pieces of a stream are named in groups of this many bytes.
-const NAMING_BYTES: usize = 1 << 20;
-
-/// A buffer of a stream.
-const SEGMENT_BYTES: usize = 4 << 20;
 
 /// What a pass needs to know.
 pub struct PassContext<'a> {
@@ -135,14 +131,6 @@ enum Item {
     Leave,
 }
 
-/// A directory on the walk's stack.
-struct Frame {
-    path: Arc<PathBuf>,
-    listed: Listed,
-    next: usize,
-    ahead: Ahead,
-}
-
 /// One pass, in progress.
 pub struct Pass<'a, 'w, 'r> {
     context: &'a PassContext<'a>,
@@ -169,7 +157,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             batch: Vec::new(),
             batch_bytes: 0,
             batch_dir: Arc::default(),
-            segments: Segments::new(SEGMENT_BYTES),
+            segments: Segments::new(large::SEGMENT_BYTES),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
             root: None,
@@ -218,187 +206,6 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         }
         let no_root = || Error::invalid("paths").detail("nothing could be backed up");
         Ok((self.root.ok_or_else(no_root)?, self.assembler.totals))
-    }
-
-    /// A place of the tree above or at what is backed up.
-    fn place(
-        &mut self,
-        path: &Path,
-        name: &[u8],
-        meta: &Metadata,
-        root: &Root,
-        old: Option<BlobId>,
-        metadata: Compared,
-    ) -> Result<()> {
-        match root {
-            Root::Whole => {
-                let opened = Dir::open_root(path);
-                match opened.and_then(|dir| list(self.context.repo, dir, old)) {
-                    Ok(listed) => self.walk(path, name, meta, listed, metadata),
-                    Err(error) => {
-                        self.context.problems.problem(path, &error);
-                        Ok(())
-                    }
-                }
-            }
-            Root::Above(children) => {
-                let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
-                let node = node_of(name, meta, Vec::new(), Content::Dir(None));
-                // Entries beside the wanted ones are left out: such a directory is unchanged only by chance.
-                let old_dir = old.as_ref().map(|old| OldDir {
-                    tree: old.tree,
-                    nodes: old.count,
-                });
-                self.push(Item::Enter {
-                    node,
-                    metadata,
-                    old: old_dir,
-                })?;
-                for (name, child) in children {
-                    self.child_place(path, name, child, &mut old)?;
-                }
-                self.push(Item::Leave)
-            }
-        }
-    }
-
-    fn child_place(
-        &mut self,
-        above: &Path,
-        name: &[u8],
-        child: &Root,
-        old: &mut Option<OldNodes>,
-    ) -> Result<()> {
-        let path = above.join(OsStr::from_bytes(name));
-        let old_node = old.as_mut().and_then(|old| old.take(name));
-        let meta = match stat_place(&path, child) {
-            Ok(meta) => meta,
-            Err(error) => {
-                self.context.problems.problem(&path, &error);
-                return Ok(());
-            }
-        };
-        if meta.kind != Kind::Dir {
-            let dir = match Dir::open_root(above) {
-                Ok(dir) => Arc::new(dir),
-                Err(error) => {
-                    self.context.problems.problem(&path, &error);
-                    return Ok(());
-                }
-            };
-            let at = Arc::new(above.to_path_buf());
-            return self.entry(&at, &dir, name, meta, old_node);
-        }
-        let compared = compare(old_node.as_ref(), &meta);
-        let old_tree = old_node.as_ref().and_then(tree_of);
-        self.place(&path, name, &meta, child, old_tree, compared)
-    }
-
-    /// Walks a directory that is backed up whole.
-    fn walk(
-        &mut self,
-        path: &Path,
-        name: &[u8],
-        meta: &Metadata,
-        listed: Listed,
-        metadata: Compared,
-    ) -> Result<()> {
-        let mut stack = vec![self.enter(path.to_path_buf(), name, meta, listed, metadata)?];
-        while let Some(frame) = stack.last_mut() {
-            self.context.interrupt.check()?;
-            let index = frame.next;
-            if index == frame.listed.scan.len() {
-                self.push(Item::Leave)?;
-                stack.pop();
-                continue;
-            }
-            frame.next += 1;
-            let Listed { dir, scan, old, .. } = &frame.listed;
-            frame
-                .ahead
-                .fill(self.context.repo, dir, scan, index, old.as_ref());
-            if let Some(below) = self.visit(frame, index)? {
-                stack.push(below);
-            }
-        }
-        Ok(())
-    }
-
-    fn enter(
-        &mut self,
-        path: PathBuf,
-        name: &[u8],
-        meta: &Metadata,
-        mut listed: Listed,
-        metadata: Compared,
-    ) -> Result<Frame> {
-        let path = Arc::new(path);
-        self.context.problems.begin(&path);
-        self.context
-            .problems
-            .count(Counter::NodesExpected, listed.scan.len() as u64);
-        let xattrs = std::mem::take(&mut listed.xattrs);
-        let node = node_of(name, meta, xattrs, Content::Dir(None));
-        let old = listed.old.as_ref().map(|old| OldDir {
-            tree: old.tree,
-            nodes: old.count,
-        });
-        self.push(Item::Enter {
-            node,
-            metadata,
-            old,
-        })?;
-        Ok(Frame {
-            path,
-            listed,
-            next: 0,
-            ahead: Ahead::default(),
-        })
-    }
-
-    /// Handles one entry; gives a frame to go on with if it is a directory.
-    fn visit(&mut self, frame: &mut Frame, index: usize) -> Result<Option<Frame>> {
-        let Listed { dir, scan, old, .. } = &mut frame.listed;
-        let meta = scan.metadata(dir, index);
-        let name = scan.name(index);
-        let old_node = old.as_mut().and_then(|old| old.take(name));
-        let below = || frame.path.join(OsStr::from_bytes(name));
-        let meta = match meta {
-            Ok(meta) => meta,
-            Err(error) => {
-                self.context.problems.problem(&below(), &error);
-                return Ok(None);
-            }
-        };
-        if meta.kind != Kind::Dir {
-            let (path, dir) = (frame.path.clone(), dir.clone());
-            self.entry(&path, &dir, name, meta, old_node)?;
-            return Ok(None);
-        }
-        let listing = match frame.ahead.take(index) {
-            Some(ticket) => ticket.wait_or_run()?,
-            None => {
-                let old_tree = old_node.as_ref().and_then(tree_of);
-                dir.open_dir(name)
-                    .and_then(|dir| list(self.context.repo, dir, old_tree))
-            }
-        };
-        match listing {
-            Ok(listed) => {
-                let compared = compare(old_node.as_ref(), &meta);
-                let path = below();
-                self.enter(path, name, &meta, listed, compared).map(Some)
-            }
-            Err(error) => {
-                self.context.problems.problem(&below(), &error);
-                let node = node_of(name, &meta, Vec::new(), Content::Dir(None));
-                self.push(Item::Node {
-                    node,
-                    compared: Compared::New,
-                })?;
-                Ok(None)
-            }
-        }
     }
 
     /// Handles anything that is not a directory.
@@ -624,114 +431,6 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         self.assembler.add(node, file.compared);
         Ok(())
     }
-
-    /// Reads and cuts a large file here, while the pool names and stores its chunks. What goes wrong with the file is its
-    /// own problem; what goes wrong with the repository ends the backup.
-    fn large_file(
-        &mut self,
-        at: &Arc<PathBuf>,
-        dir: &Arc<Dir>,
-        scanned: Metadata,
-        pending: Pending,
-    ) -> Result<()> {
-        self.close_batch()?;
-        let path = at.join(OsStr::from_bytes(&pending.name));
-        let large = match LargeFile::open(dir, &pending.name) {
-            Ok(large) => large,
-            Err(error) => {
-                self.context.problems.problem(&path, &error);
-                return Ok(());
-            }
-        };
-        let (read, failed) = match &large.extents {
-            None => self.pieces(&mut &large.file, pending.sizes, Some(large.meta.size))?,
-            Some(extents) => {
-                let mut data = super::sparse::ExtentReader::new(&large.file, extents);
-                self.pieces(&mut data, pending.sizes, None)?
-            }
-        };
-        let after = match failed {
-            Some(error) => Err(error),
-            None => metadata_of(&large.file),
-        };
-        match after {
-            Ok(after) => {
-                let kept = Kept::of(large.meta, large.extents, &after, read);
-                if kept.torn || scanned.inode != kept.meta.inode {
-                    self.context.problems.problem(&path, &changed());
-                }
-                let content = file_content(kept.meta.size, kept.extents);
-                let node = node_of(&pending.name, &kept.meta, large.xattrs, content);
-                let compared = pending.compared;
-                self.push(Item::Streamed { node, compared })
-            }
-            Err(error) => {
-                self.context.problems.problem(&path, &error);
-                // What was stored of it is not used by any node.
-                while !self.queue.is_empty() {
-                    self.take_first()?;
-                }
-                self.streaming = ChunkList::default();
-                Ok(())
-            }
-        }
-    }
-
-    /// Cuts what a reader gives into chunks and queues them for naming; gives how many bytes there were, and the error
-    /// of the reader if it ended early. Errors of the repository are the result's own.
-    fn pieces(
-        &mut self,
-        reader: &mut dyn Read,
-        sizes: Sizes,
-        len: Option<u64>,
-    ) -> Result<(u64, Option<Error>)> {
-        let cutter = self.context.cutters.of(sizes);
-        let mut segments = std::mem::replace(&mut self.segments, Segments::new(SEGMENT_BYTES));
-        let mut group = Vec::new();
-        let mut group_bytes = 0;
-        let mut total = 0;
-        let mut failed = None;
-        for piece in segments.stream(&cutter.chunker, reader, len) {
-            let piece = match piece {
-                Ok(piece) => piece,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            };
-            group_bytes += piece.len();
-            group.push(piece);
-            if group_bytes >= NAMING_BYTES {
-                total += self.name_group(&cutter, std::mem::take(&mut group), group_bytes)?;
-                group_bytes = 0;
-            }
-        }
-        total += self.name_group(&cutter, group, group_bytes)?;
-        self.segments = segments;
-        Ok((total, failed))
-    }
-
-    fn name_group(&mut self, cutter: &Arc<Cutter>, group: Vec<Piece>, bytes: usize) -> Result<u64> {
-        self.context.interrupt.check()?;
-        let bytes = bytes as u64;
-        self.context.problems.count(Counter::Bytes, bytes);
-        let cutter = cutter.clone();
-        let named = self
-            .context
-            .repo
-            .pool()
-            .submit(move || name_pieces(&cutter.hasher, group));
-        self.enqueue(Item::Pieces { named, bytes }, bytes)?;
-        Ok(bytes)
-    }
-}
-
-/// Metadata of a place: of what a link leads to where it is on the way, of the link itself where it is the goal.
-fn stat_place(path: &Path, root: &Root) -> Result<Metadata> {
-    match root {
-        Root::Whole => stat_path(path),
-        Root::Above(_) => Dir::open_root(path)?.metadata(),
-    }
 }
 
 fn compare(old: Option<&Node>, meta: &Metadata) -> Compared {
@@ -739,13 +438,6 @@ fn compare(old: Option<&Node>, meta: &Metadata) -> Compared {
         None => Compared::New,
         Some(old) if is_unchanged(old, meta) => Compared::Same,
         Some(_) => Compared::Changed,
-    }
-}
-
-fn tree_of(node: &Node) -> Option<BlobId> {
-    match &node.content {
-        Content::Dir(tree) => *tree,
-        _ => None,
     }
 }
 

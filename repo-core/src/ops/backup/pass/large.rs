@@ -1,0 +1,124 @@
+//! Large files and streams: read and cut on the walk's thread, named and stored by the pool.
+
+use super::{Item, Pass, Pending, changed, file_content};
+use crate::chunk::{Piece, Segments, Sizes};
+use crate::error::{Error, Result};
+use crate::fs::{Dir, Metadata, metadata_of};
+use crate::ops::backup::node::node_of;
+use crate::ops::backup::read::{Cutter, Kept, LargeFile, name_pieces};
+use crate::ops::backup::sparse::ExtentReader;
+use crate::progress::{Counter, Progress};
+use crate::tree::ChunkList;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Pieces of a stream are named in groups of this many bytes.
+const NAMING_BYTES: usize = 1 << 20;
+
+/// A buffer of a stream.
+pub(super) const SEGMENT_BYTES: usize = 4 << 20;
+
+impl Pass<'_, '_, '_> {
+    /// Reads and cuts a large file here, while the pool names and stores its chunks. What goes wrong with the file is its
+    /// own problem; what goes wrong with the repository ends the backup.
+    pub(super) fn large_file(
+        &mut self,
+        at: &Arc<PathBuf>,
+        dir: &Arc<Dir>,
+        scanned: Metadata,
+        pending: Pending,
+    ) -> Result<()> {
+        self.close_batch()?;
+        let path = at.join(OsStr::from_bytes(&pending.name));
+        let large = match LargeFile::open(dir, &pending.name) {
+            Ok(large) => large,
+            Err(error) => {
+                self.context.problems.problem(&path, &error);
+                return Ok(());
+            }
+        };
+        let (read, failed) = match &large.extents {
+            None => self.pieces(&mut &large.file, pending.sizes, Some(large.meta.size))?,
+            Some(extents) => {
+                let mut data = ExtentReader::new(&large.file, extents);
+                self.pieces(&mut data, pending.sizes, None)?
+            }
+        };
+        let after = match failed {
+            Some(error) => Err(error),
+            None => metadata_of(&large.file),
+        };
+        match after {
+            Ok(after) => {
+                let kept = Kept::of(large.meta, large.extents, &after, read);
+                if kept.torn || scanned.inode != kept.meta.inode {
+                    self.context.problems.problem(&path, &changed());
+                }
+                let content = file_content(kept.meta.size, kept.extents);
+                let node = node_of(&pending.name, &kept.meta, large.xattrs, content);
+                let compared = pending.compared;
+                self.push(Item::Streamed { node, compared })
+            }
+            Err(error) => {
+                self.context.problems.problem(&path, &error);
+                // What was stored of it is not used by any node.
+                while !self.queue.is_empty() {
+                    self.take_first()?;
+                }
+                self.streaming = ChunkList::default();
+                Ok(())
+            }
+        }
+    }
+
+    /// Cuts what a reader gives into chunks and queues them for naming; gives how many bytes there were, and the error
+    /// of the reader if it ended early. Errors of the repository are the result's own.
+    pub(super) fn pieces(
+        &mut self,
+        reader: &mut dyn Read,
+        sizes: Sizes,
+        len: Option<u64>,
+    ) -> Result<(u64, Option<Error>)> {
+        let cutter = self.context.cutters.of(sizes);
+        let mut segments = std::mem::replace(&mut self.segments, Segments::new(SEGMENT_BYTES));
+        let mut group = Vec::new();
+        let mut group_bytes = 0;
+        let mut total = 0;
+        let mut failed = None;
+        for piece in segments.stream(&cutter.chunker, reader, len) {
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            group_bytes += piece.len();
+            group.push(piece);
+            if group_bytes >= NAMING_BYTES {
+                total += self.name_group(&cutter, std::mem::take(&mut group), group_bytes)?;
+                group_bytes = 0;
+            }
+        }
+        total += self.name_group(&cutter, group, group_bytes)?;
+        self.segments = segments;
+        Ok((total, failed))
+    }
+
+    fn name_group(&mut self, cutter: &Arc<Cutter>, group: Vec<Piece>, bytes: usize) -> Result<u64> {
+        self.context.interrupt.check()?;
+        let bytes = bytes as u64;
+        self.context.problems.count(Counter::Bytes, bytes);
+        let cutter = cutter.clone();
+        let named = self
+            .context
+            .repo
+            .pool()
+            .submit(move || name_pieces(&cutter.hasher, group));
+        self.enqueue(Item::Pieces { named, bytes }, bytes)?;
+        Ok(bytes)
+    }
+}

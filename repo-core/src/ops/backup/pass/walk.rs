@@ -1,0 +1,222 @@
+//! The walk: puts directories and their entries into the queue, in the order of names.
+
+use super::{Compared, Item, Pass, compare};
+use crate::error::Result;
+use crate::format::tree::{Content, Node};
+use crate::fs::{Dir, Kind, Metadata, stat_path};
+use crate::id::BlobId;
+use crate::ops::backup::assemble::OldDir;
+use crate::ops::backup::node::node_of;
+use crate::ops::backup::roots::Root;
+use crate::ops::backup::scan::{Ahead, Listed, OldNodes, list};
+use crate::progress::{Counter, Progress};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A directory on the walk's stack.
+struct Frame {
+    path: Arc<PathBuf>,
+    listed: Listed,
+    next: usize,
+    ahead: Ahead,
+}
+
+impl Pass<'_, '_, '_> {
+    /// A place of the tree above or at what is backed up.
+    pub(super) fn place(
+        &mut self,
+        path: &Path,
+        name: &[u8],
+        meta: &Metadata,
+        root: &Root,
+        old: Option<BlobId>,
+        metadata: Compared,
+    ) -> Result<()> {
+        match root {
+            Root::Whole => {
+                let opened = Dir::open_root(path);
+                match opened.and_then(|dir| list(self.context.repo, dir, old)) {
+                    Ok(listed) => self.walk(path, name, meta, listed, metadata),
+                    Err(error) => {
+                        self.context.problems.problem(path, &error);
+                        Ok(())
+                    }
+                }
+            }
+            Root::Above(children) => {
+                let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
+                let node = node_of(name, meta, Vec::new(), Content::Dir(None));
+                // Entries beside the wanted ones are left out: such a directory is unchanged only by chance.
+                let old_dir = old.as_ref().map(|old| OldDir {
+                    tree: old.tree,
+                    nodes: old.count,
+                });
+                self.push(Item::Enter {
+                    node,
+                    metadata,
+                    old: old_dir,
+                })?;
+                for (name, child) in children {
+                    self.child_place(path, name, child, &mut old)?;
+                }
+                self.push(Item::Leave)
+            }
+        }
+    }
+
+    fn child_place(
+        &mut self,
+        above: &Path,
+        name: &[u8],
+        child: &Root,
+        old: &mut Option<OldNodes>,
+    ) -> Result<()> {
+        let path = above.join(OsStr::from_bytes(name));
+        let old_node = old.as_mut().and_then(|old| old.take(name));
+        let meta = match stat_place(&path, child) {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.context.problems.problem(&path, &error);
+                return Ok(());
+            }
+        };
+        if meta.kind != Kind::Dir {
+            let dir = match Dir::open_root(above) {
+                Ok(dir) => Arc::new(dir),
+                Err(error) => {
+                    self.context.problems.problem(&path, &error);
+                    return Ok(());
+                }
+            };
+            let at = Arc::new(above.to_path_buf());
+            return self.entry(&at, &dir, name, meta, old_node);
+        }
+        let compared = compare(old_node.as_ref(), &meta);
+        let old_tree = old_node.as_ref().and_then(tree_of);
+        self.place(&path, name, &meta, child, old_tree, compared)
+    }
+
+    /// Walks a directory that is backed up whole.
+    fn walk(
+        &mut self,
+        path: &Path,
+        name: &[u8],
+        meta: &Metadata,
+        listed: Listed,
+        metadata: Compared,
+    ) -> Result<()> {
+        let mut stack = vec![self.enter(path.to_path_buf(), name, meta, listed, metadata)?];
+        while let Some(frame) = stack.last_mut() {
+            self.context.interrupt.check()?;
+            let index = frame.next;
+            if index == frame.listed.scan.len() {
+                self.push(Item::Leave)?;
+                stack.pop();
+                continue;
+            }
+            frame.next += 1;
+            let Listed { dir, scan, old, .. } = &frame.listed;
+            frame
+                .ahead
+                .fill(self.context.repo, dir, scan, index, old.as_ref());
+            if let Some(below) = self.visit(frame, index)? {
+                stack.push(below);
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        path: PathBuf,
+        name: &[u8],
+        meta: &Metadata,
+        mut listed: Listed,
+        metadata: Compared,
+    ) -> Result<Frame> {
+        let path = Arc::new(path);
+        self.context.problems.begin(&path);
+        self.context
+            .problems
+            .count(Counter::NodesExpected, listed.scan.len() as u64);
+        let xattrs = std::mem::take(&mut listed.xattrs);
+        let node = node_of(name, meta, xattrs, Content::Dir(None));
+        let old = listed.old.as_ref().map(|old| OldDir {
+            tree: old.tree,
+            nodes: old.count,
+        });
+        self.push(Item::Enter {
+            node,
+            metadata,
+            old,
+        })?;
+        Ok(Frame {
+            path,
+            listed,
+            next: 0,
+            ahead: Ahead::default(),
+        })
+    }
+
+    /// Handles one entry; gives a frame to go on with if it is a directory.
+    fn visit(&mut self, frame: &mut Frame, index: usize) -> Result<Option<Frame>> {
+        let Listed { dir, scan, old, .. } = &mut frame.listed;
+        let meta = scan.metadata(dir, index);
+        let name = scan.name(index);
+        let old_node = old.as_mut().and_then(|old| old.take(name));
+        let below = || frame.path.join(OsStr::from_bytes(name));
+        let meta = match meta {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.context.problems.problem(&below(), &error);
+                return Ok(None);
+            }
+        };
+        if meta.kind != Kind::Dir {
+            let (path, dir) = (frame.path.clone(), dir.clone());
+            self.entry(&path, &dir, name, meta, old_node)?;
+            return Ok(None);
+        }
+        let listing = match frame.ahead.take(index) {
+            Some(ticket) => ticket.wait_or_run()?,
+            None => {
+                let old_tree = old_node.as_ref().and_then(tree_of);
+                dir.open_dir(name)
+                    .and_then(|dir| list(self.context.repo, dir, old_tree))
+            }
+        };
+        match listing {
+            Ok(listed) => {
+                let compared = compare(old_node.as_ref(), &meta);
+                let path = below();
+                self.enter(path, name, &meta, listed, compared).map(Some)
+            }
+            Err(error) => {
+                self.context.problems.problem(&below(), &error);
+                let node = node_of(name, &meta, Vec::new(), Content::Dir(None));
+                self.push(Item::Node {
+                    node,
+                    compared: Compared::New,
+                })?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Metadata of a place: of what a link leads to where it is on the way, of the link itself where it is the goal.
+fn stat_place(path: &Path, root: &Root) -> Result<Metadata> {
+    match root {
+        Root::Whole => stat_path(path),
+        Root::Above(_) => Dir::open_root(path)?.metadata(),
+    }
+}
+
+fn tree_of(node: &Node) -> Option<BlobId> {
+    match &node.content {
+        Content::Dir(tree) => *tree,
+        _ => None,
+    }
+}
