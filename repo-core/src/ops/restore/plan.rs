@@ -4,6 +4,7 @@ use super::attributes::{Wanted, note};
 use super::execute::{Context, FilePlan, Window};
 use super::place::{Place, Places};
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::codec;
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Existing, Kind, Target};
 use crate::id::BlobId;
@@ -64,7 +65,16 @@ struct Planner<'a> {
     places: &'a Places,
     window: Window,
     /// Where a file with several names was restored under its first.
-    first_names: HashMap<(u64, u64), (Arc<Place>, Vec<u8>)>,
+    first_names: HashMap<FileKey, (Arc<Place>, Vec<u8>)>,
+}
+
+/// What the names of one file have in common: device, inode, and a hash of what it holds. Numbers of devices change, so that
+/// the first two alone may be those of two files.
+type FileKey = (u64, u64, [u8; 32]);
+
+fn file_key(node: &Node, file: &FileContent) -> FileKey {
+    let content = blake3::hash(&codec::encode(&(file, node.mtime)));
+    (node.device, node.inode, *content.as_bytes())
 }
 
 impl Planner<'_> {
@@ -108,7 +118,7 @@ impl Planner<'_> {
 
     fn file(&mut self, place: &Arc<Place>, node: &Node, file: &FileContent) -> Result<()> {
         if node.links > 1 {
-            let key = (node.device, node.inode);
+            let key = file_key(node, file);
             if let Some((first, first_name)) = self.first_names.get(&key) {
                 let link = (
                     first.clone(),
