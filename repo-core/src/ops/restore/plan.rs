@@ -216,3 +216,48 @@ impl Planner<'_> {
         std::mem::take(&mut self.window).execute(self.context, self.places)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::tree::Chunks;
+    use crate::time::Timestamp;
+
+    /// A name of a file with two names, always of the same device and inode.
+    fn named(name: &[u8], second: i64, chunk: u8) -> (Node, FileContent) {
+        let file = FileContent {
+            size: 1,
+            chunks: Chunks::Direct(vec![BlobId([chunk; 32])]),
+            ..FileContent::default()
+        };
+        let time = Timestamp::new(second, 0);
+        let node = Node {
+            name: name.to_vec(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: time,
+            ctime: time,
+            atime: None,
+            inode: 2,
+            device: 1,
+            links: 2,
+            xattrs: Vec::new(),
+            content: Content::File(file.clone()),
+            ext: Vec::new(),
+        };
+        (node, file)
+    }
+
+    #[test]
+    fn names_are_of_one_file_only_if_they_hold_the_same() {
+        let key = |name: &[u8], second, chunk| {
+            let (node, file) = named(name, second, chunk);
+            file_key(&node, &file)
+        };
+        let first = key(b"one", 5, 7);
+        assert_eq!(key(b"other", 5, 7), first);
+        assert_ne!(key(b"other", 5, 8), first, "another content");
+        assert_ne!(key(b"other", 6, 7), first, "another time");
+    }
+}
