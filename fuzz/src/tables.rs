@@ -37,21 +37,9 @@ fn entries(table: &TableView<'_>) -> Vec<PackEntry> {
     let blobs: Vec<Blob> = table.blobs.iter().map(|blob| blob.expect(all)).collect();
     let bases: Vec<BlobId> = table.bases.iter().map(|base| base.expect(all)).collect();
     let entry = |row: usize| {
-        let pack = table.pack(row).expect(all);
         let from = blocks.partition_point(|block| (block.pack as usize) < row);
         let to = blocks.partition_point(|block| block.pack as usize <= row);
-        let mut entry = PackEntry {
-            id: pack.id,
-            len: pack.len,
-            kind: pack.kind,
-            epoch: pack.epoch,
-            domain: pack.domain,
-            wrap_count: pack.wrap_count,
-            wraps: pack.wraps,
-            blocks: Vec::new(),
-            blobs: Vec::new(),
-            bases: Vec::new(),
-        };
+        let mut entry = PackEntry::from(table.pack(row).expect(all));
         for block in &blocks[from..to] {
             let first = block.first_base as usize;
             let named = &bases[first..first + usize::from(block.base_count)];

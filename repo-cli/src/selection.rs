@@ -1,8 +1,10 @@
 //! Which snapshots are meant.
 
+use crate::app::App;
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::message::plain_io;
+use crate::repository;
 use clap::Args;
 use repo_core::repo::Repo;
 use repo_core::snapshot::{self, Filter, SnapshotInfo};
@@ -98,6 +100,33 @@ impl Named {
             subfolder: subfolder.map(|folder| PathBuf::from(OsString::from_vec(folder.to_vec()))),
         })
     }
+}
+
+/// A snapshot in its repository.
+pub struct Opened {
+    /// The repository.
+    pub repo: Repo,
+    /// The snapshot.
+    pub info: SnapshotInfo,
+    /// The folder in it that is meant, if not all of it.
+    pub subfolder: Option<PathBuf>,
+}
+
+/// Opens the repository and finds the snapshot `SNAPSHOT[:FOLDER]` in it. Wrong arguments are refused before anything is
+/// opened.
+pub fn open(app: &App, named: &OsStr, flags: &SelectionFlags) -> Result<Opened, Failure> {
+    let Named {
+        snapshot,
+        subfolder,
+    } = Named::parse(named)?;
+    let filter = flags.filter(&app.env)?;
+    let repo = repository::open(app, false)?.repo;
+    let info = find(&repo, &snapshot, &filter)?;
+    Ok(Opened {
+        repo,
+        info,
+        subfolder,
+    })
 }
 
 /// The snapshot of this name; `filter` counts for `latest` only.

@@ -3,8 +3,7 @@
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::json::{self, Mode};
-use crate::repository;
-use crate::selection::{self, Named, SelectionFlags};
+use crate::selection::{self, SelectionFlags};
 use crate::terminal::Out;
 use crate::text::local_time;
 use clap::Args;
@@ -41,14 +40,14 @@ pub struct Arguments {
 
 /// Lists the nodes of a snapshot in order of their paths.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    let named = Named::parse(&arguments.snapshot)?;
-    let filter = arguments.selection.filter(&app.env)?;
-    let repo = repository::open(app, false)?.repo;
-    let info = selection::find(&repo, &named.snapshot, &filter)?;
+    let selection::Opened {
+        repo,
+        info,
+        subfolder,
+    } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
     let recursive = arguments.recursive || arguments.directory.is_none();
     let root = Path::new("/");
-    let below = named
-        .subfolder
+    let below = subfolder
         .as_deref()
         .map_or(root.to_owned(), |folder| root.join(folder));
     let below = arguments

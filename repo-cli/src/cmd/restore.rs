@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
+use crate::json;
 use crate::reporter::{Reporter, Work};
-use crate::selection::{self, Named, SelectionFlags};
+use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, local_time, printable};
-use crate::{json, repository};
 use clap::Args;
 use repo_core::ops::{self, RestoreOptions, RestoreSummary};
 use repo_core::snapshot::SnapshotInfo;
@@ -34,14 +34,15 @@ pub struct Arguments {
 
 /// Restores a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    let named = Named::parse(&arguments.snapshot)?;
-    let filter = arguments.selection.filter(&app.env)?;
-    let repo = repository::open(app, false)?.repo;
-    let info = selection::find(&repo, &named.snapshot, &filter)?;
+    let selection::Opened {
+        repo,
+        info,
+        subfolder,
+    } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
     let target = &arguments.target;
     app.terminal.say(&heading(&info, target))?;
     let options = RestoreOptions {
-        subfolder: named.subfolder,
+        subfolder,
         no_owner: arguments.no_owner,
     };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore);

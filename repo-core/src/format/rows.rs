@@ -394,6 +394,24 @@ pub struct PackEntry {
     pub bases: Vec<BlobId>,
 }
 
+impl From<PackInfo> for PackEntry {
+    /// A pack of which no block is known yet.
+    fn from(pack: PackInfo) -> Self {
+        Self {
+            id: pack.id,
+            len: pack.len,
+            kind: pack.kind,
+            epoch: pack.epoch,
+            domain: pack.domain,
+            wrap_count: pack.wrap_count,
+            wraps: pack.wraps,
+            blocks: Vec::new(),
+            blobs: Vec::new(),
+            bases: Vec::new(),
+        }
+    }
+}
+
 impl PackEntry {
     /// Refuses an entry whose parts do not fit together: a range outside of what it lies in, a row that is not there,
     /// more than [`PACK_BYTES_MAX`] bytes, a wrap table of more than [`WRAPS_LEN_MAX`], one blob twice in a block.

@@ -57,19 +57,7 @@ impl ByPack {
 
     /// Everything the run says of pack `row`, with rows counted within the entry.
     pub(super) fn entry(&self, run: &Run, row: u32) -> Result<PackEntry> {
-        let pack = run.pack(row)?;
-        let mut entry = PackEntry {
-            id: pack.id,
-            len: pack.len,
-            kind: pack.kind,
-            epoch: pack.epoch,
-            domain: pack.domain,
-            wrap_count: pack.wrap_count,
-            wraps: pack.wraps,
-            blocks: Vec::new(),
-            blobs: Vec::new(),
-            bases: Vec::new(),
-        };
+        let mut entry = PackEntry::from(run.pack(row)?);
         let first_block = first_block(run, row)?;
         for at in first_block..run.count(Section::Blocks) {
             let block = run.block(at)?;

@@ -76,10 +76,6 @@ impl Shared {
             Action::Class(Class::C) => Class::C,
             _ => history.state.class(),
         };
-        if class == Class::C {
-            // Whether this process is fenced is asked of the shared state.
-            self.set_state(history.state.clone());
-        }
         let number = history.state.tail().number + 1;
         let entry = Entry {
             number,
@@ -142,14 +138,12 @@ impl Shared {
             return Err(Error::missing(Subject::Object(object))
                 .detail("the place does not list what was just written"));
         }
-        self.set_state(history.state.clone());
         self.process_nonce(&history.state).map(drop)
     }
 
-    /// Finds out what kind of place this is, and says so in the log if it is weaker than the log says.
+    /// Finds out what kind of place this is, and says so in the log, folded before, if it is weaker than the log says.
     pub(super) fn find_out_class(&self) -> Result<()> {
         let mut history = lock(&self.history);
-        history.read_on(self)?;
         self.settle_class(&mut history)?;
         self.set_state(history.state.clone());
         Ok(())

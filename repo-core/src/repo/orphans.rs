@@ -25,8 +25,8 @@ impl Repo {
     /// after it announced itself. Orphans are looked for if the last run of this client never ended, or if nothing was
     /// ever committed.
     pub fn begin_run(&self, dry_run: bool) -> Result<Run<'_>> {
+        self.refresh()?;
         if dry_run {
-            self.refresh()?;
             return Ok(Run {
                 repo: self,
                 look: false,
@@ -35,8 +35,10 @@ impl Repo {
             });
         }
         let process = self.announce()?;
+        if process.is_some() {
+            self.refresh()?;
+        }
         let left = lock(&self.history).begin_run()?;
-        self.refresh()?;
         let state = self.state();
         let first = state.live_snapshots().next().is_none();
         Ok(Run {

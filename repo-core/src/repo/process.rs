@@ -1,5 +1,5 @@
 //! Class C: a process at work announces itself before it folds the log, because there a deletion goes by nobody who is at
-//! work (DESIGN, "The commit log"; [`crate::log::deletion_blockers`]).
+//! work (`docs/design/0001-commit-log.md`; [`crate::log::deletion_blockers`]).
 
 use super::{Shared, lock};
 use crate::backend::{Backend, Class};
@@ -19,6 +19,7 @@ pub struct Process {
     backend: Arc<dyn Backend>,
 }
 
+#[cfg(test)]
 impl Process {
     /// Under which it is announced.
     pub fn nonce(&self) -> Nonce {
@@ -33,7 +34,8 @@ impl Drop for Process {
 }
 
 impl Shared {
-    /// On class C announces this process, unless it is and nobody has taken it for dead; the log must be folded after it.
+    /// On class C announces this process, unless it is and nobody has taken it for dead; the log must be folded before, and
+    /// once more after it.
     /// `None` on class A.
     pub(crate) fn announce(&self) -> Result<Option<Arc<Process>>> {
         self.find_out_class()?;
@@ -73,13 +75,12 @@ impl Shared {
                 Err(Error::new(ErrorKind::Unavailable, Subject::None)
                     .detail("this process was taken for dead, having been at work for so long"))
             }
-            Some(process) => Ok(Some(process.nonce())),
-            None => Ok(None),
+            process => Ok(process.map(|process| process.nonce)),
         }
     }
 
     /// Whether this process was taken for dead. What it relied on may be gone: it must begin again.
     pub fn is_fenced(&self) -> bool {
-        self.process_nonce(&self.state()).is_err()
+        self.process_nonce(&lock(&self.history).state).is_err()
     }
 }

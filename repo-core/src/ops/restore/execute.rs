@@ -3,7 +3,7 @@
 use super::attributes::{Wanted, note};
 use super::place::{Place, Places};
 use super::{Counts, RestoreOptions};
-use crate::crypto::BlobType;
+use crate::crypto::{BlobHasher, BlobType};
 use crate::error::{Error, Result, Subject};
 use crate::format::tree::{FileContent, Node};
 use crate::fs::{Existing, Kind, TargetDir, apply_to, set_len, write_at};
@@ -28,6 +28,8 @@ const FILES_MAX: usize = 1 << 16;
 pub struct Context<'a> {
     /// The repository.
     pub repo: &'a Repo,
+    /// Names data blobs.
+    pub hasher: BlobHasher,
     /// How.
     pub options: &'a RestoreOptions,
     /// Told of everything.
@@ -264,7 +266,6 @@ impl Window {
         block: Result<&'b Vec<u8>, &Error>,
         run: &[PieceSlot],
     ) -> Result<std::borrow::Cow<'b, [u8]>> {
-        let hasher = context.repo.hasher(BlobType::Data)?;
         let neighbours = run.windows(2).all(|pair| {
             let (a, b) = (&pair[0].0, &pair[1].0);
             a.blob_offset + a.blob_len == b.blob_offset
@@ -273,7 +274,7 @@ impl Window {
         if let Ok(block) = block {
             let ids_fit = run.iter().all(|PieceSlot(piece)| {
                 let plain = block.get(piece.range());
-                plain.is_some_and(|plain| hasher.id(plain) == piece.id)
+                plain.is_some_and(|plain| context.hasher.id(plain) == piece.id)
             });
             if ids_fit && neighbours {
                 let from = run[0].0.range().start;

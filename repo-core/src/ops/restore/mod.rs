@@ -10,6 +10,7 @@ mod execute;
 mod place;
 mod plan;
 
+use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::Content;
 use crate::fs::Target;
@@ -73,6 +74,7 @@ pub fn restore(
     let counts = Counts::default();
     let context = execute::Context {
         repo,
+        hasher: repo.hasher(BlobType::Data)?,
         options,
         problems: &problems,
         interrupt,
