@@ -5,7 +5,7 @@ use repo_core::Result;
 use repo_core::compress::Encoding;
 use repo_core::crypto::{BlobType, Cipher, Keyring, Secret};
 use repo_core::id::{BlobId, RepositoryId};
-use repo_core::pack::{PackBuilder, PlainBlob, SealedBlock};
+use repo_core::pack::{PackBuilder, Parts, PlainBlob, SealedBlock, Slabs};
 use std::hint::black_box;
 
 const PACK_BYTES: usize = 16 << 20;
@@ -36,13 +36,13 @@ fn blocks() {
 }
 
 /// A pack of blocks of `block_len` bytes in blobs of `blob_len`, none compressed.
-fn pack(ring: &Keyring, buffer: Vec<u8>, block_len: usize, blob_len: usize) -> Result<Vec<u8>> {
-    let mut builder = PackBuilder::new(ring, &REPOSITORY, BlobType::Data, 0, buffer)?;
+fn pack(ring: &Keyring, slabs: &Slabs, block_len: usize, blob_len: usize) -> Result<Parts> {
+    let mut builder = PackBuilder::new(ring, &REPOSITORY, BlobType::Data, 0)?;
+    let (plain, mut sealed) = (vec![7; block_len], Vec::new());
     let number = |n: usize| u32::try_from(n).expect("far below 4 GiB");
     for block in 0..PACK_BYTES / block_len {
         let (key, counter) = builder.reserve();
-        let mut bytes = vec![7; block_len];
-        key.seal(counter, &mut bytes);
+        key.seal(counter, &plain, &mut sealed);
         let blob = |at: usize| {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&(block as u64).to_le_bytes());
@@ -53,8 +53,8 @@ fn pack(ring: &Keyring, buffer: Vec<u8>, block_len: usize, blob_len: usize) -> R
                 len: number(blob_len),
             }
         };
-        builder.push(&SealedBlock {
-            bytes,
+        builder.push(SealedBlock {
+            bytes: slabs.copy(&sealed),
             encoding: Encoding::Stored,
             raw_len: number(block_len),
             counter,
@@ -68,14 +68,11 @@ fn pack(ring: &Keyring, buffer: Vec<u8>, block_len: usize, blob_len: usize) -> R
 fn packs() -> Result<()> {
     let ring = Keyring::from_root(&Secret::new([1; 32]), 0, &[0]);
     for (block, blob) in [(2 << 20, 64 << 10), (2 << 20, 1 << 10)] {
-        let mut buffer = Vec::with_capacity(PACK_BYTES + (2 << 20));
+        let slabs = Slabs::default();
         let name = format!("pack, sealed and named, {} KiB blobs", blob >> 10);
         let mut failed = None;
         report(&name, PACK_BYTES, || {
-            match pack(&ring, std::mem::take(&mut buffer), block, blob) {
-                Ok(bytes) => buffer = bytes,
-                Err(error) => failed = Some(error),
-            }
+            failed = pack(&ring, &slabs, block, blob).err().or(failed.take());
         });
         failed.map_or(Ok(()), Err)?;
     }

@@ -621,9 +621,8 @@ fn bytes_of_files() -> Vec<Seed> {
     let mut random = vec![0; 6000];
     blake3::Hasher::new().finalize_xof().fill(&mut random);
     let mut compressed = Vec::new();
-    Compressor::new(Level::default())
-        .and_then(|mut compressor| compressor.compress(&text, &mut compressed))
-        .expect("memory");
+    let mut compressor = Compressor::new(Level::default()).expect("memory");
+    compressor.compress(&text, &mut compressed).expect("memory");
     let of = |encoding: u8, claim: usize, prefix: &[u8], stored: &[u8]| {
         let claim = u32::try_from(claim).expect("short").to_le_bytes();
         [&[encoding][..], &claim, &Split::join(&[prefix]), stored].concat()

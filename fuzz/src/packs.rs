@@ -20,8 +20,7 @@ pub fn directory_plaintext(entry: &PackEntry) -> Vec<u8> {
 
 /// A pack of `header`, `blocks` and any bytes as directory, sealed as `docs/format.md` says under the fixed keys.
 pub fn seal_directory(header: &Header, blocks: &[u8], directory: &[u8]) -> Vec<u8> {
-    let mut pack = Vec::new();
-    format::encode_header(header, &mut pack);
+    let mut pack = format::encode_header(header);
     pack.extend_from_slice(blocks);
     let aad = pack[..header.len].to_vec();
     let from = pack.len();
@@ -47,9 +46,7 @@ pub fn seal_directory(header: &Header, blocks: &[u8], directory: &[u8]) -> Vec<u
 pub fn pack(data: &[u8]) {
     let ring = envelopes(Role::Full).ring();
     if let Ok(header) = format::decode_header(data) {
-        let mut again = Vec::new();
-        format::encode_header(&header, &mut again);
-        assert_eq!(again, data[..header.len]);
+        assert_eq!(format::encode_header(&header), data[..header.len]);
     }
     if let Some(trailer) = data.last_chunk::<{ format::TRAILER_LEN }>() {
         let _ = format::decode_trailer(trailer);
@@ -76,11 +73,10 @@ pub fn pack(data: &[u8]) {
     };
     entry.check().expect("it was accepted");
     assert_eq!(entry.len, pack.len() as u64);
-    let mut again = Vec::new();
-    format::encode_header(&header, &mut again);
+    let mut again = format::encode_header(&header);
     again.extend_from_slice(&blocks);
-    format::append_directory(ring, &repository_id(), &header, &entry, &mut again)
-        .expect("full keys");
+    let directory = format::encode_directory(ring, &repository_id(), &header, &entry, again.len());
+    again.extend_from_slice(&directory.expect("full keys"));
     assert_eq!(again.len() % format::PADDING_STEP, 0);
     let read = format::decode_directory(ring, &repository_id(), id, &again)
         .expect("it is at least as long as before");

@@ -45,8 +45,7 @@ fn versions() -> [Vec<u8>; 3] {
 /// A pack whose one block holds `plain` as a delta against the blobs `bases`, whose bytes joined are `prefix`.
 fn delta_pack(repo: &Repo, plain: &[u8], bases: &[BlobId], prefix: &[u8]) -> (PackEntry, Vec<u8>) {
     let id = repo.hasher(BlobType::Data).unwrap().id(plain);
-    let mut builder =
-        PackBuilder::new(repo.ring(), &repo.id(), BlobType::Data, 0, Vec::new()).unwrap();
+    let mut builder = PackBuilder::new(repo.ring(), &repo.id(), BlobType::Data, 0).unwrap();
     let (key, counter) = builder.reserve();
     let mut bytes = Vec::new();
     let mut compressor = Compressor::new(Level::Auto).unwrap();
@@ -54,17 +53,19 @@ fn delta_pack(repo: &Repo, plain: &[u8], bases: &[BlobId], prefix: &[u8]) -> (Pa
         .compress_delta(plain, prefix, plain.len() / 8, &mut bytes)
         .unwrap();
     assert!(shorter, "{} bytes of {}", bytes.len(), plain.len());
-    key.seal(counter, &mut bytes);
+    let mut sealed = Vec::new();
+    key.seal(counter, &bytes, &mut sealed);
     let len = plain.len() as u32;
-    builder.push(&SealedBlock {
-        bytes,
+    builder.push(SealedBlock {
+        bytes: sealed.into(),
         encoding: Encoding::Delta,
         raw_len: len,
         counter,
         blobs: vec![PlainBlob { id, offset: 0, len }],
         bases: bases.to_vec(),
     });
-    builder.finish(repo.ring(), &repo.id()).unwrap()
+    let (entry, bytes) = builder.finish(repo.ring(), &repo.id()).unwrap();
+    (entry, bytes.slices().concat())
 }
 
 /// Stores a pack and a table of it, and publishes that.
@@ -285,21 +286,21 @@ fn a_delta_is_no_base() {
 /// A pack with one blob as it is, although the index knows it already.
 fn whole_pack(repo: &Repo, plain: &[u8]) -> (PackEntry, Vec<u8>) {
     let id = repo.hasher(BlobType::Data).unwrap().id(plain);
-    let mut builder =
-        PackBuilder::new(repo.ring(), &repo.id(), BlobType::Data, 0, Vec::new()).unwrap();
+    let mut builder = PackBuilder::new(repo.ring(), &repo.id(), BlobType::Data, 0).unwrap();
     let (key, counter) = builder.reserve();
-    let mut bytes = plain.to_vec();
-    key.seal(counter, &mut bytes);
+    let mut sealed = Vec::new();
+    key.seal(counter, plain, &mut sealed);
     let len = plain.len() as u32;
-    builder.push(&SealedBlock {
-        bytes,
+    builder.push(SealedBlock {
+        bytes: sealed.into(),
         encoding: Encoding::Stored,
         raw_len: len,
         counter,
         blobs: vec![PlainBlob { id, offset: 0, len }],
         bases: vec![],
     });
-    builder.finish(repo.ring(), &repo.id()).unwrap()
+    let (entry, bytes) = builder.finish(repo.ring(), &repo.id()).unwrap();
+    (entry, bytes.slices().concat())
 }
 
 /// The one finding about `subject`, and that it touches the file of the snapshot.

@@ -20,10 +20,10 @@ const BLOCKS: [&[&[u8]]; 2] = [&[b"first", b"second blob"], &[b"third"]];
 fn pack(role: Role, kind: BlobType) -> (PackEntry, Vec<u8>) {
     let (keys, full) = (ring_of(role), ring_of(Role::Full));
     let hasher = full.blob_hasher(7, kind).unwrap();
-    let mut builder = PackBuilder::new(&keys, &REPOSITORY, kind, 7, Vec::new()).unwrap();
+    let mut builder = PackBuilder::new(&keys, &REPOSITORY, kind, 7).unwrap();
     for plaintexts in BLOCKS {
         let (key, counter) = builder.reserve();
-        let mut bytes = Vec::new();
+        let (mut bytes, mut sealed) = (Vec::new(), Vec::new());
         let mut blobs = Vec::new();
         for plain in plaintexts {
             let (offset, len) = (bytes.len() as u32, plain.len() as u32);
@@ -35,10 +35,10 @@ fn pack(role: Role, kind: BlobType) -> (PackEntry, Vec<u8>) {
             bytes.extend_from_slice(plain);
         }
         let raw_len = bytes.len() as u32;
-        key.seal(counter, &mut bytes);
+        key.seal(counter, &bytes, &mut sealed);
         let encoding = Encoding::Stored;
-        builder.push(&SealedBlock {
-            bytes,
+        builder.push(SealedBlock {
+            bytes: sealed.into(),
             encoding,
             raw_len,
             counter,
@@ -46,7 +46,8 @@ fn pack(role: Role, kind: BlobType) -> (PackEntry, Vec<u8>) {
             bases: vec![],
         });
     }
-    builder.finish(&keys, &REPOSITORY).unwrap()
+    let (entry, bytes) = builder.finish(&keys, &REPOSITORY).unwrap();
+    (entry, bytes.slices().concat())
 }
 
 const PACKS: [(&str, Role, BlobType); 2] = [

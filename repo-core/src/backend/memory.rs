@@ -2,7 +2,7 @@
 //!
 //! restic's prune once deadlocked on S3 and passed every test, because the backend of the tests had no connection limit.
 
-use super::{Backend, Class, Limits, Listed, OBJECT_BYTES_MAX, Put, name, random};
+use super::{Backend, Class, Limits, Listed, OBJECT_BYTES_MAX, Put, len_of, name, random};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::time::{self, Timestamp};
 use std::collections::BTreeMap;
@@ -118,13 +118,13 @@ impl MemoryBackend {
             .ok_or_else(absent)
     }
 
-    fn store(&self, name: &str, bytes: &[u8], keep: bool) -> Result<Put> {
+    fn store(&self, name: &str, parts: &[&[u8]], keep: bool) -> Result<Put> {
         let _call = self.named(name)?;
-        if bytes.len() as u64 > OBJECT_BYTES_MAX {
+        if len_of(parts) as u64 > OBJECT_BYTES_MAX {
             return Err(name::invalid(name, "the object is too long"));
         }
         let object = Object {
-            bytes: bytes.into(),
+            bytes: parts.concat().into(),
             modified: time::now(),
         };
         let mut objects = self.lock();
@@ -179,12 +179,12 @@ impl Backend for MemoryBackend {
         }
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.store(name, bytes, false).map(drop)
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        self.store(name, parts, false).map(drop)
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
-        self.store(name, bytes, self.options.class == Class::A)
+        self.store(name, &[bytes], self.options.class == Class::A)
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {

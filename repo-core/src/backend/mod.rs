@@ -77,7 +77,13 @@ pub trait Backend: Send + Sync {
     /// Stores an object of a name that is only ever given to these bytes: one that is there already may be kept if it
     /// holds them and is replaced otherwise. On return the object survives a crash and is visible whole; before, it is
     /// not visible at all where the backend can do that (see [`Backend::put_if_absent`]).
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.put_parts(name, &[bytes])
+    }
+
+    /// As [`Backend::put`], with the bytes in parts that follow each other: a pack is stored from where its blocks lie,
+    /// and needs no second place in memory.
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()>;
 
     /// Stores an object unless one of that name is there. On a class A place exactly one of any number of callers gets
     /// [`Put::Created`], and no reader ever sees part of an object. On a class C place this is a plain write. After
@@ -96,6 +102,11 @@ pub trait Backend: Send + Sync {
 
     /// Whether an object is there, and its length.
     fn size(&self, name: &str) -> Result<Option<u64>>;
+}
+
+/// The length of an object in parts.
+fn len_of(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 /// The error of a range that ends after the object, which has `len` bytes.

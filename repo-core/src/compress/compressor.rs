@@ -99,11 +99,15 @@ impl Compressor {
         self.level
     }
 
-    /// Replaces `out` by what is to be stored for `plain`, and says how.
+    /// Gives what is to be stored for `plain`, and how: `out`, which is replaced, or `plain` itself.
     ///
     /// Never [`Encoding::Delta`]; [`Encoding::Stored`] when samples say that compressing is not worth the time, and
     /// whenever it did not save one part in 64.
-    pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<Encoding> {
+    pub fn compress<'a>(
+        &mut self,
+        plain: &'a [u8],
+        out: &'a mut Vec<u8>,
+    ) -> Result<(Encoding, &'a [u8])> {
         check_len(plain.len())?;
         if self.level != Level::Off && !self.sampler.looks_random(plain)? {
             let context = match self.tries_lean() && self.sampler.looks_lean(plain)? {
@@ -114,12 +118,10 @@ impl Compressor {
             out.reserve(compress_bound(plain.len()));
             let len = context.compress2(out, plain).map_err(internal)?;
             if worth(plain.len(), len) {
-                return Ok(Encoding::Zstd);
+                return Ok((Encoding::Zstd, out));
             }
         }
-        out.clear();
-        out.extend_from_slice(plain);
-        Ok(Encoding::Stored)
+        Ok((Encoding::Stored, plain))
     }
 
     /// Replaces `out` by a delta of `plain` against `prefix`, and says whether it is shorter than `limit` bytes.

@@ -61,11 +61,11 @@ fn machine(level: Level) -> (Compressor, Decompressor) {
 /// Compresses, verifies, expands; gives the encoding and the stored length.
 fn there_and_back(level: Level, plain: &[u8]) -> (Encoding, usize) {
     let (mut compressor, mut decompressor) = machine(level);
-    let (mut stored, mut out) = (vec![1; 10], vec![2; 20]);
-    let encoding = compressor.compress(plain, &mut stored).unwrap();
-    decompressor.verify(encoding, &stored, plain, None).unwrap();
+    let (mut buffer, mut out) = (vec![1; 10], vec![2; 20]);
+    let (encoding, stored) = compressor.compress(plain, &mut buffer).unwrap();
+    decompressor.verify(encoding, stored, plain, None).unwrap();
     decompressor
-        .decompress(encoding, &stored, plain.len(), None, &mut out)
+        .decompress(encoding, stored, plain.len(), None, &mut out)
         .unwrap();
     assert!(out == plain);
     (encoding, stored.len())
@@ -216,7 +216,7 @@ fn a_delta_that_gains_nothing_is_declined() {
 fn verify_finds_what_is_wrong() {
     let (mut compressor, mut decompressor) = machine(Level::Auto);
     let (plain, mut stored) = (text("verify", LEN), Vec::new());
-    let encoding = compressor.compress(&plain, &mut stored).unwrap();
+    let (encoding, _) = compressor.compress(&plain, &mut stored).unwrap();
     let mut other = plain.clone();
     other[LEN / 2] ^= 1;
     let kind = |result: Result<()>| result.unwrap_err().kind();
@@ -240,7 +240,7 @@ fn verify_finds_what_is_wrong() {
 fn damaged_input_is_refused() {
     let (mut compressor, mut decompressor) = machine(Level::Auto);
     let (plain, mut stored, mut out) = (text("damage", 100_000), Vec::new(), Vec::new());
-    let encoding = compressor.compress(&plain, &mut stored).unwrap();
+    let (encoding, _) = compressor.compress(&plain, &mut stored).unwrap();
     let mut expect = |stored: &[u8], raw_len: usize, what: &str| {
         let result = decompressor.decompress(encoding, stored, raw_len, None, &mut out);
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Damaged, "{what}");
@@ -414,7 +414,7 @@ proptest! {
     fn a_flipped_bit_never_panics(at in 0usize..30_000, bit in 0..8, len in 1usize..70_000) {
         let (mut compressor, mut decompressor) = machine(Level::Fast);
         let (plain, mut stored, mut out) = (text("flip", 60_000), Vec::new(), Vec::new());
-        let encoding = compressor.compress(&plain, &mut stored).unwrap();
+        let (encoding, _) = compressor.compress(&plain, &mut stored).unwrap();
         let at = at % stored.len();
         stored[at] ^= 1u8 << bit;
         match decompressor.decompress(encoding, &stored, plain.len(), None, &mut out) {

@@ -2,6 +2,7 @@
 
 use super::secret::{KEY_LEN, Secret};
 use crate::error::{Error, Result, Subject};
+use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce, Tag};
 
@@ -27,6 +28,18 @@ impl Cipher {
             .encrypt_inout_detached(&nonce(counter), aad, (&mut bytes[from..]).into())
             .expect("a message is far below the cipher's limit of 256 GiB");
         bytes.extend_from_slice(&tag);
+    }
+
+    /// Replaces `sealed` by the ciphertext of `plain` and its tag. The nonce is `counter`, 12 bytes little endian.
+    pub fn seal_from(&self, counter: u64, aad: &[u8], plain: &[u8], sealed: &mut Vec<u8>) {
+        sealed.resize(plain.len() + TAG_LEN, 0);
+        let (bytes, place) = sealed.split_at_mut(plain.len());
+        let buffers = InOutBuf::new(plain, bytes).expect("both are of one length");
+        let tag = self
+            .0
+            .encrypt_inout_detached(&nonce(counter), aad, buffers)
+            .expect("a message is far below the cipher's limit of 256 GiB");
+        place.copy_from_slice(&tag);
     }
 
     /// Decrypts `bytes` in place and takes the tag off; on an error what `bytes` holds is meaningless.
@@ -99,6 +112,9 @@ mod tests {
         assert_eq!(again, b"larder");
         assert_eq!(bytes.len(), 6 + TAG_LEN);
         assert_eq!(bytes, from_hex(VECTOR).unwrap());
+        let mut other = vec![7; 99];
+        Cipher::new(&key).seal_from(7, b"aad", b"larder", &mut other);
+        assert_eq!(other, bytes);
     }
 
     const VECTOR: &str = "f019fee59b5efcc6692d9a8444eaab6f6459d9139c88";

@@ -198,9 +198,16 @@ fn block_aad(kind: BlobType, counter: u32) -> [u8; 10] {
     aad
 }
 
-/// Seals `bytes[from..]`, one encoded block, in place and appends the tag.
-pub fn seal_block(cipher: &Cipher, kind: BlobType, counter: u32, bytes: &mut Vec<u8>, from: usize) {
-    cipher.seal(u64::from(counter), &block_aad(kind, counter), bytes, from);
+/// Replaces `sealed` by the ciphertext and tag of one encoded block.
+pub fn seal_block(
+    cipher: &Cipher,
+    kind: BlobType,
+    counter: u32,
+    encoded: &[u8],
+    sealed: &mut Vec<u8>,
+) {
+    let aad = block_aad(kind, counter);
+    cipher.seal_from(u64::from(counter), &aad, encoded, sealed);
 }
 
 /// Opens a block in place; gives its encoded bytes.
@@ -213,8 +220,9 @@ pub fn open_block<'a>(
     cipher.open_slice(u64::from(counter), &block_aad(kind, counter), bytes)
 }
 
-/// Appends the header of a pack.
-pub fn encode_header(header: &Header, out: &mut Vec<u8>) {
+/// The header of a pack, with its wraps.
+pub fn encode_header(header: &Header) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header.len);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[VERSION, header.kind as u8, header.wrap_count, 0]);
     out.extend_from_slice(&header.epoch.to_le_bytes());
@@ -223,6 +231,7 @@ pub fn encode_header(header: &Header, out: &mut Vec<u8>) {
     let len = u32::try_from(header.wraps.len()).expect("at most 255 short wraps");
     out.extend_from_slice(&len.to_le_bytes());
     out.extend_from_slice(&header.wraps);
+    out
 }
 
 /// What a pack's header says.
@@ -275,41 +284,38 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header> {
     })
 }
 
-/// Seals the directory of a pack and appends it with the trailer to `pack`, which holds header and blocks, padded so
-/// that the pack's length is a multiple of [`PADDING_STEP`].
+/// The sealed directory of a pack whose header and blocks have `at` bytes, and the trailer, padded so that the pack's
+/// length is a multiple of [`PADDING_STEP`].
 ///
 /// The padding stands inside the sealed directory: where it begins cannot be seen.
-pub fn append_directory(
+pub fn encode_directory(
     ring: &Keyring,
     repository: &RepositoryId,
     header: &Header,
     entry: &PackEntry,
-    pack: &mut Vec<u8>,
-) -> Result<()> {
-    let from = pack.len();
+    at: usize,
+) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
     let mut sorted: Vec<&Blob> = entry.blobs.iter().collect();
     sorted.sort_by_key(|blob| (blob.block, blob.offset));
     for count in [entry.blocks.len(), entry.blobs.len(), entry.bases.len()] {
         let count = u32::try_from(count).expect("a pack holds fewer than 2^32 rows");
-        pack.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&count.to_le_bytes());
     }
-    entry.blocks.iter().for_each(|block| block.write(pack));
-    sorted.iter().for_each(|blob| blob.write(pack));
-    entry.bases.iter().for_each(|base| base.write(pack));
-    let end = (pack.len() + TAG_LEN + TRAILER_LEN).next_multiple_of(PADDING_STEP);
-    let unpadded = pack.len();
-    pack.resize(end - TAG_LEN - TRAILER_LEN, 0);
-    expand(contexts::PADDING, &[&header.salt], &mut pack[unpadded..]);
-    let aad = pack
-        .get(..header.len)
-        .ok_or_else(|| bad("pack is cut short"))?
-        .to_vec();
-    directory_cipher(ring, repository, header)?.seal(0, &aad, pack, from);
-    let len = u32::try_from(pack.len() - from).map_err(|_| bad("directory is too large"))?;
-    pack.extend_from_slice(&len.to_le_bytes());
-    pack.extend_from_slice(&[VERSION, 0, 0, 0]);
-    pack.extend_from_slice(&TRAILER_MAGIC);
-    Ok(())
+    entry.blocks.iter().for_each(|block| block.write(&mut out));
+    sorted.iter().for_each(|blob| blob.write(&mut out));
+    entry.bases.iter().for_each(|base| base.write(&mut out));
+    let unpadded = out.len();
+    let end = (at + unpadded + TAG_LEN + TRAILER_LEN).next_multiple_of(PADDING_STEP);
+    out.resize(end - at - TAG_LEN - TRAILER_LEN, 0);
+    expand(contexts::PADDING, &[&header.salt], &mut out[unpadded..]);
+    let aad = encode_header(header);
+    directory_cipher(ring, repository, header)?.seal(0, &aad, &mut out, 0);
+    let len = u32::try_from(out.len()).map_err(|_| bad("directory is too large"))?;
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(&[VERSION, 0, 0, 0]);
+    out.extend_from_slice(&TRAILER_MAGIC);
+    Ok(out)
 }
 
 fn directory_cipher(ring: &Keyring, repository: &RepositoryId, header: &Header) -> Result<Cipher> {

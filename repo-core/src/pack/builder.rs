@@ -1,6 +1,7 @@
 //! Puts sealed blocks together to a pack.
 
 use super::block::PlainBlob;
+use super::slabs::Parts;
 use crate::compress::Encoding;
 use crate::crypto::{BlobType, Cipher, Keyring, Secret, random_array};
 use crate::error::Result;
@@ -18,7 +19,7 @@ pub struct PackKey {
 /// One block, encoded and sealed, and what the directory says of it.
 pub struct SealedBlock {
     /// Ciphertext and tag.
-    pub bytes: Vec<u8>,
+    pub bytes: Parts,
     /// How the plaintext was encoded.
     pub encoding: Encoding,
     /// Length of the plaintext.
@@ -32,9 +33,9 @@ pub struct SealedBlock {
 }
 
 impl PackKey {
-    /// Seals an encoded block in place.
-    pub fn seal(&self, counter: u32, encoded: &mut Vec<u8>) {
-        pack::seal_block(&self.cipher, self.kind, counter, encoded, 0);
+    /// Replaces `sealed` by the ciphertext and tag of an encoded block.
+    pub fn seal(&self, counter: u32, encoded: &[u8], sealed: &mut Vec<u8>) {
+        pack::seal_block(&self.cipher, self.kind, counter, encoded, sealed);
     }
 }
 
@@ -42,7 +43,7 @@ impl PackKey {
 pub struct PackBuilder {
     header: Header,
     key: Arc<PackKey>,
-    bytes: Vec<u8>,
+    bytes: Parts,
     entry: PackEntry,
     next_counter: u32,
 }
@@ -54,13 +55,11 @@ impl PackBuilder {
         repository: &RepositoryId,
         kind: BlobType,
         domain: Domain,
-        mut buffer: Vec<u8>,
     ) -> Result<Self> {
         let secret = Secret::random();
         let wrap = KeyWrap::seal(ring, repository, kind, &secret)?;
         let wraps = pack::encode_wraps(&[wrap]);
         let (epoch, salt) = (ring.epoch(), random_array());
-        buffer.clear();
         let len = pack::HEADER_LEN + wraps.len();
         let header = Header {
             kind,
@@ -71,7 +70,7 @@ impl PackBuilder {
             wraps,
             len,
         };
-        pack::encode_header(&header, &mut buffer);
+        let bytes = pack::encode_header(&header).into();
         let entry = PackEntry {
             id: PackId::default(),
             len: 0,
@@ -91,7 +90,7 @@ impl PackBuilder {
         Ok(Self {
             header,
             key,
-            bytes: buffer,
+            bytes,
             entry,
             next_counter: 0,
         })
@@ -115,7 +114,7 @@ impl PackBuilder {
     }
 
     /// Appends a block that was sealed with this pack's key.
-    pub fn push(&mut self, block: &SealedBlock) {
+    pub fn push(&mut self, block: SealedBlock) {
         let number = u32_of(self.entry.blocks.len());
         self.entry.blocks.push(Block {
             pack: 0,
@@ -139,7 +138,7 @@ impl PackBuilder {
             offset: blob.offset,
             len: blob.len,
         }));
-        self.bytes.extend_from_slice(&block.bytes);
+        self.bytes.append(block.bytes);
     }
 
     /// Seals the directory and pads; gives what the index says of the pack, and its bytes.
@@ -147,9 +146,15 @@ impl PackBuilder {
         mut self,
         ring: &Keyring,
         repository: &RepositoryId,
-    ) -> Result<(PackEntry, Vec<u8>)> {
-        pack::append_directory(ring, repository, &self.header, &self.entry, &mut self.bytes)?;
-        self.entry.id = blake3::hash(&self.bytes).into();
+    ) -> Result<(PackEntry, Parts)> {
+        let at = self.bytes.len();
+        let directory = pack::encode_directory(ring, repository, &self.header, &self.entry, at)?;
+        self.bytes.append(directory.into());
+        let mut hasher = blake3::Hasher::new();
+        for part in self.bytes.slices() {
+            hasher.update(part);
+        }
+        self.entry.id = hasher.finalize().into();
         self.entry.len = self.bytes.len() as u64;
         Ok((self.entry, self.bytes))
     }

@@ -96,8 +96,8 @@ fn upload_all(
 
 /// Seals the directory, names the pack by its hash and stores it; gives what the index says of it. After any step a stop leaves an orphan at most.
 fn upload(repo: &Repo, pack: PackBuilder) -> Result<PackEntry> {
-    let (entry, buffer) = pack.finish(repo.ring(), &repo.id())?;
-    repo.backend
-        .put(&pack_object(entry.kind).name(&entry.id.0), &buffer)?;
+    let (entry, bytes) = pack.finish(repo.ring(), &repo.id())?;
+    let name = pack_object(entry.kind).name(&entry.id.0);
+    repo.backend.put_parts(&name, &bytes.slices())?;
     Ok(entry)
 }

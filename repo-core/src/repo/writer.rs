@@ -3,13 +3,13 @@
 use super::Repo;
 use super::pool::Ticket;
 use super::uploads::Uploads;
-use crate::compress::{Compressor, Decompressor, Level};
+use crate::compress::{Compressor, Decompressor, Encoding, Level};
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::PackEntry;
 use crate::id::{BlobId, Domain, IndexId, PackId};
 use crate::index::{Location, Pending, Reserve};
-use crate::pack::{BlockDraft, Dealer, PackBuilder, SealedBlock};
+use crate::pack::{BlockDraft, Dealer, PackBuilder, PackKey, Parts, SealedBlock, Slabs};
 use crate::progress::{Counter, Interrupt, Progress};
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
@@ -104,6 +104,7 @@ pub struct Writer<'a> {
     arrived: Vec<PackEntry>,
     published: Instant,
     plain_buffers: Vec<Vec<u8>>,
+    slabs: Slabs,
     written: Written,
 }
 
@@ -158,6 +159,7 @@ impl<'a> Writer<'a> {
             arrived: Vec::new(),
             published: Instant::now(),
             plain_buffers: Vec::new(),
+            slabs: Slabs::default(),
             written: Written::default(),
         }
     }
@@ -236,22 +238,18 @@ impl<'a> Writer<'a> {
         let (key, counter) = pack.builder.reserve();
         pack.in_flight += 1;
         let number = pack.number;
-        let level = self.options.level;
+        let (level, slabs) = (self.options.level, self.slabs.clone());
         let ticket = self.repo.pool().submit(move || {
             let BlockDraft { bytes, blobs } = draft;
-            let (encoding, mut encoded) = encode(level, &bytes)?;
-            key.seal(counter, &mut encoded);
-            // It had room for a block that does not shrink.
-            encoded.shrink_to_fit();
             let raw_len = u32::try_from(bytes.len()).expect("blocks are below 64 MiB");
-            let bases = Vec::new();
+            let (encoding, sealed) = encode_and_seal(level, &bytes, &key, counter, &slabs)?;
             let block = SealedBlock {
-                bytes: encoded,
+                bytes: sealed,
                 encoding,
                 raw_len,
                 counter,
                 blobs,
-                bases,
+                bases: Vec::new(),
             };
             Ok((block, bytes))
         });
@@ -276,23 +274,14 @@ impl<'a> Writer<'a> {
             .ok_or_else(lost_track)
     }
 
-    /// What a pack may grow to: blocks that are being sealed when it is full still go in.
-    fn pack_capacity(&self) -> usize {
-        let settings = self.repo.settings();
-        let blocks = self.repo.pool().threads() + 3;
-        settings.pack_bytes as usize + blocks * settings.block_bytes as usize
-    }
-
     fn new_pack(&mut self, lane: usize, slot: usize) -> Result<u64> {
         let number = self.packs_made;
         self.packs_made += 1;
-        let buffer = Vec::with_capacity(self.pack_capacity());
         let builder = PackBuilder::new(
             self.repo.ring(),
             &self.repo.id(),
             self.lanes[lane].kind,
             self.options.domain,
-            buffer,
         )?;
         let lane = &mut self.lanes[lane];
         let whole = self.repo.settings().pack_bytes as usize;
@@ -323,7 +312,7 @@ impl<'a> Writer<'a> {
             .position(|p| p.number == first.pack)
             .ok_or_else(lost_track)?;
         let pack = &mut lane.packs[at];
-        pack.builder.push(&block);
+        pack.builder.push(block);
         pack.in_flight -= 1;
         if !pack.full && pack.builder.len() >= pack.enough {
             pack.full = true;
@@ -424,20 +413,48 @@ fn lost_track() -> Error {
     Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("lost track of an open pack")
 }
 
-thread_local! {
-    static CODEC: RefCell<Option<(Compressor, Decompressor)>> = const { RefCell::new(None) };
+/// What a thread needs to make sealed blocks, and keeps from block to block.
+struct Codec {
+    compressor: Compressor,
+    decompressor: Decompressor,
+    encoded: Vec<u8>,
+    sealed: Vec<u8>,
 }
 
-/// Compresses a block, expands it again and compares: no bug in a compressor may reach a backup.
-fn encode(level: Level, plain: &[u8]) -> Result<(crate::compress::Encoding, Vec<u8>)> {
-    CODEC.with_borrow_mut(|codec| {
-        let (compressor, decompressor) = match codec {
-            Some(codec) if codec.0.level() == level => codec,
-            _ => codec.insert((Compressor::new(level)?, Decompressor::new()?)),
+thread_local! {
+    static CODEC: RefCell<Option<Codec>> = const { RefCell::new(None) };
+}
+
+impl Codec {
+    fn new(level: Level) -> Result<Self> {
+        Ok(Self {
+            compressor: Compressor::new(level)?,
+            decompressor: Decompressor::new()?,
+            encoded: Vec::new(),
+            sealed: Vec::new(),
+        })
+    }
+}
+
+/// Compresses a block, expands it again and compares, as no bug in a compressor may reach a backup, and seals it.
+fn encode_and_seal(
+    level: Level,
+    plain: &[u8],
+    key: &PackKey,
+    counter: u32,
+    slabs: &Slabs,
+) -> Result<(Encoding, Parts)> {
+    CODEC.with_borrow_mut(|kept| {
+        let codec = match kept {
+            Some(codec) if codec.compressor.level() == level => codec,
+            _ => kept.insert(Codec::new(level)?),
         };
-        let mut encoded = Vec::new();
-        let encoding = compressor.compress(plain, &mut encoded)?;
-        decompressor.verify(encoding, &encoded, plain, None)?;
-        Ok((encoding, encoded))
+        let (encoding, encoded) = codec.compressor.compress(plain, &mut codec.encoded)?;
+        // What is stored as it is needs no proof that it can be expanded.
+        if encoding != Encoding::Stored {
+            codec.decompressor.verify(encoding, encoded, plain, None)?;
+        }
+        key.seal(counter, encoded, &mut codec.sealed);
+        Ok((encoding, slabs.copy(&codec.sealed)))
     })
 }

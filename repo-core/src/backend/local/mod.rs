@@ -150,15 +150,15 @@ impl Backend for LocalBackend {
         }
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        match self.publish(name, bytes)? {
-            Put::Exists if !self.holds(name, bytes)? => self.replace(name, bytes),
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        match self.publish(name, parts)? {
+            Put::Exists if !self.holds(name, parts)? => self.replace(name, parts),
             _ => Ok(()),
         }
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
-        self.publish(name, bytes)
+        self.publish(name, &[bytes])
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {

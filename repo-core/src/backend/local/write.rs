@@ -2,17 +2,21 @@
 
 use super::trace::Step;
 use super::{LocalBackend, failed, is_absent, name, not_found};
-use crate::backend::{OBJECT_BYTES_MAX, Put, random};
+use crate::backend::{OBJECT_BYTES_MAX, Put, len_of, random};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// How many bytes of an object are compared at once with those that should be there.
 const COMPARE_BYTES: usize = 1 << 20;
+
+/// Most parts of one write: what Linux allows (`IOV_MAX`).
+const WRITE_PARTS_MAX: usize = 1024;
 
 /// A synced temporary file in the directory of its object.
 struct Staged<'a> {
@@ -55,11 +59,11 @@ impl Publish {
 
 impl LocalBackend {
     /// Stores an object unless one of that name is there; either way what is there survives a crash on return.
-    pub(super) fn publish(&self, name: &str, bytes: &[u8]) -> Result<Put> {
-        self.check_write(name, bytes)?;
+    pub(super) fn publish(&self, name: &str, parts: &[&[u8]]) -> Result<Put> {
+        self.check_write(name, parts)?;
         let (path, _) = name::split(name);
         let directory = self.directory(path)?;
-        let staged = self.stage(&directory, name, bytes)?;
+        let staged = self.stage(&directory, name, parts)?;
         let outcome = match self.give_name(staged, name) {
             Ok(()) => Put::Created,
             Err(Errno::EXIST) => {
@@ -74,11 +78,11 @@ impl LocalBackend {
     }
 
     /// Stores an object in place of the one that has its name.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.check_write(name, bytes)?;
+    pub(super) fn replace(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        self.check_write(name, parts)?;
         let (path, last) = name::split(name);
         let directory = self.directory(path)?;
-        let staged = self.stage(&directory, name, bytes)?;
+        let staged = self.stage(&directory, name, parts)?;
         self.step(name, Step::Replace(name))?;
         rename(staged, last, RenameFlags::empty()).map_err(|(_, errno)| refused(name, errno))?;
         self.sync_directory(&directory, path)
@@ -100,18 +104,18 @@ impl LocalBackend {
         }
     }
 
-    /// Whether `name` holds exactly `bytes`. An object that is there and cannot be read does not.
-    pub(super) fn holds(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+    /// Whether `name` holds exactly these bytes. An object that is there and cannot be read does not.
+    pub(super) fn holds(&self, name: &str, parts: &[&[u8]]) -> Result<bool> {
         let (file, len) = match self.find(name) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        if len != bytes.len() as u64 {
+        if len != len_of(parts) as u64 {
             return Ok(false);
         }
         let mut offset = 0;
-        for expected in bytes.chunks(COMPARE_BYTES) {
+        for expected in parts.iter().flat_map(|part| part.chunks(COMPARE_BYTES)) {
             match super::read_exact(&file, name, offset, expected.len() as u64) {
                 Ok(found) if found == expected => offset += expected.len() as u64,
                 _ => return Ok(false),
@@ -121,9 +125,9 @@ impl LocalBackend {
     }
 
     /// Checks that a write may begin.
-    fn check_write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn check_write(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         name::check_name(name)?;
-        if bytes.len() as u64 > OBJECT_BYTES_MAX {
+        if len_of(parts) as u64 > OBJECT_BYTES_MAX {
             return Err(name::invalid(name, "the object is too long"));
         }
         self.check_poison()
@@ -134,7 +138,7 @@ impl LocalBackend {
     /// It has a name, although `O_TMPFILE` would leave nothing behind after a crash: btrfs does not log a file without
     /// a name when it is synced, so a sync of the directory after `linkat` may leave an empty file after power loss
     /// (`btrfs_log_inode_parent`, the comment on tmpfiles).
-    fn stage<'a>(&self, directory: &'a OwnedFd, name: &str, bytes: &[u8]) -> Result<Staged<'a>> {
+    fn stage<'a>(&self, directory: &'a OwnedFd, name: &str, parts: &[&[u8]]) -> Result<Staged<'a>> {
         let temporary = format!("{}{:016x}", name::TEMPORARY, random::fresh()?);
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
         let file = rustix::fs::openat(directory, temporary.as_str(), flags, FILE_MODE);
@@ -145,7 +149,7 @@ impl LocalBackend {
             temporary: Some(temporary),
         };
         self.step(name, Step::Write(name))?;
-        write_all(&staged.file, bytes).map_err(|errno| refused(name, errno))?;
+        write_all(&staged.file, parts).map_err(|errno| refused(name, errno))?;
         self.sync_file(&staged.file, name)?;
         Ok(staged)
     }
@@ -215,13 +219,16 @@ impl LocalBackend {
     }
 }
 
-/// Writes all of `bytes` at the start of a new file.
-fn write_all(file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
-    let mut left = bytes;
+/// Writes all parts, one behind the other, at the start of a new file.
+fn write_all(file: &OwnedFd, parts: &[&[u8]]) -> Result<(), Errno> {
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut left = &mut slices[..];
+    // Parts without bytes are none.
+    IoSlice::advance_slices(&mut left, 0);
     while !left.is_empty() {
-        match rustix::io::write(file, left) {
+        match rustix::io::writev(file, &left[..left.len().min(WRITE_PARTS_MAX)]) {
             Ok(0) => return Err(Errno::IO),
-            Ok(written) => left = &left[written..],
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }

@@ -89,9 +89,9 @@ impl Backend for ConnectionLimit {
         self.inner.get_range(name, offset, len)
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         let _permit = self.permit(name)?;
-        self.inner.put(name, bytes)
+        self.inner.put_parts(name, parts)
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {

@@ -1,7 +1,7 @@
 //! Counts what is asked of a backend.
 
 use super::{Operation, first_part};
-use crate::backend::{Backend, Limits, Listed, Put};
+use crate::backend::{Backend, Limits, Listed, Put, len_of};
 use crate::error::Result;
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -123,10 +123,9 @@ impl Backend for Counting {
         )
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.count(Operation::Put, name, self.inner.put(name, bytes), |()| {
-            bytes.len()
-        })
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        let result = self.inner.put_parts(name, parts);
+        self.count(Operation::Put, name, result, |()| len_of(parts))
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {

@@ -202,14 +202,15 @@ impl Backend for Faults {
         })
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         self.call(Operation::Put, name, |fault| match fault {
             Some(Fault::Ignored) => Ok(()),
             Some(Fault::Torn) => {
+                let bytes = parts.concat();
                 self.inner.put(name, &bytes[..bytes.len() / 2])?;
                 Err(torn(name))
             }
-            _ => self.inner.put(name, bytes),
+            _ => self.inner.put_parts(name, parts),
         })
     }
 

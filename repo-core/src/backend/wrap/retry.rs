@@ -166,8 +166,8 @@ impl Backend for Retry {
         self.attempt(|_| Ok(self.inner.get_range(name, offset, len)?))
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.attempt(|_| Ok(self.inner.put(name, bytes)?))
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        self.attempt(|_| Ok(self.inner.put_parts(name, parts)?))
     }
 
     /// An object found after a try without an answer may be this call's own: that is `Unavailable`, never `Exists`, and

@@ -64,8 +64,9 @@ impl Backend for Broken {
         self.place.get_range(name, offset, len)
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.call(name).and_then(|()| self.place.put(name, bytes))
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        self.call(name)
+            .and_then(|()| self.place.put_parts(name, parts))
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {

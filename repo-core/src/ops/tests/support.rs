@@ -303,9 +303,9 @@ impl Backend for Meanwhile<'_> {
         self.place.get_range(name, offset, len)
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         self.happen(name);
-        self.place.put(name, bytes)
+        self.place.put_parts(name, parts)
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
