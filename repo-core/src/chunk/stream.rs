@@ -20,6 +20,25 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// A part of `buffer`.
+    pub fn new(buffer: Arc<Vec<u8>>, range: Range<usize>) -> Self {
+        Self { buffer, range }
+    }
+
+    /// Takes `next` in, if this [is followed](Self::is_followed_by) by it; says whether it did.
+    pub fn join(&mut self, next: &Self) -> bool {
+        let follows = self.is_followed_by(next);
+        if follows {
+            self.range.end = next.range.end;
+        }
+        follows
+    }
+
+    /// Whether `next` begins in the same buffer where this ends.
+    pub fn is_followed_by(&self, next: &Self) -> bool {
+        Arc::ptr_eq(&self.buffer, &next.buffer) && self.range.end == next.range.start
+    }
+
     /// The buffer and where in it the chunk lies.
     pub fn into_parts(self) -> (Arc<Vec<u8>>, Range<usize>) {
         (self.buffer, self.range)

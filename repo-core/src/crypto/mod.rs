@@ -5,6 +5,7 @@
 //! and all are zeroized when dropped.
 
 mod aead;
+mod argon_memory;
 mod derive;
 mod hpke_seal;
 mod keyring;

@@ -1,5 +1,6 @@
 //! Keys from passwords: Argon2id (RFC 9106), 64 bytes out, half of it a commitment.
 
+use super::argon_memory::Blocks;
 use super::secret::{KEY_LEN, Secret};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -77,8 +78,10 @@ impl PasswordKeys {
         let mut out = Zeroizing::new([0; 2 * KEY_LEN]);
         let params =
             Params::new(params.m_kib, params.t, params.p, Some(out.len())).map_err(invalid)?;
+        let memory = Blocks::new(params.block_count())
+            .map_err(|e| Error::io(Subject::None, e).detail("no memory for the password's cost"))?;
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password, salt, out.as_mut())
+            .hash_password_into_with_memory(password, salt, out.as_mut(), memory)
             .map_err(invalid)?;
         Ok(Self::split(&out))
     }

@@ -26,7 +26,7 @@ pub use apply::{Applied, Attributes, apply_to};
 pub use meta::{Kind, Metadata, metadata_of, stat_path};
 pub use owner::Owners;
 pub use private::{read_bounded, write_private};
-pub use read::{Dir, advise_sequential, read_at, read_whole};
+pub use read::{Dir, advise_sequential, read_at};
 pub use scan::{Scan, WINDOW};
 pub use sparse::{EXTENTS_MAX, Extent, extents};
 pub use target::{Existing, Target, TargetDir};

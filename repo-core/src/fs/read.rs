@@ -4,7 +4,6 @@ use super::meta::{Kind, Metadata, metadata_of};
 use super::name::{about, component, failed, unexpected};
 use super::xattr::{Handle, Xattr, xattrs_of};
 use crate::error::{ErrorKind, Result};
-use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::{Errno, retry_on_intr};
@@ -151,53 +150,22 @@ fn open_quietly(dir: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, E
     }
 }
 
-/// Appends up to `len` bytes of `file`, from `offset` on, to `into`; fewer only at the end of the file.
+/// Reads bytes of `file` from `offset` on to the start of `into` until there are `enough` of them, or the file ends;
+/// gives how many, which may be all that `into` takes.
 ///
-/// Returns how many. Does not move the position of `file`, so threads may share it. Allocates room for `len` more
-/// bytes if `into` has not got it; cheapest where `len` is all the room there is, for then nothing is zeroed first.
-pub fn read_at(file: &File, offset: u64, len: usize, into: &mut Vec<u8>) -> Result<usize> {
-    read_enough(file, offset, len, len, into)
-}
-
-/// Appends all of a file that has `size` bytes as far as is known to `into`, and one byte more if it has grown.
-///
-/// One call to the system for a file that has not changed, where reading to its end takes two. Returns how many; fewer
-/// than `size` if it has shrunk.
-pub fn read_whole(file: &File, size: usize, into: &mut Vec<u8>) -> Result<usize> {
-    read_enough(file, 0, size.saturating_add(1), size, into)
-}
-
-/// As [`read_at`], but content with `enough` bytes.
-fn read_enough(
-    file: &File,
-    offset: u64,
-    len: usize,
-    enough: usize,
-    into: &mut Vec<u8>,
-) -> Result<usize> {
-    let start = into.len();
-    into.reserve_exact(len);
-    let exact = into.capacity() - start == len;
-    if !exact {
-        into.resize(start + len, 0);
-    }
+/// With one byte more of room than a file is long it takes one call to the system to have all of it, where reading to
+/// its end takes two, and a file that has grown gives itself away. Does not move the position of `file`, so threads may
+/// share it.
+pub fn read_at(file: &File, offset: u64, enough: usize, into: &mut [u8]) -> Result<usize> {
     let mut done = 0;
     while done < enough {
         let at = offset.saturating_add(done as u64);
-        let read = retry_on_intr(|| match exact {
-            true => rustix::io::pread(file, spare_capacity(into), at),
-            false => rustix::io::pread(file, &mut into[start + done..], at),
-        });
-        match read {
+        match retry_on_intr(|| rustix::io::pread(file, &mut into[done..], at)) {
             Ok(0) => break,
             Ok(read) => done += read,
-            Err(errno) => {
-                into.truncate(start + done);
-                return Err(failed(b"", "read", errno).at(at));
-            }
+            Err(errno) => return Err(failed(b"", "read", errno).at(at)),
         }
     }
-    into.truncate(start + done);
     Ok(done)
 }
 
@@ -322,30 +290,28 @@ mod tests {
             file.set_times(std::fs::FileTimes::new().set_accessed(old))
                 .unwrap();
             let before = dir.stat(b"file").unwrap();
-            let mut bytes = Vec::new();
-            read_at(&dir.open_file(b"file").unwrap().0, 0, 10, &mut bytes).unwrap();
-            assert_eq!((bytes.len(), dir.stat(b"file").unwrap()), (10, before));
+            let mut bytes = [0; 10];
+            let read = read_at(&dir.open_file(b"file").unwrap().0, 0, 10, &mut bytes).unwrap();
+            assert_eq!((read, dir.stat(b"file").unwrap()), (10, before));
         });
     }
 
     #[test]
-    fn read_at_appends_what_is_there() {
+    fn read_at_gives_what_is_there() {
         with_dir(|path, dir| {
             let content: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
             std::fs::write(path.join("file"), &content).unwrap();
             let (file, _) = dir.open_file(b"file").unwrap();
             advise_sequential(&file);
-            for room in [0, 5, 99_000, 1_000_000] {
-                let mut into = Vec::with_capacity(room);
-                into.extend_from_slice(b"head");
-                assert_eq!(read_at(&file, 10, 1000, &mut into).unwrap(), 1000);
-                assert_eq!((&into[..4], &into[4..]), (&b"head"[..], &content[10..1010]));
-                assert_eq!(read_at(&file, 99_990, 1000, &mut into).unwrap(), 10);
-                assert_eq!(&into[1004..], &content[99_990..]);
-                assert_eq!(read_at(&file, 100_000, 1, &mut into).unwrap(), 0);
-                assert_eq!(read_at(&file, 0, 0, &mut into).unwrap(), 0);
-                assert_eq!(into.len(), 1014);
-            }
+            let mut into = vec![1; 100_001];
+            assert_eq!(read_at(&file, 0, 100_000, &mut into).unwrap(), 100_000);
+            assert_eq!((&into[..100_000], into[100_000]), (&content[..], 1));
+            assert_eq!(read_at(&file, 10, 1000, &mut into[..1000]).unwrap(), 1000);
+            assert_eq!(into[..1000], content[10..1010]);
+            assert_eq!(read_at(&file, 99_990, 1000, &mut into).unwrap(), 10);
+            assert_eq!(into[..10], content[99_990..]);
+            assert_eq!(read_at(&file, 100_000, 1, &mut into).unwrap(), 0);
+            assert_eq!(read_at(&file, 0, 0, &mut []).unwrap(), 0);
         });
     }
 

@@ -1,4 +1,4 @@
-//! A file mapped into memory for reading: the only place of the library with unsafe code.
+//! A file mapped into memory for reading: unsafe code, as but for the memory of Argon2 nowhere in the library.
 //!
 //! Mapping is unsafe because the compiler takes mapped bytes for constant, while another process could change the file.
 //! Only files of the index cache are mapped, which nobody changes once they have their name: they are written under

@@ -3,6 +3,7 @@
 use super::Repo;
 use super::pool::Ticket;
 use super::uploads::Uploads;
+use crate::chunk::Piece;
 use crate::compress::{Compressor, Decompressor, Encoding, Level};
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
@@ -167,6 +168,38 @@ impl<'a> Writer<'a> {
     /// Adds a blob unless it is stored or on its way; says whether it was new. Blobs of one type that are added one
     /// after another lie beside each other.
     pub fn add(&mut self, kind: BlobType, id: &BlobId, plaintext: &[u8]) -> Result<bool> {
+        let new = self.reserve(kind, id, plaintext.len())?;
+        if new && !self.options.dry_run {
+            let lane = lane_of(kind);
+            let Lane {
+                draft, block_bytes, ..
+            } = &self.lanes[lane];
+            if !draft.takes(plaintext.len(), *block_bytes) {
+                self.flush(lane)?;
+            }
+            self.lanes[lane].draft.push(*id, plaintext);
+        }
+        Ok(new)
+    }
+
+    /// As [`Writer::add`], for a blob whose buffer is shared: neighbours in it are not copied.
+    pub fn add_piece(&mut self, kind: BlobType, id: &BlobId, piece: Piece) -> Result<bool> {
+        let new = self.reserve(kind, id, piece.len())?;
+        if new && !self.options.dry_run {
+            let lane = lane_of(kind);
+            let Lane {
+                draft, block_bytes, ..
+            } = &self.lanes[lane];
+            if !draft.takes_piece(&piece, *block_bytes) {
+                self.flush(lane)?;
+            }
+            self.lanes[lane].draft.push_piece(*id, piece);
+        }
+        Ok(new)
+    }
+
+    /// Whether a blob is new; counts it then, and remembers what is relied on else.
+    fn reserve(&mut self, kind: BlobType, id: &BlobId, len: usize) -> Result<bool> {
         let index = self.repo.index();
         match self.pending.reserve(index, id)? {
             Reserve::New => {}
@@ -181,18 +214,7 @@ impl<'a> Writer<'a> {
             BlobType::Tree => &mut self.written.tree_blobs,
         };
         *blobs += 1;
-        self.written.bytes_added += plaintext.len() as u64;
-        if self.options.dry_run {
-            return Ok(true);
-        }
-        let lane = lane_of(kind);
-        if !self.lanes[lane]
-            .draft
-            .takes(plaintext.len(), self.lanes[lane].block_bytes)
-        {
-            self.flush(lane)?;
-        }
-        self.lanes[lane].draft.push(*id, plaintext);
+        self.written.bytes_added += len as u64;
         Ok(true)
     }
 
@@ -218,7 +240,7 @@ impl<'a> Writer<'a> {
     /// Gives the current block to the pool, and takes in what is ready.
     fn flush(&mut self, lane: usize) -> Result<()> {
         self.options.interrupt.check()?;
-        if self.lanes[lane].draft.blobs.is_empty() {
+        if self.lanes[lane].draft.is_empty() {
             return Ok(());
         }
         while self.sealing.len() >= self.repo.pool().threads() + 2 {
@@ -240,9 +262,9 @@ impl<'a> Writer<'a> {
         let number = pack.number;
         let (level, slabs) = (self.options.level, self.slabs.clone());
         let ticket = self.repo.pool().submit(move || {
-            let BlockDraft { bytes, blobs } = draft;
-            let raw_len = u32::try_from(bytes.len()).expect("blocks are below 64 MiB");
-            let (encoding, sealed) = encode_and_seal(level, &bytes, &key, counter, &slabs)?;
+            let raw_len = u32::try_from(draft.bytes().len()).expect("blocks are below 64 MiB");
+            let (encoding, sealed) = encode_and_seal(level, draft.bytes(), &key, counter, &slabs)?;
+            let (blobs, buffer) = draft.into_parts();
             let block = SealedBlock {
                 bytes: sealed,
                 encoding,
@@ -251,7 +273,7 @@ impl<'a> Writer<'a> {
                 blobs,
                 bases: Vec::new(),
             };
-            Ok((block, bytes))
+            Ok((block, buffer))
         });
         self.sealing.push_back(Sealing {
             lane,
@@ -303,8 +325,8 @@ impl<'a> Writer<'a> {
         let Some(first) = self.sealing.pop_front() else {
             return Ok(());
         };
-        let (block, plain) = first.ticket.wait()??;
-        self.plain_buffers.push(plain);
+        let (block, buffer) = first.ticket.wait()??;
+        self.plain_buffers.push(buffer);
         let lane = &mut self.lanes[first.lane];
         let at = lane
             .packs

@@ -8,6 +8,7 @@
 //! 5. append `Commit`: from here on everything is visible and durable.
 
 mod assemble;
+mod batch;
 mod node;
 mod parent;
 mod pass;

@@ -8,6 +8,7 @@ mod large;
 mod walk;
 
 use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
+use super::batch::Batches;
 use super::node::{is_unchanged, node_of};
 use super::read::{Cutter, FileJob, FileRead};
 use super::roots::Root;
@@ -32,12 +33,6 @@ use std::sync::Arc;
 
 /// Content that may wait in the queue.
 const QUEUE_BYTES: u64 = 8 << 20;
-
-/// Small files are read in batches of this many bytes.
-const BATCH_BYTES: u64 = 1 << 20;
-
-/// Or of this many files.
-const BATCH_FILES: usize = 64;
 
 /// A file from this size on is streamed: read and cut on the walk's thread, named on the pool.
 const STREAM_BYTES: u64 = 2 << 20;
@@ -94,8 +89,9 @@ impl Cutters {
     }
 }
 
-/// A file that is read by a batch.
+/// A file that is being read.
 struct Pending {
+    dir: Arc<PathBuf>,
     name: Vec<u8>,
     sizes: Sizes,
     compared: Compared,
@@ -113,11 +109,10 @@ enum Item {
         node: Node,
         compared: Compared,
     },
-    Batch {
-        files: Vec<Pending>,
-        reads: Ticket<Vec<Result<FileRead>>>,
+    /// A small file: the next one that [`Batches`] gives.
+    File {
+        file: Pending,
         bytes: u64,
-        dir: Arc<PathBuf>,
     },
     Pieces {
         named: Ticket<Named>,
@@ -137,9 +132,7 @@ pub struct Pass<'a, 'w, 'r> {
     writer: &'w mut Writer<'r>,
     queue: VecDeque<Item>,
     queued_bytes: u64,
-    batch: Vec<(FileJob, Pending)>,
-    batch_bytes: u64,
-    batch_dir: Arc<PathBuf>,
+    batches: Batches,
     segments: Segments,
     assembler: Assembler<'a>,
     streaming: ChunkList,
@@ -154,9 +147,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             writer,
             queue: VecDeque::new(),
             queued_bytes: 0,
-            batch: Vec::new(),
-            batch_bytes: 0,
-            batch_dir: Arc::default(),
+            batches: Batches::default(),
             segments: Segments::new(large::SEGMENT_BYTES),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
@@ -200,7 +191,6 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn finish(mut self) -> Result<(BlobId, Totals)> {
-        self.close_batch()?;
         while !self.queue.is_empty() {
             self.take_first()?;
         }
@@ -236,13 +226,14 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         if meta.kind == Kind::File {
             let kind = SourceKind::of_file(Path::new(OsStr::from_bytes(name)), meta.size);
             let pending = Pending {
+                dir: at.clone(),
                 name: name.to_vec(),
                 sizes: sizes_for(kind),
                 compared,
             };
             return match meta.size >= STREAM_BYTES {
-                true => self.large_file(at, dir, meta, pending),
-                false => self.batch_file(at, dir, meta, pending),
+                true => self.large_file(dir, meta, pending),
+                false => self.small_file(dir, meta, pending),
             };
         }
         match special(dir, name, &meta) {
@@ -282,70 +273,39 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         Ok(stored)
     }
 
-    fn batch_file(
-        &mut self,
-        at: &Arc<PathBuf>,
-        dir: &Arc<Dir>,
-        meta: Metadata,
-        pending: Pending,
-    ) -> Result<()> {
-        if !self.batch.is_empty() && !Arc::ptr_eq(&self.batch_dir, at) {
-            self.close_batch()?;
-        }
-        self.batch_dir = at.clone();
-        self.batch_bytes += meta.size;
-        let cutter = self.context.cutters.of(pending.sizes);
+    fn small_file(&mut self, dir: &Arc<Dir>, meta: Metadata, file: Pending) -> Result<()> {
         let job = FileJob {
             dir: dir.clone(),
-            name: pending.name.clone(),
-            cutter,
+            name: file.name.clone(),
+            cutter: self.context.cutters.of(file.sizes),
         };
-        self.batch.push((job, pending));
-        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
-            self.close_batch()?;
-        }
-        Ok(())
+        let bytes = meta.size;
+        self.batches.add(self.context.repo, job, bytes);
+        self.enqueue(Item::File { file, bytes }, bytes)
     }
 
-    fn close_batch(&mut self) -> Result<()> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let (jobs, files): (Vec<_>, Vec<_>) = std::mem::take(&mut self.batch).into_iter().unzip();
-        let bytes = std::mem::take(&mut self.batch_bytes);
-        let run = move || jobs.into_iter().map(FileJob::run).collect();
-        let reads = self.context.repo.pool().submit(run);
-        let dir = self.batch_dir.clone();
-        self.enqueue(
-            Item::Batch {
-                files,
-                reads,
-                bytes,
-                dir,
-            },
-            bytes,
-        )
-    }
-
-    /// Puts an item into the queue, behind the files that wait for their batch.
+    /// Puts an item into the queue.
     fn push(&mut self, item: Item) -> Result<()> {
-        self.close_batch()?;
         self.enqueue(item, 0)
     }
 
     fn enqueue(&mut self, item: Item, bytes: u64) -> Result<()> {
         self.queue.push_back(item);
         self.queued_bytes += bytes;
-        while self.queued_bytes > QUEUE_BYTES || self.first_is_ready()? {
+        while self.is_full() || self.first_is_ready()? {
             self.take_first()?;
         }
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.queued_bytes > QUEUE_BYTES || self.batches.is_full()
+    }
+
     fn first_is_ready(&mut self) -> Result<bool> {
         match self.queue.front_mut() {
             None => Ok(false),
-            Some(Item::Batch { reads, .. }) => reads.is_ready(),
+            Some(Item::File { .. }) => self.batches.is_ready(),
             Some(Item::Pieces { named, .. }) => named.is_ready(),
             Some(_) => Ok(true),
         }
@@ -362,22 +322,15 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 old,
             } => self.assembler.enter(node, metadata, old),
             Item::Node { node, compared } => self.assembler.add(node, compared),
-            Item::Batch {
-                files,
-                reads,
-                bytes,
-                dir,
-            } => {
+            Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
-                let reads = reads.wait()?;
-                for (file, read) in files.into_iter().zip(reads) {
-                    self.take_file(&dir, file, read)?;
-                }
+                let read = self.batches.take(self.context.repo)?;
+                self.take_file(file, read)?;
             }
             Item::Pieces { named, bytes } => {
                 self.queued_bytes -= bytes;
                 for (id, piece) in named.wait()? {
-                    self.writer.add(BlobType::Data, &id, &piece)?;
+                    self.writer.add_piece(BlobType::Data, &id, piece)?;
                     let (maker, writer) = (self.context.maker, &mut *self.writer);
                     self.streaming
                         .push(id, &mut |bytes| maker.put(writer, bytes))?;
@@ -402,8 +355,8 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     /// Stores what was read of a file.
-    fn take_file(&mut self, dir: &Path, file: Pending, read: Result<FileRead>) -> Result<()> {
-        let path = || dir.join(OsStr::from_bytes(&file.name));
+    fn take_file(&mut self, file: Pending, read: Result<FileRead>) -> Result<()> {
+        let path = || file.dir.join(OsStr::from_bytes(&file.name));
         let read = match read {
             Ok(read) => read,
             Err(error) => {
@@ -416,9 +369,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         }
         let mut list = ChunkList::default();
         let (maker, writer) = (self.context.maker, &mut *self.writer);
-        for (id, range) in &read.chunks {
-            writer.add(BlobType::Data, id, &read.buffer[range.clone()])?;
-            list.push(*id, &mut |bytes| maker.put(writer, bytes))?;
+        for (id, range) in read.chunks {
+            writer.add_piece(BlobType::Data, &id, self.batches.piece(range))?;
+            list.push(id, &mut |bytes| maker.put(writer, bytes))?;
         }
         let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
         self.context.problems.count(Counter::Bytes, read.meta.size);

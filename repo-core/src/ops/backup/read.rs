@@ -3,7 +3,7 @@
 use crate::chunk::{Chunker, Piece};
 use crate::crypto::BlobHasher;
 use crate::error::{Error, Result, Subject};
-use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, read_whole, xattrs_of};
+use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, xattrs_of};
 use crate::id::BlobId;
 use std::fs::File;
 use std::ops::Range;
@@ -39,28 +39,77 @@ pub struct FileRead {
     pub meta: Metadata,
     /// Its extended attributes.
     pub xattrs: Vec<Xattr>,
-    /// Its chunks, as ranges of `buffer`.
+    /// Its chunks, as ranges of the buffer it was read into.
     pub chunks: Vec<NamedRange>,
-    /// Its data; shared with others of the same batch or on its own.
-    pub buffer: Vec<u8>,
     /// Where data lies, if it has holes.
     pub extents: Option<Vec<(u64, u64)>>,
     /// It changed while it was read, each time: what was kept may never have been its content at one time.
     pub torn: bool,
 }
 
+/// A buffer that one file after the other is read into. What lies behind `filled` has no meaning.
+pub struct Filling {
+    /// The buffer; it grows as needed.
+    pub bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl Filling {
+    /// Nothing is in the buffer yet, whatever its bytes are.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, filled: 0 }
+    }
+
+    /// Reads `len` bytes of a file from `offset` on, and `more` beyond them if they are there.
+    fn read(&mut self, file: &File, offset: u64, len: u64, more: usize) -> Result<()> {
+        let too_large =
+            || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
+        let len = usize::try_from(len).map_err(|_| too_large())?;
+        let room = len.checked_add(more).ok_or_else(too_large)?;
+        let end = self.filled.checked_add(room).ok_or_else(too_large)?;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        self.filled += read_at(file, offset, len, &mut self.bytes[self.filled..end])?;
+        Ok(())
+    }
+
+    /// Reads all data of a file of that metadata; one byte more if it has grown.
+    fn read_file(
+        &mut self,
+        file: &File,
+        meta: &Metadata,
+        extents: Option<&[(u64, u64)]>,
+    ) -> Result<()> {
+        match extents {
+            None => self.read(file, 0, meta.size, 1),
+            Some(extents) => extents
+                .iter()
+                .try_for_each(|(offset, len)| self.read(file, *offset, *len, 0)),
+        }
+    }
+}
+
 impl FileJob {
-    /// Reads the file; again, if it changes meanwhile. Memory: the file's size.
-    pub fn run(self) -> Result<FileRead> {
+    /// Reads the file behind what is in the buffer; again, if it changes meanwhile. Memory: the file's size.
+    pub fn run(self, into: &mut Filling) -> Result<FileRead> {
+        let start = into.filled;
+        let read = self.read(into, start);
+        if read.is_err() {
+            into.filled = start;
+        }
+        read
+    }
+
+    fn read(self, into: &mut Filling, start: usize) -> Result<FileRead> {
         let (file, mut meta) = self.dir.open_file(&self.name)?;
-        let mut buffer = Vec::new();
         let mut tries = 0;
         let kept = loop {
-            buffer.clear();
+            into.filled = start;
             let extents = data_extents(&file, &meta)?;
-            read_file(&file, &meta, extents.as_deref(), &mut buffer)?;
+            into.read_file(&file, &meta, extents.as_deref())?;
             let after = metadata_of(&file)?;
-            let kept = Kept::of(meta, extents, &after, buffer.len() as u64);
+            let kept = Kept::of(meta, extents, &after, (into.filled - start) as u64);
             tries += 1;
             if !kept.torn || tries == READS_MAX {
                 break kept;
@@ -68,7 +117,7 @@ impl FileJob {
             meta = after;
         };
         let xattrs = xattrs_of(&file)?;
-        let chunks = cut_whole(&self.cutter, &buffer);
+        let chunks = cut_whole(&self.cutter, &into.bytes[..into.filled], start);
         let Kept {
             meta,
             extents,
@@ -78,7 +127,6 @@ impl FileJob {
             meta,
             xattrs,
             chunks,
-            buffer,
             extents,
             torn,
         })
@@ -175,37 +223,9 @@ pub fn data_extents(file: &File, meta: &Metadata) -> Result<Option<Vec<(u64, u64
     })
 }
 
-fn read_file(
-    file: &File,
-    meta: &Metadata,
-    extents: Option<&[(u64, u64)]>,
-    buffer: &mut Vec<u8>,
-) -> Result<()> {
-    let too_large =
-        || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
-    match extents {
-        None => {
-            let size = usize::try_from(meta.size).map_err(|_| too_large())?;
-            read_whole(file, size, buffer)?;
-        }
-        Some(extents) => {
-            for (offset, len) in extents {
-                read_at(
-                    file,
-                    *offset,
-                    usize::try_from(*len).map_err(|_| too_large())?,
-                    buffer,
-                )?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Cuts a whole content at hand, and names its chunks.
-pub fn cut_whole(cutter: &Cutter, data: &[u8]) -> Vec<NamedRange> {
+/// Cuts the whole content `data[from..]`, and names its chunks.
+fn cut_whole(cutter: &Cutter, data: &[u8], mut from: usize) -> Vec<NamedRange> {
     let mut chunks = Vec::new();
-    let mut from = 0;
     while let Some(len) = cutter.chunker.cut(&data[from..], true) {
         chunks.push((cutter.hasher.id(&data[from..from + len]), from..from + len));
         from += len;

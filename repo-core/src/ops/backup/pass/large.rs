@@ -12,7 +12,6 @@ use crate::tree::ChunkList;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Pieces of a stream are named in groups of this many bytes.
@@ -26,13 +25,11 @@ impl Pass<'_, '_, '_> {
     /// own problem; what goes wrong with the repository ends the backup.
     pub(super) fn large_file(
         &mut self,
-        at: &Arc<PathBuf>,
         dir: &Arc<Dir>,
         scanned: Metadata,
         pending: Pending,
     ) -> Result<()> {
-        self.close_batch()?;
-        let path = at.join(OsStr::from_bytes(&pending.name));
+        let path = pending.dir.join(OsStr::from_bytes(&pending.name));
         let large = match LargeFile::open(dir, &pending.name) {
             Ok(large) => large,
             Err(error) => {
