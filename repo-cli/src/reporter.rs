@@ -277,9 +277,9 @@ impl Progress for Reporter<'_> {
             Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
             Note::Parent(None) => "no parent snapshot found, will read all files".into(),
             Note::Resumed { packs, bytes: size } => format!(
-                "going on where an interrupted run stopped: {} ({}) of it are used",
-                counted(packs, "pack", "packs"),
-                bytes(size)
+                "resumes: {} in {} were stored already by an interrupted backup",
+                bytes(size),
+                counted(packs, "pack", "packs")
             ),
             _ => return,
         };

@@ -166,6 +166,8 @@ fn message(
         total_duration: took.as_secs_f64(),
         snapshot_id: summary.snapshot.map(|id| id.to_hex()),
         error_count: summary.totals.problems,
+        resumed_packs: summary.resumed.packs,
+        resumed_bytes: summary.resumed.bytes,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
-use crate::repo::{CommitOutcome, CommitRequest, Repo, Run, WriteOptions, Written};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, Resumed, Run, WriteOptions, Written};
 use crate::snapshot::SnapshotInfo;
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
@@ -87,6 +87,8 @@ pub struct BackupSummary {
     pub parent: Option<SnapshotId>,
     /// Numbers, problems among them.
     pub totals: Totals,
+    /// What interrupted backups had stored already.
+    pub resumed: Resumed,
 }
 
 /// What is backed up, prepared once for all passes.
@@ -140,6 +142,7 @@ pub fn backup(
         // With a table missing, what the parent's trees need may be in none.
         distrust: repo.index_is_incomplete(),
         sum: Written::default(),
+        resumed: None,
     };
     for _ in 0..PASSES_MAX {
         match attempt.make(&run, &mut prepared) {
@@ -177,6 +180,8 @@ struct Attempt<'a> {
     /// Look everything up that the parent would vouch for.
     distrust: bool,
     sum: Written,
+    /// What interrupted backups left, once that was looked at.
+    resumed: Option<Resumed>,
 }
 
 impl Attempt<'_> {
@@ -194,6 +199,7 @@ impl Attempt<'_> {
             snapshot: None,
             parent,
             totals,
+            resumed: self.resumed.unwrap_or_default(),
         };
         if options.dry_run {
             return Ok(Some(done));
@@ -234,8 +240,11 @@ impl Attempt<'_> {
             interrupt: self.interrupt,
         };
         let root = self.parent.as_ref().map(|parent| parent.summary.root);
+        let resumed = &mut self.resumed;
+        let progress = self.progress;
         let (done, written) = repo.write(write, |writer| {
-            run.take_over_orphans(repo, writer, self.progress)?;
+            let found = run.take_over_orphans(repo, writer)?;
+            say_once(resumed, found, progress);
             pass(&context, writer, prepared, root, self.time)
         })?;
         add(&mut self.sum, written);
@@ -248,6 +257,15 @@ impl Attempt<'_> {
         self.sum.own.clear();
         let state = self.repo.state();
         self.sum.tables.retain(|table| !state.is_deleted(&table.0));
+    }
+}
+
+/// What a later pass finds is what the first one left.
+fn say_once(resumed: &mut Option<Resumed>, found: Resumed, progress: &dyn Progress) {
+    let first = resumed.is_none();
+    let Resumed { packs, bytes } = *resumed.get_or_insert(found);
+    if first && packs > 0 {
+        progress.note(Note::Resumed { packs, bytes });
     }
 }
 
