@@ -26,6 +26,15 @@ pub struct KeyInfo {
     pub current: bool,
 }
 
+/// Whom a slot belongs to from now on; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct NewOwner {
+    /// The user's name.
+    pub user: Option<String>,
+    /// The host's name.
+    pub host: Option<String>,
+}
+
 /// The slots of a place by id, those that begin with `hint` first, at most [`key_slot::SLOTS_MAX`].
 fn slots(backend: &dyn Backend, hint: Option<&str>) -> Result<Vec<KeyId>> {
     let mut ids = Vec::new();
@@ -174,12 +183,24 @@ impl Repo {
         self.backend().delete(&ObjectKind::Key.name(&id.0))
     }
 
-    /// Gives the slot in use another credential; the writer stays the same.
+    /// Gives the slot in use another credential, and another user and host if they are given; the writer stays the same.
     ///
     /// Steps: the new slot, a `Roles` entry that names the old one removed, deletion of the old one.
-    pub fn key_passwd(&self, old: &Credential, new: &Credential, kdf: KdfParams) -> Result<KeyId> {
-        let (bytes, _) = load(self.backend(), &self.key())?;
-        let changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
+    pub fn key_passwd(
+        &self,
+        old: &Credential,
+        new: &Credential,
+        kdf: KdfParams,
+        owner: &NewOwner,
+    ) -> Result<KeyId> {
+        let (bytes, slot) = load(self.backend(), &self.key())?;
+        let mut changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
+        if owner.user.is_some() || owner.host.is_some() {
+            let mut label = key_slot::label(self.envelopes(), &slot)?;
+            label.user = owner.user.clone().unwrap_or(label.user);
+            label.host = owner.host.clone().unwrap_or(label.host);
+            changed = key_slot::change_label(self.envelopes(), &changed, &label)?;
+        }
         let id = self.put_slot(&changed)?;
         self.append_roles(&|_| (), vec![self.key()])?;
         self.backend()
