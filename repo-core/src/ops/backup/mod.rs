@@ -38,13 +38,16 @@ use std::time::Instant;
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
 const PASSES_MAX: u32 = 8;
 
+/// Longest name of a stream: what a restore can give to a file on Linux.
+const STREAM_NAME_BYTES_MAX: usize = 255;
+
 /// Where a backup's data comes from.
 pub enum Input<'a> {
     /// Files and directories.
     Paths(Vec<PathBuf>),
     /// One stream, kept as a file of this name in the root of the snapshot.
     Stream {
-        /// Its name; slashes make directories of it.
+        /// Its name: one component of at most 255 bytes.
         name: String,
         /// Its bytes.
         reader: &'a mut (dyn Read + Send),
@@ -284,10 +287,14 @@ fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
             Prepared::Files { paths, root }
         }
         Input::Stream { name, reader } => {
-            let name = name.trim_matches('/').as_bytes().to_vec();
-            if name.is_empty() || name.contains(&b'/') || name == b"." || name == b".." {
-                return Err(crate::Error::invalid("stdin filename").detail("not a plain file name"));
+            let plain = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']);
+            if !plain || name.len() > STREAM_NAME_BYTES_MAX {
+                return Err(
+                    Error::new(ErrorKind::InvalidInput, Subject::Path(name.into()))
+                        .detail("not a plain file name of at most 255 bytes"),
+                );
             }
+            let name = name.into_bytes();
             Prepared::Stream { name, reader }
         }
     })
