@@ -138,8 +138,12 @@ impl Repo {
     /// can sign as.
     pub fn key_add(&self, credential: &Credential, kdf: KdfParams, label: &Label) -> Result<KeyId> {
         if slots(self.backend(), None)?.len() >= key_slot::SLOTS_MAX {
-            let detail = format!("there are {} key slots already", key_slot::SLOTS_MAX);
-            return Err(Error::invalid("key").detail(detail));
+            let detail = format!(
+                "has {} key slots already, which is the most",
+                key_slot::SLOTS_MAX
+            );
+            let place = Subject::Repository(self.place());
+            return Err(Error::new(ErrorKind::InvalidInput, place).detail(detail));
         }
         let domains = self.holder.domains.clone();
         let slot = key_slot::create(
@@ -167,8 +171,7 @@ impl Repo {
     /// `InvalidInput` for the slot in use, so that never the last one is removed.
     pub fn key_remove(&self, id: &KeyId) -> Result<()> {
         if *id == self.key() {
-            return Err(Error::invalid("key")
-                .about(Subject::Key(*id))
+            return Err(Error::new(ErrorKind::InvalidInput, Subject::Key(*id))
                 .detail("is in use right now"));
         }
         let (_, slot) = load(self.backend(), id).map_err(|e| match e.kind() {

@@ -73,9 +73,11 @@ impl Repo {
         open: &OpenOptions,
     ) -> Result<Self> {
         let taken = || {
-            Error::invalid("repository")
-                .about(Subject::Repository(backend.place()))
-                .detail("there is a repository already")
+            Error::new(
+                ErrorKind::InvalidInput,
+                Subject::Repository(backend.place()),
+            )
+            .detail("is there already")
         };
         if Self::exists(backend.as_ref())? {
             return Err(taken());
@@ -182,6 +184,11 @@ impl Repo {
         let index = Index::open(match &cache {
             Some(dir) => Place::Cache(dir),
             None => Place::Spill(&spill),
+        });
+        let index = index.map_err(|e| match (e.io_cause(), &cache) {
+            (Some(_), Some(_)) => e.detail("use the cache directory"),
+            (Some(_), None) => e.detail("use the temporary directory"),
+            (None, _) => e,
         })?;
         let memory = Memory::new(options.state_dir.as_deref(), &id, options.accept_rollback);
         let state = State::new(holder.admin, Class::A);
