@@ -67,7 +67,8 @@ fn load(backend: &dyn Backend, id: &KeyId) -> Result<(Vec<u8>, Slot)> {
 ///
 /// A slot of the wrong kind is not tried, nor one that an `init` left that was stopped early, which belongs to no
 /// repository; one that asks for too much, or is damaged, is the error if no other opens. If none at all belongs to
-/// this repository, it is not the credential that is wrong but the id in `config`: `Damaged`.
+/// this repository, it is not the credential that is wrong but the id in `config`: `Damaged`. `NotFound` if no slot begins
+/// with the hint.
 pub fn open_any(
     backend: &dyn Backend,
     repository: RepositoryId,
@@ -78,8 +79,18 @@ pub fn open_any(
     let mut worst = None;
     let mut of_this = false;
     let ids = slots(backend, options.key_hint.as_deref())?;
-    if ids.is_empty() {
+    let Some(first) = ids.first() else {
         return Err(Error::missing(Subject::Object("keys".into())).detail("there is no key slot"));
+    };
+    if let Some(hint) = options
+        .key_hint
+        .as_deref()
+        .filter(|hint| !first.to_hex().starts_with(hint))
+    {
+        return Err(
+            Error::new(ErrorKind::NotFound, Subject::Setting("key hint".into()))
+                .detail(format!("no key slot begins with {hint}")),
+        );
     }
     for id in ids {
         let opened = load(backend, &id).and_then(|(_, slot)| match slot.is_of(repository) {

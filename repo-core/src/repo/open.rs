@@ -61,6 +61,12 @@ impl Repo {
         Ok(backend.size(CONFIG)?.is_some() || super::detect::log_without_config(backend)?)
     }
 
+    /// Whether what calls itself a repository in this place is one that this version opens, as far as can be seen without
+    /// a key: `NoRepository`, `Unsupported` (a newer version, or a restic repository), `Missing`, `Damaged`. One small read.
+    pub fn recognize(backend: &dyn Backend) -> Result<()> {
+        read_config(backend).map(drop)
+    }
+
     /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
     ///
     /// Steps: key slot, `config` (from here on it is a repository, and of several who try one wins), the first log entry.
