@@ -126,8 +126,12 @@ fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<
         (Some(detail), _) if subject.is_empty() => format!("cannot {detail}{at}: {cause}"),
         (Some(detail), _) => format!("cannot {detail} {subject}{at}: {cause}"),
         (None, ErrorKind::NotFound) => format!("{subject} {}", predicate(error)),
-        (None, ErrorKind::Denied | ErrorKind::Unavailable) if subject.is_empty() => cause,
-        (None, _) => format!("{subject} {}{at}: {cause}", predicate(error)),
+        (None, ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Unsupported)
+            if subject.is_empty() && !full && !is_read_only(error) =>
+        {
+            cause
+        }
+        (None, _) => format!("{subject} {}: {cause}", predicate(error)),
     }
 }
 
@@ -160,9 +164,11 @@ fn predicate(error: &Error) -> String {
         ErrorKind::NotFound => "does not exist",
         ErrorKind::Missing => "is missing from the repository",
         ErrorKind::Damaged => "is damaged",
+        _ if error.io_cause().is_some_and(is_full) || is_read_only(error) => "cannot be written",
         ErrorKind::Unavailable => "cannot be read or written",
         ErrorKind::Denied if error.io_cause().is_none() => "may not be changed",
         ErrorKind::Denied => "may not be read or written",
+        ErrorKind::Unsupported if error.io_cause().is_some() => "cannot be read or written",
         ErrorKind::Unsupported => "is not supported by this version",
         ErrorKind::InvalidInput => "is not valid",
         ErrorKind::Interrupted => "was interrupted",
@@ -324,7 +330,23 @@ mod tests {
         };
         assert_eq!(
             about(28, "no space left"),
-            "object data/00/x cannot be read or written: no space left on device"
+            "object data/00/x cannot be written: no space left on device"
+        );
+        let full = std::io::Error::from_raw_os_error(28);
+        let full = Error::io(Subject::Path("/a".into()), full)
+            .detail("write")
+            .at(7);
+        assert_eq!(
+            reason(&full),
+            "cannot be written at byte 7: no space left on device"
+        );
+        let read_only = Error::io(
+            Subject::Object("x".into()),
+            std::io::Error::from_raw_os_error(30),
+        );
+        assert_eq!(
+            reason(&read_only),
+            "object x cannot be written: read-only file system"
         );
         let files = about(24, "too many open files");
         assert_eq!(files.matches("too many open files").count(), 1, "{files}");

@@ -8,8 +8,9 @@ use crate::crypto::BlobType;
 use crate::error::{ErrorKind, Result};
 use crate::format::name::ObjectKind;
 use crate::format::pack::{PACK_BYTES_MAX, decode_directory};
-use crate::id::PackId;
-use crate::log::PackState;
+use crate::id::{IndexId, PackId};
+use crate::log::{PackState, SnapshotRow};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -76,9 +77,9 @@ impl Repo {
     /// that is there.
     fn published(&self, remembered: &[Published]) -> Result<Resumed> {
         let state = self.state();
-        let mut snapshots = state.live_snapshots().chain(state.forgotten_snapshots());
+        let snapshots = || state.live_snapshots().chain(state.forgotten_snapshots());
         let mut found = Resumed::default();
-        if snapshots.next().is_none() && state.tables().all(|(_, row)| !row.committed) {
+        if snapshots().next().is_none() && state.tables().all(|(_, row)| !row.committed) {
             self.index().packs(&mut |pack, usable| {
                 if usable {
                     found.add(1, pack.len);
@@ -87,8 +88,14 @@ impl Repo {
             })?;
             return Ok(found);
         }
-        let in_force = remembered.iter().filter(|row| state.has_table(&row.table));
-        in_force.for_each(|row| found.add(row.packs, row.bytes));
+        // A run that ended right behind its commit did not say so any more.
+        let ours = |row: &&SnapshotRow| row.writer == self.writer();
+        let committed = snapshots().map(|(_, row)| row).filter(ours);
+        let committed = committed.map(|row| row.number).max().unwrap_or(0);
+        let since = state.tables().filter(|(_, row)| row.added > committed);
+        let since: BTreeSet<&IndexId> = since.map(|(id, _)| id).collect();
+        let left = remembered.iter().filter(|row| since.contains(&row.table));
+        left.for_each(|row| found.add(row.packs, row.bytes));
         Ok(found)
     }
 }
