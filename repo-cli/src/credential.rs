@@ -96,6 +96,32 @@ pub struct NewCredentialFlags {
     pub new_insecure_no_password: bool,
 }
 
+/// A question to the user, and what to say where nobody can be asked.
+struct Asked {
+    prompt: &'static str,
+    whose: &'static str,
+    otherwise: &'static str,
+}
+
+const OF_REPOSITORY: Asked = Asked {
+    prompt: "enter password for repository: ",
+    whose: "",
+    otherwise: "Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD.",
+};
+
+const OF_NEW_REPOSITORY: Asked = Asked {
+    prompt: "enter password for new repository: ",
+    whose: " for the new repository",
+    otherwise: "Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD; `larder init \
+                --new-key-file` makes a key file.",
+};
+
+const OF_NEW_KEY: Asked = Asked {
+    prompt: "enter new password: ",
+    whose: " for the new key",
+    otherwise: "Use --new-password-file or --new-key-file.",
+};
+
 /// Where a credential comes from.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
@@ -127,7 +153,7 @@ pub fn check(flags: &CredentialFlags, env: &Env) -> Result<(), Failure> {
 pub fn existing(flags: &CredentialFlags, env: &Env, stdin_is_data: bool) -> Result<Given, Failure> {
     match source(flags, env)? {
         Source::Ask => {
-            let (password, typed) = ask("enter password for repository: ", stdin_is_data)?;
+            let (password, typed) = ask(&OF_REPOSITORY, stdin_is_data)?;
             Ok(Given {
                 credential: Credential::Password(password),
                 typed,
@@ -147,7 +173,7 @@ pub fn first(
     stdin_is_data: bool,
 ) -> Result<Credential, Failure> {
     match source(flags, env)? {
-        Source::Ask => ask_twice("enter password for new repository: ", stdin_is_data),
+        Source::Ask => ask_twice(&OF_NEW_REPOSITORY, stdin_is_data),
         other => from_source(other),
     }
 }
@@ -168,7 +194,7 @@ pub fn new(flags: &NewCredentialFlags) -> Result<Credential, Failure> {
     }
     match flags.new_insecure_no_password {
         true => from_source(Source::Empty),
-        false => ask_twice("enter new password: ", false),
+        false => ask_twice(&OF_NEW_KEY, false),
     }
 }
 
@@ -250,7 +276,7 @@ fn from_source(source: Source) -> Result<Credential, Failure> {
         Source::Command(command) => run(&command)?,
         Source::File(path) => read_file(&path)?,
         Source::Variable(value) => Zeroizing::new(value.into_encoded_bytes()),
-        Source::Ask => ask("enter password: ", false)?.0,
+        Source::Ask => ask(&OF_REPOSITORY, false)?.0,
     };
     not_empty(password).map(Credential::Password)
 }
@@ -320,10 +346,10 @@ fn run(command: &OsString) -> Result<Password, Failure> {
 /// Asks the user, or reads the first line of standard input if that is no terminal, as restic does.
 ///
 /// Says whether the user can be asked again.
-fn ask(prompt: &str, stdin_is_data: bool) -> Result<(Password, bool), Failure> {
+fn ask(asked: &Asked, stdin_is_data: bool) -> Result<(Password, bool), Failure> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() || (stdin_is_data && std::io::stderr().is_terminal()) {
-        let typed = signals::during_prompt(|| rpassword::prompt_password(prompt));
+        let typed = signals::during_prompt(|| rpassword::prompt_password(asked.prompt));
         let typed = typed.map_err(|error| match error.kind() {
             std::io::ErrorKind::Interrupted => Failure::interrupted_at_prompt(),
             _ => Failure::failed(format!("cannot read the password: {}", plain_io(&error))),
@@ -336,10 +362,10 @@ fn ask(prompt: &str, stdin_is_data: bool) -> Result<(Password, bool), Failure> {
     };
     match line.is_empty() {
         false => Ok((line, false)),
-        true => Err(Failure::failed(
-            "no password was given, and there is no terminal to ask for one\n\
-             Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD.",
-        )),
+        true => Err(Failure::failed(format!(
+            "no password was given{}, and there is no terminal to ask for one\n{}",
+            asked.whose, asked.otherwise
+        ))),
     }
 }
 
@@ -359,10 +385,14 @@ fn first_line(from: impl BufRead) -> Result<Password, Failure> {
     Ok(line)
 }
 
-fn ask_twice(prompt: &str, stdin_is_data: bool) -> Result<Credential, Failure> {
-    let (password, typed) = ask(prompt, stdin_is_data)?;
+fn ask_twice(asked: &Asked, stdin_is_data: bool) -> Result<Credential, Failure> {
+    let (password, typed) = ask(asked, stdin_is_data)?;
     if typed {
-        let (mut again, _) = ask("enter password again: ", stdin_is_data)?;
+        let again = Asked {
+            prompt: "enter password again: ",
+            ..*asked
+        };
+        let (mut again, _) = ask(&again, stdin_is_data)?;
         let same = password == again;
         again.zeroize();
         if !same {

@@ -76,6 +76,15 @@ impl Failure {
         }
     }
 
+    /// The repository cannot be opened.
+    pub fn cannot_open(error: Error) -> Self {
+        let text = message::cannot_open(&error);
+        Self {
+            text,
+            ..error.into()
+        }
+    }
+
     /// Stopped on request; `next` says what becomes of what was begun.
     pub fn interrupted(next: &str) -> Self {
         let text = match next.is_empty() {

@@ -1,6 +1,7 @@
 //! Sentences for people: what happened, to what, and what to do next.
 
 use crate::text::printable;
+use repo_core::format::name::{self, ObjectKind};
 use repo_core::{Error, ErrorKind, Subject};
 use std::io::ErrorKind as Io;
 
@@ -13,12 +14,46 @@ pub fn sentence(error: &Error) -> String {
     }
 }
 
-/// What happened to one item whose name stands before it.
-pub fn reason(error: &Error) -> String {
-    let why = why(error);
+/// The same for an error that keeps the repository from being opened, so that no check can look into it either.
+pub fn cannot_open(error: &Error) -> String {
+    let found = matches!(error.kind(), ErrorKind::Missing | ErrorKind::Damaged);
+    let put_back = |name: &str| {
+        format!(
+            "Without it nothing can open the repository, not even `larder check`. Put {} back from a copy of the \
+             repository; leave everything else as it is.",
+            printable(name)
+        )
+    };
+    let advice = match error.subject() {
+        _ if !found => return sentence(error),
+        Subject::Key(id) => format!(
+            "Use another password or key file, if there is one, or put {} back from a copy of the repository.",
+            ObjectKind::Key.name(&id.0)
+        ),
+        Subject::Object(name) if name == ObjectKind::Key.folder() => {
+            "Nobody can open it without one. Put one back from a copy of the repository; leave everything else as it is."
+                .to_owned()
+        }
+        Subject::Object(name) => put_back(name),
+        Subject::Entry(number) => put_back(&name::entry(*number)),
+        _ => return sentence(error),
+    };
+    format!("{}\n{advice}", happened(error))
+}
+
+/// What happened to one item of a long operation, with its name.
+pub fn of_item(item: &str, error: &Error) -> String {
     match error.subject() {
-        Subject::None | Subject::Path(_) => why,
-        subject => format!("{} {why}", printable(&subject.to_string())),
+        Subject::None | Subject::Path(_) => clause(item, error),
+        _ => format!("{item}: {}", reason(error)),
+    }
+}
+
+/// What happened to one item whose name stands elsewhere.
+pub fn reason(error: &Error) -> String {
+    match error.subject() {
+        Subject::None | Subject::Path(_) => clause("", error),
+        subject => clause(&printable(&subject.to_string()), error),
     }
 }
 
@@ -34,68 +69,160 @@ pub fn plain_io(error: &std::io::Error) -> String {
 }
 
 fn happened(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::NoRepository => match error.subject() {
-            Subject::Repository(place) => {
-                format!(
-                    "repository does not exist: there is none at {}",
-                    printable(place)
-                )
+    let subject = match error.subject() {
+        Subject::None => String::new(),
+        subject => printable(&subject.to_string()).into_owned(),
+    };
+    match (error.kind(), error.subject()) {
+        (ErrorKind::NoRepository, Subject::Repository(place)) => {
+            let place = printable(place);
+            match error.detail_text() {
+                None => format!("repository does not exist: there is none at {place}"),
+                Some(detail) => format!("repository does not exist: {place} {detail}"),
             }
-            _ => format!("repository does not exist{}", detail(error)),
-        },
-        ErrorKind::WrongPassword => format!("wrong password or no key found{}", detail(error)),
-        ErrorKind::Interrupted => "interrupted".into(),
-        ErrorKind::RolledBack => format!(
+        }
+        (ErrorKind::NoRepository, _) => format!("repository does not exist{}", because(error)),
+        (ErrorKind::WrongPassword, Subject::None) => {
+            format!("wrong password or no key found{}", because(error))
+        }
+        (ErrorKind::WrongPassword, _) => {
+            format!(
+                "wrong password or no key found for {subject}{}",
+                because(error)
+            )
+        }
+        (ErrorKind::Interrupted, _) => "interrupted".into(),
+        (ErrorKind::RolledBack, _) => format!(
             "the repository is older than what this machine has seen of it{}",
-            detail(error)
+            because(error)
         ),
-        _ => match error.subject() {
-            Subject::None => why(error),
-            subject => format!("{}: {}", printable(&subject.to_string()), why(error)),
-        },
+        (ErrorKind::Unsupported, Subject::Repository(place)) if of_restic(error) => format!(
+            "there is a restic repository at {}, which larder can neither read nor write",
+            printable(place)
+        ),
+        _ => clause(&subject, error),
     }
 }
 
-/// The kind, the detail and the cause, as far as each says something new.
-fn why(error: &Error) -> String {
+/// Subject and predicate. Without a subject what is left of it still reads as a message.
+fn clause(subject: &str, error: &Error) -> String {
+    let text = match (error.io_cause(), error.detail_text()) {
+        (Some(cause), detail) => refused(subject, error, cause, detail),
+        (None, Some(detail)) => said(subject, error, &printable(detail)),
+        (None, None) => format!("{subject} {}{}", predicate(error), because(error)),
+    };
+    text.trim_start().to_owned()
+}
+
+/// The operating system refused something. A detail says what, unless the system says the same in its own words.
+fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<&str>) -> String {
+    let (cause, full) = (plain_io(cause), is_full(cause));
+    let detail = detail.filter(|detail| !full && !cause.contains(detail));
+    let at = at(error);
+    match (detail, error.kind()) {
+        (Some(detail), _) if detail.starts_with("cannot ") => {
+            format!("{subject} {detail}{at}: {cause}")
+        }
+        (Some(detail), _) if subject.is_empty() => format!("cannot {detail}{at}: {cause}"),
+        (Some(detail), _) => format!("cannot {detail} {subject}{at}: {cause}"),
+        (None, ErrorKind::NotFound) => format!("{subject} {}", predicate(error)),
+        (None, ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Unsupported)
+            if subject.is_empty() && !full && !is_read_only(error) =>
+        {
+            cause
+        }
+        (None, _) => format!("{subject} {}: {cause}", predicate(error)),
+    }
+}
+
+/// Words that a detail may begin with to be the predicate itself.
+const VERBS: [&str; 6] = ["is ", "has ", "does ", "says ", "names ", "asks "];
+
+/// The library says what is wrong.
+fn said(subject: &str, error: &Error, detail: &str) -> String {
+    let verb = VERBS.iter().any(|verb| detail.starts_with(verb));
+    let (predicate, because) = (predicate(error), because(error));
+    match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::NotFound if detail.starts_with("not ") => {
+            format!("{subject} is{because}").replacen(": ", " ", 1)
+        }
+        ErrorKind::InvalidInput if verb => format!("{subject}{because}").replacen(": ", " ", 1),
+        ErrorKind::InvalidInput | ErrorKind::Unavailable if subject.is_empty() => {
+            because.trim_start_matches(": ").to_owned()
+        }
+        _ if verb => format!(
+            "{subject} {predicate}: it {}",
+            because.trim_start_matches(": ")
+        ),
+        _ => format!("{subject} {predicate}{because}"),
+    }
+}
+
+/// What the kind says of a subject.
+fn predicate(error: &Error) -> String {
     let kind = match error.kind() {
         ErrorKind::NotFound => "does not exist",
         ErrorKind::Missing => "is missing from the repository",
         ErrorKind::Damaged => "is damaged",
+        _ if error.io_cause().is_some_and(is_full) || is_read_only(error) => "cannot be written",
         ErrorKind::Unavailable => "cannot be read or written",
-        ErrorKind::Denied => "permission denied",
+        ErrorKind::Denied if error.io_cause().is_none() => "may not be changed",
+        ErrorKind::Denied => "may not be read or written",
+        ErrorKind::Unsupported if error.io_cause().is_some() => "cannot be read or written",
         ErrorKind::Unsupported => "is not supported by this version",
         ErrorKind::InvalidInput => "is not valid",
-        ErrorKind::Interrupted => "interrupted",
+        ErrorKind::Interrupted => "was interrupted",
         ErrorKind::NoRepository => "is no repository",
-        ErrorKind::WrongPassword => "wrong password or key",
+        ErrorKind::WrongPassword => "does not open with this password or key",
         ErrorKind::RolledBack => "is older than before",
         _ => "failed",
     };
-    let at = error
-        .offset()
-        .map_or(String::new(), |offset| format!(" at byte {offset}"));
-    format!("{kind}{at}{}", detail(error))
+    format!("{kind}{}", at(error))
 }
 
-fn detail(error: &Error) -> String {
+fn at(error: &Error) -> String {
+    error
+        .offset()
+        .map_or(String::new(), |offset| format!(" at byte {offset}"))
+}
+
+/// The detail and the causes, each after a colon, as far as each says something new.
+fn because(error: &Error) -> String {
     let mut text = String::new();
-    if let Some(detail) = error.detail_text() {
-        text = format!(": {}", printable(detail));
-    }
+    let mut add = |said: &str| {
+        if !said.is_empty() && !text.contains(said) {
+            text = format!("{text}: {}", printable(said));
+        }
+    };
+    add(error.detail_text().unwrap_or_default());
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let said = match error.downcast_ref::<std::io::Error>() {
-            Some(io) => plain_io(io),
-            None => error.to_string(),
-        };
-        if !text.contains(&said) && !matches!(said.as_str(), "permission denied") {
-            text = format!("{text}: {}", printable(&said));
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            add(&plain_io(io));
+        } else if let Some(error) = error.downcast_ref::<Error>() {
+            // Its subject is that of the error it caused.
+            add(error.detail_text().unwrap_or_default());
+        } else {
+            add(&error.to_string());
         }
         cause = error.source();
     }
     text
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), Io::StorageFull | Io::QuotaExceeded)
+}
+
+fn is_read_only(error: &Error) -> bool {
+    let kind = error.io_cause().map(std::io::Error::kind);
+    kind == Some(Io::ReadOnlyFilesystem)
+}
+
+fn of_restic(error: &Error) -> bool {
+    error
+        .detail_text()
+        .is_some_and(|detail| detail.contains("restic"))
 }
 
 fn advice(error: &Error) -> Option<&'static str> {
@@ -104,12 +231,10 @@ fn advice(error: &Error) -> Option<&'static str> {
         Subject::Key(_) => true,
         _ => false,
     };
-    let of_restic = || {
-        error
-            .detail_text()
-            .is_some_and(|detail| detail.contains("restic"))
-    };
     Some(match error.kind() {
+        ErrorKind::NoRepository if error.detail_text().is_some() => {
+            "Look whether --repo is right: a repository is a directory."
+        }
         ErrorKind::NoRepository => {
             "Look whether --repo is right; `larder init`, or `backup --init`, makes a new one."
         }
@@ -123,16 +248,27 @@ fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::InvalidInput if about_costs() => {
             "If you trust whoever made this key, allow it with --allow-costly-key."
         }
-        ErrorKind::Unavailable => match error.io_cause().map(std::io::Error::kind) {
-            Some(Io::StorageFull | Io::QuotaExceeded) => {
-                "Nothing that was committed is lost. Make room and run it again; it goes on from there."
-            }
-            _ => "Nothing that was committed is lost. When it works again, run this again.",
-        },
-        ErrorKind::Denied => "Look at owner and mode, or run as a user who may do this.",
-        ErrorKind::Unsupported if of_restic() => {
-            "Use restic for it, or choose another place: larder reads its own format only."
+        ErrorKind::Unavailable if error.io_cause().is_some_and(is_full) => {
+            "Nothing that was committed is lost. Make room and run it again; it goes on from there."
         }
+        _ if error.detail_text() == Some("use the cache directory") => {
+            "Name another one with --cache-dir, or use none with --no-cache."
+        }
+        ErrorKind::Unavailable if matches!(error.subject(), Subject::Path(_)) => return None,
+        ErrorKind::Unavailable => {
+            "Nothing that was committed is lost. When it works again, run this again."
+        }
+        ErrorKind::Denied if error.io_cause().is_none() => {
+            "Use a key that may do this: `larder key list` shows their roles."
+        }
+        ErrorKind::Denied if is_read_only(error) => {
+            "Mount it for writing, or choose another place."
+        }
+        ErrorKind::Denied => "Look at owner and mode, or run as a user who may do this.",
+        ErrorKind::Unsupported if of_restic(error) => {
+            "Use restic for it, or choose another place for larder."
+        }
+        ErrorKind::Unsupported if error.io_cause().is_some() => return None,
         ErrorKind::Unsupported => "A newer version of larder may be able to.",
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
             "`larder check --read-data` says which snapshots and files are touched; the rest restores as before."
@@ -151,7 +287,7 @@ fn in_repository(subject: &Subject) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use repo_core::id::PackId;
+    use repo_core::id::{KeyId, PackId};
 
     #[test]
     fn says_what_happened_to_what_and_what_to_do() {
@@ -171,7 +307,7 @@ mod tests {
             .detail("bad tag");
         let text = sentence(&pack);
         assert!(text.starts_with(&format!(
-            "pack {}: is damaged at byte 7: bad tag\n",
+            "pack {} is damaged at byte 7: bad tag\n",
             "ab".repeat(32)
         )));
         assert!(text.contains("check --read-data"));
@@ -183,6 +319,154 @@ mod tests {
         let text = sentence(&Error::io(Subject::Object("data/00/x".into()), full));
         assert!(text.contains("no space left on device\n"), "{text}");
         assert!(text.contains("Make room"));
+    }
+
+    #[test]
+    fn the_system_and_the_library_do_not_say_the_same_twice() {
+        let about = |code, detail: &'static str| {
+            let system = std::io::Error::from_raw_os_error(code);
+            let error = Error::io(Subject::Object("data/00/x".into()), system).detail(detail);
+            sentence(&error).lines().next().unwrap().to_owned()
+        };
+        assert_eq!(
+            about(28, "no space left"),
+            "object data/00/x cannot be written: no space left on device"
+        );
+        let full = std::io::Error::from_raw_os_error(28);
+        let full = Error::io(Subject::Path("/a".into()), full)
+            .detail("write")
+            .at(7);
+        assert_eq!(
+            reason(&full),
+            "cannot be written at byte 7: no space left on device"
+        );
+        let read_only = Error::io(
+            Subject::Object("x".into()),
+            std::io::Error::from_raw_os_error(30),
+        );
+        assert_eq!(
+            reason(&read_only),
+            "object x cannot be written: read-only file system"
+        );
+        let files = about(24, "too many open files");
+        assert_eq!(files.matches("too many open files").count(), 1, "{files}");
+        assert_eq!(
+            about(5, "cannot be synced to disk"),
+            "object data/00/x cannot be synced to disk: input/output error"
+        );
+        assert_eq!(
+            about(13, "create directory"),
+            "cannot create directory object data/00/x: permission denied"
+        );
+        let broken = std::io::Error::from_raw_os_error(5);
+        let inner = Error::io(Subject::Object("data/00/x".into()), broken);
+        let outer = Error::damaged(Subject::Object("data/00/x".into())).because(inner);
+        assert_eq!(
+            reason(&outer),
+            "object data/00/x is damaged: input/output error"
+        );
+    }
+
+    #[test]
+    fn every_sentence_has_one_subject_and_one_predicate() {
+        let place = || Subject::Repository("/srv/x".into());
+        let says = |kind, subject, detail: &'static str, expected: &str| {
+            let text = sentence(&Error::new(kind, subject).detail(detail));
+            assert_eq!(text.lines().next(), Some(expected));
+        };
+        says(
+            ErrorKind::Unsupported,
+            place(),
+            "this is a restic repository",
+            "there is a restic repository at /srv/x, which larder can neither read nor write",
+        );
+        says(
+            ErrorKind::Unsupported,
+            place(),
+            "format version 2, this program reads 1",
+            "repository /srv/x is not supported by this version: format version 2, this program reads 1",
+        );
+        says(
+            ErrorKind::InvalidInput,
+            Subject::Path("/srv/x".into()),
+            "not a directory",
+            "/srv/x is not a directory",
+        );
+        says(
+            ErrorKind::InvalidInput,
+            place(),
+            "is there already",
+            "repository /srv/x is there already",
+        );
+        says(
+            ErrorKind::NotFound,
+            Subject::Path("/a".into()),
+            "not in the snapshot",
+            "/a is not in the snapshot",
+        );
+        says(
+            ErrorKind::Damaged,
+            Subject::Entry(3),
+            "does not decrypt",
+            "log entry 3 is damaged: it does not decrypt",
+        );
+        says(
+            ErrorKind::NoRepository,
+            place(),
+            "is not a directory",
+            "repository does not exist: /srv/x is not a directory",
+        );
+        says(
+            ErrorKind::Unavailable,
+            Subject::None,
+            "changed while it was read",
+            "changed while it was read",
+        );
+        says(
+            ErrorKind::Denied,
+            place(),
+            "this key may not write such a log entry",
+            "repository /srv/x may not be changed: this key may not write such a log entry",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_opened_cannot_be_checked() {
+        let slot = Error::damaged(Subject::Key(KeyId([0xab; 32])));
+        let gone = Error::missing(Subject::Object("keys".into()));
+        let config = Error::damaged(Subject::Object("config".into()));
+        for (error, named) in [
+            (slot, "put keys/abab"),
+            (gone, "Put one back"),
+            (config, "Put config back"),
+            (Error::missing(Subject::Entry(1)), "Put log/0/1 back"),
+        ] {
+            let text = cannot_open(&error);
+            assert!(text.contains(named), "{text}");
+            assert!(!text.contains("--read-data"), "{text}");
+        }
+        let busy = Error::new(ErrorKind::Unavailable, Subject::Object("config".into()));
+        assert_eq!(cannot_open(&busy), sentence(&busy));
+    }
+
+    #[test]
+    fn an_item_is_named_once() {
+        let of = |error: Error| of_item("/srv/a", &error);
+        let denied = || std::io::Error::from_raw_os_error(13);
+        let path = || Subject::Path("/srv/a".into());
+        assert_eq!(
+            of(Error::io(path(), denied()).detail("open")),
+            "cannot open /srv/a: permission denied"
+        );
+        assert_eq!(
+            of(Error::new(ErrorKind::Unavailable, Subject::None)
+                .detail("changed while it was read")),
+            "/srv/a cannot be read or written: changed while it was read"
+        );
+        assert_eq!(
+            of(Error::damaged(Subject::Entry(3)).detail("bad tag")),
+            "/srv/a: log entry 3 is damaged: bad tag"
+        );
     }
 
     #[test]

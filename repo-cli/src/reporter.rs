@@ -5,7 +5,7 @@
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::json;
-use crate::message::reason;
+use crate::message;
 use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, bytes_roughly, counted, duration, printable};
@@ -249,15 +249,16 @@ impl Progress for Reporter<'_> {
     fn problem(&self, path: &Path, error: &Error) {
         self.counters.problems.fetch_add(1, Ordering::Relaxed);
         let item = path.to_string_lossy();
-        let reason = reason(error);
         self.above(&match self.terminal.json() {
             true => json::line(&json::Problem {
                 message_type: "error",
-                error: json::Message { message: &reason },
+                error: json::Message {
+                    message: &message::reason(error),
+                },
                 during: self.work.during(),
                 item: &item,
             }),
-            false => format!("error: {}: {reason}\n", printable(&item)),
+            false => format!("error: {}\n", message::of_item(&printable(&item), error)),
         });
     }
 
@@ -277,9 +278,9 @@ impl Progress for Reporter<'_> {
             Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
             Note::Parent(None) => "no parent snapshot found, will read all files".into(),
             Note::Resumed { packs, bytes: size } => format!(
-                "going on where an interrupted run stopped: {} ({}) of it are used",
-                counted(packs, "pack", "packs"),
-                bytes(size)
+                "resumes: {} in {} were stored already by an interrupted backup",
+                bytes(size),
+                counted(packs, "pack", "packs")
             ),
             _ => return,
         };

@@ -1,7 +1,7 @@
 //! Which repository is meant, and how it is opened.
 
 use crate::app::App;
-use crate::credential;
+use crate::credential::{self, CredentialFlags};
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::message::plain_io;
@@ -114,7 +114,8 @@ pub fn create(
     credential: impl FnOnce() -> Result<Credential, Failure>,
 ) -> Result<(Opened, Place), Failure> {
     let place = checked_place(app)?;
-    if existing(&place)?.is_some() {
+    if let Some(backend) = existing(&place)? {
+        foreign(&*backend, &place)?;
         return Err(Failure::failed(format!(
             "there is a repository at {place} already\nUse it as it is, or choose another place."
         )));
@@ -129,9 +130,18 @@ pub fn created(opened: &Opened, place: &Place) -> String {
     format!("created larder repository {} at {place}", &id[..10])
 }
 
+/// Refuses what is there and is no repository of this version: nobody should be asked for a password first.
+fn foreign(backend: &dyn Backend, place: &Place) -> Result<(), Failure> {
+    match Repo::recognize(backend) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Err(place.name_in(error).into()),
+        _ => Ok(()),
+    }
+}
+
 /// The place, once nothing that flags and environment say contradicts itself.
 fn checked_place(app: &App) -> Result<Place, Failure> {
     credential::check(&app.credential, &app.env)?;
+    key_hint(&app.credential, &app.env)?;
     place(&app.repository, &app.env)
 }
 
@@ -141,12 +151,13 @@ fn open_at(
     backend: Arc<dyn Backend>,
     stdin_is_data: bool,
 ) -> Result<Opened, Failure> {
-    if !Repo::exists(&*backend).map_err(|error| place.name_in(error))? {
+    if !Repo::exists(&*backend).map_err(|error| Failure::cannot_open(place.name_in(error)))? {
         return Err(place
             .name_in(Error::new(ErrorKind::NoRepository, Subject::None))
             .into());
     }
-    let options = open_options(app);
+    foreign(&*backend, place)?;
+    let options = open_options(app)?;
     let mut tries = 1;
     loop {
         let given = credential::existing(&app.credential, &app.env, stdin_is_data)?;
@@ -163,18 +174,61 @@ fn open_at(
                 app.terminal.to_stderr("wrong password, try again\n");
                 tries += 1;
             }
-            Err(error) => return Err(place.name_in(error).into()),
+            Err(error) => return Err(unopened(&options, place.name_in(error))),
         }
     }
 }
 
+fn unopened(options: &OpenOptions, error: Error) -> Failure {
+    let of_hint = matches!(error.subject(), Subject::Setting(name) if name == "key hint");
+    match &options.key_hint {
+        Some(hint) if of_hint => Failure::failed(format!(
+            "no key has an ID that begins with {hint}, which --key-hint or $LARDER_KEY_HINT names\n\
+             `larder key list` without that shows those that there are."
+        )),
+        _ => Failure::cannot_open(error),
+    }
+}
+
+/// The beginning of a key's ID that flags or environment name, in lower case.
+fn key_hint(flags: &CredentialFlags, env: &Env) -> Result<Option<String>, Failure> {
+    let variable = || {
+        env.ours("KEY_HINT")
+            .map(|v| (format!("${}", v.name), v.value))
+    };
+    let flag = flags.key_hint.as_ref();
+    let given = flag.map(|hint| ("--key-hint".to_owned(), hint.into()));
+    let Some((name, hint)) = given.or_else(variable) else {
+        return Ok(None);
+    };
+    let hint: OsString = hint;
+    let digits = hint.as_bytes();
+    match !digits.is_empty() && digits.len() <= 64 && digits.iter().all(u8::is_ascii_hexdigit) {
+        true => Ok(hint
+            .into_string()
+            .ok()
+            .map(|hint| hint.to_ascii_lowercase())),
+        false => Err(Failure::usage(format!(
+            "{name} is no beginning of a key's ID: {}\n\
+             IDs are up to 64 hexadecimal digits; `larder key list` shows them.",
+            crate::text::printable(&hint.to_string_lossy())
+        ))),
+    }
+}
+
 fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened, Failure> {
-    let backend = Arc::new(LocalBackend::create(&place.0)?);
+    let backend = LocalBackend::create(&place.0).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => Failure::failed(format!(
+            "{place} is not a directory\nA repository is one: choose another place."
+        )),
+        _ => error.into(),
+    })?;
+    let backend = Arc::new(backend);
     let init = InitOptions {
         label: label(None, None),
         ..InitOptions::default()
     };
-    let repo = Repo::init(backend, &credential, &init, &open_options(app))
+    let repo = Repo::init(backend, &credential, &init, &open_options(app)?)
         .map_err(|error| place.name_in(error))?;
     Ok(Opened { repo, credential })
 }
@@ -200,18 +254,14 @@ fn existing(place: &Place) -> Result<Option<Arc<dyn Backend>>, Failure> {
         Err(failure) if failure.kind() == Some(ErrorKind::NoRepository) => return Ok(None),
         other => other?,
     };
-    let there = Repo::exists(&*backend).map_err(|error| place.name_in(error))?;
+    let there =
+        Repo::exists(&*backend).map_err(|error| Failure::cannot_open(place.name_in(error)))?;
     Ok(there.then_some(backend))
 }
 
-fn open_options(app: &App) -> OpenOptions {
+fn open_options(app: &App) -> Result<OpenOptions, Failure> {
     let (cache_dir, state_dir) = directories(&app.repository, &app.env, &app.terminal);
-    let hint = || {
-        app.env
-            .ours("KEY_HINT")
-            .and_then(|variable| variable.value.into_string().ok())
-    };
-    OpenOptions {
+    Ok(OpenOptions {
         threads: 0,
         cache_dir,
         state_dir,
@@ -219,9 +269,9 @@ fn open_options(app: &App) -> OpenOptions {
             .credential
             .allow_costly_key
             .then_some(KdfParams::MAX_ALLOWED),
-        key_hint: app.credential.key_hint.clone().or_else(hint),
+        key_hint: key_hint(&app.credential, &app.env)?,
         accept_rollback: app.repository.accept_rollback,
-    }
+    })
 }
 
 /// Where the cache and the state are; neither without a home directory, and the user hears of it.

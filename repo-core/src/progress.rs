@@ -39,9 +39,9 @@ pub trait Progress: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note<'a> {
-    /// Packs that an interrupted run had finished are used: how many, and their bytes.
+    /// Interrupted runs had stored this already: how many packs, and their bytes.
     Resumed {
-        /// Packs found and taken over.
+        /// Packs that they published, or had finished.
         packs: u64,
         /// Their stored bytes.
         bytes: u64,

@@ -1,6 +1,6 @@
 //! `backup`: files and standard input, what it says and what it records.
 
-use crate::environment::{TestEnvironment, noise};
+use crate::environment::{Run, TestEnvironment, noise};
 use serde_json::Value;
 
 #[test]
@@ -219,10 +219,65 @@ fn status_is_told_to_programs() {
     let env = TestEnvironment::with_repository();
     let mut child = env.start(&["--json", "backup", "--stdin"]);
     std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"data").unwrap();
     drop(child.stdin.take());
-    let run = crate::environment::Run::of(child.wait_with_output().unwrap()).expect(0);
+    let run = Run::of(child.wait_with_output().unwrap()).expect(0);
     let messages = run.messages();
     assert_eq!(messages[0]["message_type"], "status", "{messages:?}");
     assert!(messages[0]["percent_done"].is_f64());
     assert_eq!(messages.last().unwrap()["message_type"], "summary");
+}
+
+/// Runs a backup of standard input with this redirection of it.
+fn redirected(env: &TestEnvironment, redirection: &str, more: &[&str]) -> Run {
+    let larder = env.command(&[&["backup", "--stdin"], more].concat());
+    let script = format!("exec \"$@\" {redirection}");
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-ec", &script, "sh"])
+        .arg(larder.get_program())
+        .args(larder.get_args())
+        .current_dir(env.path(""))
+        .env_clear();
+    for (name, value) in larder.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    Run::of(command.output().unwrap())
+}
+
+#[test]
+fn an_empty_dump_is_a_failure_unless_it_is_allowed() {
+    let env = TestEnvironment::with_repository();
+    for redirection in ["<&-", "</dev/null"] {
+        for more in [&[][..], &["--dry-run"], &["--json"]] {
+            let run = redirected(&env, redirection, more).expect(1);
+            run.says("standard input is empty or closed")
+                .says("--stdin-allow-empty");
+        }
+    }
+    let run = env.run_input(&["backup", "--stdin"], "").expect(1);
+    run.says("no snapshot was made");
+    env.ok(&["snapshots"]).prints("0 snapshots");
+    redirected(&env, "</dev/null", &["--stdin-allow-empty"]).expect(0);
+    env.ok(&["snapshots"]).prints("1 snapshot\n");
+    env.ok(&["restore", "latest", "--target", "out"]);
+    assert_eq!(std::fs::read(env.path("out/stdin")).unwrap(), b"");
+}
+
+#[test]
+fn standard_input_gets_a_name_that_can_be_restored() {
+    let env = TestEnvironment::with_repository();
+    let longest = "x".repeat(255);
+    let longer = "x".repeat(256);
+    for bad in ["", ".", "..", "/", "/a", "a/", "a/b", &longer] {
+        let run = env.run_input(&["backup", "--stdin", "--stdin-filename", bad], "data");
+        run.expect(2).says("--stdin-filename");
+    }
+    env.run_input(&["backup", "--stdin", "--stdin-filename", &longest], "data")
+        .expect(0);
+    env.ok(&["restore", "latest", "--target", "out"]);
+    assert_eq!(
+        std::fs::read(env.path("out").join(longest)).unwrap(),
+        b"data"
+    );
 }

@@ -79,7 +79,8 @@ fn a_killed_first_backup_is_gone_on_with() {
     child.wait().unwrap();
     env.ok(&["snapshots"]).prints("0 snapshots");
     env.ok(&["backup", "src"])
-        .prints("going on where an interrupted run stopped");
+        .prints("resumes: ")
+        .prints(" were stored already by an interrupted backup\n");
     let stored = bytes_below(&env, "repo/data");
     assert!(
         stored < SOURCE * 11 / 10,

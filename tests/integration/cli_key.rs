@@ -155,12 +155,81 @@ fn new_credentials_contradict_each_other() {
         "--new-insecure-no-password",
     ];
     env.run(&both).expect(2).says("contradict");
-    env.run(&["key", "add"])
-        .expect(1)
-        .says("no password was given");
+    let run = env.run(&["key", "add"]).expect(1);
+    let run = run.says("no password was given for the new key");
+    let run = run.says("Use --new-password-file or --new-key-file");
+    assert!(!run.stderr.contains(" --password"), "{run:?}");
     env.run_input(&["key", "add"], "typed\n").expect(0);
     env.write("typed", "typed");
     env.ok(&["snapshots", "--password-file", "typed"]);
     env.ok(&["key", "add", "--new-insecure-no-password"]);
     env.ok(&["snapshots", "--insecure-no-password"]);
+}
+
+#[test]
+fn a_changed_password_keeps_its_owner_unless_told_otherwise() {
+    let env = TestEnvironment::with_repository();
+    env.write("one", "one");
+    env.write("two", "two");
+    let by = |password: &str, more: &[&str]| {
+        let passwd = ["key", "passwd", "--password-file", password];
+        env.ok(&[&passwd[..], more].concat());
+    };
+    let owner = |password: &str| {
+        let listed = env.json(&["key", "list", "--password-file", password]);
+        let listed = listed.as_array().unwrap();
+        let key = listed.iter().find(|key| key["current"] == true).unwrap();
+        [&key["userName"], &key["hostName"]].map(|name| name.as_str().unwrap().to_owned())
+    };
+    let add = [
+        "key",
+        "add",
+        "--new-password-file",
+        "one",
+        "--user",
+        "ann",
+        "--host",
+        "desk",
+    ];
+    env.ok(&add);
+    by("one", &["--new-password-file", "two"]);
+    assert_eq!(owner("two"), ["ann", "desk"]);
+    by("two", &["--new-password-file", "one", "--host", "lap"]);
+    assert_eq!(owner("one"), ["ann", "lap"]);
+    by(
+        "one",
+        &[
+            "--new-password-file",
+            "two",
+            "--user",
+            "bob",
+            "--host",
+            "pad",
+        ],
+    );
+    assert_eq!(owner("two"), ["bob", "pad"]);
+    // The writer is the same: it still may back up.
+    let source = env.write_source();
+    env.ok(&["backup", &source, "--password-file", "two"]);
+    env.ok(&["check"]);
+}
+
+#[test]
+fn a_hint_must_fit_a_key() {
+    let env = TestEnvironment::with_repository();
+    let first = id(&keys(&env)[0]);
+    env.ok(&["snapshots", "--key-hint", &first[..6]]);
+    env.ok(&["snapshots", "--key-hint", &first.to_uppercase()]);
+    for wrong in ["xyz", "", "0g", &format!("{first}0")] {
+        let run = env.run(&["snapshots", "--key-hint", wrong]).expect(2);
+        run.says("--key-hint")
+            .says("hexadecimal")
+            .says("larder key list");
+    }
+    let run = env.run_with(&["snapshots"], &[("LARDER_KEY_HINT", "xyz")]);
+    run.expect(2).says("$LARDER_KEY_HINT is no beginning");
+    let other = if first.starts_with('0') { "1" } else { "0" };
+    let run = env.run(&["snapshots", "--key-hint", other]).expect(1);
+    run.says(&format!("no key has an ID that begins with {other}"))
+        .says("larder key list");
 }

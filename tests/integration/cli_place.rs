@@ -135,10 +135,23 @@ fn a_restic_repository_is_recognized() {
     let slot = r#"{"created":"2024-01-01T00:00:00Z","username":"u","hostname":"h","kdf":"scrypt","N":32768,"r":8,"p":3,"salt":"","data":""}"#;
     env.write("repo/keys/0123456789abcdef", slot);
     let run = env.run(&["snapshots", "--insecure-no-password"]).expect(1);
-    run.says("restic repository").says("Use restic");
-    env.run(&["init", "--insecure-no-password"])
-        .expect(1)
-        .says("already");
+    let run = run.says("there is a restic repository at");
+    let run = run.says("can neither read nor write").says("Use restic");
+    let before = env.files("repo");
+    let said = run.stderr;
+    // Every command says the same, and says it before it asks for a password.
+    let commands: &[&[&str]] = &[
+        &["init"],
+        &["init", "--insecure-no-password"],
+        &["snapshots"],
+        &["check"],
+        &["backup", "home"],
+        &["backup", "--init", "home"],
+    ];
+    for command in commands {
+        assert_eq!(env.run(command).expect(1).stderr, said, "{command:?}");
+    }
+    assert_eq!(env.files("repo"), before);
 }
 
 #[test]

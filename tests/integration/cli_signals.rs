@@ -1,6 +1,7 @@
 //! SIGINT and SIGTERM: exit code 130, nothing half done.
 
 use crate::environment::{Run, TestEnvironment, noise};
+use repo_core::backend::{Backend, LocalBackend};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
 use std::process::Child;
@@ -61,4 +62,47 @@ fn an_interrupted_backup_is_a_json_message() {
         (&last["message_type"], &last["code"]),
         (&"exit_error".into(), &130.into())
     );
+}
+
+/// Packs that lie in the repository, and their bytes.
+fn packs(env: &TestEnvironment) -> (u64, u64) {
+    let (mut packs, mut bytes) = (0, 0);
+    let repo = LocalBackend::open(&env.path("repo")).unwrap();
+    for kind in ["data", "meta"] {
+        let mut count = |object: repo_core::backend::Listed| {
+            packs += 1;
+            bytes += object.len;
+            Ok(())
+        };
+        repo.list(kind, &mut count).unwrap();
+    }
+    (packs, bytes)
+}
+
+#[test]
+fn after_a_signal_the_next_backup_says_what_it_resumes() {
+    for kind in [Signal::INT, Signal::TERM, Signal::KILL] {
+        let env = TestEnvironment::with_repository();
+        env.backup(&[&env.write_source()]);
+        let before = packs(&env);
+        env.write("large/file", noise(60_000_000, 9));
+        let child = env.start(&["backup", "large"]);
+        while packs(&env) == before {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal(&child, kind);
+        let run = Run::of(child.wait_with_output().unwrap());
+        assert_eq!(run.code == 130, kind != Signal::KILL, "{run:?}");
+        env.ok(&["snapshots"]).prints("1 snapshot\n");
+        let left = packs(&env);
+        let (packs, bytes) = (left.0 - before.0, left.1 - before.1);
+        let again = env.json(&["backup", "large"]);
+        assert_eq!(again["resumed_packs"], packs, "{kind:?}: {again}");
+        assert_eq!(again["resumed_bytes"], bytes, "{kind:?}: {again}");
+        let next = env.json(&["backup", "large"]);
+        assert_eq!(
+            (&next["resumed_packs"], &next["resumed_bytes"]),
+            (&0.into(), &0.into())
+        );
+    }
 }

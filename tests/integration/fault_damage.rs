@@ -149,3 +149,43 @@ fn a_wrong_key_file_is_told_from_damage() {
     let run = env.run_with(&["snapshots"], &[("LARDER_KEY_FILE", &other)]);
     run.expect(12).says("wrong password or no key found");
 }
+
+#[test]
+fn what_keeps_a_repository_shut_is_not_left_to_check() {
+    let env = repository();
+    let slot = env
+        .files("repo")
+        .into_iter()
+        .find(|file| file.starts_with("keys"));
+    let slot = slot.unwrap().to_str().unwrap().to_owned();
+    for name in ["config", slot.as_str(), "log/0/1"] {
+        let path = env.path("repo").join(name);
+        let good = std::fs::read(&path).unwrap();
+        let look = |what: &str| {
+            for command in ["check", "snapshots"] {
+                let run = env.run(&[command]).expect(1);
+                let advice = run.stderr.lines().last().unwrap();
+                assert!(
+                    advice.contains("from a copy of the repository"),
+                    "{name} {what}: {run:?}"
+                );
+                // It may be named, but not as what helps.
+                assert!(
+                    !advice.contains("check --read-data"),
+                    "{name} {what}: {run:?}"
+                );
+                let named = advice.contains(name) || (what == "missing" && name == slot);
+                assert!(named, "{name} {what}: {run:?}");
+            }
+        };
+        // An entry that only is damaged is stepped over, and check can say what became of it.
+        if name != "log/0/1" {
+            flip(&path, 2);
+            look("flipped");
+        }
+        std::fs::remove_file(&path).unwrap();
+        look("missing");
+        std::fs::write(&path, good).unwrap();
+    }
+    env.ok(&["check", "--read-data"]);
+}

@@ -35,8 +35,12 @@ pub struct Arguments {
     stdin: bool,
 
     /// The name of that file
-    #[arg(long, value_name = "NAME", default_value = "stdin")]
+    #[arg(long, value_name = "NAME", default_value = "stdin", value_parser = parse_name)]
     stdin_filename: String,
+
+    /// Make a snapshot even if standard input is empty, as it is if a dump fails
+    #[arg(long, requires = "stdin")]
+    stdin_allow_empty: bool,
 
     /// Show what would be done, store nothing
     #[arg(short = 'n', long)]
@@ -90,14 +94,14 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let start = time::now();
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
     let summary = if arguments.stdin {
-        let mut stdin = Stdin::open()?;
+        let mut stdin = Stdin::open(arguments.stdin_allow_empty)?;
         let input = Input::Stream {
             name: arguments.stdin_filename,
             reader: &mut stdin,
         };
-        reporter
-            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt))
-            .map_err(Stdin::explain)?
+        let done = reporter
+            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt));
+        done.map_err(|failure| stdin.explain(failure))?
     } else {
         let input = Input::Paths(arguments.paths);
         reporter
@@ -166,6 +170,8 @@ fn message(
         total_duration: took.as_secs_f64(),
         snapshot_id: summary.snapshot.map(|id| id.to_hex()),
         error_count: summary.totals.problems,
+        resumed_packs: summary.resumed.packs,
+        resumed_bytes: summary.resumed.bytes,
     }
 }
 
@@ -222,6 +228,20 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     Ok(())
 }
 
+/// Longest name of a file that the file systems of Linux take.
+const NAME_BYTES_MAX: usize = 255;
+
+/// A name that a restore can give to a file.
+fn parse_name(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("it is empty"),
+        "." | ".." => Err("it names a directory"),
+        _ if text.contains('/') => Err("it must be a plain file name, without a slash"),
+        _ if text.len() > NAME_BYTES_MAX => Err("it is longer than 255 bytes"),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 /// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     if text == "now" {
@@ -246,6 +266,18 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_standard_input_are_plain() {
+        let longest = "x".repeat(NAME_BYTES_MAX);
+        for good in ["db.sql", ".hidden", "...", &longest] {
+            assert_eq!(parse_name(good).unwrap(), good);
+        }
+        let longer = "ä".repeat(128);
+        for bad in ["", ".", "..", "/", "/a", "a/", "a/b", "//a", &longer] {
+            assert!(parse_name(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times_are_local_or_have_an_offset() {

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use repo_core::crypto::KdfParams;
 use repo_core::format::key_slot::{Credential, Label, SlotKind};
 use repo_core::id::KeyId;
-use repo_core::repo::KeyInfo;
+use repo_core::repo::{KeyInfo, NewOwner};
 use std::path::Path;
 
 /// Arguments of `key`.
@@ -35,7 +35,7 @@ enum Command {
         id: String,
     },
     /// Replace the password or key file that opens the repository now
-    Passwd(NewCredentialFlags),
+    Passwd(Passwd),
 }
 
 /// Arguments of `key add`.
@@ -53,6 +53,21 @@ struct Add {
     host: Option<String>,
 }
 
+/// Arguments of `key passwd`.
+#[derive(Args, Debug)]
+struct Passwd {
+    #[command(flatten)]
+    new: NewCredentialFlags,
+
+    /// The user to record from now on
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// The host to record from now on
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+}
+
 /// Does it.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let opened = repository::open(app, false)?;
@@ -60,7 +75,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         Command::List => list(app, &opened),
         Command::Add(add) => add_key(app, &opened, add),
         Command::Remove { id } => remove(app, &opened, &id),
-        Command::Passwd(new) => passwd(app, &opened, &new),
+        Command::Passwd(arguments) => passwd(app, &opened, arguments),
     }
 }
 
@@ -119,11 +134,13 @@ fn add_key(app: &App, opened: &Opened, add: Add) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn passwd(app: &App, opened: &Opened, new: &NewCredentialFlags) -> Result<Exit, Failure> {
-    let id = with_new(new, |credential| {
+fn passwd(app: &App, opened: &Opened, arguments: Passwd) -> Result<Exit, Failure> {
+    let Passwd { new, user, host } = arguments;
+    let (old, owner) = (&opened.credential, NewOwner { user, host });
+    let id = with_new(&new, |credential| {
         opened
             .repo
-            .key_passwd(&opened.credential, credential, KdfParams::default())
+            .key_passwd(old, credential, KdfParams::default(), &owner)
     })?;
     app.terminal.say(&format!("saved new key as {id}"))?;
     Ok(Exit::Done)

@@ -54,7 +54,10 @@ impl KdfParams {
         if sane && self.m_kib <= max.m_kib && self.t <= max.t && self.p <= max.p {
             return Ok(());
         }
-        let text = format!("m = {} KiB, t = {}, p = {}", self.m_kib, self.t, self.p);
+        let text = format!(
+            "asks for m = {} KiB, t = {}, p = {}, which is too much or too little",
+            self.m_kib, self.t, self.p
+        );
         Err(Error::new(
             ErrorKind::InvalidInput,
             Subject::Setting("password cost".into()),

@@ -215,6 +215,19 @@ pub fn change_credential(
     Ok(to_bytes(&slot))
 }
 
+/// Gives a slot another label. Whoever holds any key can do that; nothing but what `key list` shows rests on it, but for the
+/// writer, which stays whose it was if the caller leaves it.
+pub fn change_label(envelopes: &Envelopes, old: &[u8], label: &Label) -> Result<Vec<u8>> {
+    let mut slot = parse(old)?;
+    slot.label = seal_label(envelopes, label)?;
+    Ok(to_bytes(&slot))
+}
+
+fn seal_label(envelopes: &Envelopes, label: &Label) -> Result<String> {
+    let sealed = envelopes.seal(RecordType::Label, &[], &codec::encode(label), None)?;
+    Ok(to_hex(&sealed))
+}
+
 fn seal_holder(
     full: &Envelopes,
     mut holder: Holder,
@@ -244,7 +257,6 @@ fn seal_holder(
         writer: holder.signer.public(),
         ..label.clone()
     };
-    let label = full.seal(RecordType::Label, &[], &codec::encode(&label), None)?;
     let mut slot = Slot {
         larder: super::VERSION,
         repository: repository.to_hex(),
@@ -256,7 +268,7 @@ fn seal_holder(
         seal_public: to_hex(&holder.seal.0),
         secret: String::new(),
         bundle: to_hex(&sealed),
-        label: to_hex(&label),
+        label: seal_label(full, &label)?,
     };
     let secret = SlotSecret {
         seal: *seal.expose().expose(),

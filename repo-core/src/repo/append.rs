@@ -5,13 +5,13 @@
 //! never meet; who appends looks at the log once more after the put.
 
 use super::history::History;
+use super::memory::Published;
 use super::{Repo, Shared, lock};
 use crate::backend::{Class, Put, probe};
 use crate::crypto::{Signer, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{self, Action, Entry};
 use crate::format::name;
-use crate::id::IndexId;
 use crate::log::{State, catch_up_for};
 use crate::time::now;
 
@@ -223,9 +223,16 @@ impl Shared {
 }
 
 impl Repo {
-    /// Names a table in the log, so that its packs may be used by whoever comes next.
-    pub(super) fn publish(&self, table: IndexId) -> Result<()> {
-        self.append(&mut |_| Ok(Some(Action::Publish { index: vec![table] })))?;
+    /// Names a table in the log, so that its packs may be used by whoever comes next. Remembers it first: what never came
+    /// into the log is not counted, and what did is not forgotten.
+    pub(super) fn publish(&self, published: Published) -> Result<()> {
+        lock(&self.history).memory.publishes(published);
+        let index = vec![published.table];
+        self.append(&mut |_| {
+            Ok(Some(Action::Publish {
+                index: index.clone(),
+            }))
+        })?;
         Ok(())
     }
 }

@@ -51,16 +51,6 @@ impl History {
         }
     }
 
-    /// Notes that a backup has begun; says whether an earlier one of this client never ended.
-    pub fn begin_run(&self) -> Result<bool> {
-        self.memory.begin_run()
-    }
-
-    /// Notes that the backup has ended.
-    pub fn end_run(&self) {
-        self.memory.end_run();
-    }
-
     /// Folds stored cores that follow the tail.
     pub(super) fn fold_cores(&mut self, shared: &Shared, cores: Vec<Vec<u8>>) -> Result<()> {
         let first = self.state.tail().number + 1;

@@ -26,6 +26,15 @@ pub struct KeyInfo {
     pub current: bool,
 }
 
+/// Whom a slot belongs to from now on; what is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct NewOwner {
+    /// The user's name.
+    pub user: Option<String>,
+    /// The host's name.
+    pub host: Option<String>,
+}
+
 /// The slots of a place by id, those that begin with `hint` first, at most [`key_slot::SLOTS_MAX`].
 fn slots(backend: &dyn Backend, hint: Option<&str>) -> Result<Vec<KeyId>> {
     let mut ids = Vec::new();
@@ -58,7 +67,8 @@ fn load(backend: &dyn Backend, id: &KeyId) -> Result<(Vec<u8>, Slot)> {
 ///
 /// A slot of the wrong kind is not tried, nor one that an `init` left that was stopped early, which belongs to no
 /// repository; one that asks for too much, or is damaged, is the error if no other opens. If none at all belongs to
-/// this repository, it is not the credential that is wrong but the id in `config`: `Damaged`.
+/// this repository, it is not the credential that is wrong but the id in `config`: `Damaged`. `NotFound` if no slot begins
+/// with the hint.
 pub fn open_any(
     backend: &dyn Backend,
     repository: RepositoryId,
@@ -69,8 +79,18 @@ pub fn open_any(
     let mut worst = None;
     let mut of_this = false;
     let ids = slots(backend, options.key_hint.as_deref())?;
-    if ids.is_empty() {
+    let Some(first) = ids.first() else {
         return Err(Error::missing(Subject::Object("keys".into())).detail("there is no key slot"));
+    };
+    if let Some(hint) = options
+        .key_hint
+        .as_deref()
+        .filter(|hint| !first.to_hex().starts_with(hint))
+    {
+        return Err(
+            Error::new(ErrorKind::NotFound, Subject::Setting("key hint".into()))
+                .detail(format!("no key slot begins with {hint}")),
+        );
     }
     for id in ids {
         let opened = load(backend, &id).and_then(|(_, slot)| match slot.is_of(repository) {
@@ -129,8 +149,12 @@ impl Repo {
     /// can sign as.
     pub fn key_add(&self, credential: &Credential, kdf: KdfParams, label: &Label) -> Result<KeyId> {
         if slots(self.backend(), None)?.len() >= key_slot::SLOTS_MAX {
-            let detail = format!("there are {} key slots already", key_slot::SLOTS_MAX);
-            return Err(Error::invalid("key").detail(detail));
+            let detail = format!(
+                "has {} key slots already, which is the most",
+                key_slot::SLOTS_MAX
+            );
+            let place = Subject::Repository(self.place());
+            return Err(Error::new(ErrorKind::InvalidInput, place).detail(detail));
         }
         let domains = self.holder.domains.clone();
         let slot = key_slot::create(
@@ -158,8 +182,7 @@ impl Repo {
     /// `InvalidInput` for the slot in use, so that never the last one is removed.
     pub fn key_remove(&self, id: &KeyId) -> Result<()> {
         if *id == self.key() {
-            return Err(Error::invalid("key")
-                .about(Subject::Key(*id))
+            return Err(Error::new(ErrorKind::InvalidInput, Subject::Key(*id))
                 .detail("is in use right now"));
         }
         let (_, slot) = load(self.backend(), id).map_err(|e| match e.kind() {
@@ -174,12 +197,24 @@ impl Repo {
         self.backend().delete(&ObjectKind::Key.name(&id.0))
     }
 
-    /// Gives the slot in use another credential; the writer stays the same.
+    /// Gives the slot in use another credential, and another user and host if they are given; the writer stays the same.
     ///
     /// Steps: the new slot, a `Roles` entry that names the old one removed, deletion of the old one.
-    pub fn key_passwd(&self, old: &Credential, new: &Credential, kdf: KdfParams) -> Result<KeyId> {
-        let (bytes, _) = load(self.backend(), &self.key())?;
-        let changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
+    pub fn key_passwd(
+        &self,
+        old: &Credential,
+        new: &Credential,
+        kdf: KdfParams,
+        owner: &NewOwner,
+    ) -> Result<KeyId> {
+        let (bytes, slot) = load(self.backend(), &self.key())?;
+        let mut changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
+        if owner.user.is_some() || owner.host.is_some() {
+            let mut label = key_slot::label(self.envelopes(), &slot)?;
+            label.user = owner.user.clone().unwrap_or(label.user);
+            label.host = owner.host.clone().unwrap_or(label.host);
+            changed = key_slot::change_label(self.envelopes(), &changed, &label)?;
+        }
         let id = self.put_slot(&changed)?;
         self.append_roles(&|_| (), vec![self.key()])?;
         self.backend()

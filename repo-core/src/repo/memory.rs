@@ -1,4 +1,5 @@
-//! What this client remembers of a repository between runs: the newest log entry it saw, and whether a run ended.
+//! What this client remembers of a repository between runs: the newest log entry it saw, whether a run ended, and what one
+//! that did not had published.
 //!
 //! It lies in the client's state directory, not in the cache: losing it loses the protection against a place that is put
 //! back to an older time.
@@ -6,16 +7,34 @@
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec;
 use crate::fs::{read_bounded, write_private};
+use crate::id::IndexId;
 use crate::log::Seen;
+use bincode::{Decode, Encode};
 use std::path::{Path, PathBuf};
 
 const BYTES_MAX: usize = 1 << 20;
+
+/// Most tables of a run that are remembered: 50 bytes each, and each stands for half a gigabyte, or a minute.
+const PUBLISHED_MAX: usize = 16 << 10;
+
+/// A table that a run put into the log before its snapshot: what it holds is stored, and no snapshot may use it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Published {
+    /// The table.
+    pub table: IndexId,
+    /// Its packs.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
 
 /// Where the memory lies; remembers nothing without a place.
 pub struct Memory {
     dir: Option<PathBuf>,
     /// Take the log as it is, once.
     pub accept_rollback: bool,
+    /// What the run under way has published, and those before it that did not end; `None` if there is none.
+    running: Option<Vec<Published>>,
 }
 
 impl Memory {
@@ -24,6 +43,7 @@ impl Memory {
         Self {
             dir: state_dir.map(|dir| dir.join(id)),
             accept_rollback,
+            running: None,
         }
     }
 
@@ -46,18 +66,38 @@ impl Memory {
         self.write("seen", &codec::encode(seen))
     }
 
-    /// Notes that a backup has begun; says whether an earlier one of this client never ended.
-    pub fn begin_run(&self) -> Result<bool> {
+    /// Notes that a backup has begun. If earlier ones of this client never ended, says what they had published.
+    pub fn begin_run(&mut self) -> Result<Option<Vec<Published>>> {
         let Some(path) = self.path("running") else {
-            return Ok(false);
+            return Ok(None);
         };
-        let left = path.exists();
-        self.write("running", b"")?;
+        let left = match read_bounded(&path, BYTES_MAX) {
+            // Whatever it says, it is there.
+            Ok(bytes) => Some(codec::decode(&bytes).unwrap_or_default()),
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        let running = left.clone().unwrap_or_default();
+        self.write("running", &codec::encode(&running))?;
+        self.running = Some(running);
         Ok(left)
     }
 
+    /// Notes what the backup under way is about to publish. That it cannot be noted only costs a word next time.
+    pub fn publishes(&mut self, table: Published) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        if running.len() < PUBLISHED_MAX {
+            running.push(table);
+            let bytes = codec::encode(running);
+            let _ = self.write("running", &bytes);
+        }
+    }
+
     /// Notes that the backup has ended. That it cannot be noted only costs a look next time.
-    pub fn end_run(&self) {
+    pub fn end_run(&mut self) {
+        self.running = None;
         if let Some(path) = self.path("running") {
             let _ = std::fs::remove_file(path);
         }
@@ -74,7 +114,7 @@ impl Memory {
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(|e| Error::io(Subject::Path(dir.clone()), e))?;
+            .map_err(|e| Error::io(Subject::Path(dir.clone()), e).detail("create directory"))?;
         write_private(&dir.join(name), bytes)
     }
 }

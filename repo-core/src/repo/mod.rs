@@ -20,9 +20,9 @@ mod writer;
 
 pub use blocks::{blob_in, lock};
 pub use commit::{CommitOutcome, CommitRequest};
-pub use keys::KeyInfo;
+pub use keys::{KeyInfo, NewOwner};
 pub use open::{InitOptions, OpenOptions};
-pub use orphans::Run;
+pub use orphans::{Resumed, Run};
 pub use pool::{Pool, Ticket};
 pub use uploads::pack_object;
 pub use writer::{WriteOptions, Writer, Written};

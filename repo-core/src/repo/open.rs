@@ -61,6 +61,12 @@ impl Repo {
         Ok(backend.size(CONFIG)?.is_some() || super::detect::log_without_config(backend)?)
     }
 
+    /// Whether what calls itself a repository in this place is one that this version opens, as far as can be seen without
+    /// a key: `NoRepository`, `Unsupported` (a newer version, or a restic repository), `Missing`, `Damaged`. One small read.
+    pub fn recognize(backend: &dyn Backend) -> Result<()> {
+        read_config(backend).map(drop)
+    }
+
     /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
     ///
     /// Steps: key slot, `config` (from here on it is a repository, and of several who try one wins), the first log entry.
@@ -73,9 +79,11 @@ impl Repo {
         open: &OpenOptions,
     ) -> Result<Self> {
         let taken = || {
-            Error::invalid("repository")
-                .about(Subject::Repository(backend.place()))
-                .detail("there is a repository already")
+            Error::new(
+                ErrorKind::InvalidInput,
+                Subject::Repository(backend.place()),
+            )
+            .detail("is there already")
         };
         if Self::exists(backend.as_ref())? {
             return Err(taken());
@@ -182,6 +190,11 @@ impl Repo {
         let index = Index::open(match &cache {
             Some(dir) => Place::Cache(dir),
             None => Place::Spill(&spill),
+        });
+        let index = index.map_err(|e| match (e.io_cause(), &cache) {
+            (Some(_), Some(_)) => e.detail("use the cache directory"),
+            (Some(_), None) => e.detail("use the temporary directory"),
+            (None, _) => e,
         })?;
         let memory = Memory::new(options.state_dir.as_deref(), &id, options.accept_rollback);
         let state = State::new(holder.admin, Class::A);

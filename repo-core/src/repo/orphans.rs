@@ -1,14 +1,17 @@
-//! What an interrupted run left: finished packs that no table names. The next run takes them over.
+//! What an interrupted run left: packs that it published, which the index knows, and finished packs that no table names.
+//! The next run takes those over.
 
+use super::memory::Published;
 use super::process::Process;
 use super::{Repo, Writer, lock, pack_object};
 use crate::crypto::BlobType;
 use crate::error::{ErrorKind, Result};
 use crate::format::name::ObjectKind;
 use crate::format::pack::{PACK_BYTES_MAX, decode_directory};
-use crate::id::PackId;
-use crate::log::PackState;
-use crate::progress::{Note, Progress};
+use crate::id::{IndexId, PackId};
+use crate::log::{PackState, SnapshotRow};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A backup under way, so that the next one knows whether this one ended.
@@ -16,8 +19,25 @@ pub struct Run<'a> {
     repo: &'a Repo,
     look: bool,
     noted: bool,
+    published: Resumed,
     /// Class C: others see by it that this process is at work.
     _process: Option<Arc<Process>>,
+}
+
+/// Packs of interrupted runs that need not be stored again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resumed {
+    /// How many.
+    pub packs: u64,
+    /// Their bytes as they are stored.
+    pub bytes: u64,
+}
+
+impl Resumed {
+    fn add(&mut self, packs: u64, bytes: u64) {
+        self.packs += packs;
+        self.bytes += bytes;
+    }
 }
 
 impl Repo {
@@ -31,6 +51,7 @@ impl Repo {
                 repo: self,
                 look: false,
                 noted: false,
+                published: Resumed::default(),
                 _process: None,
             });
         }
@@ -38,32 +59,57 @@ impl Repo {
         if process.is_some() {
             self.refresh()?;
         }
-        let left = lock(&self.history).begin_run()?;
+        let left = lock(&self.history).memory.begin_run()?;
         let state = self.state();
         let first = state.live_snapshots().next().is_none();
         Ok(Run {
             repo: self,
-            look: left || first,
+            look: left.is_some() || first,
             noted: true,
+            published: self.published(&left.unwrap_or_default())?,
             _process: process,
         })
     }
 }
 
+impl Repo {
+    /// What interrupted runs published: as this client remembers of its own, and if nothing at all was ever committed, all
+    /// that is there.
+    fn published(&self, remembered: &[Published]) -> Result<Resumed> {
+        let state = self.state();
+        let snapshots = || state.live_snapshots().chain(state.forgotten_snapshots());
+        let mut found = Resumed::default();
+        if snapshots().next().is_none() && state.tables().all(|(_, row)| !row.committed) {
+            self.index().packs(&mut |pack, usable| {
+                if usable {
+                    found.add(1, pack.len);
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            return Ok(found);
+        }
+        // A run that ended right behind its commit did not say so any more.
+        let ours = |row: &&SnapshotRow| row.writer == self.writer();
+        let committed = snapshots().map(|(_, row)| row).filter(ours);
+        let committed = committed.map(|row| row.number).max().unwrap_or(0);
+        let since = state.tables().filter(|(_, row)| row.added > committed);
+        let since: BTreeSet<&IndexId> = since.map(|(id, _)| id).collect();
+        let left = remembered.iter().filter(|row| since.contains(&row.table));
+        left.for_each(|row| found.add(row.packs, row.bytes));
+        Ok(found)
+    }
+}
+
 impl Run<'_> {
-    /// Takes over packs that lie on the backend and stand in no table, if there is reason to look for some.
+    /// Takes over packs that lie on the backend and stand in no table, if there is reason to look for some. Says how much
+    /// interrupted runs left in all, these and what they published.
     ///
     /// Each is read and proved whole by its name; what is not whole is left for a prune. Memory: one pack.
-    pub fn take_over_orphans(
-        &self,
-        repo: &Repo,
-        writer: &mut Writer<'_>,
-        progress: &dyn Progress,
-    ) -> Result<()> {
+    pub fn take_over_orphans(&self, repo: &Repo, writer: &mut Writer<'_>) -> Result<Resumed> {
+        let mut resumed = self.published;
         if !self.look {
-            return Ok(());
+            return Ok(resumed);
         }
-        let (mut packs, mut bytes) = (0, 0);
         for kind in [BlobType::Data, BlobType::Tree] {
             for id in orphans(repo, kind)? {
                 let pack = match repo.backend().get(&pack_object(kind).name(&id.0)) {
@@ -74,22 +120,18 @@ impl Run<'_> {
                 let whole = PackId::from(blake3::hash(&pack)) == id;
                 let entry = decode_directory(repo.ring(), &repo.id(), id, &pack);
                 if let (true, Ok(entry)) = (whole, entry) {
-                    packs += 1;
-                    bytes += entry.len;
+                    resumed.add(1, entry.len);
                     writer.take_over(entry)?;
                 }
             }
         }
-        if packs > 0 {
-            progress.note(Note::Resumed { packs, bytes });
-        }
-        Ok(())
+        Ok(resumed)
     }
 
     /// The backup has ended well.
     pub fn end(self) {
         if self.noted {
-            lock(&self.repo.history).end_run();
+            lock(&self.repo.history).memory.end_run();
         }
     }
 }

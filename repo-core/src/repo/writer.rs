@@ -1,6 +1,7 @@
 //! Writes blobs: reserve, fill blocks in order, compress, verify, seal, pack, upload, index.
 
 use super::Repo;
+use super::memory::Published;
 use super::pool::Ticket;
 use super::uploads::Uploads;
 use crate::chunk::Piece;
@@ -379,8 +380,14 @@ impl<'a> Writer<'a> {
     /// Puts the packs that have arrived into a table and names it in the log, so that whoever comes next may use them.
     pub fn publish(&mut self) -> Result<()> {
         self.published = Instant::now();
+        let packs = self.arrived.len() as u64;
+        let bytes = self.arrived.iter().map(|entry| entry.len).sum();
         if let Some(table) = self.save_table()? {
-            self.repo.publish(table)?;
+            self.repo.publish(Published {
+                table,
+                packs,
+                bytes,
+            })?;
         }
         Ok(())
     }

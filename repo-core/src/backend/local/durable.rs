@@ -36,7 +36,7 @@ pub(super) fn make_all(path: &Path) -> Result<()> {
     for path in missing.iter().rev() {
         match rustix::fs::mkdir(path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(failure(path, errno)),
+            Err(errno) => return Err(failure(path, errno).detail("create directory")),
         }
         let parent = parent_of(path);
         let opened = rustix::fs::open(&parent, DIRECTORY, Mode::empty());

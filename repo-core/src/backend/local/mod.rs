@@ -64,7 +64,10 @@ impl LocalBackend {
                 proven: AtomicBool::new(false),
                 trace: Trace::default(),
             }),
-            Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::new(ErrorKind::NoRepository, place())),
+            Err(Errno::NOENT) => Err(Error::new(ErrorKind::NoRepository, place())),
+            Err(Errno::NOTDIR) => {
+                Err(Error::new(ErrorKind::NoRepository, place()).detail("is not a directory"))
+            }
             Err(errno) => Err(failure(place(), errno)),
         }
     }

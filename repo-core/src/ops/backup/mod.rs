@@ -24,7 +24,7 @@ use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
-use crate::repo::{CommitOutcome, CommitRequest, Repo, Run, WriteOptions, Written};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, Resumed, Run, WriteOptions, Written};
 use crate::snapshot::SnapshotInfo;
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
@@ -39,13 +39,16 @@ use std::time::Instant;
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
 const PASSES_MAX: u32 = 8;
 
+/// Longest name of a stream: what a restore can give to a file on Linux.
+const STREAM_NAME_BYTES_MAX: usize = 255;
+
 /// Where a backup's data comes from.
 pub enum Input<'a> {
     /// Files and directories.
     Paths(Vec<PathBuf>),
     /// One stream, kept as a file of this name in the root of the snapshot.
     Stream {
-        /// Its name; slashes make directories of it.
+        /// Its name: one component of at most 255 bytes.
         name: String,
         /// Its bytes.
         reader: &'a mut (dyn Read + Send),
@@ -88,6 +91,8 @@ pub struct BackupSummary {
     pub parent: Option<SnapshotId>,
     /// Numbers, problems among them.
     pub totals: Totals,
+    /// What interrupted backups had stored already.
+    pub resumed: Resumed,
 }
 
 /// What is backed up, prepared once for all passes.
@@ -141,6 +146,7 @@ pub fn backup(
         // With a table missing, what the parent's trees need may be in none.
         distrust: repo.index_is_incomplete(),
         sum: Written::default(),
+        resumed: None,
     };
     for _ in 0..PASSES_MAX {
         match attempt.make(&run, &mut prepared) {
@@ -178,6 +184,8 @@ struct Attempt<'a> {
     /// Look everything up that the parent would vouch for.
     distrust: bool,
     sum: Written,
+    /// What interrupted backups left, once that was looked at.
+    resumed: Option<Resumed>,
 }
 
 impl Attempt<'_> {
@@ -195,6 +203,7 @@ impl Attempt<'_> {
             snapshot: None,
             parent,
             totals,
+            resumed: self.resumed.unwrap_or_default(),
         };
         if options.dry_run {
             return Ok(Some(done));
@@ -235,8 +244,11 @@ impl Attempt<'_> {
             interrupt: self.interrupt,
         };
         let root = self.parent.as_ref().map(|parent| parent.summary.root);
+        let resumed = &mut self.resumed;
+        let progress = self.progress;
         let (done, written) = repo.write(write, |writer| {
-            run.take_over_orphans(repo, writer, self.progress)?;
+            let found = run.take_over_orphans(repo, writer)?;
+            say_once(resumed, found, progress);
             pass(&context, writer, prepared, root, self.time)
         })?;
         add(&mut self.sum, written);
@@ -249,6 +261,15 @@ impl Attempt<'_> {
         self.sum.own.clear();
         let state = self.repo.state();
         self.sum.tables.retain(|table| !state.is_deleted(&table.0));
+    }
+}
+
+/// What a later pass finds is what the first one left.
+fn say_once(resumed: &mut Option<Resumed>, found: Resumed, progress: &dyn Progress) {
+    let first = resumed.is_none();
+    let Resumed { packs, bytes } = *resumed.get_or_insert(found);
+    if first && packs > 0 {
+        progress.note(Note::Resumed { packs, bytes });
     }
 }
 
@@ -267,10 +288,14 @@ fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
             Prepared::Files { paths, root }
         }
         Input::Stream { name, reader } => {
-            let name = name.trim_matches('/').as_bytes().to_vec();
-            if name.is_empty() || name.contains(&b'/') || name == b"." || name == b".." {
-                return Err(crate::Error::invalid("stdin filename").detail("not a plain file name"));
+            let plain = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']);
+            if !plain || name.len() > STREAM_NAME_BYTES_MAX {
+                return Err(
+                    Error::new(ErrorKind::InvalidInput, Subject::Path(name.into()))
+                        .detail("not a plain file name of at most 255 bytes"),
+                );
             }
+            let name = name.into_bytes();
             Prepared::Stream { name, reader }
         }
     })

@@ -194,7 +194,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         while !self.queue.is_empty() {
             self.take_first()?;
         }
-        let no_root = || Error::invalid("paths").detail("nothing could be backed up");
+        let no_root = || {
+            Error::new(ErrorKind::InvalidInput, Subject::None).detail("nothing could be backed up")
+        };
         Ok((self.root.ok_or_else(no_root)?, self.assembler.totals))
     }
 

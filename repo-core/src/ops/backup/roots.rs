@@ -1,6 +1,6 @@
 //! What is backed up, as one tree from `/` down.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, Subject};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -17,7 +17,7 @@ pub enum Root {
 /// Absolute paths, sorted, without those that lie below another one.
 pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if paths.is_empty() {
-        return Err(Error::invalid("paths").detail("nothing to back up"));
+        return Err(Error::new(ErrorKind::InvalidInput, Subject::None).detail("nothing to back up"));
     }
     let mut absolute = paths
         .iter()

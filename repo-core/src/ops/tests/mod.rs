@@ -7,5 +7,6 @@ mod damage;
 mod deleted;
 mod eio;
 mod pieces;
+mod resume;
 mod shared;
 mod support;
