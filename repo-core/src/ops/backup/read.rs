@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// How often a file is read again when it changes while it is read.
 const READS_MAX: usize = 3;
 
+/// A file that was small when it was listed and is larger than this when it is read is left to the next backup: small
+/// files are read whole into memory.
+const GROWN_BYTES_MAX: u64 = 64 << 20;
+
 /// Everything a thread needs to cut and name chunks.
 pub struct Cutter {
     /// Cuts.
@@ -105,6 +109,10 @@ impl FileJob {
         let (file, mut meta) = self.dir.open_file(&self.name)?;
         let mut tries = 0;
         let kept = loop {
+            if meta.size > GROWN_BYTES_MAX {
+                return Err(Error::new(crate::ErrorKind::Unavailable, Subject::None)
+                    .detail("became very large while it was read; the next backup takes it"));
+            }
             into.filled = start;
             let extents = data_extents(&file, &meta)?;
             into.read_file(&file, &meta, extents.as_deref())?;
@@ -248,6 +256,28 @@ pub fn name_pieces(hasher: &BlobHasher, pieces: Vec<Piece>) -> Vec<(BlobId, Piec
 mod tests {
     use super::*;
     use crate::time::Timestamp;
+
+    #[test]
+    fn a_file_that_became_very_large_is_not_read_into_memory() {
+        let place = tempfile::tempdir().unwrap();
+        let file = File::create(place.path().join("file")).unwrap();
+        file.set_len(GROWN_BYTES_MAX + 1).unwrap();
+        let sizes = crate::chunk::sizes_for(crate::chunk::SourceKind::Stream);
+        let gear = Arc::new(crate::chunk::Gear::from_key(&[1; 32]));
+        let ring = crate::crypto::Keyring::from_root(&crate::crypto::Secret::new([1; 32]), 0, &[0]);
+        let job = FileJob {
+            dir: Arc::new(Dir::open_root(place.path()).unwrap()),
+            name: b"file".to_vec(),
+            cutter: Arc::new(Cutter {
+                chunker: Chunker::new(gear, sizes),
+                hasher: ring.blob_hasher(0, crate::crypto::BlobType::Data).unwrap(),
+            }),
+        };
+        let mut into = Filling::new(Vec::new());
+        let error = job.run(&mut into).err().expect("too large");
+        assert!(error.detail_text().unwrap().contains("very large"));
+        assert!(into.bytes.is_empty());
+    }
 
     fn at(second: i64, size: u64) -> Metadata {
         let root = crate::fs::stat_path(std::path::Path::new("/")).unwrap();
