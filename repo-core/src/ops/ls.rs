@@ -4,13 +4,14 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, Node};
 use crate::id::{BlobId, SnapshotId};
 use crate::repo::Repo;
-use crate::tree::load_nodes;
+use crate::tree::Nodes;
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Calls `each` for the nodes of a snapshot in order of their paths: what `below` names, and what lies below it, all levels
-/// if `recursive`. `NotFound` if there is nothing of that path. Memory: one directory a level.
+/// if `recursive`. `NotFound` if there is nothing of that path. Memory: one page a level.
 pub fn ls(
     repo: &Repo,
     snapshot: &SnapshotId,
@@ -25,8 +26,7 @@ pub fn ls(
             continue;
         };
         path.push(name);
-        let nodes = load_nodes(repo, &tree)?;
-        let found = nodes.into_iter().find(|node| node.name == name.as_bytes());
+        let found = find(repo, &tree, name.as_bytes())?;
         let none = || {
             Error::new(ErrorKind::NotFound, Subject::Path(path.clone()))
                 .detail("not in the snapshot")
@@ -40,6 +40,19 @@ pub fn ls(
     walk(repo, &tree, &path, recursive, each)
 }
 
+/// The node of that name in a directory.
+fn find(repo: &Repo, tree: &BlobId, name: &[u8]) -> Result<Option<Node>> {
+    let mut nodes = Nodes::open(repo, tree)?;
+    while let Some(node) = nodes.next(repo)? {
+        match node.name.as_slice().cmp(name) {
+            Ordering::Less => {}
+            Ordering::Equal => return Ok(Some(node)),
+            Ordering::Greater => break,
+        }
+    }
+    Ok(None)
+}
+
 fn walk(
     repo: &Repo,
     tree: &BlobId,
@@ -47,16 +60,16 @@ fn walk(
     recursive: bool,
     each: &mut dyn FnMut(&Path, &Node) -> Result<()>,
 ) -> Result<()> {
-    let mut stack = vec![(path.to_path_buf(), load_nodes(repo, tree)?.into_iter())];
+    let mut stack = vec![(path.to_path_buf(), Nodes::open(repo, tree)?)];
     while let Some((path, nodes)) = stack.last_mut() {
-        let Some(node) = nodes.next() else {
+        let Some(node) = nodes.next(repo)? else {
             stack.pop();
             continue;
         };
         let below = path.join(OsStr::from_bytes(&node.name));
         each(&below, &node)?;
         if let (true, Content::Dir(Some(tree))) = (recursive, &node.content) {
-            stack.push((below, load_nodes(repo, tree)?.into_iter()));
+            stack.push((below, Nodes::open(repo, tree)?));
         }
     }
     Ok(())

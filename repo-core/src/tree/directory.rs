@@ -39,38 +39,114 @@ impl Borders {
 }
 
 /// Writes a directory of sorted `nodes` through `put`, which stores a tree blob and gives its id; gives the root's id.
-///
-/// Takes memory for the encoded pages that are not yet put, at most one page a level.
 pub fn write_directory(
     nodes: Vec<Node>,
     owners: &Owners,
     borders: &Borders,
     put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
 ) -> Result<BlobId> {
-    debug_assert!(nodes.is_sorted_by(|a, b| a.name < b.name));
-    let count = nodes.len();
-    let whole = leaf(nodes, owners);
-    let bytes = codec::encode(&whole);
-    let Tree::Leaf(Leaf { nodes, .. }) = whole else {
-        unreachable!("just made a leaf")
-    };
-    if bytes.len() <= LEAF_BYTES || count < 2 {
-        return put(&bytes);
-    }
-    drop(bytes);
-    let mut pages = Vec::new();
-    let mut page = Vec::new();
+    let mut writer = DirectoryWriter::default();
     for node in nodes {
-        let ends = borders.levels(&node.name) >= 1;
-        page.push(node);
+        writer.push(node, owners, borders, put)?;
+    }
+    writer.finish(owners, borders, put)
+}
+
+/// No node is encoded in fewer bytes than its name's and these: one for each of its fields.
+const NODE_BYTES_MIN: usize = 13;
+
+/// Writes a directory whose nodes come one after the other, in the order of their names.
+///
+/// Memory: the nodes of a page, or of a directory that may still fit into one blob; the names of all pages.
+#[derive(Default)]
+pub struct DirectoryWriter {
+    /// The leaves that are written.
+    pages: Vec<Page>,
+    /// The nodes behind them.
+    nodes: Vec<Node>,
+    /// No encoding of all nodes is shorter.
+    bytes_min: usize,
+}
+
+impl DirectoryWriter {
+    /// Adds a node, whose name is greater than all before.
+    pub fn push(
+        &mut self,
+        node: Node,
+        owners: &Owners,
+        borders: &Borders,
+        put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
+    ) -> Result<()> {
+        debug_assert!(self.nodes.last().is_none_or(|last| last.name < node.name));
+        let was_split = self.is_split();
+        self.bytes_min += NODE_BYTES_MIN + node.name.len();
+        let ends = was_split && borders.levels(&node.name) >= 1;
+        self.nodes.push(node);
         if ends {
-            pages.push(put_leaf(std::mem::take(&mut page), owners, put)?);
+            return self.end_page(owners, put);
         }
+        if self.is_split() && !was_split {
+            self.split(owners, borders, put)?;
+        }
+        Ok(())
     }
-    if !page.is_empty() {
-        pages.push(put_leaf(page, owners, put)?);
+
+    /// Whether the directory is too large for one blob for sure.
+    fn is_split(&self) -> bool {
+        self.bytes_min > LEAF_BYTES
     }
-    join_pages(pages, borders, put)
+
+    /// Writes the pages that end among the nodes kept so far.
+    fn split(
+        &mut self,
+        owners: &Owners,
+        borders: &Borders,
+        put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
+    ) -> Result<()> {
+        for node in std::mem::take(&mut self.nodes) {
+            let ends = borders.levels(&node.name) >= 1;
+            self.nodes.push(node);
+            if ends {
+                self.end_page(owners, put)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_page(
+        &mut self,
+        owners: &Owners,
+        put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
+    ) -> Result<()> {
+        let page = put_leaf(std::mem::take(&mut self.nodes), owners, put)?;
+        self.pages.push(page);
+        Ok(())
+    }
+
+    /// Writes what is left; gives the root's id.
+    pub fn finish(
+        mut self,
+        owners: &Owners,
+        borders: &Borders,
+        put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
+    ) -> Result<BlobId> {
+        if !self.is_split() {
+            let whole = leaf(std::mem::take(&mut self.nodes), owners);
+            let bytes = codec::encode(&whole);
+            let Tree::Leaf(Leaf { nodes, .. }) = whole else {
+                unreachable!("just made a leaf")
+            };
+            if bytes.len() <= LEAF_BYTES || nodes.len() < 2 {
+                return put(&bytes);
+            }
+            self.nodes = nodes;
+            self.split(owners, borders, put)?;
+        }
+        if !self.nodes.is_empty() {
+            self.end_page(owners, put)?;
+        }
+        join_pages(self.pages, borders, put)
+    }
 }
 
 fn leaf(nodes: Vec<Node>, owners: &Owners) -> Tree {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, Subject};
 use crate::format::codec::{self, check_ext};
-use crate::format::tree::{Chunks, HEIGHT_MAX, Node, Tree};
+use crate::format::tree::{Chunks, HEIGHT_MAX, Node, Page, Tree};
 use crate::id::BlobId;
 use std::ops::ControlFlow;
 
@@ -20,71 +20,153 @@ fn bad(id: &BlobId, detail: &'static str) -> Error {
     Error::damaged(Subject::Blob(*id)).detail(detail)
 }
 
-/// All nodes of a directory, sorted by name. Memory grows with the directory.
-pub fn load_nodes(reader: &dyn TreeReader, id: &BlobId) -> Result<Vec<Node>> {
-    let mut nodes: Vec<Node> = Vec::new();
-    collect(reader, id, HEIGHT_MAX, &mut |_, page| {
-        if nodes.is_empty() {
-            nodes = page;
-        } else {
-            nodes.extend(page);
-        }
-    })?;
-    let valid = |node: &Node| {
-        let name = &node.name[..];
-        !name.is_empty()
-            && name != b"."
-            && name != b".."
-            && !name.iter().any(|b| matches!(b, 0 | b'/'))
-    };
-    if !nodes.iter().all(valid) {
-        return Err(bad(id, "a name that no file can have"));
+/// The nodes of a directory, in the order of their names, read leaf by leaf.
+///
+/// Memory: one leaf, and the pages of one branch a level.
+pub struct Nodes {
+    id: BlobId,
+    /// The branches from the root down, with the height that their pages may have.
+    branches: Vec<(u8, std::vec::IntoIter<Page>)>,
+    /// A leaf that is the root.
+    root: Option<Vec<Node>>,
+    leaf: std::vec::IntoIter<Node>,
+    last: Option<Vec<u8>>,
+    count: u64,
+}
+
+impl Nodes {
+    /// Reads the root of a directory.
+    pub fn open(reader: &dyn TreeReader, id: &BlobId) -> Result<Self> {
+        let mut nodes = Self {
+            id: *id,
+            branches: Vec::new(),
+            root: None,
+            leaf: Vec::new().into_iter(),
+            last: None,
+            count: 0,
+        };
+        nodes.root = nodes.page(reader, id, HEIGHT_MAX)?;
+        nodes.count = match (&nodes.root, nodes.branches.last()) {
+            (Some(leaf), _) => leaf.len() as u64,
+            (None, Some((_, pages))) => pages
+                .as_slice()
+                .iter()
+                .fold(0, |sum, page| sum.saturating_add(page.nodes)),
+            (None, None) => 0,
+        };
+        Ok(nodes)
     }
-    match nodes.is_sorted_by(|a, b| a.name < b.name) {
-        true => Ok(nodes),
-        false => Err(bad(id, "names are not in order")),
+
+    /// How many nodes there are, as the root says.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The next node.
+    pub fn next(&mut self, reader: &dyn TreeReader) -> Result<Option<Node>> {
+        loop {
+            if let Some(node) = self.leaf.next() {
+                return Ok(Some(node));
+            }
+            match self.next_leaf(reader, &mut |_| ())? {
+                Some(leaf) => self.leaf = leaf.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The nodes of the next leaf; `seen` gets every page that is read for it.
+    fn next_leaf(
+        &mut self,
+        reader: &dyn TreeReader,
+        seen: &mut dyn FnMut(BlobId),
+    ) -> Result<Option<Vec<Node>>> {
+        if let Some(leaf) = self.root.take() {
+            return self.checked(leaf).map(Some);
+        }
+        while let Some((height, pages)) = self.branches.last_mut() {
+            let height = *height;
+            let Some(page) = pages.next() else {
+                self.branches.pop();
+                continue;
+            };
+            seen(page.id);
+            if let Some(leaf) = self.page(reader, &page.id, height)? {
+                return self.checked(leaf).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a page: gives a leaf, enters a branch.
+    fn page(
+        &mut self,
+        reader: &dyn TreeReader,
+        id: &BlobId,
+        height_max: u8,
+    ) -> Result<Option<Vec<Node>>> {
+        let about = |e: Error| e.about(Subject::Blob(*id));
+        match decode(reader, id)? {
+            Tree::Leaf(leaf) => {
+                check_ext(&leaf.ext).map_err(about)?;
+                let mut nodes = leaf.nodes.iter();
+                nodes.try_for_each(|node| check_ext(&node.ext).map_err(about))?;
+                Ok(Some(leaf.nodes))
+            }
+            Tree::Branch(branch) => {
+                check_ext(&branch.ext).map_err(about)?;
+                if branch.height == 0 || branch.height > height_max {
+                    return Err(bad(id, "pages are nested too deep"));
+                }
+                let pages = branch.pages.into_iter();
+                self.branches.push((branch.height - 1, pages));
+                Ok(None)
+            }
+            Tree::Chunks(_) => Err(bad(id, "a list of chunks where a directory must be")),
+        }
+    }
+
+    /// A leaf whose names are such as files have, and go on in order.
+    fn checked(&mut self, leaf: Vec<Node>) -> Result<Vec<Node>> {
+        let valid = |node: &Node| {
+            let name = &node.name[..];
+            !name.is_empty()
+                && name != b"."
+                && name != b".."
+                && !name.iter().any(|b| matches!(b, 0 | b'/'))
+        };
+        if !leaf.iter().all(valid) {
+            return Err(bad(&self.id, "a name that no file can have"));
+        }
+        let goes_on = leaf
+            .first()
+            .is_none_or(|first| Some(&first.name) > self.last.as_ref());
+        if !goes_on || !leaf.is_sorted_by(|a, b| a.name < b.name) {
+            return Err(bad(&self.id, "names are not in order"));
+        }
+        if let Some(last) = leaf.last() {
+            self.last = Some(last.name.clone());
+        }
+        Ok(leaf)
     }
 }
 
-/// Walks the pages of a directory in order; `each` gets the blob of every page and the nodes of leaves.
-fn collect(
-    reader: &dyn TreeReader,
-    id: &BlobId,
-    height_max: u8,
-    each: &mut dyn FnMut(&BlobId, Vec<Node>),
-) -> Result<()> {
-    match decode(reader, id)? {
-        Tree::Leaf(leaf) => {
-            let about = |e: Error| e.about(Subject::Blob(*id));
-            check_ext(&leaf.ext).map_err(about)?;
-            let mut nodes = leaf.nodes.iter();
-            nodes.try_for_each(|node| check_ext(&node.ext).map_err(about))?;
-            each(id, leaf.nodes);
-            Ok(())
-        }
-        Tree::Branch(branch) => {
-            check_ext(&branch.ext).map_err(|e| e.about(Subject::Blob(*id)))?;
-            if branch.height == 0 || branch.height > height_max {
-                return Err(bad(id, "pages are nested too deep"));
-            }
-            each(id, Vec::new());
-            branch
-                .pages
-                .iter()
-                .try_for_each(|page| collect(reader, &page.id, branch.height - 1, each))
-        }
-        Tree::Chunks(_) => Err(bad(id, "a list of chunks where a directory must be")),
-    }
+/// All nodes of a directory, sorted by name. Memory grows with the directory.
+pub fn load_nodes(reader: &dyn TreeReader, id: &BlobId) -> Result<Vec<Node>> {
+    Ok(load_pages(reader, id)?.1)
 }
 
 /// Every tree blob that a directory itself is made of, its root first, and its nodes.
 pub fn load_pages(reader: &dyn TreeReader, id: &BlobId) -> Result<(Vec<BlobId>, Vec<Node>)> {
-    let mut pages = Vec::new();
+    let mut directory = Nodes::open(reader, id)?;
+    let mut pages = vec![*id];
     let mut nodes = Vec::new();
-    collect(reader, id, HEIGHT_MAX, &mut |page, mut found| {
-        pages.push(*page);
-        nodes.append(&mut found);
-    })?;
+    while let Some(mut leaf) = directory.next_leaf(reader, &mut |page| pages.push(page))? {
+        match nodes.is_empty() {
+            true => nodes = leaf,
+            false => nodes.append(&mut leaf),
+        }
+    }
     Ok((pages, nodes))
 }
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::crypto::Secret;
 use crate::error::{Error, Result, Subject};
-use crate::format::tree::{Chunks, Content, Node};
+use crate::format::codec;
+use crate::format::tree::{Chunks, Content, Leaf, Node, Tree};
 use crate::fs::Owners;
 use crate::id::BlobId;
 use crate::time::Timestamp;
@@ -71,6 +72,45 @@ fn small_and_large_directories_come_back() {
         let (pages, _) = load_pages(&blobs, &root).unwrap();
         assert_eq!(pages.len(), blobs.0.borrow().len(), "{count} nodes");
     }
+}
+
+/// The smallest nodes there are: if they were taken for larger, a directory of them would be split too early.
+#[test]
+fn a_directory_that_fits_is_one_blob() {
+    let pipes = |count: u32| -> Vec<Node> {
+        let mut nodes: Vec<_> = (0..count)
+            .map(|n| Node {
+                mode: 0,
+                mtime: Timestamp::new(0, 0),
+                ctime: Timestamp::new(0, 0),
+                ..node(&format!("{n:x}"), 0)
+            })
+            .collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes
+    };
+    let nodes = pipes(4_096);
+    let mut seen = [false; 2];
+    for count in (2_500..nodes.len()).step_by(7) {
+        let blobs = Blobs::default();
+        let root = write(&blobs, nodes[..count].to_vec());
+        let whole = codec::encode(&Tree::Leaf(Leaf {
+            users: Vec::new(),
+            groups: Vec::new(),
+            nodes: nodes[..count].to_vec(),
+            ext: Vec::new(),
+        }));
+        let fits = whole.len() <= LEAF_BYTES;
+        assert_eq!(
+            blobs.0.borrow().len() == 1,
+            fits,
+            "{count} in {} bytes",
+            whole.len()
+        );
+        assert_eq!(load_nodes(&blobs, &root).unwrap(), nodes[..count]);
+        seen[usize::from(fits)] = true;
+    }
+    assert_eq!(seen, [true; 2]);
 }
 
 #[test]

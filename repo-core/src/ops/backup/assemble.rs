@@ -7,7 +7,7 @@ use crate::format::tree::{Content, Node};
 use crate::fs::Owners;
 use crate::id::BlobId;
 use crate::repo::Writer;
-use crate::tree::{Borders, write_directory};
+use crate::tree::{Borders, DirectoryWriter};
 
 /// What makes tree blobs.
 pub struct TreeMaker {
@@ -28,6 +28,10 @@ impl TreeMaker {
     }
 }
 
+/// Nodes of a directory that are kept until it is known whether it is unchanged: then it is not even encoded. A larger
+/// one is written as it comes, which stores nothing new if it is unchanged.
+const KEPT_NODES_MAX: usize = 8192;
+
 /// How a node compares with the parent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compared {
@@ -44,8 +48,22 @@ struct Open {
     node: Node,
     metadata: Compared,
     old: Option<OldDir>,
-    nodes: Vec<Node>,
+    /// The first nodes, as long as all are the parent's.
+    kept: Vec<Node>,
+    written: DirectoryWriter,
+    nodes: u64,
     all_same: bool,
+}
+
+impl Open {
+    fn write_kept(&mut self, maker: &TreeMaker, writer: &mut Writer<'_>) -> Result<()> {
+        let mut put = |bytes: &[u8]| maker.put(writer, bytes);
+        for node in std::mem::take(&mut self.kept) {
+            self.written
+                .push(node, &maker.owners, &maker.borders, &mut put)?;
+        }
+        Ok(())
+    }
 }
 
 /// The same directory in the parent.
@@ -54,7 +72,7 @@ pub struct OldDir {
     /// Its tree.
     pub tree: BlobId,
     /// How many nodes it has.
-    pub nodes: usize,
+    pub nodes: u64,
 }
 
 /// The directories from the root to the current one.
@@ -84,13 +102,15 @@ impl<'t> Assembler<'t> {
             node,
             metadata,
             old,
-            nodes: Vec::new(),
+            kept: Vec::new(),
+            written: DirectoryWriter::default(),
+            nodes: 0,
             all_same: true,
         });
     }
 
     /// Something that is not a directory.
-    pub fn add(&mut self, node: Node, compared: Compared) {
+    pub fn add(&mut self, writer: &mut Writer<'_>, node: Node, compared: Compared) -> Result<()> {
         let totals = &mut self.totals;
         totals.files += 1;
         if let Content::File(file) = &node.content {
@@ -101,33 +121,39 @@ impl<'t> Assembler<'t> {
             Compared::Changed => totals.files_changed += 1,
             Compared::Same => totals.files_unmodified += 1,
         }
-        self.attach(node, compared == Compared::Same);
+        self.attach(writer, node, compared == Compared::Same)
     }
 
-    fn attach(&mut self, node: Node, same: bool) {
-        if let Some(parent) = self.open.last_mut() {
-            parent.all_same &= same;
-            parent.nodes.push(node);
+    fn attach(&mut self, writer: &mut Writer<'_>, node: Node, same: bool) -> Result<()> {
+        let Some(parent) = self.open.last_mut() else {
+            return Ok(());
+        };
+        parent.all_same &= same;
+        parent.nodes += 1;
+        parent.kept.push(node);
+        match parent.all_same && parent.kept.len() <= KEPT_NODES_MAX {
+            true => Ok(()),
+            false => parent.write_kept(self.maker, writer),
         }
     }
 
     /// The current directory is complete. An unchanged one keeps the parent's tree and is not even encoded, if the parent
     /// can be trusted. Gives the tree once the root is complete.
     pub fn leave(&mut self, writer: &mut Writer<'_>) -> Result<Option<BlobId>> {
-        let Some(dir) = self.open.pop() else {
+        let Some(mut dir) = self.open.pop() else {
             return Ok(None);
         };
-        let unchanged = dir
-            .old
-            .filter(|old| dir.all_same && dir.nodes.len() == old.nodes);
+        let unchanged = dir.old.filter(|old| dir.all_same && dir.nodes == old.nodes);
         let tree = match unchanged {
             Some(old) if !self.distrust => old.tree,
-            _ => write_directory(
-                dir.nodes,
-                &self.maker.owners,
-                &self.maker.borders,
-                &mut |bytes| self.maker.put(writer, bytes),
-            )?,
+            _ => {
+                dir.write_kept(self.maker, writer)?;
+                let TreeMaker {
+                    owners, borders, ..
+                } = self.maker;
+                let mut put = |bytes: &[u8]| self.maker.put(writer, bytes);
+                dir.written.finish(owners, borders, &mut put)?
+            }
         };
         let same = unchanged.is_some() && dir.metadata == Compared::Same;
         self.totals.dirs += 1;
@@ -136,13 +162,11 @@ impl<'t> Assembler<'t> {
             (false, Some(_)) => self.totals.dirs_changed += 1,
             (false, None) => self.totals.dirs_new += 1,
         }
-        self.attach(
-            Node {
-                content: Content::Dir(Some(tree)),
-                ..dir.node
-            },
-            same,
-        );
+        let node = Node {
+            content: Content::Dir(Some(tree)),
+            ..dir.node
+        };
+        self.attach(writer, node, same)?;
         Ok(self.open.is_empty().then_some(tree))
     }
 }

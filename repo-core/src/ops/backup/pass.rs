@@ -323,7 +323,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 metadata,
                 old,
             } => self.assembler.enter(node, metadata, old),
-            Item::Node { node, compared } => self.assembler.add(node, compared),
+            Item::Node { node, compared } => self.assembler.add(self.writer, node, compared)?,
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
                 let read = self.batches.take(self.context.repo)?;
@@ -345,7 +345,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 if let Content::File(file) = &mut node.content {
                     file.chunks = chunks;
                 }
-                self.assembler.add(node, compared);
+                self.assembler.add(self.writer, node, compared)?;
             }
             Item::Leave => {
                 if let Some(root) = self.assembler.leave(self.writer)? {
@@ -383,8 +383,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             extents: read.extents,
         };
         let node = node_of(&file.name, &read.meta, read.xattrs, Content::File(content));
-        self.assembler.add(node, file.compared);
-        Ok(())
+        self.assembler.add(self.writer, node, file.compared)
     }
 }
 

@@ -5,12 +5,15 @@ use crate::format::tree::{Content, Node};
 use crate::fs::{Dir, Scan, Xattr, xattrs_of};
 use crate::id::BlobId;
 use crate::repo::{Repo, Ticket};
-use crate::tree::load_nodes;
+use crate::tree::Nodes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Subdirectories of one directory that are listed ahead. Each holds a file descriptor and its list of names.
 const AHEAD_MAX: usize = 16;
+
+/// Entries among which they are looked for: the parent's nodes up to there are in memory.
+const AHEAD_ENTRIES: usize = 4096;
 
 /// A directory, listed.
 pub struct Listed {
@@ -24,45 +27,70 @@ pub struct Listed {
     pub old: Option<OldNodes>,
 }
 
-/// The parent's version of a directory.
+/// The parent's version of a directory, read as the walk gets there.
+///
+/// A page that cannot be read ends it: its files are read again, which heals them. Memory: the nodes from where the walk
+/// is to the subdirectory that is looked at ahead, and one page.
 pub struct OldNodes {
     /// Its tree.
     pub tree: BlobId,
-    /// Its nodes, taken out one by one in order.
-    nodes: std::iter::Peekable<std::vec::IntoIter<Node>>,
-    trees: std::collections::BTreeMap<Vec<u8>, BlobId>,
+    repo: Repo,
+    unread: Option<Nodes>,
+    read: VecDeque<Node>,
     /// How many there were.
-    pub count: usize,
+    pub count: u64,
 }
 
 impl OldNodes {
-    /// Loads the nodes of a tree.
+    /// Loads the first nodes of a tree.
     pub fn load(repo: &Repo, tree: BlobId) -> Result<Self> {
-        let nodes = load_nodes(repo, &tree)?;
-        let tree_of = |node: &Node| match &node.content {
-            Content::Dir(Some(tree)) => Some((node.name.clone(), *tree)),
-            _ => None,
-        };
-        let trees = nodes.iter().filter_map(tree_of).collect();
+        let nodes = Nodes::open(repo, &tree)?;
         Ok(Self {
             tree,
-            count: nodes.len(),
-            trees,
-            nodes: nodes.into_iter().peekable(),
+            repo: repo.clone(),
+            count: nodes.count(),
+            unread: Some(nodes),
+            read: VecDeque::new(),
         })
     }
 
-    /// The tree of the subdirectory of that name.
-    pub fn subtree(&self, name: &[u8]) -> Option<BlobId> {
-        self.trees.get(name).copied()
+    /// Reads nodes until one is not before `name`.
+    fn read_to(&mut self, name: &[u8]) {
+        while self
+            .read
+            .back()
+            .is_none_or(|last| last.name.as_slice() < name)
+        {
+            let next = self.unread.as_mut().map(|nodes| nodes.next(&self.repo));
+            match next {
+                Some(Ok(Some(node))) => self.read.push_back(node),
+                _ => {
+                    self.unread = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The tree of the subdirectory of that name; names must be asked for in ascending order.
+    pub fn subtree(&mut self, name: &[u8]) -> Option<BlobId> {
+        self.read_to(name);
+        let at = self
+            .read
+            .binary_search_by(|node| node.name.as_slice().cmp(name));
+        match &self.read.get(at.ok()?)?.content {
+            Content::Dir(tree) => *tree,
+            _ => None,
+        }
     }
 
     /// Takes out the node of that name; names must be asked for in ascending order.
     pub fn take(&mut self, name: &[u8]) -> Option<Node> {
-        while self.nodes.peek()?.name.as_slice() < name {
-            self.nodes.next();
+        self.read_to(name);
+        while self.read.front()?.name.as_slice() < name {
+            self.read.pop_front();
         }
-        self.nodes.next_if(|node| node.name == name)
+        self.read.pop_front_if(|node| node.name == name)
     }
 }
 
@@ -96,17 +124,18 @@ impl Ahead {
         dir: &Arc<Dir>,
         scan: &Scan,
         from: usize,
-        old: Option<&OldNodes>,
+        mut old: Option<&mut OldNodes>,
     ) {
         self.next = self.next.max(from);
-        while self.tickets.len() < AHEAD_MAX && self.next < scan.len() {
+        let end = scan.len().min(from + AHEAD_ENTRIES);
+        while self.tickets.len() < AHEAD_MAX && self.next < end {
             let index = self.next;
             self.next += 1;
             if scan.kind_hint(index) != Some(crate::fs::Kind::Dir) {
                 continue;
             }
             let (name, dir, job_repo) = (scan.name(index).to_vec(), dir.clone(), repo.clone());
-            let old = old.and_then(|old| old.subtree(&name));
+            let old = old.as_mut().and_then(|old| old.subtree(&name));
             let job = move || list(&job_repo, dir.open_dir(&name)?, old);
             self.tickets.push_back((index, repo.pool().submit(job)));
         }

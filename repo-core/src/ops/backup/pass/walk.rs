@@ -117,10 +117,10 @@ impl Pass<'_, '_, '_> {
                 continue;
             }
             frame.next += 1;
-            let Listed { dir, scan, old, .. } = &frame.listed;
+            let Listed { dir, scan, old, .. } = &mut frame.listed;
             frame
                 .ahead
-                .fill(self.context.repo, dir, scan, index, old.as_ref());
+                .fill(self.context.repo, dir, scan, index, old.as_mut());
             if let Some(below) = self.visit(frame, index)? {
                 stack.push(below);
             }
