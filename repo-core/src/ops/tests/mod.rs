@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod deleted;
 mod eio;
+mod links;
 mod pieces;
 mod shared;
 mod support;
