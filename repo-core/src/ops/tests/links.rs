@@ -163,3 +163,127 @@ fn names_are_one_file_after_devices_were_numbered_anew() {
     let roots = [other, made.snapshot.unwrap()].map(|id| node(&bed, &repo, &id, "alone"));
     assert_eq!(roots[0], roots[1]);
 }
+
+/// A file under several names; the last one of a directory that is left long before.
+const NAMES: [&str; 4] = ["a", "b", "d/first", "z"];
+
+/// A place with one snapshot of a file with these names.
+fn place_of_links(content: &[u8]) -> (Bed, Repo, SnapshotId) {
+    let bed = Bed::new();
+    bed.write(NAMES[0], content);
+    std::fs::create_dir(bed.source().join("d")).unwrap();
+    for name in &NAMES[1..] {
+        std::fs::hard_link(bed.source().join(NAMES[0]), bed.source().join(name)).unwrap();
+    }
+    bed.write("other", b"other");
+    let repo = bed.open();
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    (bed, repo, id)
+}
+
+#[test]
+fn the_next_name_takes_the_content_if_the_first_cannot_be_written() {
+    let long = noise(3, 3 << 20);
+    for content in [&b"short"[..], b"", &long] {
+        let (bed, repo, id) = place_of_links(content);
+        for blocked in 1..NAMES.len() {
+            let target = tempfile::tempdir().unwrap();
+            let (blocked, free) = NAMES.split_at(blocked);
+            for name in blocked {
+                std::fs::create_dir_all(target.path().join(name).join("full")).unwrap();
+            }
+            let (summary, problems) = restore_to(&bed, &repo, &id, target.path());
+            assert_eq!(problems.len(), blocked.len(), "{problems:?}");
+            for (name, problem) in blocked.iter().zip(&problems) {
+                assert!(problem.starts_with(&format!("{name}: ")), "{problem}");
+            }
+            for name in free {
+                let there = target.path().join(name);
+                assert!(std::fs::read(&there).unwrap() == content, "{name}");
+                let mtime = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+                assert_eq!(mtime(&there), mtime(&bed.source().join(name)));
+            }
+            assert!(all_equal(&inodes(target.path(), free)), "{free:?}");
+            assert_eq!(summary.files, 2);
+            assert_eq!(summary.bytes, content.len() as u64 + 5);
+        }
+    }
+}
+
+#[test]
+fn holes_stay_where_they_are_under_the_next_name() {
+    use std::os::unix::fs::FileExt;
+    let bed = Bed::new();
+    let sparse = std::fs::File::create(bed.source().join("a")).unwrap();
+    sparse.set_len(3 << 20).unwrap();
+    sparse.write_all_at(&noise(1, 200 << 10), 1 << 20).unwrap();
+    std::fs::hard_link(bed.source().join("a"), bed.source().join("b")).unwrap();
+    let repo = bed.open();
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    let target = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(target.path().join("a/full")).unwrap();
+    let (_, problems) = restore_to(&bed, &repo, &id, target.path());
+    assert_eq!(problems.len(), 1);
+    let read = |path: PathBuf| std::fs::read(path).unwrap();
+    assert!(read(target.path().join("b")) == read(bed.source().join("b")));
+    let there = std::fs::metadata(target.path().join("b")).unwrap();
+    assert!(there.blocks() * 512 < there.len());
+}
+
+#[test]
+fn each_name_of_lost_content_is_named() {
+    let (bed, repo, id) = place_of_links(&noise(3, 3 << 20));
+    for pack in names(&bed.place, "data") {
+        bed.place.remove(&pack);
+    }
+    bed.write("other", b"");
+    let target = tempfile::tempdir().unwrap();
+    let (summary, problems) = restore_to(&bed, &repo, &id, target.path());
+    for name in NAMES {
+        let of_it = problems
+            .iter()
+            .filter(|line| line.starts_with(&format!("{name}: ")));
+        assert_eq!(of_it.count(), 1, "{name} in {problems:?}");
+        assert!(!target.path().join(name).exists());
+    }
+    assert_eq!(summary.files, 0);
+}
+
+#[test]
+fn what_is_no_file_may_have_several_names_too() {
+    let bed = Bed::new();
+    let source = bed.source();
+    std::os::unix::fs::symlink("where", source.join("link")).unwrap();
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, source.join("pipe"), fifo, 0o600.into(), 0).unwrap();
+    std::os::unix::net::UnixListener::bind(source.join("socket")).unwrap();
+    let kinds = ["link", "pipe", "socket"];
+    for name in kinds {
+        for copy in ["1", "2"] {
+            std::fs::hard_link(source.join(name), source.join(format!("{name}{copy}"))).unwrap();
+        }
+    }
+    // Alike, and not the same.
+    std::os::unix::fs::symlink("where", source.join("alike")).unwrap();
+    let repo = bed.open();
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    for blocked in [false, true] {
+        let target = tempfile::tempdir().unwrap();
+        if blocked {
+            for name in kinds {
+                std::fs::create_dir_all(target.path().join(name).join("full")).unwrap();
+            }
+        }
+        let (summary, problems) = restore_to(&bed, &repo, &id, target.path());
+        assert_eq!(problems.len(), if blocked { 3 } else { 0 }, "{problems:?}");
+        assert_eq!(summary.nodes, if blocked { 7 } else { 10 });
+        for name in kinds {
+            let all = [name.to_owned(), format!("{name}1"), format!("{name}2")];
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            let same = inodes(target.path(), &all[usize::from(blocked)..]);
+            assert!(all_equal(&same), "{name}: {same:?}");
+        }
+        let links = inodes(target.path(), &["alike", "link1"]);
+        assert!(!all_equal(&links));
+    }
+}
