@@ -1,4 +1,4 @@
-//! What an interrupted run left: finished packs that no table names. The next run takes them over.
+//! Finished packs that no table names: an interrupted run left them, or their table is lost. The next run takes them over.
 
 use super::process::Process;
 use super::{Repo, Writer, lock, pack_object};
@@ -22,8 +22,8 @@ pub struct Run<'a> {
 
 impl Repo {
     /// Begins a backup, and brings the fold and the index up to date: on class C what a run relies on must have been folded
-    /// after it announced itself. Orphans are looked for if the last run of this client never ended, or if nothing was
-    /// ever committed.
+    /// after it announced itself. Orphans are looked for if the last run of this client never ended, if nothing was
+    /// ever committed, or if an index table is lost: then what only that one named is named again.
     pub fn begin_run(&self, dry_run: bool) -> Result<Run<'_>> {
         self.refresh()?;
         if dry_run {
@@ -43,7 +43,7 @@ impl Repo {
         let first = state.live_snapshots().next().is_none();
         Ok(Run {
             repo: self,
-            look: left || first,
+            look: left || first || self.index_is_incomplete(),
             noted: true,
             _process: process,
         })

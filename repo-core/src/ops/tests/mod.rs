@@ -10,3 +10,4 @@ mod links;
 mod pieces;
 mod shared;
 mod support;
+mod surplus;
