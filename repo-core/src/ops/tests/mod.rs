@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod deleted;
 mod eio;
+mod first_entry;
 mod links;
 mod pieces;
 mod shared;
