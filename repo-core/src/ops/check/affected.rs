@@ -60,6 +60,13 @@ impl Damage {
         !self.unknown.is_empty()
     }
 
+    /// Whether one of these packs is damaged.
+    pub fn is_in(&self, packs: &HashSet<PackId>) -> bool {
+        let lost = self.packs.keys();
+        let blocks = self.blocks.keys().map(|(pack, _)| pack);
+        lost.chain(blocks).any(|pack| packs.contains(pack))
+    }
+
     /// Packs are named by their own directories only.
     pub fn unlisted(&mut self, packs: &HashSet<PackId>, finding: usize) {
         self.unlisted = (packs.clone(), finding);
@@ -105,7 +112,7 @@ impl Damage {
         let mut best = Fate::Unknown(*id);
         for location in copies {
             let fate = self.copy_fate(repo, &location)?;
-            if fate.rank() < best.rank() {
+            if fate.rank() < best.rank() || matches!(best, Fate::Unknown(_)) {
                 best = fate;
             }
         }

@@ -163,7 +163,7 @@ pub fn check(
             if options.read_data {
                 surplus::check_content(repo, interrupt, &mut summary)?;
             }
-            tables::conclude(lost, &surplus, &mut summary, &mut damage);
+            tables::conclude(repo, lost, &surplus, &mut summary, &mut damage);
             match damage.is_empty() {
                 true => Ok(()),
                 false => affected::name_files(repo, damage, &mut summary, interrupt),

@@ -135,6 +135,25 @@ fn a_table_lost_with_a_pack_of_its_own_is_a_loss() {
 }
 
 #[test]
+fn a_table_lost_with_damage_in_its_packs_is_no_mere_matter_of_healing() {
+    let (bed, ..) = two_snapshots();
+    let table = &names(&bed.place, "index")[0];
+    let mut at_risk = 0;
+    for pack in names(&bed.place, "data") {
+        let place = bed.place.fork();
+        place.remove(table);
+        place.corrupt(&pack, |bytes| bytes[2000] ^= 1);
+        let repo = bed.open_on(std::sync::Arc::new(place.clone())).unwrap();
+        let summary = check_all(&repo);
+        let index = |finding: &&Finding| finding.error.to_string().starts_with("index ");
+        let of_table = summary.findings.iter().find(index).unwrap();
+        at_risk += usize::from(of_table.harm == Harm::AtRisk);
+        assert!(summary.findings.len() == 2, "{:?}", findings(&summary));
+    }
+    assert!(at_risk > 0);
+}
+
+#[test]
 fn a_pack_of_another_repository_is_no_leftover() {
     let (bed, ..) = two_snapshots();
     let (other, ..) = two_snapshots();
