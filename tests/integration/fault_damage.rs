@@ -68,13 +68,83 @@ fn damage_of_every_kind_of_object_has_exit_code_1_and_its_name() {
     env.run(&["check"]).expect(1).says("snapshots/unknown");
 }
 
+/// Of a second repository, one pack of data: `aa/<id>`, and its bytes.
+fn foreign_pack(env: &TestEnvironment) -> (PathBuf, Vec<u8>) {
+    env.ok(&["init", "-r", "second"]);
+    env.ok(&["-r", "second", "backup", "src"]);
+    let pack = env.files("second/data").remove(0);
+    let bytes = std::fs::read(env.path("second/data").join(&pack)).unwrap();
+    (pack, bytes)
+}
+
 #[test]
-fn an_orphan_pack_is_named_and_no_error() {
+fn a_pack_that_no_run_of_this_repository_left_is_named_with_exit_code_1() {
     let env = repository();
     let id = "0".repeat(64);
     env.write(&format!("repo/data/00/{id}"), "no pack");
-    env.ok(&["check"]).prints(&id).prints("used by nothing");
+    env.run(&["check"]).expect(1).says(&id);
     env.run(&["check", "--read-data"]).expect(1).says(&id);
+    std::fs::remove_file(env.path(&format!("repo/data/00/{id}"))).unwrap();
+    let (pack, bytes) = foreign_pack(&env);
+    let name = format!("repo/data/{}", pack.display());
+    env.write(&name, bytes);
+    let last = pack.file_name().unwrap().to_str().unwrap();
+    for check in [&["check"][..], &["check", "--read-data"]] {
+        env.run(check)
+            .expect(1)
+            .says(last)
+            .says("no pack of this repository");
+    }
+    std::fs::remove_file(env.path(&name)).unwrap();
+    env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn an_orphan_pack_is_named_and_no_error() {
+    let env = repository();
+    let before = env.files("repo/data");
+    // As a run leaves them that is stopped before its entry: a copy from before it gets its packs.
+    let copy = Command::new("cp")
+        .arg("-a")
+        .args([env.path("repo"), env.path("copy")])
+        .status();
+    assert!(copy.unwrap().success());
+    env.write("src/d", noise(60_000, 4));
+    env.backup(&["src"]);
+    let mut new = env.files("repo/data");
+    new.retain(|pack| !before.contains(pack));
+    assert!(!new.is_empty());
+    for pack in &new {
+        let bytes = std::fs::read(env.path("repo/data").join(pack)).unwrap();
+        env.write(&format!("copy/data/{}", pack.display()), bytes);
+    }
+    let last = new[0].file_name().unwrap().to_str().unwrap();
+    let other = env.text("other-state");
+    for check in [
+        &["-r", "copy", "check"][..],
+        &["-r", "copy", "check", "--read-data"],
+    ] {
+        let run = env.run_with(check, &[("XDG_STATE_HOME", other.as_str())]);
+        run.expect(0).prints(last).prints("used by nothing");
+    }
+}
+
+#[test]
+fn a_lost_index_table_is_no_loss_and_healed_by_the_next_backup() {
+    let env = repository();
+    let table = env
+        .path("repo/index")
+        .join(env.files("repo/index").remove(0));
+    std::fs::remove_file(&table).unwrap();
+    let id = table.file_name().unwrap().to_str().unwrap();
+    let check = env.run(&["check"]).expect(1);
+    check.says(id).says("nothing is lost").says("touches");
+    env.backup(&["src"]);
+    env.ok(&["check", "--read-data"]).prints(id);
+    for snapshot in env.json(&["snapshots"]).as_array().unwrap() {
+        let snapshot = snapshot["id"].as_str().unwrap();
+        env.ok(&["restore", snapshot, "--target", "out"]);
+    }
 }
 
 /// Runs the program with little memory to give it.

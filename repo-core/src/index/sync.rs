@@ -129,6 +129,19 @@ impl Index {
             .set(self.snapshot().into_iter().map(hide).collect());
     }
 
+    /// Takes these tables out of the index and out of the cache: the next [`Index::sync`] loads them again, and others that lay
+    /// beside them, or says that they cannot be had.
+    pub fn forget_tables(&self, ids: &[IndexId]) -> Result<()> {
+        let _unusable = self.lock();
+        let has = |shown: &Shown| ids.iter().any(|id| shown.run.segment_of(&id.0).is_some());
+        let (with, without): (Vec<_>, Vec<_>) = self.snapshot().into_iter().partition(has);
+        for file in with.iter().filter_map(|shown| shown.run.file()) {
+            self.store.remove(file)?;
+        }
+        self.runs.set(without);
+        Ok(())
+    }
+
     /// Whether some run has turned out to be damaged: until the next [`Index::sync`], lookups may fail.
     pub fn is_damaged(&self) -> bool {
         self.runs.read().iter().any(|shown| shown.run.is_damaged())

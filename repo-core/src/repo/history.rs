@@ -1,7 +1,7 @@
 //! The log on the backend: finds its end, reads what is new, folds it.
 //!
-//! On class A numbers are dense, so the end is found by galloping and never by a listing; a checkpoint near it saves
-//! reading what came before. What class C needs is in [`super::entry_set`].
+//! On class A numbers are dense, so the end is found by galloping and never by a listing, unless the first entry is lost; a
+//! checkpoint near it saves reading what came before. What class C needs is in [`super::entry_set`].
 
 use super::entry_set::EntrySet;
 use super::memory::Memory;
@@ -80,15 +80,30 @@ impl History {
     /// Class A. In about 2·log2(n / 16) + 5 reads to find the end of n new entries, and then one for sixteen of them, or a
     /// checkpoint. Ends where a `Class` entry says that class C begins.
     pub(super) fn read_chain(&mut self, shared: &Shared) -> Result<()> {
-        let mut read = |number| shared.read_entry(number);
         let known = self.state.tail().number;
-        let mut found = find_tail(known, &mut read)?;
+        let mut found = find_tail(known, &mut |number| shared.read_entry(number))?;
+        let first_lost = match found.tail {
+            0 => shared.newest_listed()?,
+            _ => 0,
+        };
+        // Taken for one that does not come apart: later entries repeat the first.
+        let mut read = |number| match shared.read_entry(number)? {
+            None if number == 1 && first_lost > 0 => Ok(Some(Vec::new())),
+            file => Ok(file),
+        };
+        if first_lost > 0 {
+            found = find_tail(known, &mut read)?;
+        }
         if found.tail > known {
             if found.reads_from(known + 1) > CHECKPOINT_READS_MIN {
                 self.start_from_checkpoint(shared, &found, known)?;
             }
             let from = self.state.tail().number + 1;
             let cores = found.cores(from, found.tail, &mut read)?;
+            if cores.first().is_some_and(Vec::is_empty) {
+                let detail = format!("entries up to {first_lost} are there, and none repeats it");
+                return Err(Error::missing(Subject::Entry(from)).detail(detail));
+            }
             self.fold_cores(shared, cores)?;
         }
         if self.state.tail().number == 0 && shared.has_entry_set()? {
@@ -148,6 +163,21 @@ impl Shared {
     /// The file of an entry of class A; `None` if there is none.
     pub(super) fn read_entry(&self, number: u64) -> Result<Option<Vec<u8>>> {
         self.read_entry_file(&name::entry(number))
+    }
+
+    /// The highest number of an entry of class A, 0 if there is none; by a listing, for the one case that the first entry is
+    /// not there, from which everything else is found.
+    fn newest_listed(&self) -> Result<u64> {
+        let mut newest = 0;
+        self.backend.list("log", &mut |listed| {
+            if let Some((number, None)) = name::parse_numbered(&listed.name)
+                && name::entry(number) == listed.name
+            {
+                newest = newest.max(number);
+            }
+            Ok(())
+        })?;
+        Ok(newest)
     }
 
     /// The file of an entry; `None` if there is none.

@@ -1,5 +1,5 @@
-//! What an interrupted run left: packs that it published, which the index knows, and finished packs that no table names.
-//! The next run takes those over.
+//! What an interrupted run left: packs that it published, which the index knows, and finished packs that no table names,
+//! or only one that is lost. The next run takes those over.
 
 use super::memory::Published;
 use super::process::Process;
@@ -42,8 +42,8 @@ impl Resumed {
 
 impl Repo {
     /// Begins a backup, and brings the fold and the index up to date: on class C what a run relies on must have been folded
-    /// after it announced itself. Orphans are looked for if the last run of this client never ended, or if nothing was
-    /// ever committed.
+    /// after it announced itself. Orphans are looked for if the last run of this client never ended, if nothing was
+    /// ever committed, or if an index table is lost: then what only that one named is named again.
     pub fn begin_run(&self, dry_run: bool) -> Result<Run<'_>> {
         self.refresh()?;
         if dry_run {
@@ -64,7 +64,7 @@ impl Repo {
         let first = state.live_snapshots().next().is_none();
         Ok(Run {
             repo: self,
-            look: left.is_some() || first,
+            look: left.is_some() || first || self.index_is_incomplete(),
             noted: true,
             published: self.published(&left.unwrap_or_default())?,
             _process: process,

@@ -41,6 +41,8 @@ pub enum Compared {
     Changed,
     /// It is the parent's.
     Same,
+    /// It is the parent's but for the number of its device.
+    Renumbered,
 }
 
 /// A directory in the making.
@@ -119,7 +121,7 @@ impl<'t> Assembler<'t> {
         match compared {
             Compared::New => totals.files_new += 1,
             Compared::Changed => totals.files_changed += 1,
-            Compared::Same => totals.files_unmodified += 1,
+            Compared::Same | Compared::Renumbered => totals.files_unmodified += 1,
         }
         self.attach(writer, node, compared == Compared::Same)
     }

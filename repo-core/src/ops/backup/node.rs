@@ -23,7 +23,7 @@ pub fn node_of(name: &[u8], meta: &Metadata, xattrs: Vec<Xattr>, content: Conten
 }
 
 /// Whether metadata shows that nothing of `old` has changed, its content included: same kind, size, times, inode,
-/// owner and mode. The device is left out: its number may differ from one boot to the next.
+/// owner and mode. The device is left out: its number may differ from one boot to the next ([`renumber`]).
 pub fn is_unchanged(old: &Node, meta: &Metadata) -> bool {
     let same_content = match (&old.content, meta.kind) {
         (Content::File(file), Kind::File) => file.size == meta.size,
@@ -44,4 +44,18 @@ pub fn is_unchanged(old: &Node, meta: &Metadata) -> bool {
         && u32::from(old.mode) == meta.mode & 0o7777
         // A directory's count of links follows from its entries.
         && (old.links == meta.links || meta.kind == Kind::Dir)
+}
+
+/// Gives a node that is as it was the number that its device has now, where it matters: what has several names is told by it
+/// and the inode. Says whether it had another one.
+///
+/// Of all other nodes the old number stays, so that their directories stay as they are after a boot that numbers devices
+/// anew (restic came to record it of hard links only, for the same reason).
+pub fn renumber(old: &mut Node, meta: &Metadata) -> bool {
+    let matters = meta.links > 1 && meta.kind != Kind::Dir;
+    let differs = matters && old.device != meta.device;
+    if differs {
+        old.device = meta.device;
+    }
+    differs
 }

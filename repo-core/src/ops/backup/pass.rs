@@ -9,7 +9,7 @@ mod walk;
 
 use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
 use super::batch::Batches;
-use super::node::{is_unchanged, node_of};
+use super::node::{is_unchanged, node_of, renumber};
 use super::read::{Cutter, FileJob, FileRead};
 use super::roots::Root;
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
@@ -211,14 +211,15 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     ) -> Result<()> {
         self.context.problems.count(Counter::Nodes, 1);
         let compared = compare(old.as_ref(), &meta);
-        if let (Some(old), Compared::Same) = (old, compared)
-            && (!self.context.distrust || self.still_stored(&old)?)
+        if let (Some(mut node), Compared::Same) = (old, compared)
+            && (!self.context.distrust || self.still_stored(&node)?)
         {
             self.context.problems.count(Counter::Bytes, meta.size);
-            return self.push(Item::Node {
-                node: old,
-                compared,
-            });
+            let compared = match renumber(&mut node, &meta) {
+                true => Compared::Renumbered,
+                false => Compared::Same,
+            };
+            return self.push(Item::Node { node, compared });
         }
         let compared = if compared == Compared::Same {
             Compared::Changed

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Subject};
 use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, xattrs_of};
 use crate::id::BlobId;
 use std::fs::File;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// How often a file is read again when it changes while it is read.
@@ -65,7 +65,9 @@ impl Filling {
     }
 
     /// Reads `len` bytes of a file from `offset` on, and `more` beyond them if they are there.
-    fn read(&mut self, file: &File, offset: u64, len: u64, more: usize) -> Result<()> {
+    ///
+    /// Gives whether all `len` bytes were there.
+    fn read(&mut self, file: &File, offset: u64, len: u64, more: usize) -> Result<bool> {
         let too_large =
             || Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("file too large");
         let len = usize::try_from(len).map_err(|_| too_large())?;
@@ -74,8 +76,9 @@ impl Filling {
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
-        self.filled += read_at(file, offset, len, &mut self.bytes[self.filled..end])?;
-        Ok(())
+        let read = read_at(file, offset, len, &mut self.bytes[self.filled..end])?;
+        self.filled += read;
+        Ok(read >= len)
     }
 
     /// Reads all data of a file of that metadata; one byte more if it has grown.
@@ -85,12 +88,16 @@ impl Filling {
         meta: &Metadata,
         extents: Option<&[(u64, u64)]>,
     ) -> Result<()> {
-        match extents {
-            None => self.read(file, 0, meta.size, 1),
-            Some(extents) => extents
-                .iter()
-                .try_for_each(|(offset, len)| self.read(file, *offset, *len, 0)),
+        let Some(extents) = extents else {
+            return self.read(file, 0, meta.size, 1).map(drop);
+        };
+        for (offset, len) in extents {
+            // Cut off meanwhile: what comes next is not what lies there.
+            if !self.read(file, *offset, *len, 0)? {
+                break;
+            }
         }
+        Ok(())
     }
 }
 
@@ -191,28 +198,50 @@ impl Kept {
         read: u64,
     ) -> Self {
         let times = |meta: &Metadata| (meta.size, meta.mtime, meta.ctime);
-        let expected = match &extents {
-            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
-            None => before.size,
-        };
-        let whole = read == expected;
-        let torn = !whole || times(&before) != times(after);
-        match whole {
-            true => Self {
-                meta: before,
-                extents,
-                torn,
-            },
-            false => Self {
-                meta: Metadata {
-                    size: read,
-                    ..before
-                },
+        let Some(extents) = extents else {
+            let torn = read != before.size || times(&before) != times(after);
+            let size = read;
+            return Self {
+                meta: Metadata { size, ..before },
                 extents: None,
                 torn,
-            },
+            };
+        };
+        if read == extents.iter().map(|(_, len)| len).sum::<u64>() {
+            let torn = times(&before) != times(after);
+            return Self {
+                meta: before,
+                extents: Some(extents),
+                torn,
+            };
+        }
+        let (extents, ends) = cut_off(&extents, read);
+        // It was cut off somewhere between the data that was there and the data that was not.
+        let size = after.size.clamp(*ends.start(), *ends.end());
+        Self {
+            meta: Metadata { size, ..before },
+            extents: Some(extents),
+            torn: true,
         }
     }
+}
+
+/// The extents that the first `read` bytes of their data fill, and where a file may end that has just these.
+fn cut_off(extents: &[(u64, u64)], read: u64) -> (Vec<(u64, u64)>, RangeInclusive<u64>) {
+    let (mut left, mut end) = (read, 0);
+    let mut kept = Vec::new();
+    for (offset, len) in extents {
+        match left {
+            0 => return (kept, end..=*offset),
+            left if left < *len => {
+                kept.push((*offset, left));
+                return (kept, offset + left..=offset + left);
+            }
+            _ => kept.push((*offset, *len)),
+        }
+        (left, end) = (left - len, offset + len);
+    }
+    (kept, end..=end)
 }
 
 /// Where data lies in a file with holes; `None` if it has none.
@@ -312,6 +341,44 @@ mod tests {
             assert_ne!(seen, (after.size, after.mtime, after.ctime));
         }
         let holes = Kept::of(at(1, 10), Some(vec![(0, 2), (8, 1)]), &at(1, 10), 2);
-        assert!(holes.torn && holes.extents.is_none() && holes.meta.size == 2);
+        assert!(holes.torn && holes.meta.size == 8);
+        assert_eq!(holes.extents, Some(vec![(0, 2)]));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_keeps_the_holes_before_that() {
+        let before = vec![(4, 6), (20, 10), (40, 5)];
+        for (now, read, extents, size) in [
+            (27, 13, vec![(4, 6), (20, 7)], 27),
+            (35, 16, vec![(4, 6), (20, 10)], 35),
+            (30, 16, vec![(4, 6), (20, 10)], 30),
+            (15, 6, vec![(4, 6)], 15),
+            (2, 0, vec![], 2),
+            (0, 0, vec![], 0),
+            // It has grown again since.
+            (99, 13, vec![(4, 6), (20, 7)], 27),
+            (99, 16, vec![(4, 6), (20, 10)], 40),
+        ] {
+            let kept = Kept::of(at(1, 50), Some(before.clone()), &at(2, now), read);
+            assert!(kept.torn, "{now}");
+            assert_eq!(kept.extents, Some(extents), "{now}");
+            assert_eq!(kept.meta.size, size, "{now}");
+            assert_eq!(kept.meta.mtime, at(1, 50).mtime, "{now}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_where_a_file_was_cut_off() {
+        use std::os::unix::fs::FileExt;
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[1; 100], 0).unwrap();
+        file.write_all_at(&[2; 10], 100).unwrap();
+        let meta = metadata_of(&file).unwrap();
+        let mut into = Filling::new(Vec::new());
+        // The first is longer than what is there; the second is there again.
+        let extents = [(60, 70), (100, 10)];
+        into.read_file(&file, &meta, Some(&extents)).unwrap();
+        let read = &into.bytes[..into.filled];
+        assert_eq!(read, [[1; 40].as_slice(), &[2; 10]].concat());
     }
 }

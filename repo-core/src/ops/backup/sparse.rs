@@ -39,9 +39,26 @@ impl Read for ExtentReader<'_> {
         self.at += read as u64;
         self.left -= read as u64;
         if read == 0 {
-            // Cut off meanwhile: what follows is not there either.
-            self.left = 0;
+            // Cut off meanwhile: what follows is not there either, or is not what was there.
+            (self.left, self.extents) = (0, [].iter());
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_off_ends_there() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"0123456789", 0).unwrap();
+        let extents = [(2, 3), (8, 5), (0, 4)];
+        let mut reader = ExtentReader::new(&file, &extents);
+        let mut data = Vec::new();
+        reader.read_to_end(&mut data).unwrap();
+        assert_eq!(data, b"23489");
+        assert_eq!(reader.read(&mut [0; 4]).unwrap(), 0);
     }
 }

@@ -22,21 +22,54 @@ pub struct Damage {
     packs: HashMap<PackId, usize>,
     blocks: HashMap<(PackId, u32), usize>,
     unknown: HashSet<BlobId>,
+    /// Packs that no table names any more, and the finding that says so.
+    unlisted: (HashSet<PackId>, usize),
 }
 
-/// What became of a blob.
+/// What became of a blob; the best first.
 enum Fate {
     Fine,
+    /// It is there, and no table names it any more, as that finding says.
+    Unlisted(usize),
     /// Damaged with that finding.
     Lost(usize),
     /// This, itself or a base of it, is in no table.
     Unknown(BlobId),
 }
 
+impl Fate {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Unlisted(_) => 1,
+            Self::Lost(_) => 2,
+            Self::Unknown(_) => 3,
+        }
+    }
+}
+
 impl Damage {
     /// Whether nothing is wrong that could touch files.
     pub fn is_empty(&self) -> bool {
-        self.packs.is_empty() && self.blocks.is_empty() && self.unknown.is_empty()
+        let unlisted = self.unlisted.0.is_empty();
+        unlisted && self.packs.is_empty() && self.blocks.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Whether trees refer to blobs that nothing names.
+    pub fn has_unknown(&self) -> bool {
+        !self.unknown.is_empty()
+    }
+
+    /// Whether one of these packs is damaged.
+    pub fn is_in(&self, packs: &HashSet<PackId>) -> bool {
+        let lost = self.packs.keys();
+        let blocks = self.blocks.keys().map(|(pack, _)| pack);
+        lost.chain(blocks).any(|pack| packs.contains(pack))
+    }
+
+    /// Packs are named by their own directories only.
+    pub fn unlisted(&mut self, packs: &HashSet<PackId>, finding: usize) {
+        self.unlisted = (packs.clone(), finding);
     }
 
     /// A pack is missing or cut off.
@@ -78,10 +111,9 @@ impl Damage {
         })?;
         let mut best = Fate::Unknown(*id);
         for location in copies {
-            match (self.copy_fate(repo, &location)?, &best) {
-                (Fate::Fine, _) => return Ok(Fate::Fine),
-                (fate, Fate::Unknown(_)) => best = fate,
-                _ => {}
+            let fate = self.copy_fate(repo, &location)?;
+            if fate.rank() < best.rank() || matches!(best, Fate::Unknown(_)) {
+                best = fate;
             }
         }
         Ok(best)
@@ -94,14 +126,18 @@ impl Damage {
         if let Some(finding) = self.packs.get(&pack).or_else(|| self.blocks.get(&block)) {
             return Ok(Fate::Lost(*finding));
         }
+        let mut worst = match self.unlisted.0.contains(&pack) {
+            true => Fate::Unlisted(self.unlisted.1),
+            false => Fate::Fine,
+        };
         let is_whole = |location: &Location| location.block.base_count == 0;
         for base in repo.index().bases(location)? {
-            match self.best_fate(repo, &base, &is_whole)? {
-                Fate::Fine => {}
-                lost => return Ok(lost),
+            let fate = self.best_fate(repo, &base, &is_whole)?;
+            if fate.rank() > worst.rank() {
+                worst = fate;
             }
         }
-        Ok(Fate::Fine)
+        Ok(worst)
     }
 }
 
@@ -199,13 +235,31 @@ impl Walk<'_> {
             last: Cell::new(*tree),
         };
         match load_pages(&reader, tree) {
-            Ok((_, nodes)) => Ok(nodes),
+            Ok((pages, nodes)) => {
+                self.unlisted_pages(id, &pages, path)?;
+                Ok(nodes)
+            }
             Err(error) if super::is_finding(&error) => {
                 self.touch(id, &reader.last.get(), path.to_path_buf())?;
                 Ok(Vec::new())
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Notes a directory that can be read here and that nobody else finds.
+    fn unlisted_pages(
+        &mut self,
+        id: SnapshotId,
+        pages: &[BlobId],
+        path: &std::path::Path,
+    ) -> Result<()> {
+        for page in pages {
+            if let Fate::Unlisted(_) = self.damage.fate(self.repo, page)? {
+                return self.touch(id, page, path.to_path_buf());
+            }
+        }
+        Ok(())
     }
 
     fn file(&mut self, id: SnapshotId, node: &Node, path: PathBuf) -> Result<()> {
@@ -234,7 +288,7 @@ impl Walk<'_> {
 
     fn touch(&mut self, id: SnapshotId, blob: &BlobId, path: PathBuf) -> Result<()> {
         let finding = match self.damage.fate(self.repo, blob)? {
-            Fate::Lost(finding) => finding,
+            Fate::Lost(finding) | Fate::Unlisted(finding) => finding,
             Fate::Fine => self.unknown(*blob),
             Fate::Unknown(unknown) => self.unknown(unknown),
         };

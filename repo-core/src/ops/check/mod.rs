@@ -9,9 +9,12 @@ mod affected;
 mod log;
 mod objects;
 mod packs;
+mod records;
+mod surplus;
+mod tables;
 mod trees;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::id::SnapshotId;
 use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
@@ -33,6 +36,19 @@ pub struct Finding {
     pub affected: Vec<(SnapshotId, PathBuf)>,
     /// How many more it touches.
     pub affected_more: u64,
+    /// What it means for what was backed up.
+    pub harm: Harm,
+}
+
+/// What a finding means for what was backed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// Something is lost or at risk.
+    AtRisk,
+    /// Nothing is lost: the next backup enters anew what cannot be found until then.
+    Healable,
+    /// None: it is about an object that nothing refers to.
+    None,
 }
 
 /// How many paths of a finding are named.
@@ -44,6 +60,7 @@ impl Finding {
             error,
             affected: Vec::new(),
             affected_more: 0,
+            harm: Harm::AtRisk,
         }
     }
 
@@ -64,17 +81,58 @@ pub struct CheckSummary {
     pub packs: u64,
     /// Bytes of packs read and proved.
     pub bytes_read: u64,
-    /// What is wrong: data is lost or at risk.
+    /// What is wrong.
     pub findings: Vec<Finding>,
-    /// Objects that nothing refers to: harmless, left by interrupted runs.
+    /// Objects that nothing refers to and that are what they should be: harmless, left by interrupted runs.
     pub unreferenced: Vec<String>,
-    /// Objects that may be missing without a loss: checkpoints, which save reads, and the slots of keys.
+    /// Objects that may be missing without a loss: checkpoints, which save reads, the slots of keys, and index tables of
+    /// which others name by now all that is in them.
     pub absent: Vec<String>,
+}
+
+impl CheckSummary {
+    /// Takes what a check of one thing gave: damage becomes a finding, any other error ends the check.
+    fn note(&mut self, result: Result<()>) -> Result<()> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(e) if is_finding(&e) => {
+                self.findings.push(Finding::new(e));
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// As [`CheckSummary::note`], of an object that nothing refers to: it is named once, as right or as wrong.
+    fn note_surplus(&mut self, object: String, proved: Result<()>) -> Result<()> {
+        match proved {
+            Ok(()) => self.unreferenced.push(object),
+            Err(e) if is_finding(&e) => self.findings.push(Finding {
+                harm: Harm::None,
+                ..Finding::new(with(
+                    e.about(Subject::Object(object)),
+                    "nothing refers to it",
+                ))
+            }),
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+}
+
+/// The error with something more about it.
+fn with(error: Error, more: &str) -> Error {
+    let detail = match error.detail_text() {
+        Some(detail) => format!("{detail}; {more}"),
+        None => more.to_owned(),
+    };
+    error.detail(detail)
 }
 
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done.
 ///
-/// Memory: 40 bytes a pack, one pack a thread, and 40 bytes a directory if something is wrong.
+/// Memory: 40 bytes a pack, one pack a thread, and 40 bytes a directory if something is wrong; if an index table is, 40 bytes a pack
+/// and 48 bytes for each blob of those that no other names.
 pub fn check(
     repo: &Repo,
     options: &CheckOptions,
@@ -85,24 +143,35 @@ pub fn check(
     let inventory = objects::Inventory::list(repo)?;
     // After the listing, so that all that was listed of the log is folded; what has come since is looked up one by one.
     repo.refresh()?;
-    let mut damage = affected::Damage::default();
     objects::check(repo, &inventory, &mut summary, interrupt)?;
-    packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
-    packs::check_content(
-        repo,
-        options,
-        progress,
-        interrupt,
-        &mut summary,
-        &mut damage,
-    )?;
-    damage.unknown(trees::unknown_roots(repo)?);
-    if options.read_data {
-        packs::check_unreferenced(repo, interrupt, &mut summary)?;
-    }
-    if !damage.is_empty() {
-        affected::name_files(repo, damage, &mut summary, interrupt)?;
-    }
+    let lost = records::check(repo, &inventory, &mut summary, interrupt)?;
+    let mut surplus = surplus::Surplus::default();
+    let checked = surplus
+        .look(repo, &inventory, &lost, &mut summary, interrupt)
+        .and_then(|()| {
+            let mut damage = affected::Damage::default();
+            packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
+            packs::check_content(
+                repo,
+                options,
+                progress,
+                interrupt,
+                &mut summary,
+                &mut damage,
+            )?;
+            damage.unknown(trees::unknown_roots(repo)?);
+            if options.read_data {
+                surplus::check_content(repo, interrupt, &mut summary)?;
+            }
+            tables::conclude(repo, lost, &surplus, &mut summary, &mut damage);
+            match damage.is_empty() {
+                true => Ok(()),
+                false => affected::name_files(repo, damage, &mut summary, interrupt),
+            }
+        });
+    surplus.leave(repo);
+    checked?;
+    tables::forget(repo, &summary)?;
     Ok(summary)
 }
 

@@ -1,14 +1,13 @@
-//! Everything but packs and the log: configuration, keys, index tables, snapshots, checkpoints, evidence.
+//! What lies in a place, and of that configuration, keys, checkpoints and what has no name of ours.
 
-use super::{CheckSummary, Finding, is_finding};
+use super::{CheckSummary, Finding, Harm};
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::format::entry::{CHECKPOINT_EVERY, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
-use crate::format::table::TableView;
 use crate::format::{config, key_slot};
-use crate::id::{IndexId, PackId, SnapshotId, WriterId};
+use crate::id::{PackId, WriterId};
 use crate::progress::Interrupt;
 use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -85,12 +84,13 @@ impl Inventory {
         }
     }
 
-    fn ids(&self, kind: ObjectKind) -> impl Iterator<Item = &[u8; 32]> {
+    /// The listed objects of a kind.
+    pub fn ids(&self, kind: ObjectKind) -> impl Iterator<Item = &[u8; 32]> {
         self.named.get(&kind).into_iter().flatten()
     }
 
     /// Whether an object is there: was listed, or has come since.
-    fn has(&self, repo: &Repo, kind: ObjectKind, id: &[u8; 32]) -> Result<bool> {
+    pub fn has(&self, repo: &Repo, kind: ObjectKind, id: &[u8; 32]) -> Result<bool> {
         let listed = self.named.get(&kind).is_some_and(|ids| ids.contains(id));
         Ok(listed || repo.backend().size(&kind.name(id))?.is_some())
     }
@@ -105,46 +105,24 @@ impl Inventory {
     }
 }
 
-/// Reads and proves every object that is no pack.
+/// Reads and proves configuration, keys, the log and its checkpoints.
 pub fn check(
     repo: &Repo,
     inventory: &Inventory,
     summary: &mut CheckSummary,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let CheckSummary {
-        findings,
-        unreferenced,
-        absent,
-        ..
-    } = summary;
-    let mut note = |result: Result<()>| match result {
-        Ok(()) => Ok(()),
-        Err(e) if is_finding(&e) => {
-            findings.push(Finding::new(e));
-            Ok(())
-        }
-        Err(e) => Err(e),
-    };
-    check_others(&inventory.others, &mut note, unreferenced)?;
-    note(check_config(repo))?;
-    check_keys(repo, inventory, &mut note, unreferenced, absent)?;
+    check_others(&inventory.others, summary);
+    summary.note(check_config(repo))?;
+    check_keys(repo, inventory, summary)?;
+    let mut note = |result| summary.note(result);
     super::log::check(repo, inventory, &mut note, interrupt)?;
-    check_checkpoints(repo, inventory, &mut note, unreferenced, absent)?;
-    for id in inventory.ids(ObjectKind::Evidence) {
-        note(
-            repo.load_record(ObjectKind::Evidence, id, RecordType::Evidence)
-                .map(drop),
-        )?;
-    }
-    check_tables(repo, inventory, &mut note, interrupt)?;
-    check_snapshots(repo, inventory, &mut note, interrupt)?;
-    list_unreferenced(repo, inventory, unreferenced);
+    check_checkpoints(repo, inventory, summary)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
     Ok(())
 }
 
-/// Takes what a check of one thing gave: damage becomes a finding, any other error ends the check.
+/// As [`CheckSummary::note`].
 pub type Note<'a> = &'a mut dyn FnMut(Result<()>) -> Result<()>;
 
 fn check_config(repo: &Repo) -> Result<()> {
@@ -160,28 +138,25 @@ fn check_config(repo: &Repo) -> Result<()> {
 }
 
 /// Objects of names that no object of a repository has. A race of `init` or `check` that was stopped leaves some.
-fn check_others(others: &[String], note: Note<'_>, unreferenced: &mut Vec<String>) -> Result<()> {
+fn check_others(others: &[String], summary: &mut CheckSummary) {
     for object in others {
         let reserved = ["race-", "parity/", "segments/", "writers/"];
         if reserved.iter().any(|start| object.starts_with(start)) {
-            unreferenced.push(object.clone());
+            summary.unreferenced.push(object.clone());
             continue;
         }
-        let error = Error::damaged(Subject::Object(object.clone()));
-        note(Err(error.detail("nothing of a repository has such a name")))?;
+        let error = Error::damaged(Subject::Object(object.clone()))
+            .detail("nothing of a repository has such a name");
+        summary.findings.push(Finding {
+            harm: Harm::None,
+            ..Finding::new(error)
+        });
     }
-    Ok(())
 }
 
 /// Proves the key slots. Nobody signs with those that an `init` or a change of keys leaves that was stopped early, and
 /// a writer whose slot never came is one that nobody can sign as.
-fn check_keys(
-    repo: &Repo,
-    inventory: &Inventory,
-    note: Note<'_>,
-    unreferenced: &mut Vec<String>,
-    absent: &mut Vec<String>,
-) -> Result<()> {
+fn check_keys(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) -> Result<()> {
     let state = repo.state();
     let mut without: BTreeSet<WriterId> = state.members().iter().map(|m| m.writer).collect();
     let mut all_read = true;
@@ -191,16 +166,16 @@ fn check_keys(
             Ok(Some(writer)) if state.members().iter().any(|m| m.writer == writer) => {
                 without.remove(&writer);
             }
-            Ok(_) => unreferenced.push(ObjectKind::Key.name(id)),
+            Ok(_) => summary.unreferenced.push(ObjectKind::Key.name(id)),
             Err(e) => {
                 all_read = false;
-                note(Err(e))?;
+                summary.note(Err(e))?;
             }
         }
     }
     if all_read {
         let name = |writer: &WriterId| format!("{}/ of writer {writer}", ObjectKind::Key.folder());
-        absent.extend(without.iter().map(name));
+        summary.absent.extend(without.iter().map(name));
     }
     Ok(())
 }
@@ -224,116 +199,32 @@ fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<Option<WriterId>> {
 }
 
 /// Proves the checkpoints with their state tables. Those that stand in none are what a run leaves that was stopped early.
-fn check_checkpoints(
-    repo: &Repo,
-    inventory: &Inventory,
-    note: Note<'_>,
-    unreferenced: &mut Vec<String>,
-    absent: &mut Vec<String>,
-) -> Result<()> {
+fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) -> Result<()> {
     let mut named = BTreeSet::new();
+    let mut all_read = true;
     for object in &inventory.checkpoints {
         match repo.check_checkpoint(object) {
             Ok(tables) => named.extend(tables.into_iter().map(|id| id.0)),
-            Err(e) => note(Err(e))?,
+            Err(e) => {
+                all_read = false;
+                // An entry that a checkpoint rests on is a finding of the log.
+                if !matches!(e.subject(), Subject::Entry(_)) {
+                    summary.note(Err(e))?;
+                }
+            }
         }
     }
     for id in inventory.ids(ObjectKind::State) {
         let loaded = repo.load_record(ObjectKind::State, id, RecordType::State);
-        if loaded.is_ok() && !named.contains(id) {
-            unreferenced.push(ObjectKind::State.name(id));
+        match named.contains(id) || (loaded.is_err() && !all_read) {
+            true => summary.note(loaded.map(drop))?,
+            false => summary.note_surplus(ObjectKind::State.name(id), loaded.map(drop))?,
         }
-        note(loaded.map(drop))?;
     }
     let last = super::log::end_of_chain(&repo.state());
     let numbers = (1..=last / CHECKPOINT_EVERY).map(|n| name::checkpoint(n * CHECKPOINT_EVERY));
-    absent.extend(numbers.filter(|object| !inventory.checkpoints.contains(object)));
+    summary
+        .absent
+        .extend(numbers.filter(|object| !inventory.checkpoints.contains(object)));
     Ok(())
-}
-
-fn check_tables(
-    repo: &Repo,
-    inventory: &Inventory,
-    note: Note<'_>,
-    interrupt: &Interrupt,
-) -> Result<()> {
-    let state = repo.state();
-    for (id, _) in state.tables() {
-        interrupt.check()?;
-        match inventory.has(repo, ObjectKind::Index, &id.0)? {
-            true => note(check_table(repo, id))?,
-            false => note(Err(Error::missing(Subject::Index(*id))))?,
-        }
-    }
-    for id in inventory.ids(ObjectKind::Index).map(|id| IndexId(*id)) {
-        if !state.has_table(&id) {
-            note(check_table(repo, &id))?;
-        }
-    }
-    Ok(())
-}
-
-/// The table opens, and its sections fit each other.
-fn check_table(repo: &Repo, id: &IndexId) -> Result<()> {
-    let body = repo.load_table(id)?;
-    let parsed = TableView::parse(&body).map(drop);
-    parsed.map_err(|e| e.about(Subject::Index(*id)))
-}
-
-fn check_snapshots(
-    repo: &Repo,
-    inventory: &Inventory,
-    note: Note<'_>,
-    interrupt: &Interrupt,
-) -> Result<()> {
-    let state = repo.state();
-    for (id, row) in state.live_snapshots() {
-        interrupt.check()?;
-        if !inventory.has(repo, ObjectKind::Snapshot, &id.0)? {
-            note(Err(Error::missing(Subject::Snapshot(*id))))?;
-            continue;
-        }
-        note(check_snapshot(repo, id, &row.summary))?;
-    }
-    for id in inventory
-        .ids(ObjectKind::Snapshot)
-        .map(|id| SnapshotId(*id))
-    {
-        if !state.is_live(&id) {
-            note(repo.load_snapshot(&id).map(drop))?;
-        }
-    }
-    Ok(())
-}
-
-/// The snapshot opens, and what listings show of it is what it says.
-fn check_snapshot(repo: &Repo, id: &SnapshotId, sealed: &[u8]) -> Result<()> {
-    let snapshot = repo.load_snapshot(id)?;
-    match repo.open_summary(id, sealed)? == snapshot.summary {
-        true => Ok(()),
-        false => Err(Error::damaged(Subject::Snapshot(*id)).detail("the log says otherwise of it")),
-    }
-}
-
-fn list_unreferenced(repo: &Repo, inventory: &Inventory, unreferenced: &mut Vec<String>) {
-    let state = repo.state();
-    let known = |kind: ObjectKind, id: &[u8; 32]| match kind {
-        ObjectKind::Index => state.has_table(&IndexId(*id)),
-        ObjectKind::Snapshot => {
-            let id = SnapshotId(*id);
-            state.is_live(&id)
-                || state
-                    .forgotten_snapshots()
-                    .any(|(forgotten, _)| *forgotten == id)
-        }
-        ObjectKind::Evidence => state.evidence().any(|(evidence, _)| evidence.0 == *id),
-        _ => true,
-    };
-    for (kind, ids) in &inventory.named {
-        let unknown = ids
-            .iter()
-            .filter(|id| !known(*kind, id))
-            .map(|id| kind.name(id));
-        unreferenced.extend(unknown);
-    }
 }

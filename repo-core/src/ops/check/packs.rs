@@ -6,7 +6,6 @@ use super::trees::{TreeCheck, check_tree};
 use super::{CheckOptions, CheckSummary, Finding, is_finding};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::name::ObjectKind;
 use crate::format::pack::decode_directory;
 use crate::format::rows::{Blob, Block, PackEntry};
 use crate::id::{BlobId, PackId};
@@ -24,13 +23,11 @@ pub fn check_presence(
     damage: &mut Damage,
 ) -> Result<()> {
     let state = repo.state();
-    let mut surplus = inventory.packs.clone();
     repo.index().packs(&mut |pack, _| {
         if state.is_deleted(&pack.id.0) {
             return Ok(ControlFlow::Continue(()));
         }
         summary.packs += 1;
-        surplus.remove(&(pack_object(pack.kind), pack.id));
         let error = match inventory.pack_len(repo, pack.kind, &pack.id)? {
             None => Some(Error::missing(Subject::Pack(pack.id))),
             Some(len) if len != pack.len => {
@@ -44,42 +41,7 @@ pub fn check_presence(
             summary.findings.push(Finding::new(error));
         }
         Ok(ControlFlow::Continue(()))
-    })?;
-    let mut names: Vec<_> = surplus.keys().map(|(kind, id)| kind.name(&id.0)).collect();
-    names.sort();
-    summary.unreferenced.extend(names);
-    Ok(())
-}
-
-/// Hashes the packs that no table names: one whose content is not what its name says is no leftover of a run.
-pub fn check_unreferenced(
-    repo: &Repo,
-    interrupt: &Interrupt,
-    summary: &mut CheckSummary,
-) -> Result<()> {
-    for object in &summary.unreferenced {
-        let Some((ObjectKind::Data | ObjectKind::Meta, id)) = ObjectKind::parse(object) else {
-            continue;
-        };
-        interrupt.check()?;
-        let pack = match repo.backend().get(object) {
-            Ok(pack) => pack,
-            // Deleted meanwhile.
-            Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            Err(e) if is_finding(&e) => {
-                summary.findings.push(Finding::new(e));
-                continue;
-            }
-            Err(e) => return Err(e),
-        };
-        summary.bytes_read += pack.len() as u64;
-        if blake3::hash(&pack) != blake3::Hash::from_bytes(id) {
-            let error = Error::damaged(Subject::Object(object.clone()))
-                .detail("content is not what its name says, and no table names it");
-            summary.findings.push(Finding::new(error));
-        }
-    }
-    Ok(())
+    })
 }
 
 /// What was found in one pack.

@@ -1,6 +1,7 @@
 //! Writes one window: each block is read once, its pieces go where they belong.
 
 use super::attributes::{Wanted, note};
+use super::links::{Fate, FirstName, Links};
 use super::place::{Place, Places};
 use super::{Counts, RestoreOptions};
 use crate::crypto::{BlobHasher, BlobType};
@@ -62,6 +63,8 @@ pub struct FilePlan {
     left: AtomicUsize,
     failed: AtomicBool,
     created: Mutex<bool>,
+    /// If it has further names: what becomes of it counts for them.
+    first: Option<Arc<FirstName>>,
 }
 
 impl FilePlan {
@@ -72,6 +75,7 @@ impl FilePlan {
         file: &FileContent,
         wanted: Wanted,
         pieces: usize,
+        first: Option<Arc<FirstName>>,
     ) -> Self {
         Self {
             place,
@@ -83,6 +87,14 @@ impl FilePlan {
             left: AtomicUsize::new(pieces),
             failed: AtomicBool::new(false),
             created: Mutex::new(false),
+            first,
+        }
+    }
+
+    /// Notes what has become of it, for its further names.
+    fn becomes(&self, fate: Fate) {
+        if let Some(first) = &self.first {
+            first.becomes(fate);
         }
     }
 
@@ -90,26 +102,32 @@ impl FilePlan {
         self.place.path_of(&self.name)
     }
 
-    /// Where in the file a run of data goes: `(file offset, range of the run)`, split at holes.
     fn spread(&self, data_offset: u64, len: usize) -> Vec<(u64, std::ops::Range<usize>)> {
-        let Some(extents) = &self.extents else {
-            return vec![(data_offset, 0..len)];
-        };
-        let mut runs = Vec::new();
-        let (mut before, end) = (0, data_offset + len as u64);
-        for (offset, extent_len) in extents {
-            let (from, to) = (data_offset.max(before), end.min(before + extent_len));
-            if from < to {
-                let range = (from - data_offset) as usize..(to - data_offset) as usize;
-                runs.push((offset + (from - before), range));
-            }
-            before += extent_len;
-        }
-        runs
+        spread(self.extents.as_deref(), data_offset, len)
     }
 }
 
-type Link = (Arc<Place>, Vec<u8>, Arc<Place>, Vec<u8>);
+/// Where in a file a run of its data goes: `(file offset, range of the run)`, split at holes.
+pub fn spread(
+    extents: Option<&[(u64, u64)]>,
+    data_offset: u64,
+    len: usize,
+) -> Vec<(u64, std::ops::Range<usize>)> {
+    let Some(extents) = extents else {
+        return vec![(data_offset, 0..len)];
+    };
+    let mut runs = Vec::new();
+    let (mut before, end) = (0, data_offset + len as u64);
+    for (offset, extent_len) in extents {
+        let (from, to) = (data_offset.max(before), end.min(before + extent_len));
+        if from < to {
+            let range = (from - data_offset) as usize..(to - data_offset) as usize;
+            runs.push((offset + (from - before), range));
+        }
+        before += extent_len;
+    }
+    runs
+}
 
 /// What is planned and not yet written.
 #[derive(Default)]
@@ -121,7 +139,7 @@ pub struct Window {
     blocks: Vec<Location>,
     block_numbers: HashMap<(PackId, u32), u32>,
     /// Further names of files.
-    pub links: Vec<Link>,
+    pub links: Links,
     /// Directories that are complete with this window, deepest first.
     pub dirs: Vec<(Arc<Place>, Wanted)>,
 }
@@ -135,6 +153,7 @@ impl Window {
         self.pieces.len() >= PIECES_MAX
             || self.files.len() >= FILES_MAX
             || self.dirs.len() >= FILES_MAX
+            || self.links.is_full()
     }
 
     /// Plans one chunk.
@@ -195,8 +214,7 @@ impl Window {
             std::iter::once(own).chain(joined).collect()
         });
         results.into_iter().collect::<Result<()>>()?;
-        self.finish(context, places);
-        Ok(())
+        self.finish(context, places)
     }
 
     /// Where each block's pieces begin in `pieces`, and the end of all.
@@ -242,12 +260,17 @@ impl Window {
         run: &[PieceSlot],
     ) {
         let file = &self.files[run[0].0.file as usize];
-        let result = self.data_of(context, block, run).and_then(|data| {
+        let data = self.data_of(context, block, run);
+        if data.is_err() {
+            file.becomes(Fate::Lost);
+        }
+        let result = data.and_then(|data| {
             if run.len() == file.pieces {
                 self.whole_file(context, places, file, &data);
                 return Ok(());
             }
-            self.part_of_file(places, file, run[0].0.data_offset, &data)
+            let written = self.part_of_file(places, file, run[0].0.data_offset, &data);
+            written.inspect_err(|_| file.becomes(Fate::NotWritten))
         });
         if let Err(error) = &result
             && !file.failed.swap(true, Ordering::Relaxed)
@@ -314,9 +337,13 @@ impl Window {
         match places.open(&file.place).and_then(|dir| write(&dir)) {
             Ok(applied) => {
                 note(context, || file.path(), applied);
-                count_file(context, file);
+                count_file(context, file.size);
+                file.becomes(Fate::Written);
             }
-            Err(error) => context.problems.problem(&file.path(), &error),
+            Err(error) => {
+                file.becomes(Fate::NotWritten);
+                context.problems.problem(&file.path(), &error);
+            }
         }
     }
 
@@ -356,32 +383,18 @@ impl Window {
                 || file.path(),
                 apply_to(&handle, Kind::File, &file.wanted.attributes()),
             );
-            count_file(context, file);
+            count_file(context, file.size);
+            file.becomes(Fate::Written);
             Ok(())
         };
         if let Err(error) = finish() {
+            file.becomes(Fate::NotWritten);
             context.problems.problem(&file.path(), &error);
         }
     }
 
-    fn finish(self, context: &Context<'_>, places: &Places) {
-        for (from, from_name, place, name) in self.links {
-            let link = || {
-                places.open(&place)?.hardlink(
-                    &*places.open(&from)?,
-                    &from_name,
-                    &name,
-                    Existing::Replace,
-                )
-            };
-            match link() {
-                Ok(()) => {
-                    context.counts.nodes.fetch_add(1, Ordering::Relaxed);
-                    context.problems.count(Counter::Nodes, 1);
-                }
-                Err(error) => context.problems.problem(&place.path_of(&name), &error),
-            }
-        }
+    fn finish(self, context: &Context<'_>, places: &Places) -> Result<()> {
+        self.links.make(context, places)?;
         for (place, wanted) in self.dirs {
             match places.open(&place) {
                 Ok(dir) => {
@@ -391,6 +404,7 @@ impl Window {
                 Err(error) => context.problems.problem(&place.path(), &error),
             }
         }
+        Ok(())
     }
 }
 
@@ -418,10 +432,11 @@ fn open_part(dir: &TargetDir, file: &FilePlan) -> Result<File> {
     Ok(handle)
 }
 
-fn count_file(context: &Context<'_>, file: &FilePlan) {
+/// Counts a regular file of that size, which is in its place.
+pub fn count_file(context: &Context<'_>, size: u64) {
     context.counts.nodes.fetch_add(1, Ordering::Relaxed);
     context.counts.files.fetch_add(1, Ordering::Relaxed);
-    context.counts.bytes.fetch_add(file.size, Ordering::Relaxed);
+    context.counts.bytes.fetch_add(size, Ordering::Relaxed);
     context.problems.count(Counter::Nodes, 1);
-    context.problems.count(Counter::Bytes, file.size);
+    context.problems.count(Counter::Bytes, size);
 }

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod execute;
+mod links;
 mod place;
 mod plan;
 

@@ -2,6 +2,7 @@
 
 use super::attributes::{Wanted, note};
 use super::execute::{Context, FilePlan, Window};
+use super::links::{Fate, FirstName, no_link};
 use super::place::{Place, Places};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec;
@@ -64,17 +65,19 @@ struct Planner<'a> {
     context: &'a Context<'a>,
     places: &'a Places,
     window: Window,
-    /// Where a file with several names was restored under its first.
-    first_names: HashMap<FileKey, (Arc<Place>, Vec<u8>)>,
+    /// The first names of what has several.
+    first_names: HashMap<FileKey, Arc<FirstName>>,
 }
 
 /// What the names of one file have in common: device, inode, and a hash of what it holds. Numbers of devices change, so that
 /// the first two alone may be those of two files.
 type FileKey = (u64, u64, [u8; 32]);
 
-fn file_key(node: &Node, file: &FileContent) -> FileKey {
-    let content = blake3::hash(&codec::encode(&(file, node.mtime)));
-    (node.device, node.inode, *content.as_bytes())
+/// `None` of what has one name only.
+fn file_key(node: &Node) -> Option<FileKey> {
+    let content = || blake3::hash(&codec::encode(&(&node.content, node.mtime)));
+    let several = node.links > 1 && node.inode != 0;
+    several.then(|| (node.device, node.inode, *content().as_bytes()))
 }
 
 impl Planner<'_> {
@@ -117,23 +120,16 @@ impl Planner<'_> {
     }
 
     fn file(&mut self, place: &Arc<Place>, node: &Node, file: &FileContent) -> Result<()> {
-        if node.links > 1 {
-            let key = file_key(node, file);
-            if let Some((first, first_name)) = self.first_names.get(&key) {
-                let link = (
-                    first.clone(),
-                    first_name.clone(),
-                    place.clone(),
-                    node.name.clone(),
-                );
-                self.window.links.push(link);
-                return Ok(());
-            }
-            if node.inode != 0 {
-                self.first_names
-                    .insert(key, (place.clone(), node.name.clone()));
-            }
+        let key = file_key(node);
+        if let Some(first) = key.and_then(|key| self.first_names.get(&key)) {
+            self.window.links.add(first.clone(), place.clone(), node);
+            return Ok(());
         }
+        let first = key.map(|key| {
+            let first = FirstName::new(place, &node.name, Fate::Planned);
+            self.first_names.insert(key, first.clone());
+            first
+        });
         let number = u32::try_from(self.window.files.len()).map_err(|_| {
             Error::new(ErrorKind::Unavailable, Subject::None).detail("window overflow")
         })?;
@@ -141,6 +137,7 @@ impl Planner<'_> {
         let planned = self.chunks(number, file);
         if let Err(error) = planned {
             self.window.pieces.truncate(pieces_before);
+            first.inspect(|first| first.becomes(Fate::Lost));
             return Err(error);
         }
         let pieces = self.window.pieces.len() - pieces_before;
@@ -153,6 +150,7 @@ impl Planner<'_> {
             file,
             Wanted::of(node, self.context.options.no_owner, false),
             pieces,
+            first,
         ));
         Ok(())
     }
@@ -187,7 +185,27 @@ impl Planner<'_> {
         }
     }
 
+    /// Links, pipes, sockets and devices; a further name of one is linked to the first.
     fn special(&mut self, place: &Arc<Place>, node: &Node) -> Result<()> {
+        let key = file_key(node);
+        let first = key.and_then(|key| self.first_names.get(&key));
+        let linked = first.map(|first| first.link_to(self.places, place, &node.name));
+        if !matches!(linked, Some(Ok(()))) {
+            self.make_special(place, node)?;
+        }
+        self.context.counts.nodes.fetch_add(1, Ordering::Relaxed);
+        match (linked, key) {
+            (Some(linked), _) => linked.map_err(no_link),
+            (None, Some(key)) => {
+                let first = FirstName::new(place, &node.name, Fate::Written);
+                self.first_names.insert(key, first);
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn make_special(&self, place: &Arc<Place>, node: &Node) -> Result<()> {
         let dir = self.places.open(place)?;
         let kind = match &node.content {
             Content::Symlink(target) => {
@@ -203,7 +221,6 @@ impl Planner<'_> {
         let wanted = Wanted::of(node, self.context.options.no_owner, kind == Kind::Symlink);
         let applied = dir.apply_entry(&node.name, kind, &wanted.attributes())?;
         note(self.context, || place.path_of(&node.name), applied);
-        self.context.counts.nodes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -224,14 +241,14 @@ mod tests {
     use crate::time::Timestamp;
 
     /// A name of a file with two names, always of the same device and inode.
-    fn named(name: &[u8], second: i64, chunk: u8) -> (Node, FileContent) {
+    fn named(name: &[u8], second: i64, chunk: u8) -> Node {
         let file = FileContent {
             size: 1,
             chunks: Chunks::Direct(vec![BlobId([chunk; 32])]),
             ..FileContent::default()
         };
         let time = Timestamp::new(second, 0);
-        let node = Node {
+        Node {
             name: name.to_vec(),
             mode: 0o644,
             uid: 0,
@@ -243,21 +260,22 @@ mod tests {
             device: 1,
             links: 2,
             xattrs: Vec::new(),
-            content: Content::File(file.clone()),
+            content: Content::File(file),
             ext: Vec::new(),
-        };
-        (node, file)
+        }
     }
 
     #[test]
     fn names_are_of_one_file_only_if_they_hold_the_same() {
-        let key = |name: &[u8], second, chunk| {
-            let (node, file) = named(name, second, chunk);
-            file_key(&node, &file)
-        };
+        let key = |name: &[u8], second, chunk| file_key(&named(name, second, chunk)).unwrap();
         let first = key(b"one", 5, 7);
         assert_eq!(key(b"other", 5, 7), first);
         assert_ne!(key(b"other", 5, 8), first, "another content");
         assert_ne!(key(b"other", 6, 7), first, "another time");
+        let single = Node {
+            links: 1,
+            ..named(b"one", 5, 7)
+        };
+        assert_eq!(file_key(&single), None);
     }
 }
