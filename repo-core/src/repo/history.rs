@@ -309,7 +309,9 @@ impl Shared {
         let synced = self.index.sync(&in_force, &mut |id| self.load_table(id))?;
         self.incomplete
             .store(!synced.failed.is_empty(), Ordering::Relaxed);
-        self.index.set_unusable(state.unusable_packs().collect())
+        let mut unusable = self.lost_packs();
+        unusable.extend(state.unusable_packs());
+        self.index.set_unusable(unusable)
     }
 }
 

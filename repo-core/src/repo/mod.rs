@@ -13,6 +13,7 @@ mod memory;
 mod open;
 mod orphans;
 mod pool;
+mod presence;
 mod process;
 mod records;
 mod uploads;
@@ -39,6 +40,7 @@ use crate::log::State;
 use crate::pack::BlockReader;
 use blocks::BlockCache;
 use history::History;
+use presence::Presence;
 use process::Process;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -62,6 +64,8 @@ pub struct Shared {
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     pool: Pool,
+    /// Which packs were looked for, and which are lost.
+    presence: Mutex<Presence>,
     /// Tables in force could not be had the last time.
     incomplete: AtomicBool,
     /// What kind of place this is, once it was found out.

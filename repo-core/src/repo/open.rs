@@ -211,6 +211,7 @@ impl Repo {
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
             incomplete: AtomicBool::new(false),
+            presence: Mutex::default(),
             probed: OnceLock::new(),
             process: Mutex::new(Weak::new()),
         })))

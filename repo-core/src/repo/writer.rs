@@ -201,13 +201,13 @@ impl<'a> Writer<'a> {
 
     /// Whether a blob is new; counts it then, and remembers what is relied on else.
     fn reserve(&mut self, kind: BlobType, id: &BlobId, len: usize) -> Result<bool> {
-        let index = self.repo.index();
-        match self.pending.reserve(index, id)? {
-            Reserve::New => {}
-            Reserve::OnItsWay => return Ok(false),
-            Reserve::Stored(location) => {
-                self.rely_on(&location)?;
-                return Ok(false);
+        loop {
+            match self.pending.reserve(self.repo.index(), id)? {
+                Reserve::New => break,
+                Reserve::OnItsWay => return Ok(false),
+                Reserve::Stored(location) if self.rely_on(&location)? => return Ok(false),
+                // Its pack is lost, and is not found any more.
+                Reserve::Stored(_) => {}
             }
         }
         let blobs = match kind {
@@ -219,8 +219,9 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
-    /// Remembers that a copy of a blob is relied on: its pack, and those of the bases of its block.
-    pub fn rely_on(&mut self, location: &Location) -> Result<()> {
+    /// Remembers that a copy of a blob is relied on: its pack, and those of the bases of its block. Gives false, and
+    /// remembers nothing, if one of those is [not there](super::Shared::is_there).
+    pub fn rely_on(&mut self, location: &Location) -> Result<bool> {
         let index = self.repo.index();
         let mut packs = vec![index.pack_id_of(location)?];
         for base in index.bases(location)? {
@@ -228,9 +229,14 @@ impl<'a> Writer<'a> {
                 packs.push(index.pack_id_of(&whole)?);
             }
         }
-        packs.retain(|pack| !self.written.own.contains(pack));
+        packs.retain(|pack| !self.written.own.contains(pack) && !self.written.hits.contains(pack));
+        for pack in &packs {
+            if !self.repo.is_there(pack)? {
+                return Ok(false);
+            }
+        }
         self.written.hits.extend(packs);
-        Ok(())
+        Ok(true)
     }
 
     /// Ends the current data block: what follows comes from another source, which shares no block with this one.

@@ -267,13 +267,15 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 None => Ok(ControlFlow::Break(())),
             }
         });
-        let stored = walked.is_ok_and(|flow| flow.is_continue());
-        if stored {
-            found
-                .iter()
-                .try_for_each(|location| self.writer.rely_on(location))?;
+        if !walked.is_ok_and(|flow| flow.is_continue()) {
+            return Ok(false);
         }
-        Ok(stored)
+        for location in &found {
+            if !self.writer.rely_on(location)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn small_file(&mut self, dir: &Arc<Dir>, meta: Metadata, file: Pending) -> Result<()> {

@@ -77,6 +77,24 @@ impl Damage {
         self.packs.insert(pack, finding);
     }
 
+    /// Missing packs of which every blob is in another pack as well, with the finding about each.
+    pub fn replaced(&self, repo: &Repo) -> Result<Vec<(PackId, usize)>> {
+        let mut replaced = Vec::new();
+        for (pack, finding) in &self.packs {
+            let Some(entry) = repo.index().pack_entry(pack)? else {
+                continue;
+            };
+            let mut whole = true;
+            for blob in &entry.blobs {
+                whole = whole && matches!(self.fate(repo, &blob.id)?, Fate::Fine);
+            }
+            if whole {
+                replaced.push((*pack, *finding));
+            }
+        }
+        Ok(replaced)
+    }
+
     /// The packs that are missing or cut off.
     pub fn lost_packs(&self) -> HashSet<PackId> {
         self.packs.keys().copied().collect()

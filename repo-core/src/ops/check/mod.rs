@@ -85,8 +85,8 @@ pub struct CheckSummary {
     pub findings: Vec<Finding>,
     /// Objects that nothing refers to and that are what they should be: harmless, left by interrupted runs.
     pub unreferenced: Vec<String>,
-    /// Objects that may be missing without a loss: checkpoints, which save reads, the slots of keys, and index tables of
-    /// which others name by now all that is in them.
+    /// Objects that may be missing without a loss: checkpoints, which save reads, the slots of keys, index tables of
+    /// which others name by now all that is in them, and packs of which all is in others by now.
     pub absent: Vec<String>,
 }
 
@@ -164,10 +164,11 @@ pub fn check(
                 surplus::check_content(repo, interrupt, &mut summary)?;
             }
             tables::conclude(repo, lost, &surplus, &mut summary, &mut damage);
-            match damage.is_empty() {
-                true => Ok(()),
-                false => affected::name_files(repo, damage, &mut summary, interrupt),
+            let replaced = damage.replaced(repo)?;
+            if !damage.is_empty() {
+                affected::name_files(repo, damage, &mut summary, interrupt)?;
             }
+            packs::excuse(repo, replaced, &mut summary)
         });
     surplus.leave(repo);
     checked?;

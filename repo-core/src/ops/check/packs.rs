@@ -44,6 +44,23 @@ pub fn check_presence(
     })
 }
 
+/// Takes back what was found of packs that a later backup has replaced. To be called when no finding is added any more.
+pub fn excuse(
+    repo: &Repo,
+    mut replaced: Vec<(PackId, usize)>,
+    summary: &mut CheckSummary,
+) -> Result<()> {
+    replaced.sort_by_key(|(_, finding)| std::cmp::Reverse(*finding));
+    for (pack, finding) in replaced {
+        let Some(info) = repo.index().pack(&pack)? else {
+            continue;
+        };
+        summary.findings.remove(finding);
+        summary.absent.push(pack_object(info.kind).name(&pack.0));
+    }
+    Ok(())
+}
+
 /// What was found in one pack.
 struct PackReport {
     id: PackId,

@@ -9,7 +9,6 @@ use crate::format::codec;
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Existing, Kind, Target};
 use crate::id::BlobId;
-use crate::index::Want;
 use crate::progress::{Counter, Progress};
 use crate::tree::{ChunkRef, for_each_chunk, load_nodes};
 use std::collections::HashMap;
@@ -163,9 +162,7 @@ impl Planner<'_> {
             let ChunkRef::Data(id) = chunk else {
                 return Ok(ControlFlow::Continue(()));
             };
-            let location = repo.index().lookup(&id, Want::Readable)?.ok_or_else(|| {
-                Error::missing(Subject::Blob(id)).detail("no index table names it")
-            })?;
+            let location = repo.locate(&id)?;
             data_offset += u64::from(location.blob_len);
             let from = data_offset - u64::from(location.blob_len);
             let pack = repo.index().pack_id_of(&location)?;

@@ -8,6 +8,7 @@ mod deleted;
 mod eio;
 mod first_entry;
 mod links;
+mod lost;
 mod pieces;
 mod resume;
 mod shared;

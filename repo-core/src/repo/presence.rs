@@ -1,0 +1,66 @@
+//! Whether the packs that something new relies on are where they should be.
+
+use super::{Shared, lock, pack_object};
+use crate::error::{Error, Result, Subject};
+use crate::id::{BlobId, PackId};
+use crate::index::{Location, Want};
+use std::collections::HashSet;
+
+/// What was found out about packs.
+#[derive(Default)]
+pub(super) struct Presence {
+    there: HashSet<PackId>,
+    /// Not there, or of another length.
+    lost: HashSet<PackId>,
+}
+
+impl Shared {
+    /// Whether a pack is there, in the length that the index says; the backend is asked once for each. True of packs
+    /// that the index does not know.
+    ///
+    /// Nothing new is found in a lost pack from then on: what it held is stored again where it is met, and read from
+    /// other packs where there is a copy.
+    pub fn is_there(&self, pack: &PackId) -> Result<bool> {
+        {
+            let presence = lock(&self.presence);
+            if presence.there.contains(pack) || presence.lost.contains(pack) {
+                return Ok(!presence.lost.contains(pack));
+            }
+        }
+        let Some(info) = self.index().pack(pack)? else {
+            return Ok(true);
+        };
+        let name = pack_object(info.kind).name(&pack.0);
+        let there = self.backend().size(&name)? == Some(info.len);
+        let mut presence = lock(&self.presence);
+        match there {
+            true => presence.there.insert(*pack),
+            false => presence.lost.insert(*pack),
+        };
+        if !there {
+            self.index().set_usable(pack, false)?;
+        }
+        Ok(there)
+    }
+
+    /// Where a blob lies: in a pack that is there, if there is one. `Missing` if the index knows no copy.
+    pub fn locate(&self, id: &BlobId) -> Result<Location> {
+        let mut before = None;
+        loop {
+            let location = self.index().lookup(id, Want::Readable)?.ok_or_else(|| {
+                Error::missing(Subject::Blob(*id)).detail("no index table names it")
+            })?;
+            let pack = self.index().pack_id_of(&location)?;
+            // A lost pack comes again only if there is no other.
+            if self.is_there(&pack)? || before == Some(pack) {
+                return Ok(location);
+            }
+            before = Some(pack);
+        }
+    }
+
+    /// The packs that turned out not to be there.
+    pub(super) fn lost_packs(&self) -> HashSet<PackId> {
+        lock(&self.presence).lost.clone()
+    }
+}
