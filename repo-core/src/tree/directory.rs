@@ -3,9 +3,9 @@
 use crate::crypto::Secret;
 use crate::error::Result;
 use crate::format::codec;
-use crate::format::tree::{Branch, Leaf, Node, Page, Tree};
+use crate::format::tree::{Branch, Chunks, Content, Leaf, Node, Page, Tree};
 use crate::fs::Owners;
-use crate::id::BlobId;
+use crate::id::{BlobId, ID_LEN};
 use std::collections::BTreeMap;
 
 /// A directory whose encoding is larger than this is split into pages.
@@ -52,8 +52,33 @@ pub fn write_directory(
     writer.finish(owners, borders, put)
 }
 
-/// No node is encoded in fewer bytes than its name's and these: one for each of its fields.
+/// No node is encoded in fewer bytes than these, one for each of its fields, and what [`weight`] adds to them.
 const NODE_BYTES_MIN: usize = 13;
+
+/// A page ends, whatever the names, as soon as its nodes weigh so much: a file may carry megabytes of attributes.
+const PAGE_WEIGHT: usize = 2 << 20;
+
+/// What a node takes at least in a page: its names, attributes and ids, whose number nobody but the source bounds.
+fn weight(node: &Node) -> usize {
+    let attributes: usize = node
+        .xattrs
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    let content = match &node.content {
+        Content::Symlink(target) => target.len(),
+        Content::File(file) => {
+            let ids = match &file.chunks {
+                Chunks::Direct(ids) => ids.len(),
+                Chunks::Lists { lists, .. } => lists.len(),
+            };
+            let extents = file.extents.as_ref().map_or(0, Vec::len);
+            ids * ID_LEN + 2 * extents
+        }
+        _ => 0,
+    };
+    NODE_BYTES_MIN + node.name.len() + attributes + content
+}
 
 /// Writes a directory whose nodes come one after the other, in the order of their names.
 ///
@@ -64,6 +89,8 @@ pub struct DirectoryWriter {
     pages: Vec<Page>,
     /// The nodes behind them.
     nodes: Vec<Node>,
+    /// What they weigh, once the directory is split.
+    page_weight: usize,
     /// No encoding of all nodes is shorter.
     bytes_min: usize,
 }
@@ -79,16 +106,31 @@ impl DirectoryWriter {
     ) -> Result<()> {
         debug_assert!(self.nodes.last().is_none_or(|last| last.name < node.name));
         let was_split = self.is_split();
-        self.bytes_min += NODE_BYTES_MIN + node.name.len();
-        let ends = was_split && borders.levels(&node.name) >= 1;
+        self.bytes_min += weight(&node);
+        if was_split {
+            return self.push_to_page(node, owners, borders, put);
+        }
         self.nodes.push(node);
-        if ends {
-            return self.end_page(owners, put);
+        match self.is_split() {
+            true => self.split(owners, borders, put),
+            false => Ok(()),
         }
-        if self.is_split() && !was_split {
-            self.split(owners, borders, put)?;
+    }
+
+    fn push_to_page(
+        &mut self,
+        node: Node,
+        owners: &Owners,
+        borders: &Borders,
+        put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
+    ) -> Result<()> {
+        self.page_weight += weight(&node);
+        let ends = self.page_weight >= PAGE_WEIGHT || borders.levels(&node.name) >= 1;
+        self.nodes.push(node);
+        match ends {
+            true => self.end_page(owners, put),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the directory is too large for one blob for sure.
@@ -104,11 +146,7 @@ impl DirectoryWriter {
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<()> {
         for node in std::mem::take(&mut self.nodes) {
-            let ends = borders.levels(&node.name) >= 1;
-            self.nodes.push(node);
-            if ends {
-                self.end_page(owners, put)?;
-            }
+            self.push_to_page(node, owners, borders, put)?;
         }
         Ok(())
     }
@@ -118,6 +156,7 @@ impl DirectoryWriter {
         owners: &Owners,
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<()> {
+        self.page_weight = 0;
         let page = put_leaf(std::mem::take(&mut self.nodes), owners, put)?;
         self.pages.push(page);
         Ok(())

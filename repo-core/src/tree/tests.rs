@@ -113,6 +113,21 @@ fn a_directory_that_fits_is_one_blob() {
     assert_eq!(seen, [true; 2]);
 }
 
+/// Nobody but the owner of a file bounds its attributes; a directory of them must not outgrow what a blob may be.
+#[test]
+fn pages_of_heavy_nodes_are_bounded() {
+    let blobs = Blobs::default();
+    let heavy = |n: u64| Node {
+        xattrs: vec![(b"user.heavy".to_vec(), vec![n as u8; 700 << 10])],
+        ..node(&format!("file-{n:08}"), n)
+    };
+    let nodes: Vec<Node> = (0..100).map(heavy).collect();
+    let root = write(&blobs, nodes.clone());
+    assert_eq!(load_nodes(&blobs, &root).unwrap(), nodes);
+    let largest = blobs.0.borrow().values().map(Vec::len).max();
+    assert!(largest < Some(3 << 20), "{largest:?}");
+}
+
 #[test]
 fn one_change_in_a_large_directory_rewrites_few_blobs() {
     let blobs = Blobs::default();

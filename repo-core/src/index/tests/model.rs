@@ -268,7 +268,7 @@ fn play(steps: &[Step], mode: Mode) {
                 let in_force = subset(&model, *bits);
                 let other = open(&model, dir.path(), Mode::Mapped);
                 model.sync(&other, &in_force);
-                model.compare(&other, &in_force);
+                heal_and_compare(&model, &other, &in_force);
             }
             Step::Damage(which, at, how) => damage(dir.path(), *which, *at, *how),
         }

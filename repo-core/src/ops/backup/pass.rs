@@ -2,7 +2,8 @@
 //!
 //! The walk runs on the calling thread and puts *items* into a queue in walk order; what needs a processor (listing
 //! ahead, reading, cutting, naming) is done on the pool. Items leave the queue in the same order, so that neighbours in
-//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file content, or one file of that size.
+//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file
+//! content, or one file of that size, and [`QUEUE_ITEMS_MAX`] nodes.
 
 mod large;
 mod walk;
@@ -10,7 +11,7 @@ mod walk;
 use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
 use super::batch::Batches;
 use super::node::{is_unchanged, node_of, renumber};
-use super::read::{Cutter, FileJob, FileRead};
+use super::read::{Attributes, Cutter, FileJob, FileRead};
 use super::roots::Root;
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
 use crate::crypto::{BlobHasher, BlobType, KeyKind};
@@ -23,16 +24,21 @@ use crate::index::Want;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::{Repo, Ticket, Writer};
 use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Content that may wait in the queue.
 const QUEUE_BYTES: u64 = 8 << 20;
+
+/// Items that may wait in the queue: behind one file that is read, nodes of unchanged ones.
+const QUEUE_ITEMS_MAX: usize = 4096;
 
 /// A file from this size on is streamed: read and cut on the walk's thread, named on the pool.
 const STREAM_BYTES: u64 = 2 << 20;
@@ -134,6 +140,8 @@ pub struct Pass<'a, 'w, 'r> {
     queued_bytes: u64,
     batches: Batches,
     segments: Segments,
+    /// How many listings are under way.
+    ahead: Rc<Cell<usize>>,
     assembler: Assembler<'a>,
     streaming: ChunkList,
     root: Option<BlobId>,
@@ -149,6 +157,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             queued_bytes: 0,
             batches: Batches::default(),
             segments: Segments::new(large::SEGMENT_BYTES),
+            ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
             root: None,
@@ -239,12 +248,16 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 false => self.small_file(dir, meta, pending),
             };
         }
+        let path = || at.join(OsStr::from_bytes(name));
         match special(dir, name, &meta) {
-            Ok(node) => self.push(Item::Node { node, compared }),
+            Ok((node, attributes)) => {
+                if let Some(error) = attributes {
+                    self.context.problems.problem(&path(), &error);
+                }
+                self.push(Item::Node { node, compared })
+            }
             Err(error) => {
-                self.context
-                    .problems
-                    .problem(&at.join(OsStr::from_bytes(name)), &error);
+                self.context.problems.problem(&path(), &error);
                 Ok(())
             }
         }
@@ -256,26 +269,18 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             return Ok(true);
         };
         let index = self.context.repo.index();
-        let mut found = Vec::new();
         let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
             let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
-            match index.lookup(&id, Want::Live)? {
-                Some(location) => {
-                    found.push(location);
-                    Ok(ControlFlow::Continue(()))
-                }
-                None => Ok(ControlFlow::Break(())),
-            }
+            let relied_on = match index.lookup(&id, Want::Live)? {
+                Some(location) => self.writer.rely_on(&location)?,
+                None => false,
+            };
+            Ok(match relied_on {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
         });
-        if !walked.is_ok_and(|flow| flow.is_continue()) {
-            return Ok(false);
-        }
-        for location in &found {
-            if !self.writer.rely_on(location)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(walked.is_ok_and(|flow| flow.is_continue()))
     }
 
     fn small_file(&mut self, dir: &Arc<Dir>, meta: Metadata, file: Pending) -> Result<()> {
@@ -304,7 +309,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn is_full(&self) -> bool {
-        self.queued_bytes > QUEUE_BYTES || self.batches.is_full()
+        self.queued_bytes > QUEUE_BYTES
+            || self.queue.len() > QUEUE_ITEMS_MAX
+            || self.batches.is_full()
     }
 
     fn first_is_ready(&mut self) -> Result<bool> {
@@ -385,7 +392,11 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             chunks,
             extents: read.extents,
         };
-        let node = node_of(&file.name, &read.meta, read.xattrs, Content::File(content));
+        if let Some(error) = read.xattrs.failed {
+            self.context.problems.problem(&path(), &error);
+        }
+        let xattrs = read.xattrs.found;
+        let node = node_of(&file.name, &read.meta, xattrs, Content::File(content));
         self.assembler.add(self.writer, node, file.compared)
     }
 }
@@ -398,8 +409,8 @@ fn compare(old: Option<&Node>, meta: &Metadata) -> Compared {
     }
 }
 
-/// Links, pipes, sockets and devices.
-fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<Node> {
+/// Links, pipes, sockets and devices; and why their attributes could not be read.
+fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<(Node, Option<Error>)> {
     let content = match meta.kind {
         Kind::Symlink => Content::Symlink(dir.read_link(name)?),
         Kind::Fifo => Content::Fifo,
@@ -412,8 +423,8 @@ fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<Node> {
             );
         }
     };
-    let xattrs = dir.xattrs(name, meta.kind)?;
-    Ok(node_of(name, meta, xattrs, content))
+    let xattrs = Attributes::from(dir.xattrs(name, meta.kind));
+    Ok((node_of(name, meta, xattrs.found, content), xattrs.failed))
 }
 
 fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {

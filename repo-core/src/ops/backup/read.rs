@@ -5,12 +5,17 @@ use crate::crypto::BlobHasher;
 use crate::error::{Error, Result, Subject};
 use crate::fs::{Dir, Metadata, Xattr, extents, metadata_of, read_at, xattrs_of};
 use crate::id::BlobId;
+use rustix::fd::AsFd;
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// How often a file is read again when it changes while it is read.
 const READS_MAX: usize = 3;
+
+/// Most extents that are recorded of a file: their list stands in its node.
+const EXTENTS_MAX: usize = 64 << 10;
 
 /// A file that was small when it was listed and is larger than this when it is read is left to the next backup: small
 /// files are read whole into memory.
@@ -37,12 +42,42 @@ pub struct FileJob {
     pub cutter: Arc<Cutter>,
 }
 
+/// The extended attributes of something, or why they could not be read: it is backed up nevertheless.
+pub struct Attributes {
+    /// Those that were read.
+    pub found: Vec<Xattr>,
+    /// Why there are none.
+    pub failed: Option<Error>,
+}
+
+impl Attributes {
+    /// Those of an open file or directory.
+    pub fn of(fd: impl AsFd) -> Self {
+        Self::from(xattrs_of(fd))
+    }
+}
+
+impl From<Result<Vec<Xattr>>> for Attributes {
+    fn from(read: Result<Vec<Xattr>>) -> Self {
+        match read {
+            Ok(found) => Self {
+                found,
+                failed: None,
+            },
+            Err(error) => Self {
+                found: Vec::new(),
+                failed: Some(error),
+            },
+        }
+    }
+}
+
 /// What was read of a file.
 pub struct FileRead {
     /// Its metadata at the time of reading.
     pub meta: Metadata,
     /// Its extended attributes.
-    pub xattrs: Vec<Xattr>,
+    pub xattrs: Attributes,
     /// Its chunks, as ranges of the buffer it was read into.
     pub chunks: Vec<NamedRange>,
     /// Where data lies, if it has holes.
@@ -131,7 +166,7 @@ impl FileJob {
             }
             meta = after;
         };
-        let xattrs = xattrs_of(&file)?;
+        let xattrs = Attributes::of(&file);
         let chunks = cut_whole(&self.cutter, &into.bytes[..into.filled], start);
         let Kept {
             meta,
@@ -157,7 +192,7 @@ pub struct LargeFile {
     /// Where data lies, if it has holes.
     pub extents: Option<Vec<(u64, u64)>>,
     /// Its extended attributes.
-    pub xattrs: Vec<Xattr>,
+    pub xattrs: Attributes,
 }
 
 impl LargeFile {
@@ -165,7 +200,7 @@ impl LargeFile {
     pub fn open(dir: &Dir, name: &[u8]) -> Result<Self> {
         let (file, meta) = dir.open_file(name)?;
         let extents = data_extents(&file, &meta)?;
-        let xattrs = xattrs_of(&file)?;
+        let xattrs = Attributes::of(&file);
         crate::fs::advise_sequential(&file);
         Ok(Self {
             file,
@@ -256,8 +291,32 @@ pub fn data_extents(file: &File, meta: &Metadata) -> Result<Option<Vec<(u64, u64
         .collect();
     Ok(match found.as_slice() {
         [one] if one.offset == 0 && one.len == meta.size => None,
-        _ => Some(all),
+        _ => Some(without_small_holes(all, EXTENTS_MAX)),
     })
+}
+
+/// At most `max` extents: the smallest holes are taken for data, which is zeros there.
+fn without_small_holes(extents: Vec<(u64, u64)>, max: usize) -> Vec<(u64, u64)> {
+    if extents.len() <= max {
+        return extents;
+    }
+    let end = |(offset, len): (u64, u64)| offset + len;
+    let mut holes: Vec<_> = (1..extents.len())
+        .map(|n| (extents[n].0 - end(extents[n - 1]), n))
+        .collect();
+    holes.sort_unstable();
+    let closed: HashSet<usize> = holes[..extents.len() - max]
+        .iter()
+        .map(|(_, n)| *n)
+        .collect();
+    let mut kept: Vec<(u64, u64)> = Vec::with_capacity(max);
+    for (n, extent) in extents.into_iter().enumerate() {
+        match kept.last_mut() {
+            Some(last) if closed.contains(&n) => last.1 = end(extent) - last.0,
+            _ => kept.push(extent),
+        }
+    }
+    kept
 }
 
 /// Cuts the whole content `data[from..]`, and names its chunks.
@@ -365,6 +424,15 @@ mod tests {
             assert_eq!(kept.meta.size, size, "{now}");
             assert_eq!(kept.meta.mtime, at(1, 50).mtime, "{now}");
         }
+    }
+
+    #[test]
+    fn the_smallest_holes_are_closed() {
+        let extents = vec![(10, 5), (20, 5), (26, 4), (100, 1), (104, 6), (200, 1)];
+        assert_eq!(without_small_holes(extents.clone(), 6), extents);
+        let fewer = without_small_holes(extents.clone(), 4);
+        assert_eq!(fewer, [(10, 5), (20, 10), (100, 10), (200, 1)]);
+        assert_eq!(without_small_holes(extents, 1), [(10, 191)]);
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! Looks ahead: directories are listed, and the parent's trees read, on the pool while the walk is elsewhere.
 
+use super::read::Attributes;
 use crate::error::Result;
 use crate::format::tree::{Content, Node};
-use crate::fs::{Dir, Scan, Xattr, xattrs_of};
+use crate::fs::{Dir, Scan};
 use crate::id::BlobId;
 use crate::repo::{Repo, Ticket};
 use crate::tree::Nodes;
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Subdirectories of one directory that are listed ahead. Each holds a file descriptor and its list of names.
 const AHEAD_MAX: usize = 16;
+
+/// Those of all directories from the root to where the walk is.
+const AHEAD_ALL_MAX: usize = 64;
 
 /// Entries among which they are looked for: the parent's nodes up to there are in memory.
 const AHEAD_ENTRIES: usize = 4096;
@@ -22,7 +28,7 @@ pub struct Listed {
     /// Its entries.
     pub scan: Scan,
     /// Its own extended attributes.
-    pub xattrs: Vec<Xattr>,
+    pub xattrs: Attributes,
     /// The parent's version of it.
     pub old: Option<OldNodes>,
 }
@@ -98,7 +104,7 @@ impl OldNodes {
 /// read again, which heals them.
 pub fn list(repo: &Repo, dir: Dir, old: Option<BlobId>) -> Result<Listed> {
     let scan = dir.scan()?;
-    let xattrs = xattrs_of(&dir)?;
+    let xattrs = Attributes::of(&dir);
     let old = old.and_then(|tree| OldNodes::load(repo, tree).ok());
     Ok(Listed {
         dir: Arc::new(dir),
@@ -109,13 +115,29 @@ pub fn list(repo: &Repo, dir: Dir, old: Option<BlobId>) -> Result<Listed> {
 }
 
 /// The listings under way for one directory's subdirectories, in order.
-#[derive(Default)]
 pub struct Ahead {
     tickets: VecDeque<(usize, Ticket<Result<Listed>>)>,
     next: usize,
+    /// How many there are in all directories of the walk.
+    all: Rc<Cell<usize>>,
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.all.set(self.all.get() - self.tickets.len());
+    }
 }
 
 impl Ahead {
+    /// None yet; `all` counts those of all directories of the walk.
+    pub fn new(all: &Rc<Cell<usize>>) -> Self {
+        Self {
+            tickets: VecDeque::new(),
+            next: 0,
+            all: all.clone(),
+        }
+    }
+
     /// Starts listings of subdirectories from where it left off, as far as allowed; `old` is the parent's
     /// version of the directory.
     pub fn fill(
@@ -128,7 +150,8 @@ impl Ahead {
     ) {
         self.next = self.next.max(from);
         let end = scan.len().min(from + AHEAD_ENTRIES);
-        while self.tickets.len() < AHEAD_MAX && self.next < end {
+        let room = || self.all.get() < AHEAD_ALL_MAX;
+        while self.tickets.len() < AHEAD_MAX && room() && self.next < end {
             let index = self.next;
             self.next += 1;
             if scan.kind_hint(index) != Some(crate::fs::Kind::Dir) {
@@ -138,16 +161,19 @@ impl Ahead {
             let old = old.as_mut().and_then(|old| old.subtree(&name));
             let job = move || list(&job_repo, dir.open_dir(&name)?, old);
             self.tickets.push_back((index, repo.pool().submit(job)));
+            self.all.set(self.all.get() + 1);
         }
     }
 
     /// The listing of entry `index`, if it was started.
     pub fn take(&mut self, index: usize) -> Option<Ticket<Result<Listed>>> {
-        while self.tickets.front()?.0 < index {
-            self.tickets.pop_front();
+        while self.tickets.front()?.0 <= index {
+            self.all.set(self.all.get() - 1);
+            let (at, ticket) = self.tickets.pop_front()?;
+            if at == index {
+                return Some(ticket);
+            }
         }
-        self.tickets
-            .pop_front_if(|first| first.0 == index)
-            .map(|(_, ticket)| ticket)
+        None
     }
 }

@@ -55,7 +55,10 @@ impl Pass<'_, '_, '_> {
                     self.context.problems.problem(&path, &changed());
                 }
                 let content = file_content(kept.meta.size, kept.extents);
-                let node = node_of(&pending.name, &kept.meta, large.xattrs, content);
+                if let Some(error) = large.xattrs.failed {
+                    self.context.problems.problem(&path, &error);
+                }
+                let node = node_of(&pending.name, &kept.meta, large.xattrs.found, content);
                 let compared = pending.compared;
                 self.push(Item::Streamed { node, compared })
             }

@@ -141,7 +141,10 @@ impl Pass<'_, '_, '_> {
         self.context
             .problems
             .count(Counter::NodesExpected, listed.scan.len() as u64);
-        let xattrs = std::mem::take(&mut listed.xattrs);
+        let xattrs = std::mem::take(&mut listed.xattrs.found);
+        if let Some(error) = listed.xattrs.failed.take() {
+            self.context.problems.problem(&path, &error);
+        }
         let node = node_of(name, meta, xattrs, Content::Dir(None));
         let old = listed.old.as_ref().map(|old| OldDir {
             tree: old.tree,
@@ -156,7 +159,7 @@ impl Pass<'_, '_, '_> {
             path,
             listed,
             next: 0,
-            ahead: Ahead::default(),
+            ahead: Ahead::new(&self.ahead),
         })
     }
 
