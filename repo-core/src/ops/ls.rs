@@ -4,8 +4,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, Node};
 use crate::id::{BlobId, SnapshotId};
 use crate::repo::Repo;
-use crate::tree::Nodes;
-use std::cmp::Ordering;
+use crate::tree::{Nodes, find_node};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -26,7 +25,7 @@ pub fn ls(
             continue;
         };
         path.push(name);
-        let found = find(repo, &tree, name.as_bytes())?;
+        let found = find_node(repo, &tree, name.as_bytes())?;
         let none = || {
             Error::new(ErrorKind::NotFound, Subject::Path(path.clone()))
                 .detail("not in the snapshot")
@@ -38,19 +37,6 @@ pub fn ls(
         }
     }
     walk(repo, &tree, &path, recursive, each)
-}
-
-/// The node of that name in a directory.
-fn find(repo: &Repo, tree: &BlobId, name: &[u8]) -> Result<Option<Node>> {
-    let mut nodes = Nodes::open(repo, tree)?;
-    while let Some(node) = nodes.next(repo)? {
-        match node.name.as_slice().cmp(name) {
-            Ordering::Less => {}
-            Ordering::Equal => return Ok(Some(node)),
-            Ordering::Greater => break,
-        }
-    }
-    Ok(None)
 }
 
 fn walk(

@@ -4,6 +4,7 @@ use crate::error::{Error, Result, Subject};
 use crate::format::codec::{self, check_ext};
 use crate::format::tree::{Chunks, HEIGHT_MAX, Node, Page, Tree};
 use crate::id::BlobId;
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 /// Gives the plaintext of tree blobs.
@@ -149,6 +150,19 @@ impl Nodes {
         }
         Ok(leaf)
     }
+}
+
+/// The node of that name in a directory. Memory: one page.
+pub fn find_node(reader: &dyn TreeReader, id: &BlobId, name: &[u8]) -> Result<Option<Node>> {
+    let mut nodes = Nodes::open(reader, id)?;
+    while let Some(node) = nodes.next(reader)? {
+        match node.name.as_slice().cmp(name) {
+            Ordering::Less => {}
+            Ordering::Equal => return Ok(Some(node)),
+            Ordering::Greater => break,
+        }
+    }
+    Ok(None)
 }
 
 /// All nodes of a directory, sorted by name. Memory grows with the directory.

@@ -18,7 +18,7 @@ use crate::fs::Target;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Problems, Progress};
 use crate::repo::Repo;
-use crate::tree::load_nodes;
+use crate::tree::find_node;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -100,8 +100,7 @@ fn subtree(repo: &Repo, root: BlobId, path: Option<&Path>) -> Result<BlobId> {
         let Component::Normal(name) = part else {
             continue;
         };
-        let nodes = load_nodes(repo, &tree)?;
-        let node = nodes.into_iter().find(|node| node.name == name.as_bytes());
+        let node = find_node(repo, &tree, name.as_bytes())?;
         let path = || Subject::Path(path.unwrap_or(Path::new("")).to_path_buf());
         tree = match node.map(|node| node.content) {
             Some(Content::Dir(Some(tree))) => tree,

@@ -10,7 +10,7 @@ use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Existing, Kind, Target};
 use crate::id::BlobId;
 use crate::progress::{Counter, Progress};
-use crate::tree::{ChunkRef, for_each_chunk, load_nodes};
+use crate::tree::{ChunkRef, Nodes, for_each_chunk};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use std::sync::atomic::Ordering;
 /// A directory on the walk's stack.
 struct Frame {
     place: Arc<Place>,
-    nodes: std::vec::IntoIter<Node>,
+    /// `None` if they could not be read.
+    nodes: Option<Nodes>,
     wanted: Option<Wanted>,
 }
 
@@ -32,18 +33,26 @@ pub fn restore_tree(context: &Context<'_>, target: Target, root: BlobId) -> Resu
         window: Window::default(),
         first_names: HashMap::new(),
     };
-    let nodes = load_nodes(context.repo, &root)?.into_iter();
+    let nodes = Nodes::open(context.repo, &root)?;
     let mut stack = vec![Frame {
         place,
-        nodes,
+        nodes: Some(nodes),
         wanted: None,
     }];
     while let Some(frame) = stack.last_mut() {
         context.interrupt.check()?;
-        let Some(node) = frame.nodes.next() else {
-            let frame = stack.pop().expect("just looked at");
-            planner.leave(frame);
-            continue;
+        let node = match frame.nodes.as_mut().map(|nodes| nodes.next(context.repo)) {
+            Some(Ok(Some(node))) => node,
+            // A page that cannot be read costs what it names; the next ones are read.
+            Some(Err(error)) => {
+                context.problems.problem(&frame.place.path(), &error);
+                continue;
+            }
+            Some(Ok(None)) | None => {
+                let frame = stack.pop().expect("just looked at");
+                planner.leave(frame);
+                continue;
+            }
         };
         let place = frame.place.clone();
         let path = || place.path_of(&node.name);
@@ -96,17 +105,14 @@ impl Planner<'_> {
             .create_dir(&node.name, Existing::Replace)?;
         let below = self.places.add(place, &node.name, dir);
         let wanted = Some(Wanted::of(node, self.context.options.no_owner, false));
-        let nodes = match tree {
-            Some(tree) => load_nodes(self.context.repo, tree),
-            None => Ok(Vec::new()),
-        };
-        let nodes = nodes.unwrap_or_else(|error| {
+        let opened = tree.map(|tree| Nodes::open(self.context.repo, tree));
+        let nodes = opened.transpose().unwrap_or_else(|error| {
             self.context.problems.problem(&below.path(), &error);
-            Vec::new()
+            None
         });
         Ok(Frame {
             place: below,
-            nodes: nodes.into_iter(),
+            nodes,
             wanted,
         })
     }
