@@ -105,10 +105,10 @@ impl SourceKind {
     }
 }
 
-/// The sizes for a source that no parent has chosen sizes for.
+/// The sizes for a source.
 ///
 /// A pure function, part of the format in so far as two clients deduplicate against each other only where it gives
-/// them the same answer. A path keeps the sizes of its parent's version, so that it may grow across a border.
+/// them the same answer. A file that grows across a border is cut anew, and stored whole once more.
 ///
 /// | source | avg | why |
 /// | --- | --- | --- |
