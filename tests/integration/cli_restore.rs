@@ -28,7 +28,13 @@ fn a_folder_alone_becomes_the_target() {
     assert_eq!(std::fs::read(env.path("sub/c.txt")).unwrap(), b"gamma\n");
     env.run(&["restore", "latest:/absent", "-t", "none"])
         .expect(1)
-        .says("/absent");
+        .says("/absent is not in the snapshot")
+        .says(&format!(" is one of {source}."))
+        .says("--path");
+    env.run(&["ls", "latest", "/absent"])
+        .expect(1)
+        .says("/absent is not in the snapshot")
+        .says(&format!(" is one of {source}."));
 }
 
 #[test]

@@ -46,9 +46,10 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         no_owner: arguments.no_owner,
     };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore);
-    let summary = reporter.run(|progress, interrupt| {
+    let done = reporter.run(|progress, interrupt| {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
-    })?;
+    });
+    let summary = done.map_err(|failure| selection::explain(&info, failure))?;
     let took = reporter.elapsed();
     match app.terminal.json() {
         true => app.terminal.json_line(&message(&summary, took))?,
