@@ -284,7 +284,7 @@ fn directories(
     let cache = flags
         .cache_dir
         .clone()
-        .or_else(|| named("LARDER_CACHE_DIR"));
+        .or_else(|| env.ours("CACHE_DIR").map(|dir| dir.value.into()));
     let cache = cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"));
     let state = named("LARDER_STATE_DIR");
     let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
@@ -461,6 +461,8 @@ mod tests {
         assert_eq!(both(&[]), (None, None));
         let home = both(&[("HOME", "/h"), ("LARDER_STATE_DIR", "/s")]);
         assert_eq!(home, (Some("/h/.cache/larder".into()), Some("/s".into())));
+        let restic = both(&[("HOME", "/h"), ("RESTIC_CACHE_DIR", "/c")]);
+        assert_eq!(restic.0, Some("/c".into()));
         let off = RepositoryFlags {
             no_cache: true,
             ..Default::default()
