@@ -74,6 +74,14 @@ pub struct RepositoryFlags {
         help_heading = "Repository"
     )]
     pub accept_rollback: bool,
+
+    /// Accepted without effect: larder has no locks
+    #[arg(long, global = true, hide = true)]
+    pub no_lock: bool,
+
+    /// Accepted without effect: larder has no locks
+    #[arg(long, value_name = "DURATION", global = true, hide = true)]
+    pub retry_lock: Option<OsString>,
 }
 
 /// Where a repository is.
