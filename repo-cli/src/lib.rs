@@ -23,6 +23,7 @@ mod usage;
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use terminal::Terminal;
 
 /// Runs the program with these arguments, the program's own name first, and says how it ended.
 ///
@@ -35,6 +36,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::show(error, &args),
     };
+    signals::listen(Terminal::new(cli.global.output.clone()));
     let app = app::App::new(cli.global, env::Env::of_process());
     match cmd::run(&app, cli.command) {
         Ok(exit) => exit.into(),

@@ -123,7 +123,7 @@ impl<'a> Reporter<'a> {
         &self,
         operation: impl FnOnce(&dyn Progress, &Interrupt) -> repo_core::Result<T>,
     ) -> Result<T, Failure> {
-        let interrupt = signals::listen();
+        let interrupt = signals::interrupt();
         let result = std::thread::scope(|scope| {
             let (running, ended) = channel::<()>();
             if let Some(interval) = self.interval {

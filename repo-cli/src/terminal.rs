@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 
 /// Flags that say how much is shown, and in which form.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Clone)]
 pub struct OutputFlags {
     /// Write JSON for programs instead of text for people
     #[arg(long, global = true, help_heading = "Output")]
