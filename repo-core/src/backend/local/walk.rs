@@ -69,7 +69,7 @@ impl Walk<'_, '_, '_> {
                 self.entry(&directory, path, &part, entry.file_type())?;
             } else if is_ours(&part) {
                 self.temporary(&directory, &part);
-            } else if !matches!(&*part, "." | "..") && !(path.is_empty() && part == LOST_FOUND) {
+            } else if !is_of_the_system(path, &part) {
                 (self.strange)(&name::join(path, &part));
             }
         }
@@ -127,6 +127,11 @@ impl Walk<'_, '_, '_> {
             let _ = rustix::fs::unlinkat(directory, part, AtFlags::empty());
         }
     }
+}
+
+/// Whether a name is one that directories have anyway.
+fn is_of_the_system(path: &str, part: &str) -> bool {
+    matches!(part, "." | "..") || (path.is_empty() && part == LOST_FOUND)
 }
 
 /// Whether a name is one that we give temporary files.
