@@ -9,6 +9,7 @@ use clap::{Args, Parser};
 /// Where else to look, at the end of the help.
 const AFTER_HELP: &str = "\
 Every LARDER_* variable may also be given as RESTIC_*, where restic has it; flags go before both.
+What this machine has seen of a repository is kept in $LARDER_STATE_DIR, default ~/.local/state/larder.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for some items, 10 no repository,
 12 wrong password, 130 interrupted.";
 

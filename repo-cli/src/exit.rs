@@ -122,6 +122,13 @@ impl Failure {
         }
     }
 
+    /// The same with this advice instead of what else would be advised.
+    pub fn advising(mut self, advice: &str) -> Self {
+        let happened = self.text.lines().next().unwrap_or_default();
+        self.text = format!("{happened}\n{advice}");
+        self
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         self.code

@@ -56,32 +56,38 @@ pub struct Initialized<'a> {
     pub repository: &'a str,
 }
 
-/// `backup`: how far it is.
+/// `backup`: how far it is. Totals that are not known are left out.
 #[derive(Serialize)]
 pub struct BackupStatus<'a> {
     pub message_type: &'static str,
     pub seconds_elapsed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_remaining: Option<u64>,
-    pub percent_done: f64,
-    pub total_files: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent_done: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_files: Option<u64>,
     pub files_done: u64,
-    pub total_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
     pub bytes_done: u64,
     pub error_count: u64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub current_files: &'a [String],
 }
 
-/// `restore`: how far it is.
+/// `restore`: how far it is. Totals that are not known are left out.
 #[derive(Serialize)]
 pub struct RestoreStatus {
     pub message_type: &'static str,
     pub seconds_elapsed: u64,
-    pub percent_done: f64,
-    pub total_files: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent_done: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_files: Option<u64>,
     pub files_restored: u64,
-    pub total_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
     pub bytes_restored: u64,
     pub error_count: u64,
 }

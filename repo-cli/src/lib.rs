@@ -18,10 +18,12 @@ mod signals;
 mod stdin;
 mod terminal;
 mod text;
+mod usage;
 
 use clap::Parser;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use terminal::Terminal;
 
 /// Runs the program with these arguments, the program's own name first, and says how it ended.
 ///
@@ -29,10 +31,12 @@ use std::process::ExitCode;
 pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     process::forbid_core_dumps();
     allocator::give_large_buffers_back();
-    let cli = match cli::Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.collect();
+    let cli = match cli::Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return show_usage(&error),
+        Err(error) => return usage::show(error, &args),
     };
+    signals::listen(Terminal::new(cli.global.output.clone()));
     let app = app::App::new(cli.global, env::Env::of_process());
     match cmd::run(&app, cli.command) {
         Ok(exit) => exit.into(),
@@ -40,15 +44,5 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
             app.terminal.fatal(&failure);
             failure.code().into()
         }
-    }
-}
-
-/// Prints help, the version, or what is wrong with the arguments.
-fn show_usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
-    match (error.use_stderr(), printed) {
-        (true, _) => exit::USAGE.into(),
-        (false, Ok(())) => exit::DONE.into(),
-        (false, Err(error)) => exit::Failure::output(&error).code().into(),
     }
 }

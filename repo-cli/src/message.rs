@@ -242,8 +242,8 @@ fn advice(error: &Error) -> Option<&'static str> {
             "Look whether it is the right repository and the right password or key file."
         }
         ErrorKind::RolledBack => {
-            "Someone may have put back an old copy, or hides new backups. If this is how you want it, \
-             run once with --accept-rollback."
+            "Someone may have put back an old copy, or hides new backups, or this is an older copy of it. If this is how \
+             you want it, run once with --accept-rollback."
         }
         ErrorKind::InvalidInput if about_costs() => {
             "If you trust whoever made this key, allow it with --allow-costly-key."

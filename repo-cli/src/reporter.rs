@@ -118,12 +118,19 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// The same, of work that is known to have this many files and bytes in all.
+    pub fn expecting(self, files: u64, bytes: u64) -> Self {
+        self.counters.nodes_expected.store(files, Ordering::Relaxed);
+        self.counters.bytes_expected.store(bytes, Ordering::Relaxed);
+        self
+    }
+
     /// Runs an operation, showing how far it is, until it ends or a signal asks it to stop.
     pub fn run<T>(
         &self,
         operation: impl FnOnce(&dyn Progress, &Interrupt) -> repo_core::Result<T>,
     ) -> Result<T, Failure> {
-        let interrupt = signals::listen();
+        let interrupt = signals::interrupt();
         let result = std::thread::scope(|scope| {
             let (running, ended) = channel::<()>();
             if let Some(interval) = self.interval {
@@ -191,10 +198,10 @@ impl<'a> Reporter<'a> {
                     message_type: "status",
                     seconds_elapsed,
                     seconds_remaining: sample.remaining().map(|time| time.as_secs()),
-                    percent_done: sample.done(),
-                    total_files: sample.nodes_expected,
+                    percent_done: sample.percent(),
+                    total_files: known(sample.nodes_expected),
                     files_done: sample.nodes,
-                    total_bytes: sample.bytes_expected,
+                    total_bytes: known(sample.bytes_expected),
                     bytes_done: sample.bytes,
                     error_count: sample.problems,
                     current_files: if current[0].is_empty() { &[] } else { &current },
@@ -203,10 +210,10 @@ impl<'a> Reporter<'a> {
             Work::Restore => json::line(&json::RestoreStatus {
                 message_type: "status",
                 seconds_elapsed,
-                percent_done: sample.done(),
-                total_files: sample.nodes_expected,
+                percent_done: sample.percent(),
+                total_files: known(sample.nodes_expected),
                 files_restored: sample.nodes,
-                total_bytes: sample.bytes_expected,
+                total_bytes: known(sample.bytes_expected),
                 bytes_restored: sample.bytes,
                 error_count: sample.problems,
             }),
@@ -239,6 +246,8 @@ impl Progress for Reporter<'_> {
             Counter::Nodes => &counters.nodes,
             Counter::Bytes => &counters.bytes,
             Counter::Objects => &counters.objects,
+            // What a restore has planned so far says nothing about all of it.
+            Counter::NodesExpected | Counter::BytesExpected if self.work == Work::Restore => return,
             Counter::NodesExpected => &counters.nodes_expected,
             Counter::BytesExpected => &counters.bytes_expected,
             _ => return,
@@ -321,6 +330,11 @@ impl Sample {
         }
     }
 
+    /// The same, if it is known.
+    fn percent(&self) -> Option<f64> {
+        known(self.bytes_expected).map(|_| self.done())
+    }
+
     /// How long the rest takes at the present rate, once there is one.
     fn remaining(&self) -> Option<Duration> {
         let left = self
@@ -374,6 +388,11 @@ impl Sample {
             text.push_str(&format!(", {}", counted(self.problems, "error", "errors")));
         }
     }
+}
+
+/// A total, if it is known.
+fn known(total: u64) -> Option<u64> {
+    Some(total).filter(|&total| total > 0)
 }
 
 /// How often to show something; `None` for never.
@@ -476,5 +495,32 @@ mod tests {
         assert_eq!(status["percent_done"], 0.5);
         assert_eq!(status["seconds_remaining"], 5);
         assert_eq!(status["current_files"][0], "/a/b");
+    }
+
+    #[test]
+    fn totals_that_are_not_known_are_left_out() {
+        let terminal = terminal(true, false);
+        let status = |reporter: &Reporter<'_>| -> serde_json::Value {
+            reporter.count(Counter::Bytes, 5);
+            reporter.count(Counter::Nodes, 1);
+            let counters = &reporter.counters;
+            let sample = counters.sample(Duration::from_secs(5), &Sample::default());
+            serde_json::from_str(&reporter.status(&sample)).unwrap()
+        };
+        let totals = ["percent_done", "total_files", "total_bytes"];
+        for work in [Work::Backup, Work::Restore] {
+            let unknown = status(&Reporter::new(&terminal, &Env::fixed(&[]), work));
+            for field in totals {
+                assert!(unknown.get(field).is_none(), "{field} in {unknown}");
+            }
+        }
+        let known = Reporter::new(&terminal, &Env::fixed(&[]), Work::Restore).expecting(4, 20);
+        known.count(Counter::BytesExpected, 7);
+        let known = status(&known);
+        assert_eq!(
+            totals.map(|field| known[field].as_f64().unwrap()),
+            [0.25, 4.0, 20.0]
+        );
+        assert_eq!(known["bytes_restored"], 5);
     }
 }

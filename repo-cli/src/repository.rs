@@ -5,11 +5,13 @@ use crate::credential::{self, CredentialFlags};
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::message::plain_io;
+use crate::text::printable;
 use crate::{process, terminal::Terminal};
 use clap::Args;
 use repo_core::backend::{Backend, LocalBackend};
 use repo_core::crypto::KdfParams;
 use repo_core::format::key_slot::{Credential, Label};
+use repo_core::format::name::ObjectKind;
 use repo_core::repo::{InitOptions, OpenOptions, Repo};
 use repo_core::{Error, ErrorKind, Subject, time};
 use std::ffi::{OsStr, OsString};
@@ -66,7 +68,8 @@ pub struct RepositoryFlags {
     )]
     pub no_cache: bool,
 
-    /// Take the repository even if it is older than what this machine has seen of it
+    /// Take the repository even if it is older than what this machine has seen of it, which is kept in $LARDER_STATE_DIR
+    /// [default ~/.local/state/larder]
     #[arg(
         long,
         global = true,
@@ -74,6 +77,14 @@ pub struct RepositoryFlags {
         help_heading = "Repository"
     )]
     pub accept_rollback: bool,
+
+    /// Accepted without effect: larder has no locks
+    #[arg(long, global = true, hide = true)]
+    pub no_lock: bool,
+
+    /// Accepted without effect: larder has no locks
+    #[arg(long, value_name = "DURATION", global = true, hide = true)]
+    pub retry_lock: Option<OsString>,
 }
 
 /// Where a repository is.
@@ -100,6 +111,7 @@ pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure>
     match existing(&place)? {
         Some(backend) => open_at(app, &place, backend, stdin_is_data),
         None => {
+            vacant(&place)?;
             let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
             let opened = create_at(app, &place, credential)?;
             app.terminal.say(&created(&opened, &place))?;
@@ -120,8 +132,54 @@ pub fn create(
             "there is a repository at {place} already\nUse it as it is, or choose another place."
         )));
     }
+    vacant(&place)?;
     let opened = create_at(app, &place, credential()?)?;
     Ok((opened, place))
+}
+
+/// What may lie where a repository is made: what an interrupted attempt leaves, and what file systems keep for themselves.
+const OWN_NAMES: [&str; 4] = ["log", "checkpoints", "writers", "lost+found"];
+
+/// Refuses to make a repository among files of somebody else. What cannot be looked at is left to who makes it.
+fn vacant(place: &Place) -> Result<(), Failure> {
+    let Ok(entries) = std::fs::read_dir(&place.0) else {
+        return Ok(());
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let is_strange = |name: &OsString| {
+        let name = name.to_string_lossy();
+        let of_kind = ObjectKind::ALL.iter().any(|kind| kind.folder() == name);
+        let temporary = ["tmp-", "race-"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        !of_kind && !temporary && !OWN_NAMES.contains(&&*name)
+    };
+    match names.into_iter().find(is_strange) {
+        None => Ok(()),
+        Some(name) => Err(Failure::failed(format!(
+            "{place} is not empty: {} lies there\nA repository needs a directory of its own: choose another place.",
+            printable(&name.to_string_lossy())
+        ))),
+    }
+}
+
+/// Refuses to restore into the repository.
+pub fn refuse_inside(app: &App, target: &Path) -> Result<(), Failure> {
+    let place = checked_place(app)?;
+    let (Ok(repository), Ok(target)) = (place.0.canonicalize(), std::path::absolute(target)) else {
+        return Ok(());
+    };
+    // What is not there yet will lie in the first directory above it that is.
+    let there = target
+        .ancestors()
+        .find_map(|above| above.canonicalize().ok());
+    match there.is_some_and(|there| there.starts_with(&repository)) {
+        false => Ok(()),
+        true => Err(Failure::failed(format!(
+            "the target {} lies in the repository\nChoose another directory with --target.",
+            printable(&target.to_string_lossy())
+        ))),
+    }
 }
 
 /// A line that says what was made.
@@ -211,7 +269,7 @@ fn key_hint(flags: &CredentialFlags, env: &Env) -> Result<Option<String>, Failur
         false => Err(Failure::usage(format!(
             "{name} is no beginning of a key's ID: {}\n\
              IDs are up to 64 hexadecimal digits; `larder key list` shows them.",
-            crate::text::printable(&hint.to_string_lossy())
+            printable(&hint.to_string_lossy())
         ))),
     }
 }
@@ -284,7 +342,7 @@ fn directories(
     let cache = flags
         .cache_dir
         .clone()
-        .or_else(|| named("LARDER_CACHE_DIR"));
+        .or_else(|| env.ours("CACHE_DIR").map(|dir| dir.value.into()));
     let cache = cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"));
     let state = named("LARDER_STATE_DIR");
     let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
@@ -367,8 +425,22 @@ fn parse(text: &OsStr) -> Result<Place, Failure> {
              For now a repository is a local directory; for one of that name write ./{}",
             text.display()
         ))),
+        None if is_remote(bytes) => Err(Failure::usage(format!(
+            "{} names a directory on another machine, which is not supported yet\n\
+             Mount it, with sshfs for example, or write ./{0} for a local directory of that name.",
+            text.display()
+        ))),
         None => parse_path(text),
     }
+}
+
+/// Whether it is `user@host:path`, as scp writes it, or a URL.
+fn is_remote(place: &[u8]) -> bool {
+    let Some(colon) = place.iter().position(|&byte| byte == b':') else {
+        return false;
+    };
+    let (host, path) = place.split_at(colon);
+    !host.contains(&b'/') && (host.contains(&b'@') || path.starts_with(b"://"))
 }
 
 fn parse_path(path: &OsStr) -> Result<Place, Failure> {
@@ -445,6 +517,14 @@ mod tests {
     fn places_of_other_kinds_are_named() {
         let failure = parse(OsStr::new("s3:https://host/bucket")).unwrap_err();
         assert!(failure.text().contains("s3:"), "{}", failure.text());
+        for remote in ["user@host:/x", "user@host:x", "ssh://host/x"] {
+            let failure = parse(OsStr::new(remote)).unwrap_err();
+            assert_eq!(failure.code(), crate::exit::USAGE);
+            assert!(failure.text().contains("another machine"), "{remote}");
+        }
+        for local in ["/mnt/a@b:c", "./user@host:x", "a@b"] {
+            assert_eq!(parse(OsStr::new(local)).unwrap(), Place(local.into()));
+        }
         assert!(parse(OsStr::new("")).is_err());
         assert_eq!(parse(OsStr::new("./s3:x")).unwrap(), Place("./s3:x".into()));
         assert_eq!(
@@ -461,6 +541,8 @@ mod tests {
         assert_eq!(both(&[]), (None, None));
         let home = both(&[("HOME", "/h"), ("LARDER_STATE_DIR", "/s")]);
         assert_eq!(home, (Some("/h/.cache/larder".into()), Some("/s".into())));
+        let restic = both(&[("HOME", "/h"), ("RESTIC_CACHE_DIR", "/c")]);
+        assert_eq!(restic.0, Some("/c".into()));
         let off = RepositoryFlags {
             no_cache: true,
             ..Default::default()

@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::message::plain_io;
-use crate::repository;
+use crate::text::printable;
+use crate::{json, repository};
 use clap::Args;
 use repo_core::repo::Repo;
 use repo_core::snapshot::{self, Filter, SnapshotInfo};
@@ -152,6 +153,32 @@ fn not_found(name: &str, error: Error) -> Failure {
         _ => error.into(),
     }
 }
+
+/// What a failure about a path in this snapshot is called: if it holds no such path, what it holds and how to choose another.
+pub fn explain(info: &SnapshotInfo, failure: Failure) -> Failure {
+    if failure.kind() != Some(ErrorKind::NotFound) {
+        return failure;
+    }
+    let id = info.id.short();
+    let paths = info.summary.paths.iter();
+    let mut shown: Vec<String> = paths
+        .take(PATHS_SHOWN)
+        .map(|path| json::lossy(path))
+        .collect();
+    let more = info.summary.paths.len() - shown.len();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    let advice = format!(
+        "Snapshot {id} is one of {}. Name another by its ID, or choose one with --path, --host or --tag; \
+         `larder snapshots` lists them, `larder ls {id}` what is in this one.",
+        shown.join(", ")
+    );
+    failure.advising(&printable(&advice))
+}
+
+/// How many paths of a snapshot a message names.
+const PATHS_SHOWN: usize = 5;
 
 fn absolute(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
     let path = std::path::absolute(path)

@@ -1,6 +1,8 @@
-//! SIGINT and SIGTERM: the first asks the running operation to stop, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks the running operation to stop, the second ends the process at once. While no operation
+//! runs that would stop in order, as before the repository is open, the first one ends the process.
 
-use crate::exit;
+use crate::exit::{self, Failure};
+use crate::terminal::Terminal;
 use repo_core::progress::Interrupt;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -15,13 +17,14 @@ static INTERRUPT: Interrupt = Interrupt::new();
 /// Set by the first signal too, in its handler, so before anything the signal does to other processes is seen.
 static SIGNALLED: AtomicBool = AtomicBool::new(false);
 
+/// Whether an operation looks at [`INTERRUPT`].
+static HEEDED: AtomicBool = AtomicBool::new(false);
+
 /// The terminal as it was before a password prompt, while there is one.
 static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
-/// Begins to listen, with a thread that sleeps until a signal comes, and returns what the first signal sets.
-///
-/// Only commands that must stop in order call this; the others end by the signal itself.
-pub fn listen() -> &'static Interrupt {
+/// Begins to listen, with a thread that sleeps until a signal comes; `terminal` hears of one that ends the process.
+pub fn listen(terminal: Terminal) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for signal in [SIGINT, SIGTERM] {
@@ -31,9 +34,14 @@ pub fn listen() -> &'static Interrupt {
         // Without a handler a signal ends the process at once, which loses time but nothing else.
         if let Ok(signals) = Signals::new([SIGINT, SIGTERM]) {
             let named = std::thread::Builder::new().name("signals".into());
-            let _ = named.spawn(move || serve(signals));
+            let _ = named.spawn(move || serve(signals, &terminal));
         }
     });
+}
+
+/// What the first signal sets, for an operation that begins now: from here on a signal does no more than that.
+pub fn interrupt() -> &'static Interrupt {
+    HEEDED.store(true, Ordering::SeqCst);
     &INTERRUPT
 }
 
@@ -42,14 +50,20 @@ pub fn came() -> bool {
     SIGNALLED.load(Ordering::SeqCst)
 }
 
-fn serve(mut signals: Signals) {
+fn serve(mut signals: Signals, terminal: &Terminal) {
     let mut before = false;
     for _ in signals.forever() {
-        if restore_terminal() || before {
+        let at_prompt = restore_terminal();
+        // Before it is known whether an operation heeds it: one that begins meanwhile does.
+        INTERRUPT.set();
+        let heeded = HEEDED.load(Ordering::SeqCst);
+        if !at_prompt && !heeded {
+            terminal.fatal(&Failure::interrupted(""));
+        }
+        if at_prompt || !heeded || before {
             signal_hook::low_level::exit(exit::INTERRUPTED.into());
         }
         before = true;
-        INTERRUPT.set();
     }
 }
 
@@ -67,7 +81,6 @@ fn restore_terminal() -> bool {
 
 /// Runs a password prompt. A signal meanwhile puts the terminal back and ends the process with 130.
 pub fn during_prompt<T>(prompt: impl FnOnce() -> T) -> T {
-    listen();
     let saved = File::open("/dev/tty").ok().and_then(|tty| {
         let settings = tcgetattr(&tty).ok()?;
         Some((tty, settings))

@@ -39,7 +39,7 @@ enum Seen {
 impl Stdin {
     /// Standard input, without the buffer of the standard library, whose lock cannot go to another thread.
     pub fn open(allow_empty: bool) -> std::result::Result<Self, Failure> {
-        signals::listen();
+        signals::interrupt();
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
         let stdin = stdin.map_err(|error| {
             Failure::failed(format!("cannot read standard input: {}", plain_io(&error)))

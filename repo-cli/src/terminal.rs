@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 
 /// Flags that say how much is shown, and in which form.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Clone)]
 pub struct OutputFlags {
     /// Write JSON for programs instead of text for people
     #[arg(long, global = true, help_heading = "Output")]
@@ -18,7 +18,7 @@ pub struct OutputFlags {
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
 
-    /// Show more; may be given twice, or as --verbose=N
+    /// Show more; -vv and --verbose=N are taken too, and show no more than -v
     #[arg(
         short, long, value_name = "N", global = true, help_heading = "Output",
         num_args = 0..=1, require_equals = true, default_missing_value = "1"

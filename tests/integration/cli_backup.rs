@@ -199,8 +199,41 @@ fn one_path_that_is_not_there_is_a_problem_and_none_is_a_failure() {
         .says("absent");
     env.run(&["backup", "absent"])
         .expect(1)
-        .says("none of the paths");
+        .says("nothing to back up: absent: no such file");
+    env.run(&["backup", "absent", "-"])
+        .expect(1)
+        .says("absent: no such file")
+        .says("-: no such file")
+        .says("use --stdin");
     env.ok(&["snapshots"]).prints("2 snapshots");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_in_no_snapshot() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let paths = || {
+        let newest = env.json(&["snapshots", "--latest", "1"]);
+        let newest = newest.as_array().unwrap().last().unwrap().clone();
+        newest["paths"].clone()
+    };
+    let absent = env.text("mount");
+    env.write("mount/file", "x");
+    env.backup(&[&source, &absent]);
+    assert_eq!(paths(), serde_json::json!([absent, source]));
+    std::fs::remove_dir_all(env.path("mount")).unwrap();
+    // Each is compared with the one before, though their paths differ.
+    for _ in 0..2 {
+        let run = env.run(&["backup", &source, &absent]).expect(3);
+        run.prints("using parent snapshot");
+        let all = env.json(&["snapshots"]);
+        let all = all.as_array().unwrap();
+        assert_eq!(all.last().unwrap()["paths"], serde_json::json!([source]));
+        assert_eq!(all.last().unwrap()["parent"], all[all.len() - 2]["id"]);
+    }
+    env.write("mount/file", "x");
+    env.ok(&["backup", &source, &absent])
+        .prints("using parent snapshot");
 }
 
 #[test]
@@ -224,7 +257,11 @@ fn status_is_told_to_programs() {
     let run = Run::of(child.wait_with_output().unwrap()).expect(0);
     let messages = run.messages();
     assert_eq!(messages[0]["message_type"], "status", "{messages:?}");
-    assert!(messages[0]["percent_done"].is_f64());
+    assert!(messages[0]["bytes_done"].is_u64());
+    // How much there is, nobody knows before it is read.
+    for total in ["percent_done", "total_files", "total_bytes"] {
+        assert!(messages[0].get(total).is_none(), "{:?}", messages[0]);
+    }
     assert_eq!(messages.last().unwrap()["message_type"], "summary");
 }
 
@@ -280,4 +317,29 @@ fn standard_input_gets_a_name_that_can_be_restored() {
         std::fs::read(env.path("out").join(longest)).unwrap(),
         b"data"
     );
+}
+
+#[test]
+fn a_stream_is_compared_with_nothing_and_its_name_needs_one() {
+    let env = TestEnvironment::with_repository();
+    for _ in 0..2 {
+        let run = env.run_input(&["backup", "--stdin"], "data").expect(0);
+        assert!(!run.stdout.contains("parent"), "{run:?}");
+    }
+    let source = env.write_source();
+    for flag in [&["--stdin-filename", "x"][..], &["--stdin-allow-empty"]] {
+        env.run(&[&["backup", &source], flag].concat())
+            .expect(2)
+            .says(&format!("{} needs --stdin", flag[0]));
+    }
+}
+
+#[test]
+fn a_dry_run_does_not_know_what_would_be_stored() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let run = env.ok(&["backup", "--dry-run", &source]);
+    let run = run.prints("Would add to the repository: ");
+    let run = run.prints(" before compression\n");
+    assert!(!run.stdout.contains("stored"), "{run:?}");
 }

@@ -115,3 +115,30 @@ fn leftovers_are_mentioned_and_harmless() {
         "{run:?}"
     );
 }
+
+#[test]
+fn what_does_not_belong_to_the_repository_is_named_whatever_it_is_called() {
+    let (env, ..) = with_pack();
+    let strangers = [
+        "note", "Read.me", ".hidden", "data/a_b", "photos/1", "tmp-x",
+    ];
+    for name in strangers {
+        env.write(&format!("repo/{name}"), "x");
+    }
+    std::fs::create_dir(env.path("repo/lost+found")).unwrap();
+    env.write("repo/data/tmp-0123456789abcdef", "x");
+    for arguments in [&["check"][..], &["check", "--read-data"]] {
+        let run = env.run(arguments).expect(1);
+        for name in strangers {
+            let line = format!("error: {name} does not belong to the repository\n");
+            assert!(run.stderr.contains(&line), "{line} in {run:?}");
+        }
+        let run = run.says(": 6 errors\n").says("Move away");
+        let run = run.says("Everything that was backed up restores as before.");
+        assert!(!run.stderr.contains("at risk"), "{run:?}");
+    }
+    for name in strangers {
+        std::fs::remove_file(env.path(&format!("repo/{name}"))).unwrap();
+    }
+    env.ok(&["check"]);
+}

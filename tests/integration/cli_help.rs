@@ -119,3 +119,57 @@ fn wrong_arguments_are_usage_errors() {
     }
     env.run(&[]).expect(2).says("Usage: larder");
 }
+
+#[test]
+fn what_only_restic_has_is_not_there_yet() {
+    let env = TestEnvironment::new();
+    for (arguments, name) in [
+        (&["backup", "x", "--exclude", "*.tmp"][..], "--exclude"),
+        (&["backup", "--exclude-caches", "x"], "--exclude-caches"),
+        (&["backup", "--files-from=list"], "--files-from"),
+        (&["backup", "-x", "/"], "-x"),
+        (
+            &["check", "--read-data-subset", "1/7"],
+            "--read-data-subset",
+        ),
+        (&["forget", "--keep-daily", "7", "--prune"], "forget"),
+        (&["dump", "latest", "/x"], "dump"),
+        (&["repair", "index"], "repair"),
+    ] {
+        let run = env.run(arguments).expect(2);
+        let run = run.says(&format!("`{name}` is not there yet"));
+        assert!(!run.stderr.contains("tip:"), "{run:?}");
+    }
+    let run = env.run(&["backup", "x", "--frobnicate"]).expect(2);
+    assert!(!run.stderr.contains("tip:"), "{run:?}");
+    env.run(&["backup", "--stdn"]).expect(2).says("'--stdin'");
+}
+
+#[test]
+fn nothing_is_ever_locked() {
+    let env = TestEnvironment::with_repository();
+    env.ok(&["unlock"]).prints("no locks");
+    env.ok(&["unlock", "--remove-all"]);
+    env.ok(&["snapshots", "--no-lock"]);
+    env.ok(&["--retry-lock", "5m", "snapshots"]);
+}
+
+#[test]
+fn programs_are_told_of_usage_errors_too() {
+    let env = TestEnvironment::new();
+    for arguments in [
+        &["frobnicate", "--json"][..],
+        &["--json", "forget"],
+        &["backup", "--json"],
+        &["ls", "--json", "latest", "--ncdu"],
+    ] {
+        let run = env.run(arguments).expect(2);
+        let [message] = &run.errors()[..] else {
+            panic!("{run:?}")
+        };
+        assert_eq!(message["message_type"], "exit_error");
+        assert_eq!(message["code"], 2);
+        let text = message["message"].as_str().unwrap();
+        assert!(text.starts_with("Fatal: "), "{text}");
+    }
+}

@@ -90,11 +90,14 @@ fn places_that_are_not_supported_yet() {
         "s3:https://host/bucket",
         "sftp:user@host:/x",
         "rest:http://host/",
+        "ssh://host/x",
+        "user@host:/x",
     ] {
         let scheme = place.split(':').next().unwrap();
         env.run(&["snapshots", "-r", place])
             .expect(2)
-            .says(&format!("{scheme}:"));
+            .says(&format!("{scheme}:"))
+            .says("not supported yet");
     }
 }
 
@@ -199,4 +202,35 @@ fn state_and_cache_lie_where_they_should() {
     assert!(!env.path("cache").exists());
     env.ok(&["snapshots", "--cache-dir", "elsewhere"]);
     assert!(env.path("elsewhere").is_dir() && !env.path("cache").exists());
+}
+
+#[test]
+fn a_repository_is_not_made_among_other_files() {
+    let env = TestEnvironment::new();
+    env.write("repo/My files/letter.txt", "x");
+    let before = env.files("repo");
+    let commands: &[&[&str]] = &[
+        &["init", "--insecure-no-password"],
+        &["backup", "--init", "--insecure-no-password", "home"],
+    ];
+    for command in commands {
+        let run = env.run(command).expect(1);
+        run.says("is not empty: My files lies there");
+    }
+    assert_eq!(env.files("repo"), before);
+    // A file system of its own, and what an attempt left that was stopped.
+    for name in ["lost+found", "keys", "log"] {
+        std::fs::create_dir_all(env.path("other").join(name)).unwrap();
+    }
+    env.write("other/tmp-0123456789abcdef", "x");
+    env.ok(&["init", "-r", "other", "--insecure-no-password"]);
+}
+
+#[test]
+fn restic_variables_name_the_cache() {
+    let env = TestEnvironment::with_repository();
+    let cache = env.text("restic-cache");
+    let run = env.run_with(&["snapshots"], &[("RESTIC_CACHE_DIR", &cache)]);
+    run.expect(0);
+    assert!(env.path("restic-cache").is_dir());
 }

@@ -28,7 +28,13 @@ fn a_folder_alone_becomes_the_target() {
     assert_eq!(std::fs::read(env.path("sub/c.txt")).unwrap(), b"gamma\n");
     env.run(&["restore", "latest:/absent", "-t", "none"])
         .expect(1)
-        .says("/absent");
+        .says("/absent is not in the snapshot")
+        .says(&format!(" is one of {source}."))
+        .says("--path");
+    env.run(&["ls", "latest", "/absent"])
+        .expect(1)
+        .says("/absent is not in the snapshot")
+        .says(&format!(" is one of {source}."));
 }
 
 #[test]
@@ -86,4 +92,42 @@ fn the_latest_of_a_host_a_tag_or_a_path() {
         "/elsewhere",
     ];
     env.run(&none).expect(1).says("no snapshot that fits");
+}
+
+#[test]
+fn nothing_is_restored_into_the_repository() {
+    let env = TestEnvironment::with_repository();
+    env.backup(&[&env.write_source()]);
+    let before = env.files("repo");
+    std::os::unix::fs::symlink("repo", env.path("alias")).unwrap();
+    for target in ["repo", "repo/out", "repo/data/../out/x", "alias/out"] {
+        let run = env.run(&["restore", "latest", "-t", target]).expect(1);
+        run.says("lies in the repository");
+    }
+    assert_eq!(env.files("repo"), before);
+    env.ok(&["restore", "latest", "-t", "repo-2/out"]);
+}
+
+#[test]
+fn progress_knows_the_totals_of_a_whole_snapshot() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/large", crate::environment::noise(40_000_000, 4));
+    env.write("src/small", "x");
+    env.backup(&["src"]);
+    let fps = [("LARDER_PROGRESS_FPS", "60")];
+    let run = env.run_with(&["--json", "restore", "latest", "-t", "out"], &fps);
+    let mut messages = run.expect(0).messages();
+    let summary = messages.pop().unwrap();
+    assert_eq!(summary["message_type"], "summary");
+    assert!(messages.len() >= 2, "{messages:?}");
+    for status in &messages {
+        assert_eq!(status["total_files"], 2);
+        assert_eq!(status["total_bytes"], 40_000_001);
+    }
+    // The parts of a large file are counted, not only the whole of it.
+    let halfway = |status: &serde_json::Value| {
+        let bytes = status["bytes_restored"].as_u64().unwrap();
+        bytes > 1 && bytes < 40_000_000
+    };
+    assert!(messages.iter().any(halfway), "{messages:?}");
 }

@@ -50,6 +50,49 @@ fn the_end_of_input_that_comes_with_a_signal_is_no_end() {
 }
 
 #[test]
+fn standard_input_that_stays_open_keeps_nobody_waiting() {
+    for (kind, data) in [(Signal::INT, &b""[..]), (Signal::TERM, b"some")] {
+        let env = TestEnvironment::with_repository();
+        let mut child = env.start(&["backup", "--stdin"]);
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(data).unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        signal(&child, kind);
+        let begun = std::time::Instant::now();
+        Run::of(child.wait_with_output().unwrap())
+            .expect(130)
+            .says("interrupted");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        drop(stdin);
+        env.ok(&["snapshots"]).prints("0 snapshots");
+    }
+}
+
+#[test]
+fn a_signal_before_the_repository_is_open_says_so() {
+    let env = TestEnvironment::with_repository();
+    env.write("source/file", "x");
+    let ask = ["backup", "source", "--password-command", "sleep 5"];
+    let child = env.start(&ask);
+    std::thread::sleep(Duration::from_millis(700));
+    signal(&child, Signal::INT);
+    Run::of(child.wait_with_output().unwrap())
+        .expect(130)
+        .says("Fatal: interrupted\n");
+
+    let child = env.start(&[&ask[..], &["--json"]].concat());
+    std::thread::sleep(Duration::from_millis(700));
+    signal(&child, Signal::TERM);
+    let run = Run::of(child.wait_with_output().unwrap()).expect(130);
+    let [message] = &run.errors()[..] else {
+        panic!("{run:?}")
+    };
+    assert_eq!(message["message_type"], "exit_error");
+    assert_eq!(message["code"], 130);
+    env.ok(&["snapshots"]).prints("0 snapshots");
+}
+
+#[test]
 fn an_interrupted_backup_is_a_json_message() {
     let env = TestEnvironment::with_repository();
     let mut child = env.start(&["--json", "backup", "--stdin"]);

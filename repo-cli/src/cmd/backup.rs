@@ -3,11 +3,12 @@
 use crate::app::App;
 use crate::cmd::version::VERSION;
 use crate::exit::{Exit, Failure};
+use crate::message::plain_io;
 use crate::reporter::{Reporter, Work};
 use crate::repository::{self, Opened};
 use crate::selection;
 use crate::stdin::Stdin;
-use crate::text::{bytes, duration};
+use crate::text::{bytes, duration, printable};
 use crate::{json, process};
 use clap::Args;
 use jiff::civil::DateTime;
@@ -19,8 +20,14 @@ use repo_core::time::{self, Timestamp};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// What the numbers of the summary mean, at the end of the help.
+const AFTER_HELP: &str = "\
+A path that is not there is an error (exit code 3), and the snapshot does not name it.
+Packs are padded to a multiple of 64 KiB: what a small backup stores is more than what it adds.";
+
 /// Arguments of `backup`.
 #[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files and directories to back up
     #[arg(value_name = "PATH", required_unless_present = "stdin")]
@@ -34,12 +41,12 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "paths")]
     stdin: bool,
 
-    /// The name of that file
-    #[arg(long, value_name = "NAME", default_value = "stdin", value_parser = parse_name)]
-    stdin_filename: String,
+    /// The name of that file [default: stdin]
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    stdin_filename: Option<String>,
 
     /// Make a snapshot even if standard input is empty, as it is if a dump fails
-    #[arg(long, requires = "stdin")]
+    #[arg(long)]
     stdin_allow_empty: bool,
 
     /// Show what would be done, store nothing
@@ -82,6 +89,7 @@ pub struct Arguments {
 
 /// Makes a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    only_of_stdin(&arguments)?;
     some_exist(&arguments)?;
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
         true => repository::open_or_create(app, arguments.stdin)?,
@@ -96,7 +104,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let summary = if arguments.stdin {
         let mut stdin = Stdin::open(arguments.stdin_allow_empty)?;
         let input = Input::Stream {
-            name: arguments.stdin_filename,
+            name: arguments.stdin_filename.unwrap_or("stdin".into()),
             reader: &mut stdin,
         };
         let done = reporter
@@ -143,16 +151,39 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
     }
 }
 
+/// Refuses what says something about standard input that is not read. clap lets it pass where there are paths.
+fn only_of_stdin(arguments: &Arguments) -> Result<(), Failure> {
+    let given = match (&arguments.stdin_filename, arguments.stdin_allow_empty) {
+        _ if arguments.stdin => return Ok(()),
+        (Some(_), _) => "--stdin-filename",
+        (None, true) => "--stdin-allow-empty",
+        (None, false) => return Ok(()),
+    };
+    Err(Failure::usage(format!(
+        "{given} needs --stdin\nGive --stdin instead of paths to back up standard input."
+    )))
+}
+
 /// Refuses to make a snapshot of nothing. One of several paths that is not there is a problem like any other.
 fn some_exist(arguments: &Arguments) -> Result<(), Failure> {
-    let there = |path: &PathBuf| path.symlink_metadata().is_ok();
-    match arguments.stdin || arguments.paths.iter().any(there) {
-        true => Ok(()),
-        false => Err(Failure::failed(
-            "none of the paths to back up exists, or none may be looked at\n\
-             Look at how they are spelled; no snapshot was made.",
-        )),
+    if arguments.stdin {
+        return Ok(());
     }
+    let mut refused = Vec::new();
+    for path in &arguments.paths {
+        match path.symlink_metadata() {
+            Ok(_) => return Ok(()),
+            Err(error) => refused.push(format!("{}: {}", path.display(), plain_io(&error))),
+        }
+    }
+    let advice = match arguments.paths.iter().any(|path| path.as_os_str() == "-") {
+        true => "For standard input use --stdin instead of `-`; no snapshot was made.",
+        false => "Look at how they are spelled; no snapshot was made.",
+    };
+    Err(Failure::failed(format!(
+        "there is nothing to back up: {}\n{advice}",
+        printable(&refused.join(", "))
+    )))
 }
 
 fn message(
@@ -205,16 +236,18 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     ))?;
     terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
     terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;
-    let (would, stored) = if dry_run {
-        ("Would add", "would be stored")
-    } else {
-        ("Added", "stored")
-    };
-    terminal.say(&format!(
-        "{would} to the repository: {} ({} {stored})",
-        bytes(bytes_added),
-        bytes(bytes_stored)
-    ))?;
+    // Nothing is compressed on trial.
+    terminal.say(&match dry_run {
+        true => format!(
+            "Would add to the repository: {} before compression",
+            bytes(bytes_added)
+        ),
+        false => format!(
+            "Added to the repository: {} ({} stored)",
+            bytes(bytes_added),
+            bytes(bytes_stored)
+        ),
+    })?;
     terminal.say("")?;
     let files = summary.totals.files;
     let (total, took) = (bytes(summary.totals.bytes), duration(took));

@@ -7,8 +7,8 @@ use crate::reporter::{Reporter, Work};
 use crate::text::{bytes, counted, duration, printable};
 use crate::{json, repository};
 use clap::Args;
-use repo_core::Subject;
-use repo_core::ops::{self, CheckOptions, CheckSummary, Finding};
+use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm};
+use repo_core::{ErrorKind, Subject};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -53,10 +53,44 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let errors = counted(summary.findings.len() as u64, "error", "errors");
+    let meaning = meaning(&summary.findings);
     Err(Failure::failed(format!(
-        "repository contains errors: {errors}\n\
-         What the lines above name is lost or at risk; everything else restores as before."
+        "repository contains errors: {errors}\n{meaning}"
     )))
+}
+
+/// What the findings mean together for what was backed up, and what to do.
+fn meaning(findings: &[Finding]) -> String {
+    let any = |harm| findings.iter().any(|finding| finding.harm == harm);
+    let mut text = if any(Harm::AtRisk) {
+        "What the lines above name is lost or at risk, unless they say otherwise; everything else restores as before."
+    } else if any(Harm::Healable) {
+        "Nothing is lost: the next backup enters anew what cannot be found until then."
+    } else {
+        "Everything that was backed up restores as before."
+    }
+    .to_owned();
+    if findings.iter().any(is_stranger) {
+        text.push_str(
+            "\nMove away what does not belong to the repository; larder never touches it.",
+        );
+    }
+    text
+}
+
+/// What is wrong. A stranger is no object, so it is not called one.
+fn wrong(finding: &Finding) -> String {
+    match finding.error.subject() {
+        Subject::Object(name) if is_stranger(finding) => {
+            format!("{} does not belong to the repository", printable(name))
+        }
+        _ => reason(&finding.error),
+    }
+}
+
+/// Whether it is about what lies in the repository's directory and is no part of it.
+fn is_stranger(finding: &Finding) -> bool {
+    finding.error.kind() == ErrorKind::InvalidInput
 }
 
 fn message(summary: &CheckSummary) -> json::CheckSummary {
@@ -92,14 +126,14 @@ fn error_message(finding: &Finding) -> json::CheckError {
         });
     json::CheckError {
         message_type: "error",
-        message: reason(&finding.error),
+        message: wrong(finding),
         affected: affected.collect(),
         affected_more: finding.affected_more,
     }
 }
 
 fn error_text(finding: &Finding) -> String {
-    let mut text = format!("error: {}\n", reason(&finding.error));
+    let mut text = format!("error: {}\n", wrong(finding));
     for (snapshot, path) in &finding.affected {
         let path = path.to_string_lossy();
         let _ = writeln!(

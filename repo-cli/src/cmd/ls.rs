@@ -78,7 +78,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     if let Some(failure) = broken {
         return Err(failure);
     }
-    listed?;
+    listed.map_err(|error| selection::explain(&info, error.into()))?;
     out.finish()?;
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@ mod key;
 mod ls;
 mod restore;
 mod snapshots;
+mod unlock;
 mod version;
 
 use crate::app::App;
@@ -30,6 +31,9 @@ pub enum Command {
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
     Key(key::Arguments),
+    /// Do nothing: larder has no locks
+    #[command(hide = true)]
+    Unlock(unlock::Arguments),
     /// Show the version
     Version,
 }
@@ -44,6 +48,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
+        Command::Unlock(arguments) => unlock::run(app, arguments),
         Command::Version => version::run(app),
     }
 }

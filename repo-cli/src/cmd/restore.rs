@@ -2,10 +2,10 @@
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::json;
 use crate::reporter::{Reporter, Work};
 use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, local_time, printable};
+use crate::{json, repository};
 use clap::Args;
 use repo_core::ops::{self, RestoreOptions, RestoreSummary};
 use repo_core::snapshot::SnapshotInfo;
@@ -34,6 +34,7 @@ pub struct Arguments {
 
 /// Restores a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    repository::refuse_inside(app, &arguments.target)?;
     let selection::Opened {
         repo,
         info,
@@ -45,10 +46,15 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         subfolder,
         no_owner: arguments.no_owner,
     };
-    let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore);
-    let summary = reporter.run(|progress, interrupt| {
+    let mut reporter = Reporter::new(&app.terminal, &app.env, Work::Restore);
+    if options.subfolder.is_none() {
+        let totals = &info.summary.totals;
+        reporter = reporter.expecting(totals.files, totals.bytes);
+    }
+    let done = reporter.run(|progress, interrupt| {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
-    })?;
+    });
+    let summary = done.map_err(|failure| selection::explain(&info, failure))?;
     let took = reporter.elapsed();
     match app.terminal.json() {
         true => app.terminal.json_line(&message(&summary, took))?,

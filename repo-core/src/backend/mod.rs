@@ -97,6 +97,13 @@ pub trait Backend: Send + Sync {
     /// backend: the listing may occupy its only connection.
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()>;
 
+    /// Calls `each` with the path, as far as it is text, of everything at this place that [`Backend::list`] passes over
+    /// because no object can have its name, or because it is no file; temporary files of the backend left out. A directory
+    /// is named, not what is in it. Places of which listing shows everything have nothing of the kind.
+    fn list_strangers(&self, _each: &mut dyn FnMut(&str)) -> Result<()> {
+        Ok(())
+    }
+
     /// Removes an object. One that is absent is no error.
     fn delete(&self, name: &str) -> Result<()>;
 

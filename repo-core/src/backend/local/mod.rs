@@ -167,7 +167,12 @@ impl Backend for LocalBackend {
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
         name::check_prefix(prefix)?;
         self.check_poison()?;
-        self.walk(prefix, each)
+        self.walk(prefix, Some(each), &mut |_| {})
+    }
+
+    fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.check_poison()?;
+        self.walk("", None, each)
     }
 
     fn delete(&self, name: &str) -> Result<()> {

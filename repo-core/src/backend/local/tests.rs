@@ -293,6 +293,28 @@ fn what_is_no_object_is_passed_over() {
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("e"), b"x").unwrap();
     assert_eq!(names(&backend, ""), ["data/a"]);
+    let file_name = std::os::unix::ffi::OsStrExt::from_bytes;
+    let no_text: &std::ffi::OsStr = file_name(b"\xff");
+    fs::write(root.join(no_text), b"x").unwrap();
+    fs::write(root.join("tmp-0123456789abcdef"), b"x").unwrap();
+    fs::create_dir(root.join("Photos")).unwrap();
+    fs::write(root.join("Photos/a"), b"x").unwrap();
+    std::os::unix::fs::symlink("nowhere", root.join("link")).unwrap();
+    let mut strangers = Vec::new();
+    let mut add = |path: &str| strangers.push(path.to_owned());
+    backend.list_strangers(&mut add).unwrap();
+    strangers.sort();
+    let expected = [
+        "Photos",
+        "README.txt",
+        "d/d/d/d/d/d/d/d/e",
+        "data/.hidden",
+        "data/A",
+        "data/a_b",
+        "link",
+        "\u{fffd}",
+    ];
+    assert_eq!(strangers, expected);
 }
 
 #[test]

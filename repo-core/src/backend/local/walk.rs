@@ -11,11 +11,16 @@ use rustix::io::Errno;
 /// A temporary file that was not written to for so long belongs to a run that crashed: 24 hours.
 const STALE_SECONDS: i64 = 24 * 60 * 60;
 
+/// What file systems keep at their root.
+const LOST_FOUND: &str = "lost+found";
+
 /// A walk over a part of the tree.
-struct Walk<'a> {
+struct Walk<'a, 'b, 'c> {
     backend: &'a LocalBackend,
     now: Timestamp,
-    each: &'a mut dyn FnMut(Listed) -> Result<()>,
+    /// `None` if only what is strange is wanted: then no file needs to be looked at.
+    each: Option<&'b mut dyn FnMut(Listed) -> Result<()>>,
+    strange: &'c mut dyn FnMut(&str),
 }
 
 impl LocalBackend {
@@ -25,23 +30,26 @@ impl LocalBackend {
     /// that, or clocks that far apart, make one put fail and lose nothing.
     pub fn sweep(&self) -> Result<()> {
         self.check_poison()?;
-        self.walk("", &mut |_| Ok(()))
+        self.walk("", None, &mut |_| {})
     }
 
     /// Calls `each` for every object below `prefix`. One directory is open for each part of a name.
     ///
-    /// What cannot be an object by its name is passed over, as `lost+found`. Links are followed, so that somebody may
+    /// What cannot be an object by its name, or is no file, goes to `strange`: a file system's own `lost+found` and temporary
+    /// files do not. Links are followed, so that somebody may
     /// keep a part of a repository on another disk.
     pub(super) fn walk(
         &self,
         prefix: &str,
-        each: &mut dyn FnMut(Listed) -> Result<()>,
+        each: Option<&mut dyn FnMut(Listed) -> Result<()>>,
+        strange: &mut dyn FnMut(&str),
     ) -> Result<()> {
         match self.open_directory(prefix) {
             Ok(directory) => Walk {
                 backend: self,
                 now: time::now(),
                 each,
+                strange,
             }
             .directory(directory, prefix),
             Err(errno) if is_absent(errno) => Ok(()),
@@ -50,43 +58,55 @@ impl LocalBackend {
     }
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_, '_> {
     fn directory(&mut self, directory: OwnedFd, path: &str) -> Result<()> {
         let fail = |errno| failed(path, errno);
         let mut entries = Dir::read_from(&directory).map_err(fail)?;
         while let Some(entry) = entries.read() {
             let entry = entry.map_err(fail)?;
-            let Ok(part) = entry.file_name().to_str() else {
-                continue;
-            };
-            if name::is_part(part) {
-                self.entry(&directory, path, part)?;
-            } else if part.starts_with(name::TEMPORARY) {
-                self.temporary(&directory, part);
+            let part = entry.file_name().to_string_lossy();
+            if name::is_part(&part) {
+                self.entry(&directory, path, &part, entry.file_type())?;
+            } else if is_ours(&part) {
+                self.temporary(&directory, &part);
+            } else if !is_of_the_system(path, &part) {
+                (self.strange)(&name::join(path, &part));
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, directory: &OwnedFd, path: &str, part: &str) -> Result<()> {
+    fn entry(&mut self, directory: &OwnedFd, path: &str, part: &str, kind: FileType) -> Result<()> {
         let name = name::join(path, part);
         if name.len() > NAME_BYTES_MAX || name.split('/').count() > NAME_PARTS_MAX {
+            (self.strange)(&name);
+            return Ok(());
+        }
+        if self.each.is_none() && kind == FileType::RegularFile {
             return Ok(());
         }
         let stat = match rustix::fs::statat(directory, part, AtFlags::empty()) {
             Ok(stat) => stat,
-            // Deleted since we read its name.
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => {
+                // Deleted since we read its name, or a link that leads nowhere.
+                if rustix::fs::statat(directory, part, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                    (self.strange)(&name);
+                }
+                return Ok(());
+            }
             Err(errno) => return Err(failed(&name, errno)),
         };
         if let Some(len) = file_len(&stat) {
-            return (self.each)(Listed {
+            let modified = Some(modified(&stat));
+            let listed = Listed {
                 name,
                 len,
-                modified: Some(modified(&stat)),
-            });
+                modified,
+            };
+            return self.each.as_mut().map_or(Ok(()), |each| each(listed));
         }
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            (self.strange)(&name);
             return Ok(());
         }
         match self.backend.open_directory(&name) {
@@ -103,10 +123,15 @@ impl Walk<'_> {
             let age = self.now.seconds.saturating_sub(modified(&stat).seconds);
             file_len(&stat).is_some() && age > STALE_SECONDS
         });
-        if stale && is_ours(part) {
+        if stale {
             let _ = rustix::fs::unlinkat(directory, part, AtFlags::empty());
         }
     }
+}
+
+/// Whether a name is one that directories have anyway.
+fn is_of_the_system(path: &str, part: &str) -> bool {
+    matches!(part, "." | "..") || (path.is_empty() && part == LOST_FOUND)
 }
 
 /// Whether a name is one that we give temporary files.

@@ -104,6 +104,11 @@ impl Backend for ConnectionLimit {
         self.inner.list(prefix, each)
     }
 
+    fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        let _permit = self.permit("")?;
+        self.inner.list_strangers(each)
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         let _permit = self.permit(name)?;
         self.inner.delete(name)

@@ -142,6 +142,10 @@ impl Backend for Counting {
         )
     }
 
+    fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.inner.list_strangers(each)
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         self.count(Operation::Delete, name, self.inner.delete(name), |()| 0)
     }

@@ -239,6 +239,10 @@ impl Backend for Faults {
         })
     }
 
+    fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.inner.list_strangers(each)
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         self.call(Operation::Delete, name, |fault| match fault {
             Some(Fault::Ignored) => Ok(()),

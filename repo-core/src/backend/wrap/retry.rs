@@ -199,6 +199,17 @@ impl Backend for Retry {
         })
     }
 
+    fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        let mut found = std::collections::BTreeSet::new();
+        self.attempt(|_| {
+            Ok(self.inner.list_strangers(&mut |path| {
+                found.insert(path.to_owned());
+            })?)
+        })?;
+        found.iter().for_each(|path| each(path));
+        Ok(())
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         self.attempt(|_| Ok(self.inner.delete(name)?))
     }

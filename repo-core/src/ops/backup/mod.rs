@@ -98,7 +98,10 @@ pub struct BackupSummary {
 /// What is backed up, prepared once for all passes.
 enum Prepared<'a> {
     Files {
-        paths: Vec<PathBuf>,
+        /// Normalized.
+        asked: Vec<PathBuf>,
+        /// Those of them that are there.
+        there: Vec<PathBuf>,
         root: Root,
     },
     Stream {
@@ -130,9 +133,12 @@ pub fn backup(
     let problems = Problems::new(progress);
     let mut prepared = prepare(input)?;
     let mut run = repo.begin_run(options.dry_run)?;
-    let parent = parent::find(repo, &paths_of(&prepared), options)?;
-    let short = parent.as_ref().map(|parent| parent.id.short());
-    progress.note(Note::Parent(short.as_deref()));
+    let parent = parent::find(repo, &series_of(&prepared), options)?;
+    // Of a stream nothing is compared.
+    if let Prepared::Files { .. } = prepared {
+        let short = parent.as_ref().map(|parent| parent.id.short());
+        progress.note(Note::Parent(short.as_deref()));
+    }
     let mut attempt = Attempt {
         repo,
         options,
@@ -282,10 +288,10 @@ fn deleted_meanwhile(detail: &'static str) -> Error {
 fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
     Ok(match input {
         Input::Paths(paths) => {
-            let paths = roots::normalize(&paths)?;
-            roots::check_any_exists(&paths)?;
-            let root = roots::tree(&paths);
-            Prepared::Files { paths, root }
+            let asked = roots::normalize(&paths)?;
+            let root = roots::tree(&asked);
+            let there = roots::existing(&asked)?;
+            Prepared::Files { asked, there, root }
         }
         Input::Stream { name, reader } => {
             let plain = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']);
@@ -301,14 +307,27 @@ fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
     })
 }
 
+/// The paths that a snapshot names: what is not there is a problem, and in no snapshot.
 fn paths_of(prepared: &Prepared<'_>) -> Vec<Vec<u8>> {
     match prepared {
-        Prepared::Files { paths, .. } => paths
-            .iter()
-            .map(|path| path.as_os_str().as_bytes().to_vec())
-            .collect(),
+        Prepared::Files { there, .. } => bytes_of(there),
         Prepared::Stream { name, .. } => vec![[b"/", &name[..]].concat()],
     }
+}
+
+/// The paths by which a backup knows earlier ones of its kind: those it names, and those it was asked for.
+fn series_of(prepared: &Prepared<'_>) -> [Vec<Vec<u8>>; 2] {
+    let named = paths_of(prepared);
+    let asked = match prepared {
+        Prepared::Files { asked, .. } => bytes_of(asked),
+        Prepared::Stream { .. } => named.clone(),
+    };
+    [named, asked]
+}
+
+fn bytes_of(paths: &[PathBuf]) -> Vec<Vec<u8>> {
+    let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+    paths.iter().map(bytes).collect()
 }
 
 fn tree_maker(repo: &Repo) -> Result<TreeMaker> {

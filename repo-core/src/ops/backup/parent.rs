@@ -5,10 +5,10 @@ use crate::error::Result;
 use crate::repo::Repo;
 use crate::snapshot::{Filter, SnapshotInfo, list};
 
-/// The given one, or the newest of the same host and the same set of paths; `None` if told to read everything.
+/// The given one, or the newest of the same host and one of these sets of paths; `None` if told to read everything.
 pub fn find(
     repo: &Repo,
-    paths: &[Vec<u8>],
+    series: &[Vec<Vec<u8>>],
     options: &BackupOptions,
 ) -> Result<Option<SnapshotInfo>> {
     if options.force {
@@ -24,7 +24,7 @@ pub fn find(
     let same = |info: &SnapshotInfo| {
         let mut theirs = info.summary.paths.clone();
         theirs.sort();
-        theirs == *paths
+        series.contains(&theirs)
     };
     Ok(list(repo, &filter)?.into_iter().rfind(same))
 }

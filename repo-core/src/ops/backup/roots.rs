@@ -34,16 +34,20 @@ pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
-/// Refuses a list of which nothing is there: that is a mistake, not a backup of nothing.
-pub fn check_any_exists(paths: &[PathBuf]) -> Result<()> {
+/// Those that are there. Refuses a list of which nothing is: that is a mistake, not a backup of nothing.
+pub fn existing(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut there = Vec::new();
     let mut first = None;
     for path in paths {
         match crate::fs::stat_path(path) {
-            Ok(_) => return Ok(()),
+            Ok(_) => there.push(path.clone()),
             Err(error) => first = first.or(Some(error)),
         }
     }
-    first.map_or(Ok(()), Err)
+    match first {
+        Some(error) if there.is_empty() => Err(error),
+        _ => Ok(there),
+    }
 }
 
 /// The absolute path without `.` and `..`; links are left as they are named.

@@ -2,7 +2,7 @@
 
 use super::{CheckSummary, Finding, Harm};
 use crate::crypto::BlobType;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{CHECKPOINT_EVERY, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
@@ -43,6 +43,10 @@ impl Inventory {
             inventory.add(&listed.name, listed.len);
             Ok(())
         })?;
+        let others = &mut inventory.others;
+        repo.backend()
+            .list_strangers(&mut |path| others.push(path.to_owned()))?;
+        inventory.others.sort();
         Ok(inventory)
     }
 
@@ -137,7 +141,7 @@ fn check_config(repo: &Repo) -> Result<()> {
     }
 }
 
-/// Objects of names that no object of a repository has. A race of `init` or `check` that was stopped leaves some.
+/// What lies among the objects under a name that no object of a repository has: harmless, but somebody's. A race of `init` or `check` that was stopped leaves some.
 fn check_others(others: &[String], summary: &mut CheckSummary) {
     for object in others {
         let reserved = ["race-", "parity/", "segments/", "writers/"];
@@ -145,8 +149,8 @@ fn check_others(others: &[String], summary: &mut CheckSummary) {
             summary.unreferenced.push(object.clone());
             continue;
         }
-        let error = Error::damaged(Subject::Object(object.clone()))
-            .detail("nothing of a repository has such a name");
+        let error = Error::new(ErrorKind::InvalidInput, Subject::Object(object.clone()))
+            .detail("does not belong to the repository");
         summary.findings.push(Finding {
             harm: Harm::None,
             ..Finding::new(error)

@@ -270,7 +270,10 @@ impl Window {
                 return Ok(());
             }
             let written = self.part_of_file(places, file, run[0].0.data_offset, &data);
-            written.inspect_err(|_| file.becomes(Fate::NotWritten))
+            let count = |()| context.problems.count(Counter::Bytes, data.len() as u64);
+            written
+                .map(count)
+                .inspect_err(|_| file.becomes(Fate::NotWritten))
         });
         if let Err(error) = &result
             && !file.failed.swap(true, Ordering::Relaxed)
@@ -337,7 +340,7 @@ impl Window {
         match places.open(&file.place).and_then(|dir| write(&dir)) {
             Ok(applied) => {
                 note(context, || file.path(), applied);
-                count_file(context, file.size);
+                count_file(context, file.size, file.size);
                 file.becomes(Fate::Written);
             }
             Err(error) => {
@@ -383,7 +386,14 @@ impl Window {
                 || file.path(),
                 apply_to(&handle, Kind::File, &file.wanted.attributes()),
             );
-            count_file(context, file.size);
+            // Of the data each part was counted.
+            let lens = file.extents.as_deref().unwrap_or_default().iter();
+            let data = lens.map(|(_, len)| len).sum();
+            let holes = file
+                .extents
+                .as_ref()
+                .map_or(0, |_| file.size.saturating_sub(data));
+            count_file(context, file.size, holes);
             file.becomes(Fate::Written);
             Ok(())
         };
@@ -432,11 +442,11 @@ fn open_part(dir: &TargetDir, file: &FilePlan) -> Result<File> {
     Ok(handle)
 }
 
-/// Counts a regular file of that size, which is in its place.
-pub fn count_file(context: &Context<'_>, size: u64) {
+/// Counts a regular file of that size, which is in its place; `left` bytes of it are not counted as progress yet.
+pub fn count_file(context: &Context<'_>, size: u64, left: u64) {
     context.counts.nodes.fetch_add(1, Ordering::Relaxed);
     context.counts.files.fetch_add(1, Ordering::Relaxed);
     context.counts.bytes.fetch_add(size, Ordering::Relaxed);
     context.problems.count(Counter::Nodes, 1);
-    context.problems.count(Counter::Bytes, size);
+    context.problems.count(Counter::Bytes, left);
 }

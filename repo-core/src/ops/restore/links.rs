@@ -161,7 +161,7 @@ impl Link {
         match self.write_file(context, places, file) {
             Ok(applied) => {
                 note(context, || self.path(), applied);
-                count_file(context, file.size);
+                count_file(context, file.size, file.size);
                 Ok(())
             }
             Err(error) => {

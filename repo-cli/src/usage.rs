@@ -1,0 +1,227 @@
+//! What is said about wrong arguments.
+
+use crate::exit::{self, Failure};
+use crate::terminal::{OutputFlags, Terminal};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Commands of restic that this version does not have.
+const COMMANDS: &[&str] = &[
+    "cache",
+    "cat",
+    "copy",
+    "debug",
+    "diff",
+    "dump",
+    "features",
+    "find",
+    "forget",
+    "generate",
+    "list",
+    "migrate",
+    "mount",
+    "options",
+    "prune",
+    "rebuild-index",
+    "recover",
+    "repair",
+    "rewrite",
+    "self-update",
+    "stats",
+    "tag",
+];
+
+/// Flags of restic's commands that this version does not have, in the order of their commands there.
+const FLAGS: &[&str] = &[
+    // All commands.
+    "--cacert",
+    "--cleanup-cache",
+    "--compression",
+    "--http-user-agent",
+    "--insecure-tls",
+    "--limit-download",
+    "--limit-upload",
+    "--no-extra-verify",
+    "--option",
+    "-o",
+    "--pack-size",
+    "--stuck-request-timeout",
+    "--tls-client-cert",
+    // Several.
+    "--compact",
+    "-c",
+    "--dry-run",
+    "-n",
+    "--exclude",
+    "-e",
+    "--exclude-file",
+    "--group-by",
+    "-g",
+    "--iexclude",
+    "--iexclude-file",
+    // init
+    "--copy-chunker-params",
+    "--from-key-hint",
+    "--from-password-command",
+    "--from-password-file",
+    "--from-repo",
+    "--from-repository-file",
+    "--repository-version",
+    // backup
+    "--exclude-caches",
+    "--exclude-cloud-files",
+    "--exclude-if-present",
+    "--exclude-larger-than",
+    "--files-from",
+    "--files-from-raw",
+    "--files-from-verbatim",
+    "--ignore-ctime",
+    "--ignore-inode",
+    "--no-scan",
+    "--one-file-system",
+    "-x",
+    "--read-concurrency",
+    "--skip-if-unchanged",
+    "--stdin-from-command",
+    "--use-fs-snapshot",
+    "--with-atime",
+    // ls
+    "--human-readable",
+    "--ncdu",
+    "--reverse",
+    "--sort",
+    // restore
+    "--delete",
+    "--exclude-xattr",
+    "--iinclude",
+    "--iinclude-file",
+    "--include",
+    "-i",
+    "--include-file",
+    "--include-xattr",
+    "--overwrite",
+    "--ownership-by-name",
+    "--sparse",
+    "--verify",
+    // check
+    "--check-unused",
+    "--read-data-subset",
+    "--with-cache",
+    // key
+    "--new-password-command",
+    "--new-insecure-no-password",
+];
+
+/// Prints help, the version, or what is wrong with the arguments.
+pub fn show(mut error: clap::Error, arguments: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        return match error.print() {
+            Ok(()) => exit::DONE.into(),
+            Err(error) => exit::Failure::output(&error).code().into(),
+        };
+    }
+    // Tells to hide a flag from us behind `--`, which would make it a path.
+    error.remove(ContextKind::Suggested);
+    let json = wants_json(arguments);
+    let not_there = not_there(&error);
+    if !json && not_there.is_none() {
+        // Where standard error cannot be written, nobody could be told so.
+        let _ = error.print();
+        return exit::USAGE.into();
+    }
+    let failure = Failure::usage(not_there.unwrap_or_else(|| plain(&error)));
+    let output = OutputFlags {
+        json,
+        ..OutputFlags::default()
+    };
+    Terminal::new(output).fatal(&failure);
+    failure.code().into()
+}
+
+/// Whether programs read us, as far as arguments tell that could not be read.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let flags = arguments.iter().skip(1);
+    flags
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--json")
+}
+
+/// A sentence about what restic has and this version does not.
+fn not_there(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let (name, advice) = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let flag = text(ContextKind::InvalidArg)?;
+            let flag = flag.split('=').next().unwrap_or(flag);
+            let known = FLAGS.iter().find(|known| **known == flag)?;
+            (*known, "Nothing was done. Run it without, or see `--help`.")
+        }
+        ErrorKind::InvalidSubcommand => {
+            let command = text(ContextKind::InvalidSubcommand)?;
+            let known = COMMANDS.iter().find(|known| **known == command)?;
+            (*known, "`larder help` shows what is there.")
+        }
+        _ => return None,
+    };
+    Some(format!("`{name}` is not there yet\n{advice}"))
+}
+
+/// What clap says, without its heading.
+fn plain(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    fn said(line: &[&str]) -> Option<String> {
+        not_there(&Cli::try_parse_from(line).unwrap_err())
+    }
+
+    #[test]
+    fn what_only_restic_has_is_named() {
+        for line in [
+            &["larder", "backup", "x", "--exclude", "y"][..],
+            &["larder", "backup", "x", "--exclude=y"],
+            &["larder", "--exclude", "y", "backup", "x"],
+        ] {
+            assert!(said(line).unwrap().starts_with("`--exclude` is not there"));
+        }
+        let short = said(&["larder", "backup", "-x", "y"]).unwrap();
+        assert!(short.starts_with("`-x` is"), "{short}");
+        for command in COMMANDS {
+            assert!(said(&["larder", command, "--keep-daily", "7"]).is_some());
+        }
+        assert_eq!(said(&["larder", "frobnicate"]), None);
+        assert_eq!(said(&["larder", "backup", "x", "--frobnicate"]), None);
+    }
+
+    #[test]
+    fn what_is_there_is_not_in_the_lists() {
+        use clap::CommandFactory;
+        let cli = Cli::command();
+        for command in cli.get_subcommands() {
+            assert!(!COMMANDS.contains(&command.get_name()));
+        }
+    }
+
+    #[test]
+    fn programs_are_told_before_the_arguments_are_known() {
+        let wants = |line: &[&str]| {
+            let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+            wants_json(&line)
+        };
+        assert!(wants(&["larder", "backup", "--frobnicate", "--json"]));
+        assert!(!wants(&["larder", "backup", "--", "--json"]));
+        assert!(!wants(&["--json"]));
+    }
+}
