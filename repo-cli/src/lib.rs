@@ -10,6 +10,7 @@ mod exit;
 mod json;
 mod key_file;
 mod message;
+mod open_files;
 mod process;
 mod reporter;
 mod repository;
@@ -31,6 +32,7 @@ use terminal::Terminal;
 pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     process::forbid_core_dumps();
     allocator::give_large_buffers_back();
+    open_files::allow_many();
     let args: Vec<OsString> = args.collect();
     let cli = match cli::Cli::try_parse_from(&args) {
         Ok(cli) => cli,

@@ -70,6 +70,13 @@ fn meaning(findings: &[Finding]) -> String {
         "Everything that was backed up restores as before."
     }
     .to_owned();
+    let of_pack = |finding: &Finding| matches!(finding.error.subject(), Subject::Pack(_));
+    if findings.iter().any(|f| f.harm == Harm::AtRisk && of_pack(f)) {
+        text.push_str(
+            "\nPut the packs back from a copy of the repository; or move those away that are damaged and run \
+             `larder backup --force`, which stores again what the sources still hold.",
+        );
+    }
     if findings.iter().any(is_stranger) {
         text.push_str(
             "\nMove away what does not belong to the repository; larder never touches it.",
