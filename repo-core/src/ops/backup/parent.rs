@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::repo::Repo;
 use crate::snapshot::{Filter, SnapshotInfo, list};
 
-/// The given one, or the newest of the same host and the same set of paths; `None` if told to read everything.
+/// The given one, or the newest of the same host and the same set of paths, passing over what cannot be read; `None` if told
+/// to read everything.
 pub fn find(
     repo: &Repo,
     paths: &[Vec<u8>],
@@ -26,5 +27,6 @@ pub fn find(
         theirs.sort();
         theirs == *paths
     };
-    Ok(list(repo, &filter)?.into_iter().rfind(same))
+    let snapshots = list(repo, &filter).snapshots;
+    Ok(snapshots.into_iter().rfind(same))
 }
