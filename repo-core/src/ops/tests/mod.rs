@@ -8,6 +8,7 @@ mod damage;
 mod deleted;
 mod eio;
 mod first_entry;
+mod keys;
 mod links;
 mod pieces;
 mod resume;
