@@ -6,7 +6,7 @@ use crate::env::Env;
 use crate::exit::Failure;
 use crate::message::plain_io;
 use crate::text::printable;
-use crate::{process, terminal::Terminal};
+use crate::{message, process, terminal::Terminal};
 use clap::Args;
 use repo_core::backend::{Backend, LocalBackend};
 use repo_core::crypto::KdfParams;
@@ -182,6 +182,12 @@ pub fn refuse_inside(app: &App, target: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Whether it is certain that the place is no repository.
+pub fn is_absent(app: &App) -> bool {
+    let existing = checked_place(app).and_then(|place| existing(&place));
+    matches!(existing, Ok(None))
+}
+
 /// A line that says what was made.
 pub fn created(opened: &Opened, place: &Place) -> String {
     let id = opened.repo.id().to_hex();
@@ -221,6 +227,7 @@ fn open_at(
         let given = credential::existing(&app.credential, &app.env, stdin_is_data)?;
         match Repo::open(backend.clone(), &given.credential, &options) {
             Ok(repo) => {
+                say_what_is_not_kept(app, &repo);
                 return Ok(Opened {
                     repo,
                     credential: given.credential,
@@ -288,7 +295,24 @@ fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened,
     };
     let repo = Repo::init(backend, &credential, &init, &open_options(app)?)
         .map_err(|error| place.name_in(error))?;
+    say_what_is_not_kept(app, &repo);
     Ok(Opened { repo, credential })
+}
+
+/// What could not be written on this machine costs time, or protection, and is no reason to stop.
+fn say_what_is_not_kept(app: &App, repo: &Repo) {
+    if let Some(error) = repo.index().cache_failure() {
+        app.terminal.warn(&format!(
+            "no cache is used: {}; set LARDER_CACHE_DIR, or use --no-cache",
+            message::reason(&error)
+        ));
+    }
+    if let Some(error) = repo.memory_failure() {
+        app.terminal.warn(&format!(
+            "an old copy put in place of the repository would go unseen: {}; set LARDER_STATE_DIR",
+            message::reason(&error)
+        ));
+    }
 }
 
 /// Whom a new key slot belongs to: us, now, unless told otherwise.

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::env::Env;
 use crate::exit::Failure;
-use crate::message::plain_io;
+use crate::message::{self, plain_io};
 use crate::text::printable;
 use crate::{json, repository};
 use clap::Args;
@@ -123,6 +123,12 @@ pub fn open(app: &App, named: &OsStr, flags: &SelectionFlags) -> Result<Opened, 
     let filter = flags.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
     let info = find(&repo, &snapshot, &filter)?;
+    if snapshot == "latest" {
+        for (_, error) in snapshot::list(&repo, &filter).unreadable {
+            app.terminal
+                .warn(&format!("{}, and passed over", message::reason(&error)));
+        }
+    }
     Ok(Opened {
         repo,
         info,

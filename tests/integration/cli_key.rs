@@ -233,3 +233,21 @@ fn a_hint_must_fit_a_key() {
     run.says(&format!("no key has an ID that begins with {other}"))
         .says("larder key list");
 }
+
+#[test]
+fn a_key_file_stays_once_the_repository_may_open_with_it() {
+    let env = TestEnvironment::new();
+    // The first log entry cannot be written, but `config` stands before it.
+    env.write("repo/log", "in the way");
+    let run = env.run(&["init", "--new-key-file", "made"]).expect(1);
+    assert!(env.path("repo/config").exists(), "{run:?}");
+    run.says("keep it");
+    std::fs::remove_file(env.path("repo/log")).unwrap();
+    env.ok(&["snapshots", "--key-file", "made"]);
+
+    // One that opens nothing goes.
+    env.write("file", "");
+    let nowhere = ["init", "-r", "file", "--new-key-file", "other"];
+    env.run(&nowhere).expect(1);
+    assert!(!env.path("other").exists());
+}

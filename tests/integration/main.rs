@@ -6,6 +6,7 @@ mod cli_backup;
 mod cli_check;
 mod cli_crash;
 mod cli_help;
+mod cli_home;
 mod cli_key;
 mod cli_listing;
 mod cli_password;

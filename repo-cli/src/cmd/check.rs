@@ -71,7 +71,10 @@ fn meaning(findings: &[Finding]) -> String {
     }
     .to_owned();
     let of_pack = |finding: &Finding| matches!(finding.error.subject(), Subject::Pack(_));
-    if findings.iter().any(|f| f.harm == Harm::AtRisk && of_pack(f)) {
+    if findings
+        .iter()
+        .any(|f| f.harm == Harm::AtRisk && of_pack(f))
+    {
         text.push_str(
             "\nPut the packs back from a copy of the repository; or move those away that are damaged and run \
              `larder backup --force`, which stores again what the sources still hold.",

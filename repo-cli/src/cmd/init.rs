@@ -27,8 +27,14 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         None => credential::first(&app.credential, &app.env, false),
     });
     if let (Err(_), Some(path)) = (&created, made) {
-        // The key opens nothing; left behind it would be in the way of the next attempt.
-        let _ = std::fs::remove_file(path);
+        match repository::is_absent(app) {
+            // The key opens nothing; left behind it would be in the way of the next attempt.
+            true => drop(std::fs::remove_file(path)),
+            false => app.terminal.warn(&format!(
+                "there may be a repository already that {} opens, so keep it",
+                path.display()
+            )),
+        }
     }
     let (opened, place) = created?;
     if app.terminal.json() {

@@ -3,15 +3,13 @@
 use crate::app::App;
 use crate::credential::{self, NewCredentialFlags};
 use crate::exit::{Exit, Failure};
-use crate::json;
 use crate::repository::{self, Opened};
 use crate::text::{Table, local_time, printable};
+use crate::{json, message};
 use clap::{Args, Subcommand};
 use repo_core::crypto::KdfParams;
 use repo_core::format::key_slot::{Credential, Label, SlotKind};
-use repo_core::id::KeyId;
-use repo_core::repo::{KeyInfo, NewOwner};
-use std::path::Path;
+use repo_core::repo::{KeyFailure, KeyInfo, NewOwner};
 
 /// Arguments of `key`.
 #[derive(Args, Debug)]
@@ -125,7 +123,7 @@ fn message(key: &KeyInfo) -> json::Key {
 
 fn add_key(app: &App, opened: &Opened, add: Add) -> Result<Exit, Failure> {
     let label: Label = repository::label(add.user, add.host);
-    let id = with_new(&add.new, |credential| {
+    let id = with_new(app, &add.new, |credential| {
         opened
             .repo
             .key_add(credential, KdfParams::default(), &label)
@@ -137,31 +135,42 @@ fn add_key(app: &App, opened: &Opened, add: Add) -> Result<Exit, Failure> {
 fn passwd(app: &App, opened: &Opened, arguments: Passwd) -> Result<Exit, Failure> {
     let Passwd { new, user, host } = arguments;
     let (old, owner) = (&opened.credential, NewOwner { user, host });
-    let id = with_new(&new, |credential| {
+    let changed = with_new(app, &new, |credential| {
         opened
             .repo
             .key_passwd(old, credential, KdfParams::default(), &owner)
     })?;
-    app.terminal.say(&format!("saved new key as {id}"))?;
-    Ok(Exit::Done)
+    app.terminal
+        .say(&format!("saved new key as {}", changed.id))?;
+    let Some(error) = changed.left else {
+        return Ok(Exit::Done);
+    };
+    app.terminal.warn(&format!(
+        "the old key opens the repository still, because it could not be deleted: {}; remove it with `larder key remove {}`",
+        message::reason(&error),
+        opened.repo.key().short()
+    ));
+    Ok(Exit::Partial)
 }
 
-/// Gets the new credential and uses it. A key file that was made for nothing is removed again.
-fn with_new(
+/// Gets the new credential and uses it. A key file that was made for nothing is removed again; one that may open the
+/// repository stays, whatever went wrong.
+fn with_new<T>(
+    app: &App,
     flags: &NewCredentialFlags,
-    act: impl FnOnce(&Credential) -> repo_core::Result<KeyId>,
-) -> Result<KeyId, Failure> {
+    act: impl FnOnce(&Credential) -> Result<T, KeyFailure>,
+) -> Result<T, Failure> {
     let credential = credential::new(flags)?;
-    act(&credential).map_err(|error| {
-        if let Some(path) = &flags.new_key_file {
-            discard(path);
+    act(&credential).map_err(|failure| {
+        match (&flags.new_key_file, failure.slot_may_stand) {
+            (Some(path), false) => drop(std::fs::remove_file(path)),
+            (_, true) => app.terminal.warn(
+                "the new key may open the repository already, so keep it; `larder key list` shows which keys there are",
+            ),
+            (None, false) => {}
         }
-        error.into()
+        failure.error.into()
     })
-}
-
-fn discard(path: &Path) {
-    let _ = std::fs::remove_file(path);
 }
 
 fn remove(app: &App, opened: &Opened, beginning: &str) -> Result<Exit, Failure> {
@@ -201,6 +210,7 @@ fn find<'a>(keys: &'a [KeyInfo], beginning: &str) -> Result<&'a KeyInfo, Failure
 mod tests {
     use super::*;
     use repo_core::crypto::Role;
+    use repo_core::id::KeyId;
 
     fn key(first: u8) -> KeyInfo {
         let mut id = KeyId([7; 32]);
@@ -221,6 +231,34 @@ mod tests {
         assert!(find(&keys, "a").unwrap_err().text().contains("several"));
         assert!(find(&keys, "ff").unwrap_err().text().contains("no key"));
         assert!(find(&keys, "").is_err());
+    }
+
+    #[test]
+    fn a_key_file_goes_only_if_it_opens_nothing() {
+        let app = App {
+            repository: Default::default(),
+            credential: Default::default(),
+            env: crate::env::Env::fixed(&[]),
+            terminal: crate::terminal::Terminal::new(Default::default()),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        for slot_may_stand in [false, true] {
+            let path = dir.path().join("key");
+            let flags = NewCredentialFlags {
+                new_key_file: Some(path.clone()),
+                ..Default::default()
+            };
+            let failed = with_new(&app, &flags, |_| -> Result<(), _> {
+                assert!(path.exists());
+                let error = repo_core::Error::interrupted();
+                Err(KeyFailure {
+                    error,
+                    slot_may_stand,
+                })
+            });
+            assert!(failed.is_err());
+            assert_eq!(path.exists(), slot_may_stand);
+        }
     }
 
     #[test]

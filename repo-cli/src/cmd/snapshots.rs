@@ -4,10 +4,10 @@ use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::selection::{self, SelectionFlags};
 use crate::text::{Table, bytes, counted, local_time, printable};
-use crate::{json, repository};
+use crate::{json, message, repository};
 use clap::Args;
 use repo_core::repo::Repo;
-use repo_core::snapshot::{self, Filter, SnapshotInfo};
+use repo_core::snapshot::{self, Filter, Listing, SnapshotInfo};
 use std::collections::HashMap;
 
 /// Arguments of `snapshots`.
@@ -29,17 +29,26 @@ pub struct Arguments {
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = arguments.selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
-    let mut found = match arguments.snapshots.is_empty() {
-        true => snapshot::list(&repo, &filter)?,
-        false => named(&repo, &arguments.snapshots, &filter)?,
+    let listing = match arguments.snapshots.is_empty() {
+        true => snapshot::list(&repo, &filter),
+        false => Listing {
+            snapshots: named(&repo, &arguments.snapshots, &filter)?,
+            ..Listing::default()
+        },
     };
+    for (_, error) in &listing.unreadable {
+        app.terminal
+            .warn(&format!("{}, and not listed", message::reason(error)));
+    }
+    let exit = Exit::with_problems(listing.unreadable.len() as u64);
+    let mut found = listing.snapshots;
     if let Some(count) = arguments.latest {
         found = newest(found, count);
     }
     if app.terminal.json() {
         let list: Vec<json::Snapshot> = found.iter().map(json::Snapshot::from).collect();
         app.terminal.json_line(&list)?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let mut out = app.terminal.out();
     if !found.is_empty() {
@@ -50,7 +59,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         counted(found.len() as u64, "snapshot", "snapshots")
     ))?;
     out.finish()?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn named(repo: &Repo, names: &[String], filter: &Filter) -> Result<Vec<SnapshotInfo>, Failure> {

@@ -8,6 +8,7 @@ mod local;
 mod memory;
 mod name;
 mod random;
+mod unclear;
 
 #[cfg(any(test, feature = "testutil"))]
 pub mod conformance;
@@ -18,6 +19,7 @@ pub use local::LocalBackend;
 pub use memory::{MemoryBackend, MemoryOptions};
 pub use name::{NAME_BYTES_MAX, NAME_PARTS_MAX, check_name};
 pub use probe::Class;
+pub use unclear::put_if_absent_or_same;
 
 use crate::error::{Error, Result, Subject};
 use crate::time::Timestamp;

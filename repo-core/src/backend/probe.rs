@@ -3,10 +3,11 @@
 //! What a place documents does not count: Garage 2.5 answers 200 to every one of eight racing `If-None-Match: *` puts,
 //! DigitalOcean Spaces was reported to ignore `If-Match`.
 
-use super::{Backend, Put, name, random};
+use super::{Backend, Put, name, put_if_absent_or_same, random};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use std::sync::Barrier;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
 
 /// What put-if-absent is worth in a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
@@ -20,54 +21,78 @@ pub enum Class {
 /// How many creates [`race`] lets loose on one name.
 const RACERS: usize = 16;
 
+/// How often [`class`] asks if no answer comes.
+const TRIES_MAX: u32 = 3;
+
 /// Puts `bytes` with put-if-absent onto `name`, an object that is there and holds exactly these bytes; anything but a
 /// refusal means class C.
 ///
-/// On a class C place this rewrites the object with its own bytes. One call. Errors of the place are passed on, for they
-/// say nothing about it, except `Unsupported`, which means class C.
+/// On a class C place this rewrites the object with its own bytes. One call, up to three if no answer comes: asking again
+/// changes nothing. Errors of the place are passed on, for they say nothing about it, except `Unsupported`, which means
+/// class C.
 pub fn class(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<Class> {
-    match backend.put_if_absent(name, bytes) {
-        Ok(Put::Exists) => Ok(Class::A),
-        Ok(Put::Created) => Ok(Class::C),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Class::C),
-        Err(error) => Err(error),
+    let mut tries = 1;
+    loop {
+        match backend.put_if_absent(name, bytes) {
+            Ok(Put::Exists) => return Ok(Class::A),
+            Ok(Put::Created) => return Ok(Class::C),
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(Class::C),
+            Err(error) if error.kind() == ErrorKind::Unavailable && tries < TRIES_MAX => tries += 1,
+            Err(error) => return Err(error),
+        }
     }
 }
 
 /// Lets sixteen writers create one fresh object below `prefix` (empty: at the top), reads it back and deletes it.
 ///
 /// Class A needs exactly one `Created` and the winner's bytes read back. As many threads as the backend's limits allow,
-/// at most sixteen. An error of the place is passed on after the object was deleted as far as possible; a place that
-/// cannot find what it has just stored is `Missing`.
+/// at most sixteen, or as can be started. A writer without an answer looks what stands there; of one that cannot, or another
+/// error of the place, the error is passed on after the object was deleted as far as possible. A place that cannot find
+/// what it has just stored is `Missing`.
 pub fn race(backend: &dyn Backend, prefix: &str) -> Result<Class> {
+    race_on(backend, prefix, &Builder::new)
+}
+
+fn race_on(backend: &dyn Backend, prefix: &str, thread: &dyn Fn() -> Builder) -> Result<Class> {
     name::check_prefix(prefix)?;
     let fresh = format!("race-{:016x}{:016x}", random::fresh()?, random::fresh()?);
     let name = name::join(prefix, &fresh);
-    let outcome = run_race(backend, &name);
+    let outcome = run_race(backend, &name, thread);
     let cleaned = backend.delete(&name);
     let class = outcome?;
     cleaned?;
     Ok(class)
 }
 
-fn run_race(backend: &dyn Backend, name: &str) -> Result<Class> {
+fn run_race(backend: &dyn Backend, name: &str, thread: &dyn Fn() -> Builder) -> Result<Class> {
     let salt = random::fresh()?;
     let bytes = |racer: usize| format!("{salt:016x} {racer}").into_bytes();
     let threads = backend.limits().connections.clamp(1, RACERS);
     let next = AtomicUsize::new(0);
-    let start = Barrier::new(threads);
+    // Held until all are there, so that they start together.
+    let gate = RwLock::new(());
     let work = || -> Vec<(usize, Result<Put>)> {
-        start.wait();
+        drop(gate.read());
         let claim = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&racer| racer < RACERS);
         std::iter::from_fn(claim)
-            .map(|racer| (racer, backend.put_if_absent(name, &bytes(racer))))
+            .map(|racer| {
+                let answer = put_if_absent_or_same(backend, name, &bytes(racer));
+                (racer, answer)
+            })
             .collect()
     };
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let racers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        racers
-            .into_iter()
-            .flat_map(|racer| racer.join().expect("put_if_absent never panics"))
+        let closed = gate.write();
+        let racers: Vec<_> = (0..threads)
+            .map_while(|_| thread().spawn_scoped(scope, work).ok())
+            .collect();
+        drop(closed);
+        let alone = racers.is_empty().then(&work);
+        let others = racers.into_iter().map(|racer| racer.join());
+        let others = others.map(|done| done.expect("put_if_absent never panics"));
+        others
+            .flatten()
+            .chain(alone.into_iter().flatten())
             .collect()
     });
     let mut winners = Vec::new();
@@ -146,6 +171,40 @@ mod tests {
         assert_eq!(class(&faults, "log/0/1", b"entry").unwrap(), Class::C);
         assert_eq!(race(&faults, "").unwrap(), Class::C);
         assert_eq!(place.objects().len(), 1);
+    }
+
+    #[test]
+    fn a_lost_answer_is_cleared_up() {
+        for expected in [Class::A, Class::C] {
+            for lost in 0..RACERS as u64 {
+                let place = Arc::new(place(expected, 4));
+                place.put("log/0/1", b"entry").unwrap();
+                let rule = Rule::new(Fault::After(io::ErrorKind::TimedOut));
+                let rule = rule.on(&[Operation::PutIfAbsent]).after(lost);
+                let faults = Faults::new(place.clone()).rule(rule.clone());
+                assert_eq!(race(&faults, "").unwrap(), expected, "answer {lost}");
+                let faults = Faults::new(place.clone()).rule(rule);
+                assert_eq!(class(&faults, "log/0/1", b"entry").unwrap(), expected);
+                assert_eq!(place.objects().len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_that_cannot_be_started_are_done_without() {
+        for started in 0..4 {
+            for expected in [Class::A, Class::C] {
+                let backend = place(expected, 4);
+                let asked = AtomicUsize::new(0);
+                // No address space has room for such a stack.
+                let thread = || match asked.fetch_add(1, Ordering::Relaxed) < started {
+                    true => Builder::new(),
+                    false => Builder::new().stack_size(1 << 60),
+                };
+                assert_eq!(race_on(&backend, "", &thread).unwrap(), expected);
+                assert!(backend.objects().is_empty());
+            }
+        }
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Index {
     /// As [`Index::open`], with other limits.
     pub fn open_with(place: Place<'_>, limits: Limits) -> Result<Self> {
         Ok(Self {
-            store: Store::open(place, limits)?,
+            store: Store::open(place, limits),
             runs: Runs::default(),
             unusable: Mutex::default(),
         })
@@ -364,6 +364,11 @@ impl Index {
             }
         }
         counts
+    }
+
+    /// Why the cache, or part of it, is not used any more, said once: nothing is lost by that but time.
+    pub fn cache_failure(&self) -> Option<Error> {
+        self.store.failure()
     }
 
     /// Reservations and packs of one writer.

@@ -47,7 +47,7 @@ impl Index {
         let unusable = self.lock();
         let mut synced = Synced::default();
         loop {
-            self.drop_damaged()?;
+            self.drop_damaged();
             let done = self.sync_once(&unusable, in_force, load, &mut synced);
             // A damaged run cannot be found twice, so this ends.
             if done.is_ok() || !self.is_damaged() {
@@ -68,7 +68,7 @@ impl Index {
         let mut missing = missing(&runs, in_force);
         if !missing.is_empty() {
             let known = runs.iter().filter_map(|shown| shown.run.file().cloned());
-            let found = self.store.scan(&known.collect())?;
+            let found = self.store.scan(&known.collect());
             runs.extend(found.into_iter().map(|run| Shown::none(Arc::new(run))));
             missing = self::missing(&runs, in_force);
         }
@@ -136,7 +136,7 @@ impl Index {
         let has = |shown: &Shown| ids.iter().any(|id| shown.run.segment_of(&id.0).is_some());
         let (with, without): (Vec<_>, Vec<_>) = self.snapshot().into_iter().partition(has);
         for file in with.iter().filter_map(|shown| shown.run.file()) {
-            self.store.remove(file)?;
+            self.store.remove(file);
         }
         self.runs.set(without);
         Ok(())
@@ -148,18 +148,17 @@ impl Index {
     }
 
     /// Forgets the runs that turned out to be damaged and removes their files.
-    fn drop_damaged(&self) -> Result<()> {
+    fn drop_damaged(&self) {
         let (damaged, sound): (Vec<_>, Vec<_>) = self
             .snapshot()
             .into_iter()
             .partition(|shown| shown.run.is_damaged());
         for file in damaged.iter().filter_map(|shown| shown.run.file()) {
-            self.store.remove(file)?;
+            self.store.remove(file);
         }
         if !damaged.is_empty() {
             self.runs.set(sound);
         }
-        Ok(())
     }
 }
 
@@ -184,7 +183,7 @@ pub(super) fn tidy(runs: &Runs, store: &Store, unusable: &HashSet<PackId>) -> Re
     runs.set(new);
     for file in old.iter().filter_map(file) {
         if !files.contains(&file) {
-            store.remove(&file)?;
+            store.remove(&file);
         }
     }
     Ok(())

@@ -7,7 +7,7 @@
 use super::history::History;
 use super::memory::Published;
 use super::{Repo, Shared, lock};
-use crate::backend::{Class, Put, probe};
+use crate::backend::{Class, Put, probe, put_if_absent_or_same};
 use crate::crypto::{Signer, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{self, Action, Entry};
@@ -103,9 +103,9 @@ impl Shared {
             }
             Class::C => self.add_to_set(history, &entry, &core)?,
         }
-        history.memory.remember(&history.state.seen())?;
+        // The entry stands: nothing from here on is a failure of it. A checkpoint only saves others reads.
         self.set_state(history.state.clone());
-        // The entry stands; a checkpoint only saves others reads.
+        history.memory.remember(&history.state.seen());
         let _ = self.save_checkpoint(history, &entry.nonce);
         Ok(Some(number))
     }
@@ -129,8 +129,7 @@ impl Shared {
         }
         if history.state.class() == Class::A {
             // Where the chain ends. Whoever else finds out at the same time may overwrite it, with the same meaning.
-            self.backend
-                .put_if_absent(&name::entry(entry.number), &file)?;
+            put_if_absent_or_same(&*self.backend, &name::entry(entry.number), &file)?;
         }
         self.check_segment(entry.number)?;
         history.read_on(self)?;
@@ -176,13 +175,16 @@ impl Shared {
         Ok(*self.probed.get_or_init(|| class))
     }
 
-    /// Puts an entry; whether it is ours that stands there now.
+    /// Puts an entry; whether it is ours that stands there now. That it cannot be read back for a moment does not take
+    /// back that it was created.
     fn put_entry(&self, object: &str, number: u64, file: &[u8]) -> Result<bool> {
         match self.backend.put_if_absent(object, file) {
-            Ok(Put::Created) => match self.backend.get(object)? == file {
-                true => Ok(true),
-                false => Err(Error::damaged(Subject::Entry(number))
+            Ok(Put::Created) => match self.backend.get(object) {
+                Ok(there) if there == file => Ok(true),
+                Ok(_) => Err(Error::damaged(Subject::Entry(number))
                     .detail("the place does not give back what was just written")),
+                Err(e) if e.kind() == ErrorKind::Unavailable => Ok(true),
+                Err(e) => Err(e),
             },
             Ok(Put::Exists) => Ok(self.backend.get(object)? == file),
             Err(e) if e.kind() == ErrorKind::Unavailable => match self.backend.get(object) {
@@ -203,10 +205,10 @@ impl Shared {
         if number > 1 && class == Class::A {
             let before = name::entry(number - 1);
             let bytes = self.backend.get(&before)?;
-            self.backend.put_if_absent(&before, &bytes)?;
+            put_if_absent_or_same(&*self.backend, &before, &bytes)?;
         }
-        self.backend
-            .put_if_absent(&name::segment_open(number), name::SEGMENT_OPEN)?;
+        let open = name::segment_open(number);
+        put_if_absent_or_same(&*self.backend, &open, name::SEGMENT_OPEN)?;
         Ok(())
     }
 

@@ -284,20 +284,31 @@ impl Shared {
         Ok(())
     }
 
-    /// Folds the log to its end.
+    /// Folds the log to its end. That it cannot be remembered is no error.
     pub(super) fn fold(&self) -> Result<()> {
         let mut history = lock(&self.history);
-        let before = history.state.tail().number;
+        let before = history.state.tail().clone();
         let first = !history.proved;
         history.read_on(self)?;
         if history.state.tail().number == 0 {
             return Err(Error::missing(Subject::Entry(1)).detail("the log is empty"));
         }
-        if history.state.tail().number > before || first {
-            history.memory.remember(&history.state.seen())?;
+        let grown = *history.state.tail() != before || first;
+        // On class C also what changes no head may come at any time.
+        if grown || history.state.class() == Class::C {
             self.set_state(history.state.clone());
         }
+        if grown {
+            let seen = history.state.seen();
+            history.memory.remember(&seen);
+        }
         Ok(())
+    }
+
+    /// Why what was seen of the log, or that a run is under way, could not be remembered; said once. Until it can be, an old
+    /// copy put in place of the repository goes unseen.
+    pub fn memory_failure(&self) -> Option<Error> {
+        lock(&self.history).memory.failure.take()
     }
 
     /// Makes the tables of the fold count in the index, besides `own` ones that no entry names yet; condemned and

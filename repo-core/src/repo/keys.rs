@@ -3,12 +3,12 @@
 use super::open::{OpenOptions, wrong_password};
 use super::{Repo, Shared};
 use crate::backend::Backend;
-use crate::crypto::{KdfParams, Role};
+use crate::crypto::{KdfParams, Role, SealPublic};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{Action, Member};
 use crate::format::key_slot::{self, Credential, Holder, Label, Slot, SlotKind};
 use crate::format::name::{CONFIG, ObjectKind};
-use crate::id::{KeyId, RepositoryId};
+use crate::id::{KeyId, RepositoryId, from_hex};
 use crate::log::State;
 
 /// A key slot as `key list` shows it.
@@ -33,6 +33,33 @@ pub struct NewOwner {
     pub user: Option<String>,
     /// The host's name.
     pub host: Option<String>,
+}
+
+/// Why no new credential came to be in use, and whether it may be all the same.
+#[derive(Debug)]
+pub struct KeyFailure {
+    /// What went wrong.
+    pub error: Error,
+    /// Whether a slot that the new credential opens stands, or may: then nobody may throw it away.
+    pub slot_may_stand: bool,
+}
+
+impl From<Error> for KeyFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            slot_may_stand: false,
+        }
+    }
+}
+
+/// A slot that got another credential.
+#[derive(Debug)]
+pub struct Changed {
+    /// The slot from now on.
+    pub id: KeyId,
+    /// Why the old slot could not be deleted: its credential still opens the repository.
+    pub left: Option<Error>,
 }
 
 /// The slots of a place by id, those that begin with `hint` first, at most [`key_slot::SLOTS_MAX`].
@@ -146,15 +173,21 @@ impl Repo {
     /// Adds a slot of full access under `credential`.
     ///
     /// Steps: the `Roles` entry that lists the new writer, then the slot. A stop in between leaves a writer that nobody
-    /// can sign as.
-    pub fn key_add(&self, credential: &Credential, kdf: KdfParams, label: &Label) -> Result<KeyId> {
+    /// can sign as. `Denied` if the slot in use was removed.
+    pub fn key_add(
+        &self,
+        credential: &Credential,
+        kdf: KdfParams,
+        label: &Label,
+    ) -> Result<KeyId, KeyFailure> {
         if slots(self.backend(), None)?.len() >= key_slot::SLOTS_MAX {
             let detail = format!(
                 "has {} key slots already, which is the most",
                 key_slot::SLOTS_MAX
             );
             let place = Subject::Repository(self.place());
-            return Err(Error::new(ErrorKind::InvalidInput, place).detail(detail));
+            let full = Error::new(ErrorKind::InvalidInput, place).detail(detail);
+            return Err(full.into());
         }
         let domains = self.holder.domains.clone();
         let slot = key_slot::create(
@@ -172,14 +205,19 @@ impl Repo {
             domains,
             ext: Vec::new(),
         };
-        self.append_roles(&|members| members.push(member.clone()), Vec::new())?;
+        let add = |members: &mut Vec<Member>| {
+            members.push(member.clone());
+            Ok(())
+        };
+        self.append_roles(&add, Vec::new())?;
         self.put_slot(&slot.bytes)
     }
 
-    /// Removes a slot: its writer is no longer allowed, and the slot is deleted. Copies of it that somebody kept still
-    /// open what is there today; only a new epoch protects new data from them.
+    /// Removes a slot, and its writer from those who are allowed unless another slot of theirs is there. Copies of the
+    /// slot that somebody kept still open what is there today; only a new epoch protects new data from them.
     ///
-    /// `InvalidInput` for the slot in use, so that never the last one is removed.
+    /// `InvalidInput` for the slot in use, and if no other one of full access would be left. `Denied` if the slot in use was
+    /// removed: of two who remove each other, one stays.
     pub fn key_remove(&self, id: &KeyId) -> Result<()> {
         if *id == self.key() {
             return Err(Error::new(ErrorKind::InvalidInput, Subject::Key(*id))
@@ -189,24 +227,39 @@ impl Repo {
             ErrorKind::NotFound => Error::new(ErrorKind::NotFound, Subject::Key(*id)),
             _ => e,
         })?;
-        let writer = key_slot::label(self.envelopes(), &slot)?.writer;
-        self.append_roles(
-            &|members| members.retain(|member| member.writer != writer),
-            vec![*id],
-        )?;
-        self.backend().delete(&ObjectKind::Key.name(&id.0))
+        let seal = seal_of(&slot).map_err(|e| e.about(Subject::Key(*id)))?;
+        let me = self.writer();
+        let remove = |members: &mut Vec<Member>| {
+            let others = self.seals_but(id)?;
+            let gone = |member: &Member| {
+                member.seal == seal && member.writer != me && !others.contains(&seal)
+            };
+            members.retain(|member| !gone(member));
+            check_one_remains(id, &others, members)
+        };
+        self.append_roles(&remove, vec![*id])?;
+        // On class C others may have appended at the same time.
+        let state = self.state();
+        self.check_member(&state)?;
+        check_one_remains(id, &self.seals_but(id)?, state.members())?;
+        self.delete_slot(id)
     }
 
     /// Gives the slot in use another credential, and another user and host if they are given; the writer stays the same.
     ///
-    /// Steps: the new slot, a `Roles` entry that names the old one removed, deletion of the old one.
+    /// Steps: the new slot, a `Roles` entry that names the old one removed, deletion of the old one. `Denied` if the slot in
+    /// use was removed.
     pub fn key_passwd(
         &self,
         old: &Credential,
         new: &Credential,
         kdf: KdfParams,
         owner: &NewOwner,
-    ) -> Result<KeyId> {
+    ) -> Result<Changed, KeyFailure> {
+        // Whatever can be refused is refused before anything is put.
+        self.ring().admin()?;
+        self.fold()?;
+        self.check_member(&self.state())?;
         let (bytes, slot) = load(self.backend(), &self.key())?;
         let mut changed = key_slot::change_credential(self.envelopes(), &bytes, old, new, kdf)?;
         if owner.user.is_some() || owner.host.is_some() {
@@ -216,23 +269,79 @@ impl Repo {
             changed = key_slot::change_label(self.envelopes(), &changed, &label)?;
         }
         let id = self.put_slot(&changed)?;
-        self.append_roles(&|_| (), vec![self.key()])?;
-        self.backend()
-            .delete(&ObjectKind::Key.name(&self.key().0))?;
-        Ok(id)
+        self.append_roles(&|_| Ok(()), vec![self.key()])
+            .map_err(|error| KeyFailure {
+                error,
+                slot_may_stand: true,
+            })?;
+        let left = self.delete_slot(&self.key()).err();
+        Ok(Changed { id, left })
     }
 
-    fn put_slot(&self, bytes: &[u8]) -> Result<KeyId> {
+    fn put_slot(&self, bytes: &[u8]) -> Result<KeyId, KeyFailure> {
         let id = KeyId::from(blake3::hash(bytes));
-        self.backend().put(&ObjectKind::Key.name(&id.0), bytes)?;
-        Ok(id)
+        let name = ObjectKind::Key.name(&id.0);
+        let Err(error) = self.backend().put(&name, bytes) else {
+            return Ok(id);
+        };
+        // Without an answer of the system's own it may be on its way still.
+        let on_its_way = error.kind() == ErrorKind::Unavailable
+            && error
+                .io_cause()
+                .is_none_or(|cause| cause.raw_os_error().is_none());
+        let there = !matches!(self.backend().size(&name), Ok(None));
+        Err(KeyFailure {
+            error,
+            slot_may_stand: on_its_way || there,
+        })
     }
 
-    fn append_roles(&self, change: &dyn Fn(&mut Vec<Member>), removed: Vec<KeyId>) -> Result<()> {
+    /// Deletes a slot. That no answer came is no error if it is gone.
+    fn delete_slot(&self, id: &KeyId) -> Result<()> {
+        let name = ObjectKind::Key.name(&id.0);
+        self.backend()
+            .delete(&name)
+            .or_else(|error| match self.backend().size(&name) {
+                Ok(None) => Ok(()),
+                _ => Err(error.about(Subject::Key(*id))),
+            })
+    }
+
+    /// The public keys that all slots but one are sealed to. A slot that cannot be used counts for nothing.
+    fn seals_but(&self, id: &KeyId) -> Result<Vec<SealPublic>> {
+        let mut seals = Vec::new();
+        for other in slots(self.backend(), None)? {
+            match load(self.backend(), &other) {
+                Ok((_, slot)) if other != *id && slot.is_of(self.id()) => {
+                    seals.extend(seal_of(&slot))
+                }
+                Err(e) if is_unusable(&e) => {}
+                Ok(_) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(seals)
+    }
+
+    /// Whoever was removed still holds the admin's key, and must not use it. `Denied`.
+    fn check_member(&self, state: &State) -> Result<()> {
+        match state.member(&self.writer()) {
+            Some(member) if member.role == Role::Full => Ok(()),
+            _ => Err(Error::new(ErrorKind::Denied, Subject::Key(self.key()))
+                .detail("was removed by somebody else")),
+        }
+    }
+
+    fn append_roles(
+        &self,
+        change: &dyn Fn(&mut Vec<Member>) -> Result<()>,
+        removed: Vec<KeyId>,
+    ) -> Result<()> {
         let admin = self.ring().admin()?;
         let make = |state: &State| {
+            self.check_member(state)?;
             let mut members = state.members().to_vec();
-            change(&mut members);
+            change(&mut members)?;
             Ok(Some(Action::Roles {
                 members,
                 removed: removed.clone(),
@@ -240,5 +349,28 @@ impl Repo {
         };
         self.append_as(&admin, &mut |state| make(state))?;
         Ok(())
+    }
+}
+
+/// The public key that a slot's bundle is sealed to, and its secret bound to: unlike the label, nobody can change it in a
+/// slot that still opens.
+fn seal_of(slot: &Slot) -> Result<SealPublic> {
+    let seal = from_hex(&slot.seal_public).and_then(|bytes| bytes.try_into().ok());
+    seal.map(SealPublic)
+        .ok_or_else(|| Error::damaged(Subject::None).detail("key slot: public key"))
+}
+
+fn is_unusable(error: &Error) -> bool {
+    use ErrorKind::{Damaged, NotFound, Unsupported};
+    matches!(error.kind(), Damaged | NotFound | Unsupported)
+}
+
+/// `InvalidInput` if no slot of a member with full access is left.
+fn check_one_remains(id: &KeyId, seals: &[SealPublic], members: &[Member]) -> Result<()> {
+    let usable = |member: &Member| member.role == Role::Full && seals.contains(&member.seal);
+    match members.iter().any(usable) {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::InvalidInput, Subject::Key(*id))
+            .detail("is the last one of full access")),
     }
 }

@@ -35,6 +35,9 @@ pub struct Memory {
     pub accept_rollback: bool,
     /// What the run under way has published, and those before it that did not end; `None` if there is none.
     running: Option<Vec<Published>>,
+    /// Why something could not be written, the first time, until somebody asks.
+    pub failure: Option<Error>,
+    failed: bool,
 }
 
 impl Memory {
@@ -44,10 +47,13 @@ impl Memory {
             dir: state_dir.map(|dir| dir.join(id)),
             accept_rollback,
             running: None,
+            failure: None,
+            failed: false,
         }
     }
 
-    /// What was seen; nothing the first time. `Damaged` if the file is not what was written.
+    /// What was seen; nothing the first time. `Damaged` if the file is not what was written, another error if it cannot be
+    /// read.
     pub fn seen(&self) -> Result<Option<Seen>> {
         let Some(path) = self.path("seen") else {
             return Ok(None);
@@ -56,17 +62,27 @@ impl Memory {
             Ok(bytes) => codec::decode(&bytes)
                 .map(Some)
                 .map_err(|e| e.about(Subject::Path(path))),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    /// Remembers.
-    pub fn remember(&self, seen: &Seen) -> Result<()> {
-        self.write("seen", &codec::encode(seen))
+    /// Remembers. That it cannot is no error, but [`Memory::failure`]: what was done or read stays so.
+    pub fn remember(&mut self, seen: &Seen) {
+        let done = self.write("seen", &codec::encode(seen));
+        self.note(done);
     }
 
-    /// Notes that a backup has begun. If earlier ones of this client never ended, says what they had published.
+    fn note(&mut self, done: Result<()>) {
+        if let Err(error) = done
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            self.failure = Some(error);
+        }
+    }
+
+    /// Notes that a backup has begun. If earlier ones of this client never ended, says what they had published. That it cannot
+    /// be noted is no error, but [`Memory::failure`].
     pub fn begin_run(&mut self) -> Result<Option<Vec<Published>>> {
         let Some(path) = self.path("running") else {
             return Ok(None);
@@ -74,11 +90,12 @@ impl Memory {
         let left = match read_bounded(&path, BYTES_MAX) {
             // Whatever it says, it is there.
             Ok(bytes) => Some(codec::decode(&bytes).unwrap_or_default()),
-            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) if is_absent(&e) => None,
             Err(e) => return Err(e),
         };
         let running = left.clone().unwrap_or_default();
-        self.write("running", &codec::encode(&running))?;
+        let done = self.write("running", &codec::encode(&running));
+        self.note(done);
         self.running = Some(running);
         Ok(left)
     }
@@ -117,4 +134,10 @@ impl Memory {
             .map_err(|e| Error::io(Subject::Path(dir.clone()), e).detail("create directory"))?;
         write_private(&dir.join(name), bytes)
     }
+}
+
+/// Whether an error says that there is no such file, for want of a directory too.
+fn is_absent(error: &Error) -> bool {
+    let io = error.io_cause().map(std::io::Error::kind);
+    error.kind() == ErrorKind::NotFound || io == Some(std::io::ErrorKind::NotADirectory)
 }

@@ -21,7 +21,7 @@ mod writer;
 
 pub use blocks::{blob_in, lock};
 pub use commit::{CommitOutcome, CommitRequest};
-pub use keys::{KeyInfo, NewOwner};
+pub use keys::{Changed, KeyFailure, KeyInfo, NewOwner};
 pub use open::{InitOptions, OpenOptions};
 pub use orphans::{Resumed, Run};
 pub use pool::{Pool, Ticket};

@@ -6,7 +6,7 @@ use super::history::History;
 use super::memory::Memory;
 use super::pool::Pool;
 use super::{Repo, Shared, keys};
-use crate::backend::{Backend, Class, Put, probe};
+use crate::backend::{Backend, Class, Put, probe, put_if_absent_or_same};
 use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::config;
@@ -29,9 +29,11 @@ const BLOCK_CACHE_BYTES: usize = 16 << 20;
 /// How a repository is opened.
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// Where the index is kept between runs; `None` keeps nothing.
+    /// Where the index is kept between runs; `None` keeps nothing. What cannot be kept is no error
+    /// ([`Index::cache_failure`]).
     pub cache_dir: Option<PathBuf>,
-    /// Where this client remembers the newest log entry it saw; `None` remembers nothing.
+    /// Where this client remembers the newest log entry it saw; `None` remembers nothing. What cannot be written there is no
+    /// error ([`Shared::memory_failure`]), what cannot be read is.
     pub state_dir: Option<PathBuf>,
     /// Most that a key slot may ask for; `None` means [`KdfParams::MAX`].
     pub kdf_max: Option<KdfParams>,
@@ -104,8 +106,8 @@ impl Repo {
         )?;
         let key = KeyId::from(blake3::hash(&slot.bytes));
         backend.put(&ObjectKind::Key.name(&key.0), &slot.bytes)?;
-        if backend.put_if_absent(CONFIG, &config::seal(&envelopes, &init.settings)?)? == Put::Exists
-        {
+        let config = config::seal(&envelopes, &init.settings)?;
+        if put_if_absent_or_same(backend.as_ref(), CONFIG, &config)? == Put::Exists {
             return Err(taken());
         }
         let repo = Self::assemble(

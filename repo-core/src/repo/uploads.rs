@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::name::ObjectKind;
 use crate::format::rows::PackEntry;
 use crate::pack::PackBuilder;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::Scope;
@@ -29,7 +30,7 @@ pub fn pack_object(kind: BlobType) -> ObjectKind {
 }
 
 impl Uploads {
-    /// Starts the threads in `scope`; they end when the queue is dropped.
+    /// Starts the threads in `scope`, fewer if the system refuses more than one; they end when the queue is dropped.
     pub fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
         repo: &'env Repo,
@@ -39,10 +40,15 @@ impl Uploads {
         let packs = Arc::new(Mutex::new(packs));
         for n in 0..repo.backend.limits().connections.clamp(1, THREADS_MAX) {
             let (packs, results) = (packs.clone(), results.clone());
-            std::thread::Builder::new()
+            let started = std::thread::Builder::new()
                 .name(format!("larder.upload.{n}"))
-                .spawn_scoped(scope, move || upload_all(repo, &packs, &results))
-                .map_err(|e| Error::io(Subject::None, e).detail("cannot start a thread"))?;
+                .spawn_scoped(scope, move || upload_all(repo, &packs, &results));
+            match started {
+                Err(e) if n == 0 => {
+                    return Err(Error::io(Subject::None, e).detail("cannot start a thread"));
+                }
+                _ => {}
+            }
         }
         Ok(Self {
             queue: Some(queue),
@@ -88,7 +94,12 @@ fn upload_all(
     loop {
         let next = packs.lock().map(|queue| queue.recv());
         let Ok(Ok(pack)) = next else { return };
-        if results.send(upload(repo, pack)).is_err() {
+        // Whoever waits for the result must get one.
+        let result = catch_unwind(AssertUnwindSafe(|| upload(repo, pack)));
+        if results
+            .send(result.unwrap_or_else(|_| Err(gone())))
+            .is_err()
+        {
             return;
         }
     }

@@ -35,20 +35,36 @@ pub struct SnapshotInfo {
     pub summary: Summary,
 }
 
-/// Snapshots that match, oldest first. Opens no snapshot object: their summaries stand in the log's fold.
-pub fn list(repo: &Repo, filter: &Filter) -> Result<Vec<SnapshotInfo>> {
-    let mut found = Vec::new();
-    for (id, sealed) in repo.live_snapshots() {
-        let summary = repo.open_summary(&id, &sealed)?;
-        if filter.matches(&summary) {
-            found.push(SnapshotInfo { id, summary });
-        }
-    }
-    found.sort_by_key(|info| (info.summary.time, info.id));
-    Ok(found)
+/// What [`list`] finds.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Snapshots that match, oldest first.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// Snapshots of which nothing can be told, and why: whether they match is not known. In order of their ids.
+    pub unreadable: Vec<(SnapshotId, Error)>,
 }
 
-/// The snapshot that `name` means: `latest` of those that match `filter`, or the beginning of an id.
+/// Snapshots that match. Opens no snapshot object: their summaries stand in the log's fold. One that does not open, or is of
+/// a newer version, does not hide the others.
+pub fn list(repo: &Repo, filter: &Filter) -> Listing {
+    let mut found = Listing::default();
+    for (id, sealed) in repo.live_snapshots() {
+        match repo.open_summary(&id, &sealed) {
+            Ok(summary) if filter.matches(&summary) => {
+                found.snapshots.push(SnapshotInfo { id, summary });
+            }
+            Ok(_) => {}
+            Err(e) => found.unreadable.push((id, e.about(Subject::Snapshot(id)))),
+        }
+    }
+    found
+        .snapshots
+        .sort_by_key(|info| (info.summary.time, info.id));
+    found
+}
+
+/// The snapshot that `name` means: `latest` of those that match `filter` and can be told from others, or the beginning of an
+/// id.
 ///
 /// `NotFound` if there is none, `InvalidInput` if several ids begin so.
 pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo> {
@@ -57,7 +73,7 @@ pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo> {
             .detail(format!("no snapshot {name:?}"))
     };
     if name == "latest" {
-        return list(repo, filter)?.pop().ok_or_else(none);
+        return list(repo, filter).snapshots.pop().ok_or_else(none);
     }
     if name.is_empty() {
         return Err(none());

@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::repo::Repo;
 use crate::snapshot::{Filter, SnapshotInfo, list};
 
-/// The given one, or the newest of the same host and one of these sets of paths; `None` if told to read everything.
+/// The given one, or the newest of the same host and one of these sets of paths, passing over what cannot be read; `None` if
+/// told to read everything.
 pub fn find(
     repo: &Repo,
     series: &[Vec<Vec<u8>>],
@@ -26,5 +27,6 @@ pub fn find(
         theirs.sort();
         series.contains(&theirs)
     };
-    Ok(list(repo, &filter)?.into_iter().rfind(same))
+    let snapshots = list(repo, &filter).snapshots;
+    Ok(snapshots.into_iter().rfind(same))
 }

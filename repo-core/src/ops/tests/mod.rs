@@ -1,5 +1,6 @@
 //! Whole operations over a place in memory that fails, lies, crashes or is shared.
 
+mod answers;
 mod bounds;
 mod class_c;
 mod crash;
@@ -7,6 +8,7 @@ mod damage;
 mod deleted;
 mod eio;
 mod first_entry;
+mod keys;
 mod links;
 mod lost;
 mod pieces;
