@@ -11,6 +11,7 @@ mod json;
 mod key_file;
 mod message;
 mod open_files;
+mod place;
 mod process;
 mod reporter;
 mod repository;

@@ -128,8 +128,11 @@ fn after_a_signal_the_next_backup_says_what_it_resumes() {
         let env = TestEnvironment::with_repository();
         env.backup(&[&env.write_source()]);
         let before = packs(&env);
-        env.write("large/file", noise(60_000_000, 9));
-        let child = env.start(&["backup", "large"]);
+        let large = noise(60_000_000, 9);
+        env.write("large/file", &large);
+        // From standard input, so that it is never done before the signal.
+        let mut child = env.start(&["backup", "--stdin"]);
+        child.stdin.as_mut().unwrap().write_all(&large).unwrap();
         while packs(&env) == before {
             std::thread::sleep(Duration::from_millis(5));
         }
