@@ -116,6 +116,27 @@ fn leftovers_are_mentioned_and_harmless() {
     );
 }
 
+/// What a damaged entry committed looks unused; nobody must be told to do away with it.
+#[test]
+fn what_an_unreadable_entry_may_use_is_not_called_harmless() {
+    let (env, ..) = with_pack();
+    let newest = env.files("repo").into_iter().filter(|file| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        file.starts_with("log") && name.is_some_and(|name| name.parse::<u64>().is_ok())
+    });
+    let newest = env.path("repo").join(newest.max().unwrap());
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    // A machine that has seen nothing of the repository yet.
+    let fresh = env.path("fresh");
+    let arguments = ["check", "--no-cache"];
+    let run = env.run_with(&arguments, &[("LARDER_STATE_DIR", fresh.to_str().unwrap())]);
+    let run = run.expect(1);
+    assert!(run.stdout.contains("keep them"), "{run:?}");
+    assert!(!run.stdout.contains("harmless"), "{run:?}");
+}
+
 #[test]
 fn what_does_not_belong_to_the_repository_is_named_whatever_it_is_called() {
     let (env, ..) = with_pack();

@@ -45,7 +45,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             bytes(summary.bytes_read),
             duration(reporter.elapsed())
         ))?;
-        say_unreferenced(app, &summary.unreferenced)?;
+        say_unreferenced(app, &summary)?;
         say_absent(app, &summary.absent)?;
     }
     if summary.findings.is_empty() {
@@ -166,9 +166,16 @@ fn error_text(finding: &Finding) -> String {
 /// How many names are shown of objects that are no errors, unless more is asked for.
 const NAMES_SHOWN: usize = 20;
 
-fn say_unreferenced(app: &App, unreferenced: &[String]) -> Result<(), Failure> {
-    let what = "used by nothing: harmless, left by an interrupted run";
-    say_names(app, unreferenced, what)
+/// What nothing uses is what an interrupted run left, unless an entry of the log cannot be read: that one may use it.
+fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
+    let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
+    let what = match summary.findings.iter().any(of_log) {
+        true => {
+            "used by nothing that can be read: keep them, a damaged log entry may be about them"
+        }
+        false => "used by nothing: harmless, left by an interrupted run",
+    };
+    say_names(app, &summary.unreferenced, what)
 }
 
 fn say_absent(app: &App, absent: &[String]) -> Result<(), Failure> {
