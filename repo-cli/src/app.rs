@@ -5,6 +5,7 @@ use crate::credential::CredentialFlags;
 use crate::env::Env;
 use crate::repository::RepositoryFlags;
 use crate::terminal::Terminal;
+use std::cell::Cell;
 
 /// What every command has at hand.
 pub struct App {
@@ -16,6 +17,8 @@ pub struct App {
     pub env: Env,
     /// The standard streams.
     pub terminal: Terminal,
+    /// Entries of the log were passed over because they cannot be read: what is shown may lack something.
+    pub passed_over: Cell<bool>,
 }
 
 impl App {
@@ -26,6 +29,7 @@ impl App {
             credential: global.credential,
             env,
             terminal: Terminal::new(global.output),
+            passed_over: Cell::new(false),
         }
     }
 }

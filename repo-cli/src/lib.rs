@@ -23,6 +23,7 @@ mod text;
 mod usage;
 
 use clap::Parser;
+use exit::Exit;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use terminal::Terminal;
@@ -42,6 +43,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     signals::listen(Terminal::new(cli.global.output.clone()));
     let app = app::App::new(cli.global, env::Env::of_process());
     match cmd::run(&app, cli.command) {
+        Ok(Exit::Done) if app.passed_over.get() => Exit::Partial.into(),
         Ok(exit) => exit.into(),
         Err(failure) => {
             app.terminal.fatal(&failure);

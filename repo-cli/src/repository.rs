@@ -11,6 +11,7 @@ use clap::Args;
 use repo_core::backend::{Backend, LocalBackend};
 use repo_core::crypto::KdfParams;
 use repo_core::format::key_slot::{Credential, Label};
+use repo_core::log::Unreadable;
 use repo_core::repo::{InitOptions, OpenOptions, Repo};
 use repo_core::{Error, ErrorKind, Subject, time};
 use std::ffi::OsString;
@@ -172,6 +173,7 @@ fn open_at(
         let given = credential::existing(&app.credential, &app.env, stdin_is_data)?;
         match Repo::open(backend.clone(), &given.credential, &options) {
             Ok(repo) => {
+                say_what_is_passed_over(app, &repo);
                 say_what_is_not_kept(app, &repo);
                 return Ok(Opened {
                     repo,
@@ -242,6 +244,20 @@ fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened,
         .map_err(|error| place.name_in(error))?;
     say_what_is_not_kept(app, &repo);
     Ok(Opened { repo, credential })
+}
+
+/// What an entry of the log says that cannot be read is not shown; nobody must take the rest for all there is.
+fn say_what_is_passed_over(app: &App, repo: &Repo) {
+    for (number, why) in repo.state().unreadable() {
+        app.passed_over.set(true);
+        let why = match why {
+            Unreadable::Damaged => "is damaged",
+            Unreadable::Newer => "was made by a newer version of larder",
+        };
+        app.terminal.warn(&format!(
+            "log entry {number} {why} and is passed over: a snapshot may be missing here; `larder check` says more"
+        ));
+    }
 }
 
 /// What could not be written on this machine costs time, or protection, and is no reason to stop.

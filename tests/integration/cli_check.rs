@@ -135,6 +135,18 @@ fn what_an_unreadable_entry_may_use_is_not_called_harmless() {
     let run = run.expect(1);
     assert!(run.stdout.contains("keep them"), "{run:?}");
     assert!(!run.stdout.contains("harmless"), "{run:?}");
+    // Who reads the rest is told that it is not all.
+    for command in ["snapshots", "ls"] {
+        let arguments = [command, "--no-cache", "latest"];
+        let fresh = env.path(&format!("fresh-{command}"));
+        let state = [("LARDER_STATE_DIR", fresh.to_str().unwrap())];
+        let run = env.run_with(&arguments[..if command == "ls" { 3 } else { 2 }], &state);
+        assert!(
+            run.stderr.contains("is damaged and is passed over"),
+            "{run:?}"
+        );
+        assert!(run.code != 0, "{run:?}");
+    }
 }
 
 #[test]

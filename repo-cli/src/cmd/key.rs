@@ -239,6 +239,7 @@ mod tests {
             repository: Default::default(),
             credential: Default::default(),
             env: crate::env::Env::fixed(&[]),
+            passed_over: Default::default(),
             terminal: crate::terminal::Terminal::new(Default::default()),
         };
         let dir = tempfile::tempdir().unwrap();
