@@ -267,19 +267,8 @@ fn status_is_told_to_programs() {
 
 /// Runs a backup of standard input with this redirection of it.
 fn redirected(env: &TestEnvironment, redirection: &str, more: &[&str]) -> Run {
-    let larder = env.command(&[&["backup", "--stdin"], more].concat());
     let script = format!("exec \"$@\" {redirection}");
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-ec", &script, "sh"])
-        .arg(larder.get_program())
-        .args(larder.get_args())
-        .current_dir(env.path(""))
-        .env_clear();
-    for (name, value) in larder.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    Run::of(command.output().unwrap())
+    env.run_by_shell(&script, &[&["backup", "--stdin"], more].concat())
 }
 
 #[test]

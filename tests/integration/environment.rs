@@ -109,6 +109,22 @@ impl TestEnvironment {
         Run::of(command.output().unwrap())
     }
 
+    /// Runs a script of the shell to which the program and these arguments are given as `"$@"`.
+    pub fn run_by_shell(&self, script: &str, arguments: &[&str]) -> Run {
+        let larder = self.command(arguments);
+        let mut command = Command::new("sh");
+        command
+            .args(["-ec", script, "sh"])
+            .arg(larder.get_program())
+            .args(larder.get_args())
+            .current_dir(self.root.path())
+            .env_clear();
+        for (name, value) in larder.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        Run::of(command.output().unwrap())
+    }
+
     /// Runs the program with this standard input.
     pub fn run_input(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
         let mut child = self.start(arguments);

@@ -149,18 +149,7 @@ fn a_lost_index_table_is_no_loss_and_healed_by_the_next_backup() {
 
 /// Runs the program with little memory to give it.
 fn with_little_memory(env: &TestEnvironment, arguments: &[&str]) -> Run {
-    let larder = env.command(arguments);
-    let mut command = Command::new("sh");
-    command
-        .args(["-ec", "ulimit -v 1000000; exec \"$@\"", "sh"])
-        .arg(larder.get_program())
-        .args(larder.get_args())
-        .current_dir(env.path(""))
-        .env_clear();
-    for (name, value) in larder.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    Run::of(command.output().unwrap())
+    env.run_by_shell("ulimit -v 1000000; exec \"$@\"", arguments)
 }
 
 #[test]

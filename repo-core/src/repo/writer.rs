@@ -169,34 +169,42 @@ impl<'a> Writer<'a> {
     /// Adds a blob unless it is stored or on its way; says whether it was new. Blobs of one type that are added one
     /// after another lie beside each other.
     pub fn add(&mut self, kind: BlobType, id: &BlobId, plaintext: &[u8]) -> Result<bool> {
-        let new = self.reserve(kind, id, plaintext.len())?;
-        if new && !self.options.dry_run {
-            let lane = lane_of(kind);
-            let Lane {
-                draft, block_bytes, ..
-            } = &self.lanes[lane];
-            if !draft.takes(plaintext.len(), *block_bytes) {
-                self.flush(lane)?;
-            }
-            self.lanes[lane].draft.push(*id, plaintext);
+        let takes = |draft: &BlockDraft, max| draft.takes(plaintext.len(), max);
+        let (new, draft) = self.room(kind, id, plaintext.len(), &takes)?;
+        if let Some(draft) = draft {
+            draft.push(*id, plaintext);
         }
         Ok(new)
     }
 
     /// As [`Writer::add`], for a blob whose buffer is shared: neighbours in it are not copied.
     pub fn add_piece(&mut self, kind: BlobType, id: &BlobId, piece: Piece) -> Result<bool> {
-        let new = self.reserve(kind, id, piece.len())?;
-        if new && !self.options.dry_run {
-            let lane = lane_of(kind);
-            let Lane {
-                draft, block_bytes, ..
-            } = &self.lanes[lane];
-            if !draft.takes_piece(&piece, *block_bytes) {
-                self.flush(lane)?;
-            }
-            self.lanes[lane].draft.push_piece(*id, piece);
+        let takes = |draft: &BlockDraft, max| draft.takes_piece(&piece, max);
+        let (new, draft) = self.room(kind, id, piece.len(), &takes)?;
+        if let Some(draft) = draft {
+            draft.push_piece(*id, piece);
         }
         Ok(new)
+    }
+
+    /// Whether a blob is new, and the draft that it goes to if it is to be stored: the current one if that `takes` it in a block
+    /// of so many bytes, else a fresh one.
+    fn room(
+        &mut self,
+        kind: BlobType,
+        id: &BlobId,
+        len: usize,
+        takes: &dyn Fn(&BlockDraft, usize) -> bool,
+    ) -> Result<(bool, Option<&mut BlockDraft>)> {
+        let new = self.reserve(kind, id, len)?;
+        if !new || self.options.dry_run {
+            return Ok((new, None));
+        }
+        let lane = lane_of(kind);
+        if !takes(&self.lanes[lane].draft, self.lanes[lane].block_bytes) {
+            self.flush(lane)?;
+        }
+        Ok((new, Some(&mut self.lanes[lane].draft)))
     }
 
     /// Whether a blob is new; counts it then, and remembers what is relied on else.

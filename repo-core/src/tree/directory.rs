@@ -89,10 +89,10 @@ pub struct DirectoryWriter {
     pages: Vec<Page>,
     /// The nodes behind them.
     nodes: Vec<Node>,
-    /// What they weigh, once the directory is split.
-    page_weight: usize,
-    /// No encoding of all nodes is shorter.
-    bytes_min: usize,
+    /// What these weigh.
+    weight: usize,
+    /// Whether the directory is too large for one blob for sure: it is written page by page.
+    split: bool,
 }
 
 impl DirectoryWriter {
@@ -105,13 +105,12 @@ impl DirectoryWriter {
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<()> {
         debug_assert!(self.nodes.last().is_none_or(|last| last.name < node.name));
-        let was_split = self.is_split();
-        self.bytes_min += weight(&node);
-        if was_split {
+        if self.split {
             return self.push_to_page(node, owners, borders, put);
         }
+        self.weight += weight(&node);
         self.nodes.push(node);
-        match self.is_split() {
+        match self.weight > LEAF_BYTES {
             true => self.split(owners, borders, put),
             false => Ok(()),
         }
@@ -124,18 +123,13 @@ impl DirectoryWriter {
         borders: &Borders,
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<()> {
-        self.page_weight += weight(&node);
-        let ends = self.page_weight >= PAGE_WEIGHT || borders.levels(&node.name) >= 1;
+        self.weight += weight(&node);
+        let ends = self.weight >= PAGE_WEIGHT || borders.levels(&node.name) >= 1;
         self.nodes.push(node);
         match ends {
             true => self.end_page(owners, put),
             false => Ok(()),
         }
-    }
-
-    /// Whether the directory is too large for one blob for sure.
-    fn is_split(&self) -> bool {
-        self.bytes_min > LEAF_BYTES
     }
 
     /// Writes the pages that end among the nodes kept so far.
@@ -145,6 +139,7 @@ impl DirectoryWriter {
         borders: &Borders,
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<()> {
+        (self.split, self.weight) = (true, 0);
         for node in std::mem::take(&mut self.nodes) {
             self.push_to_page(node, owners, borders, put)?;
         }
@@ -156,7 +151,7 @@ impl DirectoryWriter {
         owners: &Owners,
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<()> {
-        self.page_weight = 0;
+        self.weight = 0;
         let page = put_leaf(std::mem::take(&mut self.nodes), owners, put)?;
         self.pages.push(page);
         Ok(())
@@ -169,7 +164,7 @@ impl DirectoryWriter {
         borders: &Borders,
         put: &mut dyn FnMut(&[u8]) -> Result<BlobId>,
     ) -> Result<BlobId> {
-        if !self.is_split() {
+        if !self.split {
             let whole = leaf(std::mem::take(&mut self.nodes), owners);
             let bytes = codec::encode(&whole);
             let Tree::Leaf(Leaf { nodes, .. }) = whole else {

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::backend::Backend;
-use crate::ops::{BackupOptions, Input, backup};
+use crate::ops::{BackupOptions, Input};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::path::Path;
@@ -13,15 +13,7 @@ fn forced(bed: &Bed, repo: &Repo) -> crate::ops::BackupSummary {
         force: true,
         ..BackupOptions::default()
     };
-    let input = Input::Paths(vec![bed.source()]);
-    backup(
-        repo,
-        input,
-        &options,
-        &Listener::default(),
-        &Interrupt::new(),
-    )
-    .unwrap()
+    quietly(repo, Input::Paths(vec![bed.source()]), &options).unwrap()
 }
 
 /// Removes all packs of a kind but the first, which is cut off.
@@ -76,15 +68,7 @@ fn a_stream_does_not_rely_on_lost_packs() {
             name: "dump".into(),
             reader: &mut &dump[..],
         };
-        let options = BackupOptions::default();
-        backup(
-            repo,
-            input,
-            &options,
-            &Listener::default(),
-            &Interrupt::new(),
-        )
-        .unwrap()
+        quietly(repo, input, &BackupOptions::default()).unwrap()
     };
     stream(&bed.open());
     lose(&bed, "data");

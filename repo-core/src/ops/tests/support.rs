@@ -163,14 +163,7 @@ impl Bed {
             description: description.into(),
             ..BackupOptions::default()
         };
-        let input = Input::Paths(vec![self.source()]);
-        backup(
-            repo,
-            input,
-            &options,
-            &Listener::default(),
-            &Interrupt::new(),
-        )
+        quietly(repo, Input::Paths(vec![self.source()]), &options)
     }
 
     /// Restores what was the source; gives what became of it, and what was said.
@@ -202,6 +195,17 @@ impl Bed {
         assert_eq!(restored.problems, [""; 0], "restoring {}", id.short());
         assert_same(&restored.tree, tree);
     }
+}
+
+/// A backup that nobody watches.
+pub fn quietly(repo: &Repo, input: Input<'_>, options: &BackupOptions) -> Result<BackupSummary> {
+    backup(
+        repo,
+        input,
+        options,
+        &Listener::default(),
+        &Interrupt::new(),
+    )
 }
 
 /// Somebody else with full access, who appends entries that nobody has checked.
