@@ -80,7 +80,6 @@ const FLAGS: &[&str] = &[
     "--one-file-system",
     "-x",
     "--read-concurrency",
-    "--stdin-from-command",
     "--use-fs-snapshot",
     // ls
     "--human-readable",
