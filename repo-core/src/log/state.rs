@@ -345,6 +345,12 @@ impl State {
             .map(|(_, row)| *row)
     }
 
+    /// Whether an entry at the tail could not be read.
+    pub fn ends_unreadable(&self) -> bool {
+        let mut heads = self.tail.heads.iter();
+        heads.any(|head| self.unreadable.contains_key(head))
+    }
+
     /// Whether anything may be appended at all: false once an entry of a later version is there that must be understood.
     pub fn may_append(&self) -> bool {
         !self.unreadable().any(|(_, why)| why == Unreadable::Newer)
