@@ -9,7 +9,7 @@ use crate::format::checkpoint::{
 };
 use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
 use crate::format::settings::Settings;
-use crate::id::{Domain, EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
+use crate::id::{EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -401,11 +401,6 @@ impl State {
     pub fn entries(&self) -> impl Iterator<Item = (u64, Nonce, EntryHash)> {
         let rows = self.entries.iter();
         rows.map(|((number, nonce), row)| (*number, *nonce, row.hash))
-    }
-
-    /// The domains that a writer may write to; the caller compares them with those of the packs an entry brings.
-    pub fn domains_of(&self, writer: &WriterId) -> &[Domain] {
-        self.member(writer).map_or(&[], |member| &member.domains)
     }
 }
 
