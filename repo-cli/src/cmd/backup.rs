@@ -1,5 +1,7 @@
 //! `larder backup`
 
+mod options;
+
 use crate::app::App;
 use crate::cmd::version::VERSION;
 use crate::exit::{Exit, Failure};
@@ -13,6 +15,7 @@ use crate::{json, process};
 use clap::Args;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use options::CompareFlags;
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
 use repo_core::snapshot::Filter;
@@ -85,6 +88,9 @@ pub struct Arguments {
     /// Free text
     #[arg(long, value_name = "TEXT", help_heading = "What to record")]
     description: Option<String>,
+
+    #[command(flatten)]
+    compare: CompareFlags,
 }
 
 /// Makes a snapshot.
@@ -104,8 +110,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let summary = if arguments.stdin {
         let mut stdin = Stdin::open(arguments.stdin_allow_empty)?;
         let input = Input::Stream {
-            name: arguments.stdin_filename.unwrap_or("stdin".into()),
+            name: arguments.stdin_filename.unwrap_or("stdin".into()).into(),
             reader: &mut stdin,
+            program: None,
         };
         let done = reporter
             .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt));
@@ -136,7 +143,7 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         .clone()
         .or_else(from_env)
         .filter(|host| !host.is_empty());
-    BackupOptions {
+    let mut options = BackupOptions {
         host: host.unwrap_or_else(process::host),
         user: process::user(),
         time: arguments.time,
@@ -145,10 +152,12 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         label: arguments.label.clone().unwrap_or_default(),
         description: arguments.description.clone().unwrap_or_default(),
         program: format!("larder {VERSION}"),
-        parent: None,
         force: arguments.force,
         dry_run: arguments.dry_run,
-    }
+        ..BackupOptions::default()
+    };
+    arguments.compare.apply(&mut options);
+    options
 }
 
 /// Refuses what says something about standard input that is not read. clap lets it pass where there are paths.
@@ -252,6 +261,12 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     let files = summary.totals.files;
     let (total, took) = (bytes(summary.totals.bytes), duration(took));
     terminal.say(&format!("processed {files} files, {total} in {took}"))?;
+    if summary.skipped {
+        terminal.say(match dry_run {
+            true => "nothing has changed: no snapshot would be made",
+            false => "skipped creating snapshot",
+        })?;
+    }
     if let Some(id) = summary.snapshot {
         terminal.say(&format!("snapshot {} saved", id.short()))?;
     }

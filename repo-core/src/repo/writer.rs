@@ -247,6 +247,24 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
+    /// How many blobs were new so far.
+    pub fn new_blobs(&self) -> u64 {
+        self.written.data_blobs + self.written.tree_blobs
+    }
+
+    /// Forgets what was added, if none of it has left for the backend yet, and says whether that was so. What is added
+    /// afterwards may be taken for stored: only for a run that ends now.
+    pub fn discard(&mut self) -> bool {
+        if self.packs_made > 0 || !self.written.own.is_empty() {
+            return false;
+        }
+        for lane in &mut self.lanes {
+            lane.draft = BlockDraft::default();
+        }
+        self.written = Written::default();
+        true
+    }
+
     /// Ends the current data block: what follows comes from another source, which shares no block with this one.
     pub fn end_source(&mut self) -> Result<()> {
         self.flush(lane_of(BlobType::Data))

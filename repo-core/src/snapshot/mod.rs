@@ -26,6 +26,31 @@ impl Filter {
     }
 }
 
+/// What the snapshots of a group have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupBy {
+    /// The host.
+    pub host: bool,
+    /// The set of paths.
+    pub paths: bool,
+    /// The set of tags.
+    pub tags: bool,
+    /// The label.
+    pub label: bool,
+}
+
+impl Default for GroupBy {
+    /// Host and paths.
+    fn default() -> Self {
+        Self {
+            host: true,
+            paths: true,
+            tags: false,
+            label: false,
+        }
+    }
+}
+
 /// A snapshot as listings show it.
 #[derive(Debug, Clone)]
 pub struct SnapshotInfo {

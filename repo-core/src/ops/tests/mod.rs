@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod class_c;
+mod compare;
 mod crash;
 mod damage;
 mod deleted;
