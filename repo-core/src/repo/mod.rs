@@ -17,6 +17,7 @@ mod pool;
 mod presence;
 mod process;
 mod records;
+mod running;
 mod uploads;
 mod writer;
 
