@@ -184,6 +184,9 @@ pub struct CheckSummary {
     pub suggest_prune: bool,
     pub snapshots: u64,
     pub packs: u64,
+    /// Packs of data, and how many of them were read whole.
+    pub data_packs: u64,
+    pub data_packs_read: u64,
     pub bytes_read: u64,
     pub unreferenced: Vec<String>,
     /// Objects that are not there and that nothing needs.

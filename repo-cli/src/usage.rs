@@ -106,7 +106,6 @@ const FLAGS: &[&str] = &[
     "--verify",
     // check
     "--check-unused",
-    "--read-data-subset",
     "--with-cache",
     // key
     "--new-password-command",
