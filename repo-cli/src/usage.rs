@@ -49,8 +49,6 @@ const FLAGS: &[&str] = &[
     "--stuck-request-timeout",
     "--tls-client-cert",
     // Several.
-    "--compact",
-    "-c",
     "--dry-run",
     "-n",
     "--exclude",
@@ -86,11 +84,6 @@ const FLAGS: &[&str] = &[
     "--stdin-from-command",
     "--use-fs-snapshot",
     "--with-atime",
-    // ls
-    "--human-readable",
-    "--ncdu",
-    "--reverse",
-    "--sort",
     // restore
     "--delete",
     "--exclude-xattr",

@@ -157,7 +157,7 @@ fn programs_are_told_of_usage_errors_too() {
         &["frobnicate", "--json"][..],
         &["--json", "forget"],
         &["backup", "--json"],
-        &["ls", "--json", "latest", "--ncdu"],
+        &["ls", "--json", "latest", "--frobnicate"],
     ] {
         let run = env.run(arguments).expect(2);
         let [message] = &run.errors()[..] else {

@@ -9,5 +9,5 @@ mod tests;
 
 pub use backup::{BackupOptions, BackupSummary, Input, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
-pub use ls::ls;
+pub use ls::{LsOptions, ls};
 pub use restore::{RestoreOptions, RestoreSummary, restore};
