@@ -49,8 +49,6 @@ const FLAGS: &[&str] = &[
     "--stuck-request-timeout",
     "--tls-client-cert",
     // Several.
-    "--compact",
-    "-c",
     "--dry-run",
     "-n",
     "--exclude",
@@ -81,11 +79,6 @@ const FLAGS: &[&str] = &[
     "-x",
     "--read-concurrency",
     "--use-fs-snapshot",
-    // ls
-    "--human-readable",
-    "--ncdu",
-    "--reverse",
-    "--sort",
     // restore
     "--delete",
     "--exclude-xattr",
@@ -101,7 +94,6 @@ const FLAGS: &[&str] = &[
     "--verify",
     // check
     "--check-unused",
-    "--read-data-subset",
     "--with-cache",
     // key
     "--new-password-command",

@@ -4,10 +4,9 @@ use super::support::{Bed, Listener, assert_clean, names, noise, quietly};
 use crate::error::{ErrorKind, Result};
 use crate::format::snapshot::{Snapshot, SourceKind};
 use crate::format::tree::Content;
-use crate::ops::{BackupOptions, BackupSummary, Input, backup, ls};
+use crate::ops::{BackupOptions, BackupSummary, Input, LsOptions, backup, ls};
 use crate::progress::Interrupt;
 use std::io::Read;
-use std::path::Path;
 
 fn made(bed: &Bed, name: &str, program: Option<&str>, mut reader: &[u8]) -> Result<BackupSummary> {
     let input = Input::Stream {
@@ -36,20 +35,15 @@ fn a_stream_lies_in_the_directories_of_its_name() {
     );
     let mut seen = Vec::new();
     let repo = bed.open();
-    ls(
-        &repo,
-        &made.snapshot.unwrap(),
-        Path::new("/"),
-        true,
-        &mut |path, node| {
-            let size = match &node.content {
-                Content::File(file) => Some(file.size),
-                _ => None,
-            };
-            seen.push((path.to_path_buf(), node.mode, size));
-            Ok(())
-        },
-    )
+    let list = LsOptions::default();
+    ls(&repo, &made.snapshot.unwrap(), &list, &mut |path, node| {
+        let size = match &node.content {
+            Content::File(file) => Some(file.size),
+            _ => None,
+        };
+        seen.push((path.to_path_buf(), node.mode, size));
+        Ok(())
+    })
     .unwrap();
     let expected = [
         ("/dumps", 0o755, None),
