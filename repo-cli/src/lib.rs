@@ -21,6 +21,7 @@ mod stdin;
 mod terminal;
 mod text;
 mod usage;
+mod writing;
 
 use clap::Parser;
 use exit::Exit;

@@ -37,15 +37,12 @@ const FLAGS: &[&str] = &[
     // All commands.
     "--cacert",
     "--cleanup-cache",
-    "--compression",
     "--http-user-agent",
     "--insecure-tls",
     "--limit-download",
     "--limit-upload",
-    "--no-extra-verify",
     "--option",
     "-o",
-    "--pack-size",
     "--stuck-request-timeout",
     "--tls-client-cert",
     // Several.
@@ -77,7 +74,6 @@ const FLAGS: &[&str] = &[
     "--no-scan",
     "--one-file-system",
     "-x",
-    "--read-concurrency",
     "--use-fs-snapshot",
     // restore
     "--delete",

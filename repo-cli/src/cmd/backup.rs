@@ -17,7 +17,7 @@ use clap::Args;
 use command::CommandOutput;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use options::CompareFlags;
+use options::{CompareFlags, ReadingFlags};
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
 use repo_core::repo::Repo;
@@ -100,17 +100,20 @@ pub struct Arguments {
 
     #[command(flatten)]
     compare: CompareFlags,
+
+    #[command(flatten)]
+    reading: ReadingFlags,
 }
 
 /// Makes a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     only_of_streams(&arguments)?;
     some_exist(&arguments)?;
+    let mut options = options(app, &arguments)?;
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
         true => repository::open_or_create(app, arguments.stdin)?,
         false => repository::open(app, arguments.stdin)?,
     };
-    let mut options = options(app, &arguments);
     if let Some(name) = &arguments.parent {
         options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
     }
@@ -163,7 +166,7 @@ fn back_up(
     done.map_err(|failure| output.explain(failure))
 }
 
-fn options(app: &App, arguments: &Arguments) -> BackupOptions {
+fn options(app: &App, arguments: &Arguments) -> Result<BackupOptions, Failure> {
     let from_env = || {
         app.env
             .ours("HOST")
@@ -185,10 +188,13 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         program: format!("larder {VERSION}"),
         force: arguments.force,
         dry_run: arguments.dry_run,
+        level: app.writing.level(&app.env)?,
+        pack_bytes: app.writing.pack_bytes(&app.env)?,
         ..BackupOptions::default()
     };
     arguments.compare.apply(&mut options);
-    options
+    arguments.reading.apply(&app.env, &mut options)?;
+    Ok(options)
 }
 
 /// Refuses what says something about a stream where none is read, and a stream without a command or with an impossible

@@ -2,8 +2,8 @@
 //!
 //! The walk runs on the calling thread and puts *items* into a queue in walk order; what needs a processor (listing
 //! ahead, reading, cutting, naming) is done on the pool. Items leave the queue in the same order, so that neighbours in
-//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file
-//! content, or one file of that size, and [`QUEUE_ITEMS_MAX`] nodes.
+//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file content, or one file of that size, and
+//! [`QUEUE_ITEMS_MAX`] nodes; as many times more as there are more batches for readers of their own.
 
 mod large;
 mod stream;
@@ -22,8 +22,9 @@ use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Dir, Kind, Metadata, stat_path};
 use crate::id::{BlobId, Domain};
 use crate::index::Want;
+use crate::pattern;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
-use crate::repo::{Repo, Ticket, Writer};
+use crate::repo::{Pool, Repo, Ticket, Writer};
 use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -59,6 +60,17 @@ pub struct PassContext<'a> {
     pub rules: Rules,
     /// Look up every chunk of unchanged files too: the parent may have lost some.
     pub distrust: bool,
+    /// Files whose blocks are kept apart.
+    pub isolate: Option<&'a pattern::List>,
+    /// Reads small files, if the repository's own threads do not.
+    pub readers: Option<&'a Pool>,
+}
+
+impl PassContext<'_> {
+    /// What reads small files.
+    fn readers(&self) -> &Pool {
+        self.readers.unwrap_or(self.repo.pool())
+    }
 }
 
 /// Chunkers by size, all with the gear table of one domain.
@@ -130,6 +142,8 @@ enum Item {
         expected: Option<FileContent>,
     },
     Leave,
+    /// What comes behind it lies in no block with what came before.
+    Border,
 }
 
 /// What a pass gives.
@@ -167,7 +181,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             writer,
             queue: VecDeque::new(),
             queued_bytes: 0,
-            batches: Batches::default(),
+            batches: Batches::new(context.readers.map_or(0, Pool::threads)),
             segments: Segments::new(large::SEGMENT_BYTES),
             ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
@@ -234,9 +248,19 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 sizes: sizes_for(kind),
                 compared,
             };
-            return match meta.size >= STREAM_BYTES {
+            let path = || at.join(OsStr::from_bytes(name));
+            let isolate = self.context.isolate;
+            let apart = isolate.is_some_and(|list| list.matches(&path()));
+            if apart {
+                self.push(Item::Border)?;
+            }
+            match meta.size >= STREAM_BYTES {
                 true => self.large_file(dir, meta, pending),
                 false => self.small_file(dir, meta, pending),
+            }?;
+            return match apart {
+                true => self.push(Item::Border),
+                false => Ok(()),
             };
         }
         let path = || at.join(OsStr::from_bytes(name));
@@ -314,7 +338,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             cutter: self.context.cutters.of(file.sizes),
         };
         let bytes = meta.size;
-        self.batches.add(self.context.repo, job, bytes);
+        self.batches.add(self.context.readers(), job, bytes);
         self.enqueue(Item::File { file, bytes }, bytes)
     }
 
@@ -333,8 +357,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn is_full(&self) -> bool {
-        self.queued_bytes > QUEUE_BYTES
-            || self.queue.len() > QUEUE_ITEMS_MAX
+        let scale = self.batches.scale();
+        self.queued_bytes > QUEUE_BYTES * scale as u64
+            || self.queue.len() > QUEUE_ITEMS_MAX * scale
             || self.batches.is_full()
     }
 
@@ -356,7 +381,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             Item::Node { node, compared } => self.assembler.add(self.writer, node, compared)?,
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
-                let read = self.batches.take(self.context.repo)?;
+                let read = self.batches.take(self.context.readers())?;
                 self.take_file(file, read)?;
             }
             Item::Pieces { named, bytes } => {
@@ -382,6 +407,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 }
                 self.assembler.add(self.writer, node, compared)?;
             }
+            Item::Border => self.writer.end_source()?,
             Item::Leave => {
                 if let Some(root) = self.assembler.leave(self.writer)? {
                     self.root = Some(root);

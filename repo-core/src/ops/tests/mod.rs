@@ -19,3 +19,4 @@ mod shared;
 mod stream;
 mod support;
 mod surplus;
+mod writing;
