@@ -1,6 +1,6 @@
 //! Small files, read by the pool in batches, each into one buffer, and given back in the order they were asked for.
 
-use super::read::{FileJob, FileRead, Filling};
+use super::read::{FileJob, Filling, Outcome};
 use crate::chunk::Piece;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::repo::{Pool, Ticket};
@@ -26,7 +26,7 @@ const BATCHES_AHEAD: usize = 4;
 /// A batch that was read.
 struct Batch {
     buffer: Arc<Vec<u8>>,
-    reads: std::vec::IntoIter<Result<FileRead>>,
+    reads: std::vec::IntoIter<Result<Outcome>>,
 }
 
 /// Reads files ahead.
@@ -116,7 +116,7 @@ impl Batches {
     }
 
     /// Waits for the file that was added first of those not taken yet.
-    pub fn take(&mut self, readers: &Pool) -> Result<Result<FileRead>> {
+    pub fn take(&mut self, readers: &Pool) -> Result<Result<Outcome>> {
         loop {
             if let Some(read) = self.current.as_mut().and_then(|batch| batch.reads.next()) {
                 return Ok(read);

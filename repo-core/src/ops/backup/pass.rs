@@ -12,7 +12,7 @@ mod walk;
 use super::assemble::{Assembler, Begun, Compared, TreeMaker};
 use super::batch::Batches;
 use super::node::Rules;
-use super::read::{Attributes, Cutter, FileJob, FileRead};
+use super::read::{Attributes, Cutter, FileJob, Outcome};
 use super::roots::Root;
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
 use crate::crypto::{BlobHasher, BlobType, KeyKind};
@@ -168,6 +168,8 @@ pub struct Pass<'a, 'w, 'r> {
     ahead: Rc<Cell<usize>>,
     assembler: Assembler<'a>,
     streaming: ChunkList,
+    /// What is pushed is handled at once: it belongs before everything in the queue.
+    at_once: bool,
     /// What was streamed last is what the parent has of it.
     as_expected: bool,
     root: Option<BlobId>,
@@ -186,6 +188,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
+            at_once: false,
             as_expected: false,
             root: None,
         }
@@ -255,7 +258,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 self.push(Item::Border)?;
             }
             match meta.size >= STREAM_BYTES {
-                true => self.large_file(dir, meta, pending),
+                true => self.large_file(dir, pending),
                 false => self.small_file(dir, meta, pending),
             }?;
             return match apart {
@@ -348,8 +351,11 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn enqueue(&mut self, item: Item, bytes: u64) -> Result<()> {
-        self.queue.push_back(item);
         self.queued_bytes += bytes;
+        if self.at_once {
+            return self.handle(item);
+        }
+        self.queue.push_back(item);
         while self.is_full() || self.first_is_ready()? {
             self.take_first()?;
         }
@@ -373,9 +379,13 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn take_first(&mut self) -> Result<()> {
-        let Some(item) = self.queue.pop_front() else {
-            return Ok(());
-        };
+        match self.queue.pop_front() {
+            Some(item) => self.handle(item),
+            None => Ok(()),
+        }
+    }
+
+    fn handle(&mut self, item: Item) -> Result<()> {
         match item {
             Item::Enter(begun) => self.assembler.enter(begun),
             Item::Node { node, compared } => self.assembler.add(self.writer, node, compared)?,
@@ -418,10 +428,16 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     /// Stores what was read of a file.
-    fn take_file(&mut self, file: Pending, read: Result<FileRead>) -> Result<()> {
+    fn take_file(&mut self, file: Pending, read: Result<Outcome>) -> Result<()> {
         let path = || file.dir.join(OsStr::from_bytes(&file.name));
         let read = match read {
-            Ok(read) => read,
+            Ok(Outcome::Read(read)) => read,
+            Ok(Outcome::Grown(large)) => {
+                self.at_once = true;
+                self.stream_file(large, file)?;
+                self.at_once = false;
+                return Ok(());
+            }
             Err(error) => {
                 self.context.problems.problem(&path(), &error);
                 return Ok(());
@@ -481,5 +497,6 @@ fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
 }
 
 fn changed() -> Error {
-    Error::new(ErrorKind::Unavailable, Subject::None).detail("changed while it was read")
+    Error::new(ErrorKind::Unavailable, Subject::None)
+        .detail("has changed each time it was read; what was read last is kept")
 }

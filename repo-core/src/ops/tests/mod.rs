@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod changing;
 mod class_c;
 mod compare;
 mod crash;
