@@ -8,6 +8,6 @@ mod restore;
 mod tests;
 
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, backup};
-pub use check::{CheckOptions, CheckSummary, Finding, Harm, check};
-pub use ls::ls;
+pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
+pub use ls::{LsOptions, ls};
 pub use restore::{RestoreOptions, RestoreSummary, restore};

@@ -1,5 +1,6 @@
 //! Flags of `backup` that say what counts as changed, and what is compared with what.
 
+use crate::selection::parse_group_by;
 use clap::Args;
 use repo_core::ops::BackupOptions;
 use repo_core::snapshot::GroupBy;
@@ -40,53 +41,10 @@ pub struct CompareFlags {
 impl CompareFlags {
     /// Puts them into the options of a backup.
     pub fn apply(&self, options: &mut BackupOptions) {
-        options.group_by = self.group_by;
+        options.group_by = Some(self.group_by);
         options.ignore_ctime = self.ignore_ctime;
         options.ignore_inode = self.ignore_inode;
         options.skip_if_unchanged = self.skip_if_unchanged;
         options.with_atime = self.with_atime;
-    }
-}
-
-/// Reads `host,paths,tags,label`, each in the singular or plural, in any order; nothing means no group.
-pub fn parse_group_by(text: &str) -> Result<GroupBy, String> {
-    let mut by = GroupBy {
-        host: false,
-        paths: false,
-        tags: false,
-        label: false,
-    };
-    for word in text.split(',') {
-        match word {
-            "host" | "hosts" => by.host = true,
-            "path" | "paths" => by.paths = true,
-            "tag" | "tags" => by.tags = true,
-            "label" | "labels" => by.label = true,
-            "" => {}
-            _ => {
-                return Err(format!(
-                    "`{word}` is none of host, paths, tags and label, which may be separated by commas"
-                ));
-            }
-        }
-    }
-    Ok(by)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_named_as_restic_names_them() {
-        assert_eq!(parse_group_by("host,paths"), Ok(GroupBy::default()));
-        assert_eq!(parse_group_by("paths,host,"), Ok(GroupBy::default()));
-        let none = parse_group_by("").unwrap();
-        assert!(!none.host && !none.paths && !none.tags && !none.label);
-        let rest = parse_group_by("tag,labels").unwrap();
-        assert!(!rest.host && !rest.paths && rest.tags && rest.label);
-        for wrong in ["hostname", "host;paths", "host, paths", "HOST", " "] {
-            assert!(parse_group_by(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -27,8 +27,8 @@ pub struct BackupOptions {
     pub program: String,
     /// The snapshot to compare with; `None` finds the newest of the same group that is not newer than `time`.
     pub parent: Option<SnapshotId>,
-    /// What the snapshots of a group have in common.
-    pub group_by: GroupBy,
+    /// What the snapshots of a group have in common; [`GroupBy::HOST_AND_PATHS`] if `None`.
+    pub group_by: Option<GroupBy>,
     /// Compare with nothing: read every file.
     pub force: bool,
     /// Say what would be done, store nothing.

@@ -17,5 +17,6 @@ mod lost;
 mod pieces;
 mod resume;
 mod shared;
+mod stream;
 mod support;
 mod surplus;
