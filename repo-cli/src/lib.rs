@@ -11,6 +11,7 @@ mod json;
 mod key_file;
 mod message;
 mod open_files;
+mod patterns;
 mod place;
 mod process;
 mod reporter;
@@ -20,6 +21,7 @@ mod signals;
 mod stdin;
 mod terminal;
 mod text;
+mod text_file;
 mod usage;
 mod writing;
 

@@ -7,6 +7,8 @@ mod cli_backup_command;
 mod cli_backup_options;
 mod cli_check;
 mod cli_crash;
+mod cli_exclude;
+mod cli_files_from;
 mod cli_help;
 mod cli_home;
 mod cli_key;

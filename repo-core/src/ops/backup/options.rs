@@ -1,6 +1,7 @@
 //! How a backup is made.
 
 use super::node::Rules;
+use super::select::Exclusions;
 use crate::compress::Level;
 use crate::error::{Error, Result};
 use crate::format::settings::Settings;
@@ -57,6 +58,8 @@ pub struct BackupOptions {
     /// Files of which no block holds anything but their own content, so that the length of a block tells nothing of a secret
     /// to whom can write what would lie beside it.
     pub isolate: Option<pattern::List>,
+    /// What is left out of the paths.
+    pub exclude: Exclusions,
     /// Make no snapshot if what is backed up is as the parent has it, for a stream its content. Directories above what is
     /// backed up do not count. Where something had to be stored again, a snapshot is made nevertheless.
     pub skip_if_unchanged: bool,

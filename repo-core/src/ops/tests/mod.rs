@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod deleted;
 mod eio;
+mod exclude;
 mod first_entry;
 mod keys;
 mod last_entry;
