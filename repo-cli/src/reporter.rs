@@ -10,11 +10,11 @@ use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, bytes_roughly, counted, duration, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::progress::{Counter, Interrupt, Note, Progress};
+use repo_core::progress::{Counter, Interrupt, Note, Progress, Saved};
 use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ const FPS_MAX: f64 = 60.0;
 
 /// Weight of the newest second in the rate that is shown.
 const RATE_WEIGHT: f64 = 0.2;
+
+mod saved;
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,7 @@ pub struct Reporter<'a> {
     counters: Counters,
     current: Mutex<PathBuf>,
     line: ProgressBar,
+    listing: Listing,
 }
 
 /// What was counted so far.
@@ -82,7 +85,20 @@ struct Counters {
     objects: AtomicU64,
     nodes_expected: AtomicU64,
     bytes_expected: AtomicU64,
+    /// Nothing more will be expected.
+    all_expected: AtomicBool,
     problems: AtomicU64,
+}
+
+/// Which items are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listing {
+    /// None.
+    Nothing,
+    /// Those that are changed.
+    Changes,
+    /// All.
+    Everything,
 }
 
 /// The counters at one moment.
@@ -94,6 +110,7 @@ struct Sample {
     objects: u64,
     nodes_expected: u64,
     bytes_expected: u64,
+    all_expected: bool,
     problems: u64,
     /// Bytes a second, lately.
     rate: f64,
@@ -115,13 +132,25 @@ impl<'a> Reporter<'a> {
             counters: Counters::default(),
             current: Mutex::default(),
             line: ProgressBar::with_draw_target(None, target).with_style(style),
+            listing: Listing::Nothing,
         }
+    }
+
+    /// The same, naming items.
+    pub fn listing(self, listing: Listing) -> Self {
+        Self { listing, ..self }
+    }
+
+    /// Whether anything is shown while the work goes on.
+    pub fn shows(&self) -> bool {
+        self.interval.is_some()
     }
 
     /// The same, of work that is known to have this many files and bytes in all.
     pub fn expecting(self, files: u64, bytes: u64) -> Self {
         self.counters.nodes_expected.store(files, Ordering::Relaxed);
         self.counters.bytes_expected.store(bytes, Ordering::Relaxed);
+        self.counters.all_expected.store(true, Ordering::Relaxed);
         self
     }
 
@@ -288,6 +317,13 @@ impl Progress for Reporter<'_> {
     }
 
     fn note(&self, note: Note<'_>) {
+        if let Note::Scanned { files, bytes, took } = note {
+            self.counters.all_expected.store(true, Ordering::Relaxed);
+            let _ = self
+                .line
+                .suspend(|| saved::scanned(self, files, bytes, took));
+            return;
+        }
         let text = match note {
             Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
             Note::Parent(None) => "no parent snapshot found, will read all files".into(),
@@ -307,6 +343,15 @@ impl Progress for Reporter<'_> {
         // A reader that went away is noticed when the result is written.
         let _ = self.line.suspend(|| self.terminal.say(&text));
     }
+
+    fn wants_items(&self) -> bool {
+        self.listing > Listing::Nothing
+    }
+
+    fn saved(&self, item: &Saved<'_>) {
+        // A reader that went away is noticed when the result is written.
+        let _ = self.line.suspend(|| saved::item(self, item));
+    }
 }
 
 impl Counters {
@@ -323,6 +368,7 @@ impl Counters {
             objects: read(&self.objects),
             nodes_expected: read(&self.nodes_expected),
             bytes_expected: read(&self.bytes_expected),
+            all_expected: self.all_expected.load(Ordering::Relaxed),
             problems: read(&self.problems),
             rate: match last.elapsed.is_zero() {
                 true => newest,
@@ -346,19 +392,20 @@ impl Sample {
         known(self.bytes_expected).map(|_| self.done())
     }
 
-    /// How long the rest takes at the present rate, once there is one.
+    /// How long the rest takes at the present rate, once there is one and all of the rest is known.
     fn remaining(&self) -> Option<Duration> {
         let left = self
             .bytes_expected
             .checked_sub(self.bytes)
-            .filter(|&left| left > 0)?;
+            .filter(|&left| left > 0 && self.all_expected)?;
         let seconds = left as f64 / self.rate;
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
     }
 
     fn data_text(&self) -> String {
         let mut text = format!("[{}]", duration(self.elapsed));
-        if self.bytes_expected > 0 {
+        let known = self.bytes_expected > 0 && self.all_expected;
+        if known {
             text.push_str(&format!(" {:.1}%", self.done() * 100.0));
         }
         text.push_str(&format!(
@@ -366,7 +413,7 @@ impl Sample {
             counted(self.nodes, "item", "items"),
             bytes_roughly(self.bytes)
         ));
-        if self.bytes_expected > 0 {
+        if known {
             text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
         }
         self.add_rate(&mut text);

@@ -65,7 +65,6 @@ const FLAGS: &[&str] = &[
     "--repository-version",
     // backup
     "--exclude-cloud-files",
-    "--no-scan",
     "--use-fs-snapshot",
     // restore
     "--delete",

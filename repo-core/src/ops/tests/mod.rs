@@ -11,6 +11,7 @@ mod deleted;
 mod eio;
 mod exclude;
 mod first_entry;
+mod items;
 mod keys;
 mod last_entry;
 mod links;
