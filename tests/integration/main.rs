@@ -2,6 +2,7 @@
 
 mod environment;
 
+mod cli_as_restic;
 mod cli_backup;
 mod cli_check;
 mod cli_crash;

@@ -32,7 +32,7 @@ Packs are padded to a multiple of 64 KiB: what a small backup stores is more tha
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Files and directories to back up
+    /// Files and directories to back up; in the snapshot they lie as they are given, from / on or from here on
     #[arg(value_name = "PATH", required_unless_present = "stdin")]
     paths: Vec<PathBuf>,
 

@@ -58,9 +58,10 @@ impl<'a> Prepared<'a> {
     pub fn new(input: Input<'a>, exclude: &Exclusions) -> Result<Self> {
         Ok(match input {
             Input::Paths(paths) => {
-                let all = roots::absolute(&paths)?;
+                let given = roots::asked(&paths)?;
+                let root = roots::tree(&given)?;
+                let all = roots::absolute_paths(&given);
                 let asked = roots::outermost(&all);
-                let root = roots::tree(&asked);
                 let there = roots::existing(&asked)?;
                 let selection = Selection::new(exclude, &all);
                 Self::Files {
