@@ -13,6 +13,7 @@ mod first_entry;
 mod keys;
 mod last_entry;
 mod links;
+mod log_holes;
 mod lost;
 mod pieces;
 mod resume;
