@@ -23,6 +23,7 @@ mod terminal;
 mod text;
 mod text_file;
 mod usage;
+mod writing;
 
 use clap::Parser;
 use exit::Exit;

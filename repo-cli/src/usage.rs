@@ -37,15 +37,12 @@ const FLAGS: &[&str] = &[
     // All commands.
     "--cacert",
     "--cleanup-cache",
-    "--compression",
     "--http-user-agent",
     "--insecure-tls",
     "--limit-download",
     "--limit-upload",
-    "--no-extra-verify",
     "--option",
     "-o",
-    "--pack-size",
     "--stuck-request-timeout",
     "--tls-client-cert",
     // Several.
@@ -69,7 +66,6 @@ const FLAGS: &[&str] = &[
     // backup
     "--exclude-cloud-files",
     "--no-scan",
-    "--read-concurrency",
     "--use-fs-snapshot",
     // restore
     "--delete",

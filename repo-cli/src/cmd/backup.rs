@@ -19,7 +19,7 @@ use clap::Args;
 use command::CommandOutput;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use options::CompareFlags;
+use options::{CompareFlags, ReadingFlags};
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
 use repo_core::repo::Repo;
@@ -105,6 +105,9 @@ pub struct Arguments {
     compare: CompareFlags,
 
     #[command(flatten)]
+    reading: ReadingFlags,
+
+    #[command(flatten)]
     select: SelectFlags,
 }
 
@@ -123,13 +126,13 @@ pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
     let selected = arguments.select.read(app)?;
     arguments.paths.extend(selected.listed);
     some_exist(&arguments)?;
+    let mut options = options(app, &arguments)?;
+    options.exclude = selected.exclusions;
     let stdin_is_data = arguments.stdin || arguments.select.reads_stdin();
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
         true => repository::open_or_create(app, stdin_is_data)?,
         false => repository::open(app, stdin_is_data)?,
     };
-    let mut options = options(app, &arguments);
-    options.exclude = selected.exclusions;
     if let Some(name) = &arguments.parent {
         options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
     }
@@ -183,7 +186,7 @@ fn back_up(
     done.map_err(|failure| output.explain(failure))
 }
 
-fn options(app: &App, arguments: &Arguments) -> BackupOptions {
+fn options(app: &App, arguments: &Arguments) -> Result<BackupOptions, Failure> {
     let from_env = || {
         app.env
             .ours("HOST")
@@ -205,10 +208,13 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         program: format!("larder {VERSION}"),
         force: arguments.force,
         dry_run: arguments.dry_run,
+        level: app.writing.level(&app.env)?,
+        pack_bytes: app.writing.pack_bytes(&app.env)?,
         ..BackupOptions::default()
     };
     arguments.compare.apply(&mut options);
-    options
+    arguments.reading.apply(&app.env, &mut options)?;
+    Ok(options)
 }
 
 /// Refuses what says something about a stream where none is read, and a stream without a command or with an impossible

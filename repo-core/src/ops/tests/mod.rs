@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod changing;
 mod class_c;
 mod compare;
 mod crash;
@@ -20,3 +21,4 @@ mod shared;
 mod stream;
 mod support;
 mod surplus;
+mod writing;
