@@ -6,7 +6,7 @@
 use crate::text::rfc3339;
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
 use repo_core::format::tree::{Content, Node};
-use repo_core::snapshot::SnapshotInfo;
+use repo_core::snapshot::{GroupKey, SnapshotInfo};
 use repo_core::time::Timestamp;
 use serde::Serialize;
 use std::path::Path;
@@ -112,6 +112,8 @@ pub struct BackupSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,
     pub error_count: u64,
+    /// What was left out as asked, without what lies below it.
+    pub excluded_count: u64,
     /// What interrupted backups had stored already.
     pub resumed_packs: u64,
     pub resumed_bytes: u64,
@@ -184,6 +186,9 @@ pub struct CheckSummary {
     pub suggest_prune: bool,
     pub snapshots: u64,
     pub packs: u64,
+    /// Packs of data, and how many of them were read whole.
+    pub data_packs: u64,
+    pub data_packs_read: u64,
     pub bytes_read: u64,
     pub unreferenced: Vec<String>,
     /// Snapshots among those: no entry of the log that can be read commits them.
@@ -257,6 +262,35 @@ impl From<&SnapshotInfo> for Snapshot {
     }
 }
 
+/// `snapshots --group-by`: snapshots with something in common.
+#[derive(Serialize)]
+pub struct SnapshotGroup {
+    pub group_key: SnapshotGroupKey,
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// What a [`SnapshotGroup`] has in common; what does not count is empty or null, and so are no tags.
+#[derive(Serialize)]
+pub struct SnapshotGroupKey {
+    pub hostname: String,
+    pub paths: Option<Vec<String>>,
+    pub tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl From<&GroupKey> for SnapshotGroupKey {
+    fn from(key: &GroupKey) -> Self {
+        let paths = key.paths.as_ref();
+        Self {
+            hostname: key.host.clone().unwrap_or_default(),
+            paths: paths.map(|paths| paths.iter().map(|path| lossy(path)).collect()),
+            tags: key.tags.clone().filter(|tags| !tags.is_empty()),
+            label: key.label.clone(),
+        }
+    }
+}
+
 /// `ls`: the snapshot that is listed.
 #[derive(Serialize)]
 pub struct ListedSnapshot {
@@ -280,8 +314,8 @@ pub struct ListedNode {
     pub mode: u32,
     pub permissions: String,
     pub mtime: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub atime: Option<String>,
+    /// As with restic that of the change if none was recorded.
+    pub atime: String,
     pub ctime: String,
     pub inode: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -308,7 +342,7 @@ impl ListedNode {
             mode: mode.bits(),
             permissions: mode.to_string(),
             mtime: rfc3339(node.mtime, 0),
-            atime: node.atime.map(|time| rfc3339(time, 0)),
+            atime: rfc3339(node.atime.unwrap_or(node.mtime), 0),
             ctime: rfc3339(node.ctime, 0),
             inode: node.inode,
             link_target,

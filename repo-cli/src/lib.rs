@@ -11,6 +11,7 @@ mod json;
 mod key_file;
 mod message;
 mod open_files;
+mod patterns;
 mod place;
 mod process;
 mod reporter;
@@ -20,7 +21,9 @@ mod signals;
 mod stdin;
 mod terminal;
 mod text;
+mod text_file;
 mod usage;
+mod writing;
 
 use clap::Parser;
 use exit::Exit;

@@ -233,8 +233,13 @@ impl<'a> Reporter<'a> {
             .clone()
     }
 
+    /// Whether a line on the terminal is redrawn while the work goes on.
+    pub fn redraws(&self) -> bool {
+        self.terminal.live()
+    }
+
     /// Writes lines above the one that is redrawn.
-    fn above(&self, lines: &str) {
+    pub fn above(&self, lines: &str) {
         self.line.suspend(|| self.terminal.to_stderr(lines));
     }
 }
@@ -291,6 +296,12 @@ impl Progress for Reporter<'_> {
                 bytes(size),
                 counted(packs, "pack", "packs")
             ),
+            Note::Unclear { path, why } => {
+                let path = path.to_string_lossy();
+                let text = format!("{path}: {why}; nothing is left out for that");
+                self.line.suspend(|| self.terminal.warn(&printable(&text)));
+                return;
+            }
             _ => return,
         };
         // A reader that went away is noticed when the result is written.

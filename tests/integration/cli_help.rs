@@ -124,13 +124,14 @@ fn wrong_arguments_are_usage_errors() {
 fn what_only_restic_has_is_not_there_yet() {
     let env = TestEnvironment::new();
     for (arguments, name) in [
-        (&["backup", "x", "--exclude", "*.tmp"][..], "--exclude"),
-        (&["backup", "--exclude-caches", "x"], "--exclude-caches"),
-        (&["backup", "--files-from=list"], "--files-from"),
-        (&["backup", "-x", "/"], "-x"),
         (
-            &["check", "--read-data-subset", "1/7"],
-            "--read-data-subset",
+            &["backup", "x", "--limit-upload", "9"][..],
+            "--limit-upload",
+        ),
+        (&["backup", "--use-fs-snapshot", "x"], "--use-fs-snapshot"),
+        (
+            &["backup", "x", "--exclude-cloud-files"],
+            "--exclude-cloud-files",
         ),
         (&["forget", "--keep-daily", "7", "--prune"], "forget"),
         (&["dump", "latest", "/x"], "dump"),
@@ -161,7 +162,7 @@ fn programs_are_told_of_usage_errors_too() {
         &["frobnicate", "--json"][..],
         &["--json", "forget"],
         &["backup", "--json"],
-        &["ls", "--json", "latest", "--ncdu"],
+        &["ls", "--json", "latest", "--frobnicate"],
     ] {
         let run = env.run(arguments).expect(2);
         let [message] = &run.errors()[..] else {

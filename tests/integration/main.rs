@@ -4,8 +4,12 @@ mod environment;
 
 mod cli_as_restic;
 mod cli_backup;
+mod cli_backup_command;
+mod cli_backup_options;
 mod cli_check;
 mod cli_crash;
+mod cli_exclude;
+mod cli_files_from;
 mod cli_help;
 mod cli_home;
 mod cli_key;

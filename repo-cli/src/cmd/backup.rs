@@ -1,6 +1,9 @@
 //! `larder backup`
 
+mod command;
+mod lists;
 mod options;
+mod select;
 
 use crate::app::App;
 use crate::cmd::version::VERSION;
@@ -13,14 +16,18 @@ use crate::stdin::Stdin;
 use crate::text::{bytes, duration, printable};
 use crate::{json, process};
 use clap::Args;
+use command::CommandOutput;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use options::CompareFlags;
+use options::{CompareFlags, ReadingFlags};
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
+use repo_core::repo::Repo;
 use repo_core::snapshot::Filter;
 use repo_core::time::{self, Timestamp};
-use std::path::PathBuf;
+use select::SelectFlags;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the numbers of the summary mean, at the end of the help.
@@ -32,8 +39,10 @@ Packs are padded to a multiple of 64 KiB: what a small backup stores is more tha
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Files and directories to back up; in the snapshot they lie as they are given, from / on or from here on
-    #[arg(value_name = "PATH", required_unless_present = "stdin")]
+    /// Files and directories to back up; with --stdin-from-command, the command and its arguments
+    ///
+    /// In the snapshot they lie as they are given: an absolute path from / on, a relative one from here on.
+    #[arg(value_name = "PATH", required_unless_present_any = INSTEAD_OF_PATHS)]
     paths: Vec<PathBuf>,
 
     /// Make the repository first if there is none
@@ -41,14 +50,19 @@ pub struct Arguments {
     init: bool,
 
     /// Back up standard input as one file
-    #[arg(long, conflicts_with = "paths")]
+    #[arg(long, conflicts_with_all = ["paths", "stdin_from_command"])]
     stdin: bool,
 
-    /// The name of that file [default: stdin]
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    stdin_filename: Option<String>,
+    /// Run the command that stands after `--`, without a shell, and back up what it writes to standard output as one file; if
+    /// it fails, there is no snapshot
+    #[arg(long)]
+    stdin_from_command: bool,
 
-    /// Make a snapshot even if standard input is empty, as it is if a dump fails
+    /// The name of that file, which may lie in directories: /dumps/db.sql [default: stdin]
+    #[arg(long, value_name = "NAME")]
+    stdin_filename: Option<PathBuf>,
+
+    /// Make a snapshot even if nothing comes, as it is if a dump fails
     #[arg(long)]
     stdin_allow_empty: bool,
 
@@ -91,37 +105,43 @@ pub struct Arguments {
 
     #[command(flatten)]
     compare: CompareFlags,
+
+    #[command(flatten)]
+    reading: ReadingFlags,
+
+    #[command(flatten)]
+    select: SelectFlags,
 }
 
+/// What may be given instead of paths.
+const INSTEAD_OF_PATHS: [&str; 5] = [
+    "stdin",
+    "stdin_from_command",
+    "files_from",
+    "files_from_verbatim",
+    "files_from_raw",
+];
+
 /// Makes a snapshot.
-pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    only_of_stdin(&arguments)?;
+pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
+    only_of_streams(&arguments)?;
+    let selected = arguments.select.read(app)?;
+    arguments.paths.extend(selected.listed);
     some_exist(&arguments)?;
+    let mut options = options(app, &arguments)?;
+    options.exclude = selected.exclusions;
+    let stdin_is_data = arguments.stdin || arguments.select.reads_stdin();
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
-        true => repository::open_or_create(app, arguments.stdin)?,
-        false => repository::open(app, arguments.stdin)?,
+        true => repository::open_or_create(app, stdin_is_data)?,
+        false => repository::open(app, stdin_is_data)?,
     };
-    let mut options = options(app, &arguments);
     if let Some(name) = &arguments.parent {
         options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
     }
     let start = time::now();
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
-    let summary = if arguments.stdin {
-        let mut stdin = Stdin::open(arguments.stdin_allow_empty)?;
-        let input = Input::Stream {
-            name: arguments.stdin_filename.unwrap_or("stdin".into()).into(),
-            reader: &mut stdin,
-            program: None,
-        };
-        let done = reporter
-            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt));
-        done.map_err(|failure| stdin.explain(failure))?
-    } else {
-        let input = Input::Paths(arguments.paths);
-        reporter
-            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt))?
-    };
+    let mut summary = back_up(arguments, &repo, &options, &reporter)?;
+    summary.excluded += selected.excluded;
     let took = reporter.elapsed();
     match app.terminal.json() {
         true => app
@@ -132,7 +152,43 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     Ok(Exit::with_problems(summary.totals.problems))
 }
 
-fn options(app: &App, arguments: &Arguments) -> BackupOptions {
+/// Backs up what the arguments name.
+fn back_up(
+    arguments: Arguments,
+    repo: &Repo,
+    options: &BackupOptions,
+    reporter: &Reporter<'_>,
+) -> Result<BackupSummary, Failure> {
+    let back_up = |input| {
+        reporter.run(|progress, interrupt| ops::backup(repo, input, options, progress, interrupt))
+    };
+    let name = arguments.stdin_filename.unwrap_or("stdin".into());
+    let allow_empty = arguments.stdin_allow_empty;
+    if arguments.stdin {
+        let mut stdin = Stdin::open(allow_empty)?;
+        let done = back_up(Input::Stream {
+            name,
+            reader: &mut stdin,
+            program: None,
+        });
+        return done.map_err(|failure| stdin.explain(failure));
+    }
+    if !arguments.stdin_from_command {
+        return back_up(Input::Paths(arguments.paths));
+    }
+    let words: Vec<OsString> = arguments.paths.into_iter().map(Into::into).collect();
+    let mut output = CommandOutput::start(&words, allow_empty, reporter)?;
+    let done = back_up(Input::Stream {
+        name,
+        reader: &mut output,
+        program: words
+            .first()
+            .map(|word| word.to_string_lossy().into_owned()),
+    });
+    done.map_err(|failure| output.explain(failure))
+}
+
+fn options(app: &App, arguments: &Arguments) -> Result<BackupOptions, Failure> {
     let from_env = || {
         app.env
             .ours("HOST")
@@ -154,36 +210,67 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         program: format!("larder {VERSION}"),
         force: arguments.force,
         dry_run: arguments.dry_run,
+        level: app.writing.level(&app.env)?,
+        pack_bytes: app.writing.pack_bytes(&app.env)?,
         ..BackupOptions::default()
     };
     arguments.compare.apply(&mut options);
-    options
+    arguments.reading.apply(&app.env, &mut options)?;
+    Ok(options)
 }
 
-/// Refuses what says something about standard input that is not read. clap lets it pass where there are paths.
-fn only_of_stdin(arguments: &Arguments) -> Result<(), Failure> {
+/// Refuses what says something about a stream where none is read, and a stream without a command or with an impossible
+/// name. clap lets it pass where there are paths.
+fn only_of_streams(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.stdin_from_command && arguments.paths.is_empty() {
+        return Err(command::no_command());
+    }
     let given = match (&arguments.stdin_filename, arguments.stdin_allow_empty) {
-        _ if arguments.stdin => return Ok(()),
+        (Some(name), _) if arguments.stdin || arguments.stdin_from_command => {
+            return stream_name(name);
+        }
+        _ if arguments.stdin || arguments.stdin_from_command => return Ok(()),
         (Some(_), _) => "--stdin-filename",
         (None, true) => "--stdin-allow-empty",
         (None, false) => return Ok(()),
     };
     Err(Failure::usage(format!(
-        "{given} needs --stdin\nGive --stdin instead of paths to back up standard input."
+        "{given} needs --stdin or --stdin-from-command\nGive one of them instead of paths to back up a stream."
     )))
 }
 
+fn stream_name(name: &Path) -> Result<(), Failure> {
+    Input::check_stream_name(name).map_err(|error| {
+        let name = name.to_string_lossy();
+        let why = error.detail_text().unwrap_or("names no file");
+        Failure::usage(format!(
+            "--stdin-filename {}: it {why}\nGive the path that the file is to have in the snapshot, as in /dumps/db.sql.",
+            printable(&name)
+        ))
+    })
+}
+
+/// How many paths a message names.
+const REFUSED_SHOWN: usize = 5;
+
 /// Refuses to make a snapshot of nothing. One of several paths that is not there is a problem like any other.
 fn some_exist(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.stdin {
+    if arguments.stdin || arguments.stdin_from_command {
         return Ok(());
     }
     let mut refused = Vec::new();
     for path in &arguments.paths {
         match path.symlink_metadata() {
             Ok(_) => return Ok(()),
+            Err(_) if refused.len() > REFUSED_SHOWN => {}
+            Err(_) if refused.len() == REFUSED_SHOWN => refused.push("and more".into()),
             Err(error) => refused.push(format!("{}: {}", path.display(), plain_io(&error))),
         }
+    }
+    if refused.is_empty() {
+        return Err(Failure::failed(
+            "there is nothing to back up: the lists name no path that is not left out\nNo snapshot was made.",
+        ));
     }
     let advice = match arguments.paths.iter().any(|path| path.as_os_str() == "-") {
         true => "For standard input use --stdin instead of `-`; no snapshot was made.",
@@ -210,6 +297,7 @@ fn message(
         total_duration: took.as_secs_f64(),
         snapshot_id: summary.snapshot.map(|id| id.to_hex()),
         error_count: summary.totals.problems,
+        excluded_count: summary.excluded,
         resumed_packs: summary.resumed.packs,
         resumed_bytes: summary.resumed.bytes,
     }
@@ -243,6 +331,9 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     terminal.say(&format!(
         "Dirs:        {dirs_new:5} new, {dirs_changed:5} changed, {dirs_unmodified:5} unmodified"
     ))?;
+    if summary.excluded > 0 {
+        terminal.say_more(&format!("Excluded:    {:5} entries", summary.excluded))?;
+    }
     terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
     terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;
     // Nothing is compressed on trial.
@@ -276,20 +367,6 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     Ok(())
 }
 
-/// Longest name of a file that the file systems of Linux take.
-const NAME_BYTES_MAX: usize = 255;
-
-/// A name that a restore can give to a file.
-fn parse_name(text: &str) -> Result<String, &'static str> {
-    match text {
-        "" => Err("it is empty"),
-        "." | ".." => Err("it names a directory"),
-        _ if text.contains('/') => Err("it must be a plain file name, without a slash"),
-        _ if text.len() > NAME_BYTES_MAX => Err("it is longer than 255 bytes"),
-        _ => Ok(text.to_owned()),
-    }
-}
-
 /// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
 fn parse_time(text: &str) -> Result<Timestamp, String> {
     if text == "now" {
@@ -314,18 +391,6 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_standard_input_are_plain() {
-        let longest = "x".repeat(NAME_BYTES_MAX);
-        for good in ["db.sql", ".hidden", "...", &longest] {
-            assert_eq!(parse_name(good).unwrap(), good);
-        }
-        let longer = "ä".repeat(128);
-        for bad in ["", ".", "..", "/", "/a", "a/", "a/b", "//a", &longer] {
-            assert!(parse_name(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn times_are_local_or_have_an_offset() {

@@ -7,7 +7,7 @@ mod restore;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, backup};
-pub use check::{CheckOptions, CheckSummary, Finding, Harm, check};
-pub use ls::ls;
+pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
+pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
+pub use ls::{LsOptions, ls};
 pub use restore::{RestoreOptions, RestoreSummary, restore};

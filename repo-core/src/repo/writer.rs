@@ -1,19 +1,19 @@
 //! Writes blobs: reserve, fill blocks in order, compress, verify, seal, pack, upload, index.
 
 use super::Repo;
+use super::codec::encode_and_seal;
 use super::memory::Published;
 use super::pool::Ticket;
 use super::uploads::Uploads;
 use crate::chunk::Piece;
-use crate::compress::{Compressor, Decompressor, Encoding, Level};
+use crate::compress::Level;
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::PackEntry;
 use crate::id::{BlobId, Domain, IndexId, PackId};
 use crate::index::{Location, Pending, Reserve};
-use crate::pack::{BlockDraft, Dealer, PackBuilder, PackKey, Parts, SealedBlock, Slabs};
+use crate::pack::{BlockDraft, Dealer, PackBuilder, SealedBlock, Slabs};
 use crate::progress::{Counter, Interrupt, Progress};
-use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,10 @@ const PUBLISH_AFTER: Duration = Duration::from_secs(60);
 pub struct WriteOptions<'a> {
     /// The dedup universe.
     pub domain: Domain,
-    /// How hard to compress.
+    /// How hard to compress. With [`Level::Off`] trees are compressed nevertheless, as usual.
     pub level: Level,
+    /// A pack is closed at this many bytes; as the repository's settings say if `None`.
+    pub pack_bytes: Option<u32>,
     /// Find out what is new, store nothing.
     pub dry_run: bool,
     /// Told of bytes stored.
@@ -289,11 +291,15 @@ impl<'a> Writer<'a> {
         let buffer = self.plain_buffers.pop().unwrap_or_default();
         let next = BlockDraft::with_buffer(buffer);
         let draft = std::mem::replace(&mut self.lanes[lane].draft, next);
+        let level = match (self.options.level, self.lanes[lane].kind) {
+            (Level::Off, BlobType::Tree) => Level::default(),
+            (level, _) => level,
+        };
+        let slabs = self.slabs.clone();
         let pack = self.open_pack(lane)?;
         let (key, counter) = pack.builder.reserve();
         pack.in_flight += 1;
         let number = pack.number;
-        let (level, slabs) = (self.options.level, self.slabs.clone());
         let ticket = self.repo.pool().submit(move || {
             let raw_len = u32::try_from(draft.bytes().len()).expect("blocks are below 64 MiB");
             let (encoding, sealed) = encode_and_seal(level, draft.bytes(), &key, counter, &slabs)?;
@@ -339,7 +345,8 @@ impl<'a> Writer<'a> {
             self.options.domain,
         )?;
         let lane = &mut self.lanes[lane];
-        let whole = self.repo.settings().pack_bytes as usize;
+        let usual = self.repo.settings().pack_bytes;
+        let whole = self.options.pack_bytes.unwrap_or(usual) as usize;
         let first_of_second = slot == 1 && !lane.staggered;
         lane.staggered |= first_of_second;
         lane.packs.push(OpenPack {
@@ -472,50 +479,4 @@ fn lane_of(kind: BlobType) -> usize {
 
 fn lost_track() -> Error {
     Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("lost track of an open pack")
-}
-
-/// What a thread needs to make sealed blocks, and keeps from block to block.
-struct Codec {
-    compressor: Compressor,
-    decompressor: Decompressor,
-    encoded: Vec<u8>,
-    sealed: Vec<u8>,
-}
-
-thread_local! {
-    static CODEC: RefCell<Option<Codec>> = const { RefCell::new(None) };
-}
-
-impl Codec {
-    fn new(level: Level) -> Result<Self> {
-        Ok(Self {
-            compressor: Compressor::new(level)?,
-            decompressor: Decompressor::new()?,
-            encoded: Vec::new(),
-            sealed: Vec::new(),
-        })
-    }
-}
-
-/// Compresses a block, expands it again and compares, as no bug in a compressor may reach a backup, and seals it.
-fn encode_and_seal(
-    level: Level,
-    plain: &[u8],
-    key: &PackKey,
-    counter: u32,
-    slabs: &Slabs,
-) -> Result<(Encoding, Parts)> {
-    CODEC.with_borrow_mut(|kept| {
-        let codec = match kept {
-            Some(codec) if codec.compressor.level() == level => codec,
-            _ => kept.insert(Codec::new(level)?),
-        };
-        let (encoding, encoded) = codec.compressor.compress(plain, &mut codec.encoded)?;
-        // What is stored as it is needs no proof that it can be expanded.
-        if encoding != Encoding::Stored {
-            codec.decompressor.verify(encoding, encoded, plain, None)?;
-        }
-        key.seal(counter, encoded, &mut codec.sealed);
-        Ok((encoding, slabs.copy(&codec.sealed)))
-    })
 }

@@ -1,4 +1,8 @@
-//! Snapshot records: list and select.
+//! Snapshot records: list, select and group.
+
+mod group;
+
+pub use group::{Group, GroupBy, GroupKey, group};
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Summary;
@@ -23,31 +27,6 @@ impl Filter {
         (self.hosts.is_empty() || self.hosts.contains(&summary.host))
             && self.paths.iter().all(|path| summary.paths.contains(path))
             && (self.tags.is_empty() || self.tags.iter().any(has_all))
-    }
-}
-
-/// What the snapshots of a group have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupBy {
-    /// The host.
-    pub host: bool,
-    /// The set of paths.
-    pub paths: bool,
-    /// The set of tags.
-    pub tags: bool,
-    /// The label.
-    pub label: bool,
-}
-
-impl Default for GroupBy {
-    /// Host and paths.
-    fn default() -> Self {
-        Self {
-            host: true,
-            paths: true,
-            tags: false,
-            label: false,
-        }
     }
 }
 

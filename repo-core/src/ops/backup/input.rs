@@ -29,6 +29,13 @@ pub enum Input<'a> {
     },
 }
 
+impl Input<'_> {
+    /// `InvalidInput` if no stream can have this name; the detail says why.
+    pub fn check_stream_name(name: &Path) -> Result<()> {
+        stream_names(name).map(drop)
+    }
+}
+
 /// What is backed up, prepared once for all passes.
 pub enum Prepared<'a> {
     /// Files and directories.

@@ -3,7 +3,7 @@
 use super::BackupOptions;
 use crate::error::Result;
 use crate::repo::Repo;
-use crate::snapshot::{Filter, SnapshotInfo, list};
+use crate::snapshot::{Filter, GroupBy, SnapshotInfo, list};
 use std::collections::BTreeSet;
 
 /// The given one, or the newest of the same group, which may have one of these sets of paths, passing over what cannot be
@@ -26,7 +26,8 @@ pub fn find(
 }
 
 fn is_of_group(info: &SnapshotInfo, series: &[Vec<Vec<u8>>], options: &BackupOptions) -> bool {
-    let (by, theirs) = (options.group_by, &info.summary);
+    let by = options.group_by.unwrap_or(GroupBy::HOST_AND_PATHS);
+    let theirs = &info.summary;
     let same_paths = || {
         let mut paths = theirs.paths.clone();
         paths.sort();

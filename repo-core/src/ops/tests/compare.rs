@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::format::entry::Action;
 use crate::format::tree::Node;
 use crate::id::SnapshotId;
-use crate::ops::{BackupOptions, BackupSummary, Input, backup, ls};
+use crate::ops::{BackupOptions, BackupSummary, Input, LsOptions, backup, ls};
 use crate::progress::{Counter, Interrupt, Note, Progress};
 use crate::snapshot::{Filter, GroupBy, list};
 use crate::time::Timestamp;
@@ -49,16 +49,17 @@ fn set_times(path: &Path, times: FileTimes) {
 fn node(bed: &Bed, made: &BackupSummary, name: &str) -> Node {
     let path = bed.source().join(name);
     let mut found = None;
-    ls(
-        &bed.open(),
-        &made.snapshot.unwrap(),
-        &path,
-        false,
-        &mut |_, node| {
+    let list = LsOptions {
+        paths: vec![path.clone()],
+        ..LsOptions::default()
+    };
+    let repo = bed.open();
+    ls(&repo, &made.snapshot.unwrap(), &list, &mut |at, node| {
+        if at == path {
             found = Some(node.clone());
-            Ok(())
-        },
-    )
+        }
+        Ok(())
+    })
     .unwrap();
     found.unwrap()
 }
@@ -356,12 +357,12 @@ fn parents_are_found_in_their_group() {
         host: host.into(),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         label: label.into(),
-        group_by: GroupBy {
+        group_by: Some(GroupBy {
             host: by.contains("host"),
             paths: by.contains("paths"),
             tags: by.contains("tags"),
             label: by.contains("label"),
-        },
+        }),
         ..BackupOptions::default()
     };
     let at = |second, options| BackupOptions {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod changing;
 mod class_c;
 mod compare;
 mod crash;
@@ -18,5 +19,7 @@ mod lost;
 mod pieces;
 mod resume;
 mod shared;
+mod stream;
 mod support;
 mod surplus;
+mod writing;
