@@ -107,7 +107,7 @@ const SHOWN_CHARS: usize = 60;
 const PATH_BYTES_MAX: usize = 4096;
 
 /// The absolute path without `.` and `..`; links are left as they are named.
-fn absolute(path: &Path) -> Result<PathBuf> {
+pub fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().len() > PATH_BYTES_MAX {
         let shown = path
             .to_string_lossy()
