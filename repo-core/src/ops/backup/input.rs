@@ -172,10 +172,8 @@ fn stream_names(path: &Path) -> Result<Vec<Vec<u8>>> {
     if names.iter().any(|name| name == b"..") {
         return bad("has `..` in it");
     }
-    if parts
-        .last()
-        .is_some_and(|last| last.is_empty() || last == b".")
-    {
+    let last = bytes.rsplit(|byte| *byte == b'/').next();
+    if last.is_some_and(|last| last.is_empty() || last == b".") {
         return bad("names a directory");
     }
     if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
