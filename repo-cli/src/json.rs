@@ -6,6 +6,7 @@
 use crate::text::rfc3339;
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
 use repo_core::format::tree::{Content, Node};
+use repo_core::ops::StatsSummary;
 use repo_core::snapshot::{GroupKey, SnapshotInfo};
 use repo_core::time::Timestamp;
 use serde::Serialize;
@@ -343,6 +344,48 @@ impl ListedNode {
             struct_type: "node",
         }
     }
+}
+
+/// `stats`: what was counted. What a mode does not count is left out, and what is 0, as with restic.
+#[derive(Serialize)]
+pub struct Stats {
+    pub total_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_uncompressed_size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_space_saving: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_file_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_blob_count: u64,
+    pub snapshots_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub error_count: u64,
+}
+
+impl From<&StatsSummary> for Stats {
+    fn from(summary: &StatsSummary) -> Self {
+        let compression = crate::cmd::compression(summary);
+        Self {
+            total_size: summary.bytes,
+            total_uncompressed_size: summary.bytes_plain,
+            compression_ratio: compression.map(|(ratio, _)| ratio),
+            compression_progress: compression.map(|_| 100.0),
+            compression_space_saving: compression.map(|(_, saving)| saving),
+            total_file_count: summary.files,
+            total_blob_count: summary.blobs,
+            snapshots_count: summary.snapshots,
+            error_count: summary.problems,
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// `key list`: one key slot.

@@ -28,7 +28,6 @@ const COMMANDS: &[&str] = &[
     "repair",
     "rewrite",
     "self-update",
-    "stats",
     "tag",
 ];
 

@@ -11,6 +11,7 @@ const COMMANDS: &[&[&str]] = &[
     &["snapshots"],
     &["ls"],
     &["restore"],
+    &["stats"],
     &["check"],
     &["key"],
     &["key", "list"],

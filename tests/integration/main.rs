@@ -14,6 +14,7 @@ mod cli_place;
 mod cli_readme;
 mod cli_restore;
 mod cli_signals;
+mod cli_stats;
 mod fault_damage;
 mod fault_rollback;
 mod fault_shared;

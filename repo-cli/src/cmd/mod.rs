@@ -7,12 +7,15 @@ mod key;
 mod ls;
 mod restore;
 mod snapshots;
+mod stats;
 mod unlock;
 mod version;
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
+
+pub use stats::compression;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -27,6 +30,8 @@ pub enum Command {
     Ls(ls::Arguments),
     /// Write the files of a snapshot into a directory
     Restore(restore::Arguments),
+    /// Count what snapshots hold, or what that takes
+    Stats(stats::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
@@ -46,6 +51,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Snapshots(arguments) => snapshots::run(app, arguments),
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
+        Command::Stats(arguments) => stats::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
         Command::Unlock(arguments) => unlock::run(app, arguments),

@@ -14,5 +14,6 @@ mod lost;
 mod pieces;
 mod resume;
 mod shared;
+mod stats;
 mod support;
 mod surplus;
