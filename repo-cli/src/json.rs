@@ -498,7 +498,8 @@ pub fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn kind(content: &Content) -> &'static str {
+/// restic's word for what a node is.
+pub fn kind(content: &Content) -> &'static str {
     match content {
         Content::File(_) => "file",
         Content::Dir(_) => "dir",

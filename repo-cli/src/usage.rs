@@ -9,7 +9,6 @@ use std::process::ExitCode;
 /// Commands of restic that this version does not have.
 const COMMANDS: &[&str] = &[
     "cache",
-    "cat",
     "copy",
     "debug",
     "diff",
@@ -18,7 +17,6 @@ const COMMANDS: &[&str] = &[
     "find",
     "forget",
     "generate",
-    "list",
     "migrate",
     "mount",
     "options",

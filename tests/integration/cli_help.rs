@@ -18,6 +18,8 @@ const COMMANDS: &[&[&str]] = &[
     &["key", "add"],
     &["key", "remove"],
     &["key", "passwd"],
+    &["list"],
+    &["cat"],
     &["version"],
 ];
 

@@ -3,6 +3,7 @@
 mod environment;
 
 mod cli_backup;
+mod cli_cat;
 mod cli_check;
 mod cli_crash;
 mod cli_help;

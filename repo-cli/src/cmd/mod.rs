@@ -1,9 +1,11 @@
 //! The commands, one a file.
 
 mod backup;
+mod cat;
 mod check;
 mod init;
 mod key;
+mod list;
 mod ls;
 mod restore;
 mod snapshots;
@@ -36,6 +38,10 @@ pub enum Command {
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
     Key(key::Arguments),
+    /// List what a repository is made of
+    List(list::Arguments),
+    /// Show what a repository is made of
+    Cat(cat::Arguments),
     /// Do nothing: larder has no locks
     #[command(hide = true)]
     Unlock(unlock::Arguments),
@@ -54,6 +60,8 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Stats(arguments) => stats::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
+        Command::List(arguments) => list::run(app, arguments),
+        Command::Cat(arguments) => cat::run(app, arguments),
         Command::Unlock(arguments) => unlock::run(app, arguments),
         Command::Version => version::run(app),
     }
