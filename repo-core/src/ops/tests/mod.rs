@@ -9,6 +9,7 @@ mod deleted;
 mod eio;
 mod first_entry;
 mod keys;
+mod last_entry;
 mod links;
 mod lost;
 mod pieces;
