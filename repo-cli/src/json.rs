@@ -274,6 +274,8 @@ pub struct SnapshotGroupKey {
     pub hostname: String,
     pub paths: Option<Vec<String>>,
     pub tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 impl From<&GroupKey> for SnapshotGroupKey {
@@ -283,6 +285,7 @@ impl From<&GroupKey> for SnapshotGroupKey {
             hostname: key.host.clone().unwrap_or_default(),
             paths: paths.map(|paths| paths.iter().map(|path| lossy(path)).collect()),
             tags: key.tags.clone().filter(|tags| !tags.is_empty()),
+            label: key.label.clone(),
         }
     }
 }

@@ -239,8 +239,13 @@ impl<'a> Reporter<'a> {
             .clone()
     }
 
+    /// Whether a line on the terminal is redrawn while the work goes on.
+    pub fn redraws(&self) -> bool {
+        self.terminal.live()
+    }
+
     /// Writes lines above the one that is redrawn.
-    fn above(&self, lines: &str) {
+    pub fn above(&self, lines: &str) {
         self.line.suspend(|| self.terminal.to_stderr(lines));
     }
 }

@@ -8,7 +8,7 @@ use crate::text::printable;
 use crate::{json, repository};
 use clap::Args;
 use repo_core::repo::Repo;
-use repo_core::snapshot::{self, Filter, SnapshotInfo};
+use repo_core::snapshot::{self, Filter, GroupBy, SnapshotInfo};
 use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -69,6 +69,25 @@ pub fn tags(lists: &[String]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Reads `host,paths,tags,label`, each in the singular or plural, in any order; nothing means no group.
+pub fn parse_group_by(text: &str) -> Result<GroupBy, String> {
+    let mut by = GroupBy::default();
+    for word in text.split(',') {
+        match word {
+            "" => {}
+            "host" | "hosts" => by.host = true,
+            "path" | "paths" => by.paths = true,
+            "tag" | "tags" => by.tags = true,
+            "label" | "labels" => by.label = true,
+            _ => {
+                let word = printable(word);
+                return Err(format!("`{word}` is none of host, paths, tags and label"));
+            }
+        }
+    }
+    Ok(by)
 }
 
 /// A snapshot, and the folder in it that is meant, if not all of it.
@@ -272,5 +291,18 @@ mod tests {
             filter.tags,
             [vec!["a".to_owned(), "b".into()], vec!["c".into()]]
         );
+    }
+
+    #[test]
+    fn groups_are_named_as_restic_names_them() {
+        assert_eq!(parse_group_by("host,paths"), Ok(GroupBy::HOST_AND_PATHS));
+        assert_eq!(parse_group_by("paths,host,"), Ok(GroupBy::HOST_AND_PATHS));
+        let none = parse_group_by("").unwrap();
+        assert!(!none.host && !none.paths && !none.tags && !none.label);
+        let rest = parse_group_by("tag,labels").unwrap();
+        assert!(!rest.host && !rest.paths && rest.tags && rest.label);
+        for wrong in ["hostname", "host;paths", "host, paths", "HOST", " "] {
+            assert!(parse_group_by(wrong).is_err(), "{wrong}");
+        }
     }
 }

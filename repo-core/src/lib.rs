@@ -18,6 +18,7 @@ pub mod time;
 pub mod error;
 
 pub mod fs;
+pub mod pattern;
 pub mod progress;
 
 pub mod backend;

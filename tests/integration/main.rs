@@ -3,6 +3,8 @@
 mod environment;
 
 mod cli_backup;
+mod cli_backup_command;
+mod cli_backup_options;
 mod cli_cat;
 mod cli_check;
 mod cli_crash;

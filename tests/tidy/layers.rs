@@ -6,7 +6,7 @@ use crate::files::{root, rust_files};
 const ROWS: &[&[&str]] = &[
     &["id", "time"],
     &["error"],
-    &["progress", "fs"],
+    &["progress", "fs", "pattern"],
     &["chunk", "compress", "crypto", "backend"],
     &["format"],
     &["pack", "index", "log"],

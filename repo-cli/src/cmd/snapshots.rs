@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::selection::{self, SelectionFlags};
+use crate::selection::{self, SelectionFlags, parse_group_by};
 use crate::text::{Table, bytes, counted, local_time, printable};
 use crate::{json, repository};
 use clap::Args;
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N", help_heading = "Which snapshots")]
     latest: Option<usize>,
 
-    /// Show groups of snapshots with the same host, paths or tags: a list of these words, with commas
+    /// Show groups of snapshots with the same host, paths, tags or label: a list of these words, with commas
     #[arg(short, long, value_name = "WORDS", value_parser = parse_group_by, default_value = "", hide_default_value = true)]
     group_by: GroupBy,
 
@@ -48,24 +48,6 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         false => print(app, &groups, arguments.compact)?,
     }
     Ok(Exit::with_problems(found.unreadable))
-}
-
-/// Words for what groups have in common, as restic takes them.
-fn parse_group_by(text: &str) -> Result<GroupBy, String> {
-    let mut by = GroupBy::default();
-    for word in text.split(',') {
-        match word {
-            "" => {}
-            "host" | "hosts" => by.host = true,
-            "path" | "paths" => by.paths = true,
-            "tag" | "tags" => by.tags = true,
-            _ => {
-                let word = printable(word);
-                return Err(format!("`{word}` is none of host, paths and tags"));
-            }
-        }
-    }
-    Ok(by)
 }
 
 fn print_json(app: &App, groups: &[Group], grouped: bool) -> Result<(), Failure> {
@@ -113,6 +95,9 @@ fn heading(key: &GroupKey) -> String {
     if let Some(paths) = &key.paths {
         let paths = paths.iter().map(|path| json::lossy(path)).collect();
         parts.push(format!("paths {}", list(paths)));
+    }
+    if let Some(label) = key.label.as_ref().filter(|label| !label.is_empty()) {
+        parts.push(format!("label [{label}]"));
     }
     match parts.is_empty() {
         true => String::new(),
@@ -278,16 +263,6 @@ mod tests {
     }
 
     #[test]
-    fn words_for_groups_are_those_of_restic() {
-        let by = |text| parse_group_by(text).unwrap();
-        assert!(!by("").any() && !by(",").any());
-        assert_eq!(by("host,paths,tags"), by("tags,path,hosts"));
-        assert!(by("host").host && !by("host").paths && !by("host").tags);
-        assert!(parse_group_by("host, tags").is_err());
-        assert!(parse_group_by("foo").unwrap_err().contains("`foo`"));
-    }
-
-    #[test]
     fn groups_say_what_they_have_in_common() {
         let heading = |words| {
             let by = parse_group_by(words).unwrap();
@@ -298,5 +273,6 @@ mod tests {
             heading("host,paths,tags"),
             "snapshots for (host [web], tags [t\\u{1b}], paths [/a, /b]):\n"
         );
+        assert_eq!(heading("label"), "");
     }
 }

@@ -12,6 +12,8 @@ pub struct GroupBy {
     pub paths: bool,
     /// All tags.
     pub tags: bool,
+    /// The label.
+    pub label: bool,
 }
 
 /// What a group has in common; `None` for what does not count. Groups are in the order of their keys.
@@ -23,6 +25,8 @@ pub struct GroupKey {
     pub paths: Option<Vec<Vec<u8>>>,
     /// The tags, sorted.
     pub tags: Option<Vec<String>>,
+    /// The label.
+    pub label: Option<String>,
 }
 
 /// Snapshots with something in common.
@@ -35,9 +39,17 @@ pub struct Group {
 }
 
 impl GroupBy {
+    /// The host and all paths: what a backup goes by unless told otherwise.
+    pub const HOST_AND_PATHS: Self = Self {
+        host: true,
+        paths: true,
+        tags: false,
+        label: false,
+    };
+
     /// Whether anything counts.
     pub fn any(&self) -> bool {
-        self.host || self.paths || self.tags
+        self.host || self.paths || self.tags || self.label
     }
 
     /// The group that a snapshot belongs to.
@@ -51,6 +63,7 @@ impl GroupBy {
             host: self.host.then(|| summary.host.clone()),
             paths: self.paths.then(|| summary.paths.clone()),
             tags: self.tags.then(|| sorted(summary.tags.clone())),
+            label: self.label.then(|| summary.label.clone()),
         }
     }
 }
@@ -96,7 +109,12 @@ mod tests {
 
     #[test]
     fn snapshots_with_something_in_common_are_together() {
-        let by = |host, paths, tags| GroupBy { host, paths, tags };
+        let by = |host, paths, tags| GroupBy {
+            host,
+            paths,
+            tags,
+            label: false,
+        };
         assert_eq!(grouped(by(false, false, false)), [[1, 2, 3, 4]]);
         assert_eq!(grouped(by(true, false, false)), [[2, 4], [1, 3]]);
         assert_eq!(grouped(by(false, true, false)), [&[1, 2, 4][..], &[3]]);

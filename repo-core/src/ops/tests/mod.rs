@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod class_c;
+mod compare;
 mod crash;
 mod damage;
 mod deleted;
@@ -16,5 +17,6 @@ mod pieces;
 mod resume;
 mod shared;
 mod stats;
+mod stream;
 mod support;
 mod surplus;

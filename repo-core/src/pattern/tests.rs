@@ -1,0 +1,401 @@
+//! Facts about patterns, and random ones against a plain reading of what they mean.
+
+use super::*;
+use crate::ErrorKind;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn list(patterns: &[&str]) -> List {
+    List::parse(patterns, false).unwrap()
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    list(&[pattern]).matches(Path::new(path))
+}
+
+#[test]
+fn what_restic_documents_about_patterns() {
+    for (pattern, path, expected) in [
+        // Whole components.
+        ("foo", "/dir1/foo/dir2/file", true),
+        ("foo", "/dir/foo", true),
+        ("foo", "/dir/foobar", false),
+        ("foo", "/barfoo", false),
+        // A slash at the end means nothing, one at the beginning the root.
+        ("foo/", "/dir/foo", true),
+        ("/bin", "/bin/bash", true),
+        ("/bin", "/usr/bin/restic", false),
+        // A star stays within a name.
+        ("b*ash", "/bin/bash", true),
+        ("b*ash", "/bin/ash", false),
+        ("foo/**/bar", "/dir1/foo/dir2/bar/file", true),
+        ("foo/**/bar", "/foo/bar/file", true),
+        ("foo/**/bar", "/tmp/foo/bar", true),
+        ("foo/**/bar", "/foo/x/y/z/bar", true),
+        ("*.go", "/src/main.go", true),
+        ("*.c", "/src/main.go", false),
+        ("foo bar star.txt", "/a/foo bar star.txt", true),
+    ] {
+        assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+    }
+}
+
+/// Paths and patterns of restic's own facts, told by what they show.
+#[test]
+fn where_a_pattern_may_begin_and_end() {
+    for (pattern, path, expected) in [
+        ("*", "/foo/bar", true),
+        ("**", "/foo/bar", true),
+        ("/**", "/foo", true),
+        ("/", "/foo/bar", true),
+        ("foo*", "/foo/bar/x", true),
+        ("/bar*", "/foo/bar/x", false),
+        ("bar/*", "/foo/bar/x", true),
+        ("bar/*", "/foo/bar", false),
+        ("bb*/*.go", "/foo/bar/x.go", false),
+        ("tesT.*", "/foo/test.go", false),
+        ("/foo///bar", "/foo/bar", true),
+        ("/foo/../bar", "/foo/bar", false),
+        ("/foo/../bar", "/bar", true),
+        ("/../bar", "/bar", true),
+        ("../bar", "/bar", false),
+        ("./bar", "/foo/bar", true),
+        (".", "/foo", false),
+        ("a/..", "/a", false),
+        ("/foo/*", "/foo", false),
+        ("/foo/**", "/foo", true),
+        ("/foo/*test.*", "/foo/bar/test.go", false),
+        ("/foo/*/test.*", "/foo/bar/test.go", true),
+        ("/*/*/bar/test.*", "/foo/bar/test.go", false),
+        ("/*/*/baz/test.*", "/foo/bar/baz/test.go", true),
+        (
+            "sdk/*/cpp/*/*vars*.html",
+            "/usr/sdk/docs/cpp/ref/a00517.html",
+            false,
+        ),
+        ("foo/**/bar/*.go", "/foo/bar/baz/bar/test.go", true),
+        ("foo/**/bar/*.go", "/home/foo/test.c", false),
+        ("foo/**/bar/*.go", "/bar/foo/main.go", false),
+        ("foo/**/bar/**/x", "/home/foo/bla/bar/shared/work/x", true),
+        ("user/**/important*", "/home/user/work/x/hidden/x", false),
+        (
+            "user/**/hidden*/**/c",
+            "/home/user/work/hidden/z/a/b/c",
+            true,
+        ),
+        ("!foo", "/foo", false),
+        ("", "/foo", false),
+        // A path that is not absolute fits no pattern that is.
+        ("/foo", "foo", false),
+        ("baz/test.*", "bar/baz/test.go", true),
+    ] {
+        assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+    }
+}
+
+#[test]
+fn components_are_those_of_go() {
+    for (pattern, name, expected) in [
+        ("a*b?c", "axxbyc", true),
+        ("*x", "xxx", true),
+        ("a?b", "aäb", true),
+        ("a??b", "aäb", false),
+        ("a[ä]b", "aäb", true),
+        ("a[^a]b", "aäb", true),
+        ("a[^a][^a]b", "aäb", false),
+        ("[!a]", "!", true),
+        ("[!a]", "b", false),
+        ("[a-c-e]", "-", false),
+        ("{a,b}", "{a,b}", true),
+        ("{a,b}", "a", false),
+        ("[\\]a]", "]", true),
+        ("[x\\-y]", "-", true),
+        ("a\\*b", "a*b", true),
+        ("a\\*b", "axb", false),
+        ("a\\b", "ab", true),
+        ("a]b", "a]b", true),
+        ("a[]]b", "a]b", false),
+        ("a**b", "axxb", true),
+        ("***", "anything", true),
+        ("*.", "a.", true),
+        ("*..", "..", true),
+        ("*.txt", ".txt", true),
+        (".*", ".a", true),
+        ("\\!a", "!a", true),
+        ("#a", "#a", true),
+    ] {
+        let found = match check(pattern) {
+            Ok(()) => matches(pattern, &format!("/{name}")),
+            Err(_) => false,
+        };
+        assert_eq!(found, expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_named_with_the_reason() {
+    for (pattern, why) in [
+        ("test/[", "not closed"),
+        ("test/**/[a", "not closed"),
+        ("[^", "not closed"),
+        ("[a-", "not closed"),
+        ("a[", "not closed"),
+        ("[]a]", "is empty"),
+        ("[^]a]", "is empty"),
+        ("[-]", "between nothing"),
+        ("[x-]", "is empty"),
+        ("[a-b-c]", "between nothing"),
+        ("a\\", "nothing follows"),
+        ("a\\/b", "nothing follows"),
+        ("[a/b]", "not closed"),
+    ] {
+        let error = check(pattern).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.subject().to_string(), pattern);
+        assert!(error.detail_text().unwrap().contains(why), "{error}");
+        let patterns = ["fine", pattern];
+        assert!(List::parse(&patterns, false).is_err());
+    }
+    assert!(check("x".repeat(PATTERN_BYTES_MAX + 1)).is_err());
+    assert!(check("x".repeat(PATTERN_BYTES_MAX)).is_ok());
+}
+
+#[test]
+fn what_may_still_come_below() {
+    for (patterns, path, matched, below, all) in [
+        (&[][..], "/foo", false, false, false),
+        (&["", ""], "/foo", false, false, false),
+        (&["*.go"], "/foo", false, true, false),
+        (&["*.go"], "/foo/a.go", true, true, true),
+        (
+            &["/*/*/bar/test.*"],
+            "/foo/bar/test.go",
+            false,
+            false,
+            false,
+        ),
+        (&["/*/*/bar/test.*"], "/foo/bar/bar", false, true, false),
+        (&["/foo/bar/*"], "/foo", false, true, false),
+        (&["/foo/bar/*"], "/fox", false, false, false),
+        (&["/foo/**/test.c"], "/foo/bar/foo", false, true, false),
+        (&["/foo/*/test.c"], "/foo/bar/foo/bar", false, false, false),
+        (&["/foo/bar"], "/foo/bar/x", true, true, true),
+        (&["/"], "/", true, true, true),
+        (&["/foo", "!/foo/bar"], "/foo", true, true, false),
+        (&["/foo", "!/foo/bar"], "/foo/bar", false, false, false),
+        (&["/foo", "!/foo/bar"], "/foo/baz", true, true, true),
+        (&["/foo", "!bar"], "/foo/baz", true, true, false),
+        (&["/foo", "!/foo/bar", "x"], "/foo/bar", false, true, false),
+        (
+            &["/foo", "!/foo/bar", "x"],
+            "/foo/bar/a/x",
+            true,
+            true,
+            true,
+        ),
+        (&["!/foo"], "/foo", false, false, false),
+        (&["/a/**/z", "!/a/b"], "/a/c", false, true, false),
+    ] {
+        let reached = list(patterns).reach(Path::new(path));
+        let found = (
+            reached.matches(),
+            reached.below_may_match(),
+            reached.all_below_match(),
+        );
+        assert_eq!(found, (matched, below, all), "{patterns:?} {path}");
+    }
+}
+
+#[test]
+fn a_selection_of_a_home_as_restic_documents_it() {
+    let list = list(&[
+        "/home/me/*",
+        "!/home/me/Documents",
+        "!/home/me/code",
+        "node_modules",
+        "*~",
+    ]);
+    let excluded = |path: &str| list.matches(Path::new(path));
+    assert!(excluded("/home/me/Videos") && excluded("/home/me/.cache/x"));
+    assert!(!excluded("/home/me/code/main.rs") && !excluded("/home/me"));
+    assert!(excluded("/home/me/code/x/node_modules/y"));
+    assert!(excluded("/home/me/Documents/a~"));
+}
+
+#[test]
+fn the_case_of_letters_may_not_matter() {
+    let list = List::parse(&["/Foo/*.JPG", "ÄPFEL", "[A-C]x"], true).unwrap();
+    let matches = |path: &[u8]| list.matches(Path::new(OsStr::from_bytes(path)));
+    for path in [
+        &b"/foo/a.jpg"[..],
+        b"/FOO/A.Jpg",
+        "/äpfeL".as_bytes(),
+        b"/bX",
+    ] {
+        assert!(matches(path), "{}", path.escape_ascii());
+    }
+    assert!(!matches(b"/dx") && !matches(b"/fo/a.jpg"));
+    let bytes = OsStr::from_bytes(b"A\xffB");
+    let list = List::parse(&[bytes], true).unwrap();
+    assert!(list.matches(Path::new(OsStr::from_bytes(b"/a\xffb"))));
+    assert!(!list.matches(Path::new(OsStr::from_bytes(b"/a\xfeb"))));
+}
+
+#[test]
+fn names_that_are_not_utf8_are_bytes() {
+    let list = List::parse(&[OsStr::from_bytes(b"\xe4*.t?t")], false).unwrap();
+    let matches = |name: &[u8]| list.reach(Path::new(OsStr::from_bytes(name))).matches();
+    assert!(matches(b"/\xe4\xff.txt") && matches(b"/\xe4.t\xfft"));
+    assert!(!matches(b"/\xe5.txt"));
+    assert!(list.nodes.len() == 3);
+}
+
+#[test]
+fn a_list_without_patterns_is_empty() {
+    assert!(list(&[]).is_empty() && list(&["", "!a"]).is_empty());
+    assert!(!list(&["a"]).is_empty() && !list(&["/"]).is_empty());
+}
+
+/// The same, read plainly: each `**` is tried at every length, each pattern at every beginning.
+mod plain {
+    /// One component against one name, character by character.
+    fn fits(pattern: &[u8], name: &[u8]) -> bool {
+        let Some((&first, rest)) = pattern.split_first() else {
+            return name.is_empty();
+        };
+        let len = |name: &[u8]| {
+            let chunk = name.utf8_chunks().next()?;
+            let first = chunk.valid().chars().next();
+            Some((first.unwrap_or('\u{fffd}'), first.map_or(1, char::len_utf8)))
+        };
+        match first {
+            b'*' => (0..=name.len()).any(|skip| fits(rest, &name[skip..])),
+            b'?' => len(name).is_some_and(|(_, len)| fits(rest, &name[len..])),
+            b'[' => {
+                let end = rest.iter().position(|byte| *byte == b']').unwrap();
+                let (members, rest) = (&rest[..end], &rest[end + 1..]);
+                let text = str::from_utf8(members).unwrap();
+                let inside = |found: char| match text.strip_prefix('^') {
+                    Some(others) => !others.contains(found),
+                    None => text.contains(found),
+                };
+                len(name).is_some_and(|(found, len)| inside(found) && fits(rest, &name[len..]))
+            }
+            b'\\' => name.first() == rest.first() && fits(&rest[1..], &name[1..]),
+            byte => name.first() == Some(&byte) && fits(rest, &name[1..]),
+        }
+    }
+
+    fn begins(pattern: &[&[u8]], names: &[&[u8]]) -> bool {
+        match pattern.split_first() {
+            None => true,
+            Some((&b"**", rest)) => (0..=names.len()).any(|skip| begins(rest, &names[skip..])),
+            Some((first, rest)) => match names.split_first() {
+                Some((name, names)) => fits(first, name) && begins(rest, names),
+                None => false,
+            },
+        }
+    }
+
+    fn one(pattern: &[u8], names: &[&[u8]]) -> bool {
+        let (anchored, pattern) = match pattern.strip_prefix(b"/") {
+            Some(pattern) => (true, pattern),
+            None => (false, pattern),
+        };
+        let parts: Vec<_> = pattern.split(|byte| *byte == b'/').collect();
+        // Of nothing but `**`, one name at least, unless it begins at the root.
+        let deep_only = parts.iter().all(|part| *part == b"**");
+        match (anchored, deep_only) {
+            (true, _) => begins(&parts, names),
+            (false, true) => !names.is_empty(),
+            (false, false) => (0..names.len()).any(|from| begins(&parts, &names[from..])),
+        }
+    }
+
+    /// Whether the last pattern that matches is one without `!`.
+    pub fn matches(patterns: &[Vec<u8>], names: &[&[u8]]) -> bool {
+        let mut matched = false;
+        for pattern in patterns {
+            match pattern.strip_prefix(b"!") {
+                Some(pattern) => matched &= !one(pattern, names),
+                None => matched |= one(pattern, names),
+            }
+        }
+        matched
+    }
+}
+
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    let pieces = select(vec![&b"a"[..], b"b", b".", b"*", "ä".as_bytes(), b"\xff"]);
+    vec(pieces, 1..4).prop_map(|pieces| pieces.concat())
+}
+
+fn component() -> impl Strategy<Value = Vec<u8>> {
+    let pieces = select(vec![
+        &b"a"[..],
+        b"b",
+        b"ab",
+        b".b",
+        b"*",
+        b"?",
+        b"[ab]",
+        b"[^a]",
+        "[ä.]".as_bytes(),
+        "ä".as_bytes(),
+        b"\\*",
+        b"\xff",
+    ]);
+    let glob = vec(pieces, 1..4).prop_map(|pieces| pieces.concat());
+    prop_oneof![4 => glob, 1 => Just(b"**".to_vec())]
+}
+
+fn pattern() -> impl Strategy<Value = Vec<u8>> {
+    let prefix = select(vec![&b""[..], b"", b"/", b"!", b"!/"]);
+    (prefix, vec(component(), 1..4)).prop_filter_map("`..` leads up", |(prefix, parts)| {
+        let plain = parts.iter().all(|part| !matches!(&part[..], b"." | b".."));
+        plain.then(|| [prefix, &parts.join(&b'/')].concat())
+    })
+}
+
+fn slices(names: &[Vec<u8>]) -> Vec<&[u8]> {
+    names.iter().map(Vec::as_slice).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// A list says of every path what a plain reading says, and what it rules out below never comes.
+    #[test]
+    fn a_list_means_what_it_says(
+        patterns in vec(pattern(), 1..5),
+        names in vec(name(), 1..5),
+    ) {
+        let given: Vec<&OsStr> = patterns.iter().map(|p| OsStr::from_bytes(p)).collect();
+        let list = List::parse(&given, false).unwrap();
+        let names = slices(&names);
+        let mut reached = vec![list.root()];
+        for name in &names {
+            let last = reached.last().unwrap();
+            reached.push(list.enter(last, name));
+        }
+        for (depth, reached) in reached.iter().enumerate() {
+            prop_assert_eq!(reached.matches(), plain::matches(&patterns, &names[..depth]));
+            for more in depth + 1..=names.len() {
+                let matched = plain::matches(&patterns, &names[..more]);
+                prop_assert!(reached.below_may_match() || !matched, "below {depth}, at {more}");
+                prop_assert!(!reached.all_below_match() || matched, "below {depth}, at {more}");
+            }
+        }
+    }
+
+    /// Whatever is given as a pattern, it is taken or refused.
+    #[test]
+    fn nothing_panics(text in vec(any::<u8>(), 0..40), name in vec(any::<u8>(), 0..40)) {
+        let parsed = List::parse(&[OsStr::from_bytes(&text)], true);
+        prop_assert_eq!(parsed.is_ok(), check(OsStr::from_bytes(&text)).is_ok());
+        if let Ok(list) = parsed {
+            let _ = list.matches(Path::new(OsStr::from_bytes(&name)));
+        }
+    }
+}
