@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 /// Commands of restic that this version does not have.
 const COMMANDS: &[&str] = &[
-    "cache",
     "copy",
     "debug",
     "diff",
@@ -16,10 +15,8 @@ const COMMANDS: &[&str] = &[
     "features",
     "find",
     "forget",
-    "generate",
     "migrate",
     "mount",
-    "options",
     "prune",
     "rebuild-index",
     "recover",
@@ -33,15 +30,12 @@ const COMMANDS: &[&str] = &[
 const FLAGS: &[&str] = &[
     // All commands.
     "--cacert",
-    "--cleanup-cache",
     "--compression",
     "--http-user-agent",
     "--insecure-tls",
     "--limit-download",
     "--limit-upload",
     "--no-extra-verify",
-    "--option",
-    "-o",
     "--pack-size",
     "--stuck-request-timeout",
     "--tls-client-cert",
@@ -55,14 +49,6 @@ const FLAGS: &[&str] = &[
     "-g",
     "--iexclude",
     "--iexclude-file",
-    // init
-    "--copy-chunker-params",
-    "--from-key-hint",
-    "--from-password-command",
-    "--from-password-file",
-    "--from-repo",
-    "--from-repository-file",
-    "--repository-version",
     // backup
     "--exclude-caches",
     "--exclude-cloud-files",

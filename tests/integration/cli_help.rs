@@ -20,6 +20,9 @@ const COMMANDS: &[&[&str]] = &[
     &["key", "passwd"],
     &["list"],
     &["cat"],
+    &["cache"],
+    &["generate"],
+    &["options"],
     &["version"],
 ];
 
@@ -97,6 +100,9 @@ fn version() {
     assert_eq!(message["message_type"], "version");
     assert_eq!(message["version"], number);
     assert_eq!(message["format_version"], 1);
+    for field in ["go_version", "go_os", "go_arch", "os", "arch"] {
+        assert!(message[field].is_string(), "{field} in {message}");
+    }
 }
 
 #[test]
