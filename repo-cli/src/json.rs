@@ -113,6 +113,8 @@ pub struct BackupSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,
     pub error_count: u64,
+    /// What was left out as asked, without what lies below it.
+    pub excluded_count: u64,
     /// What interrupted backups had stored already.
     pub resumed_packs: u64,
     pub resumed_bytes: u64,

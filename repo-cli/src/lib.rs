@@ -13,6 +13,7 @@ mod key_file;
 mod message;
 mod open_files;
 mod options;
+mod patterns;
 mod place;
 mod process;
 mod reporter;
@@ -22,7 +23,9 @@ mod signals;
 mod stdin;
 mod terminal;
 mod text;
+mod text_file;
 mod usage;
+mod writing;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use exit::Exit;

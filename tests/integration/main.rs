@@ -8,6 +8,8 @@ mod cli_backup_options;
 mod cli_cat;
 mod cli_check;
 mod cli_crash;
+mod cli_exclude;
+mod cli_files_from;
 mod cli_help;
 mod cli_home;
 mod cli_init_from;

@@ -8,7 +8,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{BackupOptions, BackupSummary, Input, backup};
+pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
 pub use restore::{RestoreOptions, RestoreSummary, restore};

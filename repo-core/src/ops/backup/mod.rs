@@ -17,16 +17,16 @@ mod pass;
 mod read;
 mod roots;
 mod scan;
+mod select;
 mod sparse;
 
-use crate::compress::Level;
 use crate::crypto::{BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Snapshot, Source, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
-use crate::repo::{CommitOutcome, CommitRequest, Repo, Resumed, Run, WriteOptions, Written};
+use crate::repo::{CommitOutcome, CommitRequest, Pool, Repo, Resumed, Run, WriteOptions, Written};
 use crate::snapshot::SnapshotInfo;
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
@@ -37,7 +37,8 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use input::Input;
-pub use options::BackupOptions;
+pub use options::{BackupOptions, READERS_MAX};
+pub use select::{Exclusions, Marker};
 
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
 const PASSES_MAX: u32 = 8;
@@ -53,6 +54,8 @@ pub struct BackupSummary {
     pub parent: Option<SnapshotId>,
     /// Numbers, problems among them.
     pub totals: Totals,
+    /// Entries that were left out as asked; what lies below them is not counted.
+    pub excluded: u64,
     /// What interrupted backups had stored already.
     pub resumed: Resumed,
 }
@@ -68,10 +71,11 @@ pub fn backup(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<BackupSummary> {
+    options.check()?;
     let begun = Instant::now();
     let time = options.time.unwrap_or_else(now);
     let problems = Problems::new(progress);
-    let mut prepared = Prepared::new(input)?;
+    let mut prepared = Prepared::new(input, &options.exclude)?;
     let mut run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
     // Of a stream nothing is compared.
@@ -88,6 +92,10 @@ pub fn backup(
         maker: tree_maker(repo)?,
         parent,
         may_skip: options.skip_if_unchanged,
+        readers: match options.readers {
+            0 => None,
+            readers => Some(Pool::named("larder.read", readers)?),
+        },
         begun,
         time,
         // With a table missing, what the parent's trees need may be in none.
@@ -128,6 +136,8 @@ struct Attempt<'a> {
     parent: Option<SnapshotInfo>,
     /// Make no snapshot if it would be the parent once more.
     may_skip: bool,
+    /// Reads small files, if the repository's own threads do not.
+    readers: Option<Pool>,
     begun: Instant,
     time: Timestamp,
     /// Look everything up that the parent would vouch for.
@@ -150,6 +160,7 @@ impl Attempt<'_> {
             root,
             mut totals,
             unchanged,
+            excluded,
         } = self.read(run, prepared)?;
         count(&mut totals, &self.sum, self.problems, self.begun);
         let mut done = BackupSummary {
@@ -157,6 +168,7 @@ impl Attempt<'_> {
             skipped: unchanged,
             parent,
             totals,
+            excluded,
             resumed: self.resumed.unwrap_or_default(),
         };
         if options.dry_run || unchanged && self.parent_stands()? {
@@ -204,11 +216,15 @@ impl Attempt<'_> {
             maker: &self.maker,
             cutters: Cutters::new(repo, repo.settings().domain)?,
             rules: self.options.rules(),
+            selection: prepared.selection(),
             distrust: self.distrust,
+            isolate: self.options.isolate.as_ref(),
+            readers: self.readers.as_ref(),
         };
         let write = WriteOptions {
             domain: repo.settings().domain,
-            level: Level::default(),
+            level: self.options.level,
+            pack_bytes: self.options.pack_bytes,
             dry_run: self.options.dry_run,
             progress: self.progress,
             interrupt: self.interrupt,

@@ -2,12 +2,14 @@
 
 mod answers;
 mod bounds;
+mod changing;
 mod class_c;
 mod compare;
 mod crash;
 mod damage;
 mod deleted;
 mod eio;
+mod exclude;
 mod first_entry;
 mod keys;
 mod last_entry;
@@ -20,3 +22,4 @@ mod stats;
 mod stream;
 mod support;
 mod surplus;
+mod writing;
