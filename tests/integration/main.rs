@@ -22,6 +22,7 @@ mod cli_restore;
 mod cli_signals;
 mod cli_small;
 mod cli_stats;
+mod docs;
 mod fault_damage;
 mod fault_rollback;
 mod fault_shared;

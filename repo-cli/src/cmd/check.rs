@@ -295,7 +295,7 @@ mod tests {
     fn parts_of_all_data_are_written_as_with_restic() {
         let parse = |text| parse_subset(text).ok();
         assert_eq!(parse("2/5"), Some(Subset::Part { part: 2, parts: 5 }));
-        assert_eq!(parse("366/366").is_some(), true);
+        assert!(parse("366/366").is_some());
         assert_eq!(parse("2.5%"), Some(Subset::Percent(2.5)));
         assert_eq!(parse("100%"), Some(Subset::Percent(100.0)));
         assert_eq!(parse("3k"), Some(Subset::Bytes(3072)));
