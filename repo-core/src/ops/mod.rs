@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod ls;
 mod restore;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READER
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
 pub use restore::{RestoreOptions, RestoreSummary, restore};
+pub use stats::{StatsMode, StatsSummary, stats};

@@ -19,6 +19,7 @@ mod lost;
 mod pieces;
 mod resume;
 mod shared;
+mod stats;
 mod stream;
 mod support;
 mod surplus;
