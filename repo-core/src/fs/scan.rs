@@ -128,12 +128,18 @@ impl Dir {
     /// meanwhile may or may not be there. One system call for about a thousand entries and one for each of the first
     /// [`WINDOW`]. May be called again.
     pub fn scan(&self) -> Result<Scan> {
-        let mut scan = Scan::default();
-        self.list(&mut scan)?;
-        scan.sort();
+        let mut scan = self.scan_names()?;
         if scan.is_complete() {
             scan.window = scan.ask(self, 0..scan.len());
         }
+        Ok(scan)
+    }
+
+    /// The same without the metadata, which is asked for when it is wanted.
+    pub fn scan_names(&self) -> Result<Scan> {
+        let mut scan = Scan::default();
+        self.list(&mut scan)?;
+        scan.sort();
         Ok(scan)
     }
 

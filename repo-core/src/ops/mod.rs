@@ -10,4 +10,4 @@ mod tests;
 pub use backup::{BackupOptions, BackupSummary, Input, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, check};
 pub use ls::ls;
-pub use restore::{RestoreOptions, RestoreSummary, restore};
+pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};

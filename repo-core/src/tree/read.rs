@@ -33,6 +33,8 @@ pub struct Nodes {
     leaf: std::vec::IntoIter<Node>,
     last: Option<Vec<u8>>,
     count: u64,
+    /// User and group names of the leaf that was read last.
+    names: [Vec<(u32, String)>; 2],
 }
 
 impl Nodes {
@@ -45,6 +47,7 @@ impl Nodes {
             leaf: Vec::new().into_iter(),
             last: None,
             count: 0,
+            names: Default::default(),
         };
         nodes.root = nodes.page(reader, id, HEIGHT_MAX)?;
         nodes.count = match (&nodes.root, nodes.branches.last()) {
@@ -61,6 +64,16 @@ impl Nodes {
     /// How many nodes there are, as the root says.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The name that the user of this number had where the backup was made; of the node that was given last.
+    pub fn user(&self, uid: u32) -> Option<&str> {
+        name_of(&self.names[0], uid)
+    }
+
+    /// The same for a group.
+    pub fn group(&self, gid: u32) -> Option<&str> {
+        name_of(&self.names[1], gid)
     }
 
     /// The next node.
@@ -112,6 +125,7 @@ impl Nodes {
                 check_ext(&leaf.ext).map_err(about)?;
                 let mut nodes = leaf.nodes.iter();
                 nodes.try_for_each(|node| check_ext(&node.ext).map_err(about))?;
+                self.names = [leaf.users, leaf.groups];
                 Ok(Some(leaf.nodes))
             }
             Tree::Branch(branch) => {
@@ -150,6 +164,11 @@ impl Nodes {
         }
         Ok(leaf)
     }
+}
+
+fn name_of(names: &[(u32, String)], number: u32) -> Option<&str> {
+    let found = names.iter().find(|(known, _)| *known == number);
+    found.map(|(_, name)| name.as_str())
 }
 
 /// The node of that name in a directory. Memory: one page.
