@@ -186,6 +186,8 @@ pub struct CheckSummary {
     pub packs: u64,
     pub bytes_read: u64,
     pub unreferenced: Vec<String>,
+    /// Snapshots among those: no entry of the log that can be read commits them.
+    pub uncommitted: Vec<String>,
     /// Objects that are not there and that nothing needs.
     pub absent: Vec<String>,
 }

@@ -7,6 +7,7 @@ use crate::reporter::{Reporter, Work};
 use crate::text::{bytes, counted, duration, printable};
 use crate::{json, repository};
 use clap::Args;
+use repo_core::format::name::ObjectKind;
 use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm};
 use repo_core::{ErrorKind, Subject};
 use std::collections::BTreeSet;
@@ -80,6 +81,12 @@ fn meaning(findings: &[Finding]) -> String {
              `larder backup --force`, which stores again what the sources still hold.",
         );
     }
+    if findings.iter().any(is_lost_slot) {
+        text.push_str(
+            "\nPut the key back from a copy of the repository, or give its user another one with `larder key add`, \
+             which takes the lost one off the list.",
+        );
+    }
     if findings.iter().any(is_stranger) {
         text.push_str(
             "\nMove away what does not belong to the repository; larder never touches it.",
@@ -96,6 +103,13 @@ fn wrong(finding: &Finding) -> String {
         }
         _ => reason(&finding.error),
     }
+}
+
+/// Whether it says that the slot of a password or key file is not there.
+fn is_lost_slot(finding: &Finding) -> bool {
+    let of_keys = |name: &str| ObjectKind::parse(name).is_none() && name.starts_with("keys/");
+    finding.error.kind() == ErrorKind::Missing
+        && matches!(finding.error.subject(), Subject::Object(name) if of_keys(name))
 }
 
 /// Whether it is about what lies in the repository's directory and is no part of it.
@@ -122,6 +136,11 @@ fn message(summary: &CheckSummary) -> json::CheckSummary {
         packs: summary.packs,
         bytes_read: summary.bytes_read,
         unreferenced: summary.unreferenced.clone(),
+        uncommitted: summary
+            .uncommitted
+            .iter()
+            .map(|(id, _)| id.to_hex())
+            .collect(),
         absent: summary.absent.clone(),
     }
 }
@@ -166,16 +185,25 @@ fn error_text(finding: &Finding) -> String {
 /// How many names are shown of objects that are no errors, unless more is asked for.
 const NAMES_SHOWN: usize = 20;
 
-/// What nothing uses is what an interrupted run left, unless an entry of the log cannot be read: that one may use it.
+/// What nothing uses is what an interrupted run left, unless an entry of the log is lost: that one may use it.
 fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
     let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
-    let what = match summary.findings.iter().any(of_log) {
-        true => {
+    let log_is_damaged = summary.findings.iter().any(of_log);
+    let what = match (log_is_damaged, summary.uncommitted.is_empty()) {
+        (true, _) => {
             "used by nothing that can be read: keep them, a damaged log entry may be about them"
         }
-        false => "used by nothing: harmless, left by an interrupted run",
+        (false, false) => {
+            "used by nothing: left by a run that was stopped at its end, if no newer log entry was lost"
+        }
+        (false, true) => "used by nothing: harmless, left by an interrupted run",
     };
-    say_names(app, &summary.unreferenced, what)
+    say_names(app, &summary.unreferenced, what)?;
+    for (id, which) in &summary.uncommitted {
+        let line = format!("  snapshot {} is not committed: {which}", id.short());
+        app.terminal.say(&printable(&line))?;
+    }
+    Ok(())
 }
 
 fn say_absent(app: &App, absent: &[String]) -> Result<(), Failure> {

@@ -224,11 +224,15 @@ impl Keyring {
             .unwrap_or(0)
     }
 
-    /// The key of that kind and epoch; `Denied` if this holder does not have it.
+    /// The key of that kind and epoch; `Denied` if this holder has none of the kind, `Damaged` if only of other epochs: a slot
+    /// has those of all epochs there are.
     pub fn epoch_key(&self, kind: KeyKind, epoch: KeyEpoch) -> Result<&Secret> {
-        self.keys
-            .get(&(kind, 0, epoch))
-            .ok_or_else(|| lacking(kind))
+        let is_of_kind = |key: &(KeyKind, Domain, KeyEpoch)| key.0 == kind;
+        let error = || match self.keys.keys().any(is_of_kind) {
+            true => Error::damaged(Subject::None).detail("names an epoch that no key has"),
+            false => lacking(kind),
+        };
+        self.keys.get(&(kind, 0, epoch)).ok_or_else(error)
     }
 
     /// The newest key of that kind for a domain; `Denied` if this holder does not have one.

@@ -138,6 +138,11 @@ pub fn parse_numbered(name: &str) -> Option<(u64, Option<[u8; 16]>)> {
     (value.to_string() == number).then_some((value, nonce))
 }
 
+/// The process that the name of an announcement names.
+pub fn parse_announcement(name: &str) -> Option<[u8; 16]> {
+    name.strip_prefix("writers/").and_then(parse_nonce)
+}
+
 /// A nonce in the one form that it has in names.
 fn parse_nonce(text: &str) -> Option<[u8; 16]> {
     let nonce: [u8; 16] = crate::id::from_hex(text)?.try_into().ok()?;

@@ -9,7 +9,7 @@ use crate::format::checkpoint::{
 };
 use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
 use crate::format::settings::Settings;
-use crate::id::{Domain, EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
+use crate::id::{EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -345,6 +345,12 @@ impl State {
             .map(|(_, row)| *row)
     }
 
+    /// Whether an entry at the tail could not be read.
+    pub fn ends_unreadable(&self) -> bool {
+        let mut heads = self.tail.heads.iter();
+        heads.any(|head| self.unreadable.contains_key(head))
+    }
+
     /// Whether anything may be appended at all: false once an entry of a later version is there that must be understood.
     pub fn may_append(&self) -> bool {
         !self.unreadable().any(|(_, why)| why == Unreadable::Newer)
@@ -395,11 +401,6 @@ impl State {
     pub fn entries(&self) -> impl Iterator<Item = (u64, Nonce, EntryHash)> {
         let rows = self.entries.iter();
         rows.map(|((number, nonce), row)| (*number, *nonce, row.hash))
-    }
-
-    /// The domains that a writer may write to; the caller compares them with those of the packs an entry brings.
-    pub fn domains_of(&self, writer: &WriterId) -> &[Domain] {
-        self.member(writer).map_or(&[], |member| &member.domains)
     }
 }
 

@@ -140,12 +140,16 @@ impl History {
                 let detail = format!("entry {} is there beyond it", seen.number);
                 return Err(Error::missing(Subject::Entry(tail + 1)).detail(detail));
             }
+            // An entry that was seen and cannot be read any more is damage, which every reader is told of, and no older log.
+            let is_damaged = self.state.unreadable().any(|(n, _)| n == seen.number);
             let set = self.state.entries().map(|(_, _, hash)| hash);
             let hashes = |number| {
-                let chain = shared.entry_hash(&name::entry(number))?;
+                let chain = shared.chain_hashes(number, &seen.heads)?;
                 Ok(chain.into_iter().chain(set).collect())
             };
-            check_not_rolled_back(&seen, &self.state, hashes)?;
+            if !is_damaged {
+                check_not_rolled_back(&seen, &self.state, hashes)?;
+            }
         }
         self.proved = true;
         Ok(())
@@ -190,6 +194,26 @@ impl Shared {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// Class A: the hash of an entry by its file; if that is none of `wanted`, also the hashes that the entry after it, which
+    /// counts only with its signature, says it follows: the file may be damaged, and others repeat it.
+    fn chain_hashes(&self, number: u64, wanted: &[EntryHash]) -> Result<Vec<EntryHash>> {
+        let own = match self.entry_hash(&name::entry(number)) {
+            Err(e) if e.kind() == ErrorKind::Damaged => None,
+            own => own?,
+        };
+        let mut hashes: Vec<EntryHash> = own.into_iter().collect();
+        if wanted.iter().all(|hash| hashes.contains(hash)) {
+            return Ok(hashes);
+        }
+        if let Some(next) = self.read_entry(number.saturating_add(1))?
+            && let Ok((core, _)) = entry::decode_file(&next)
+            && let Ok(signed) = Entry::open(&self.envelopes, core)
+        {
+            hashes.extend(signed.entry.follows);
+        }
+        Ok(hashes)
     }
 
     fn entry_hash(&self, object: &str) -> Result<Option<EntryHash>> {
@@ -298,7 +322,8 @@ impl Shared {
         if grown || history.state.class() == Class::C {
             self.set_state(history.state.clone());
         }
-        if grown {
+        // What stands there now may be put right: the damaged bytes are nothing to remember.
+        if grown && !history.state.ends_unreadable() {
             let seen = history.state.seen();
             history.memory.remember(&seen);
         }

@@ -173,7 +173,7 @@ impl Repo {
     /// Adds a slot of full access under `credential`.
     ///
     /// Steps: the `Roles` entry that lists the new writer, then the slot. A stop in between leaves a writer that nobody
-    /// can sign as. `Denied` if the slot in use was removed.
+    /// can sign as; such ones, whose slots are not there, are taken off the list by the way. `Denied` if the slot in use was removed.
     pub fn key_add(
         &self,
         credential: &Credential,
@@ -206,11 +206,33 @@ impl Repo {
             ext: Vec::new(),
         };
         let add = |members: &mut Vec<Member>| {
+            self.drop_slotless(members)?;
             members.push(member.clone());
             Ok(())
         };
         self.append_roles(&add, Vec::new())?;
-        self.put_slot(&slot.bytes)
+        let id = self.put_slot(&slot.bytes)?;
+        // Somebody else who added one meanwhile may have missed the slot.
+        let settled =
+            self.fold()
+                .and_then(|()| match self.state().member(&member.writer).is_some() {
+                    true => Ok(()),
+                    false => self.append_roles(&add, Vec::new()),
+                });
+        settled.map(|()| id).map_err(|error| KeyFailure {
+            error,
+            slot_may_stand: true,
+        })
+    }
+
+    /// Takes those off the list whose slots are not there. With a slot that cannot be read nobody knows whose that is.
+    fn drop_slotless(&self, members: &mut Vec<Member>) -> Result<()> {
+        let slots = self.slot_seals(None)?;
+        let me = self.writer();
+        if slots.all_read {
+            members.retain(|member| member.writer == me || slots.seals.contains(&member.seal));
+        }
+        Ok(())
     }
 
     /// Removes a slot, and its writer from those who are allowed unless another slot of theirs is there. Copies of the
@@ -230,7 +252,7 @@ impl Repo {
         let seal = seal_of(&slot).map_err(|e| e.about(Subject::Key(*id)))?;
         let me = self.writer();
         let remove = |members: &mut Vec<Member>| {
-            let others = self.seals_but(id)?;
+            let others = self.slot_seals(Some(id))?.seals;
             let gone = |member: &Member| {
                 member.seal == seal && member.writer != me && !others.contains(&seal)
             };
@@ -241,7 +263,7 @@ impl Repo {
         // On class C others may have appended at the same time.
         let state = self.state();
         self.check_member(&state)?;
-        check_one_remains(id, &self.seals_but(id)?, state.members())?;
+        check_one_remains(id, &self.slot_seals(Some(id))?.seals, state.members())?;
         self.delete_slot(id)
     }
 
@@ -307,20 +329,26 @@ impl Repo {
             })
     }
 
-    /// The public keys that all slots but one are sealed to. A slot that cannot be used counts for nothing.
-    fn seals_but(&self, id: &KeyId) -> Result<Vec<SealPublic>> {
-        let mut seals = Vec::new();
-        for other in slots(self.backend(), None)? {
-            match load(self.backend(), &other) {
-                Ok((_, slot)) if other != *id && slot.is_of(self.id()) => {
-                    seals.extend(seal_of(&slot))
-                }
-                Err(e) if is_unusable(&e) => {}
-                Ok(_) => {}
+    /// The public keys that all slots are sealed to, but one.
+    fn slot_seals(&self, but: Option<&KeyId>) -> Result<SlotSeals> {
+        let mut found = SlotSeals {
+            seals: Vec::new(),
+            all_read: true,
+        };
+        for id in slots(self.backend(), None)? {
+            let seal =
+                load(self.backend(), &id).and_then(|(_, slot)| match slot.is_of(self.id()) {
+                    true => seal_of(&slot).map(Some),
+                    false => Ok(None),
+                });
+            match seal {
+                _ if Some(&id) == but => {}
+                Ok(seal) => found.seals.extend(seal),
+                Err(e) if is_unusable(&e) => found.all_read = false,
                 Err(e) => return Err(e),
             }
         }
-        Ok(seals)
+        Ok(found)
     }
 
     /// Whoever was removed still holds the admin's key, and must not use it. `Denied`.
@@ -350,6 +378,13 @@ impl Repo {
         self.append_as(&admin, &mut |state| make(state))?;
         Ok(())
     }
+}
+
+/// The public keys of slots.
+struct SlotSeals {
+    seals: Vec<SealPublic>,
+    /// Whether every slot could be used. One that could not counts for nothing.
+    all_read: bool,
 }
 
 /// The public key that a slot's bundle is sealed to, and its secret bound to: unlike the label, nobody can change it in a

@@ -1,9 +1,10 @@
-//! What this client remembers of a repository between runs: the newest log entry it saw, whether a run ended, and what one
-//! that did not had published.
+//! What this client remembers of a repository between runs: the newest log entry it saw, and which runs did not end
+//! ([`super::running`]).
 //!
 //! It lies in the client's state directory, not in the cache: losing it loses the protection against a place that is put
 //! back to an older time.
 
+use super::running::Running;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec;
 use crate::fs::{read_bounded, write_private};
@@ -13,9 +14,6 @@ use bincode::{Decode, Encode};
 use std::path::{Path, PathBuf};
 
 const BYTES_MAX: usize = 1 << 20;
-
-/// Most tables of a run that are remembered: 50 bytes each, and each stands for half a gigabyte, or a minute.
-const PUBLISHED_MAX: usize = 16 << 10;
 
 /// A table that a run put into the log before its snapshot: what it holds is stored, and no snapshot may use it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -33,8 +31,8 @@ pub struct Memory {
     dir: Option<PathBuf>,
     /// Take the log as it is, once.
     pub accept_rollback: bool,
-    /// What the run under way has published, and those before it that did not end; `None` if there is none.
-    running: Option<Vec<Published>>,
+    /// The backup under way.
+    running: Option<Running>,
     /// Why something could not be written, the first time, until somebody asks.
     pub failure: Option<Error>,
     failed: bool,
@@ -83,40 +81,36 @@ impl Memory {
 
     /// Notes that a backup has begun. If earlier ones of this client never ended, says what they had published. That it cannot
     /// be noted is no error, but [`Memory::failure`].
-    pub fn begin_run(&mut self) -> Result<Option<Vec<Published>>> {
-        let Some(path) = self.path("running") else {
-            return Ok(None);
+    pub fn begin_run(&mut self) -> Option<Vec<Published>> {
+        // A run that begins again leaves what it had published to itself.
+        drop(self.running.take());
+        let begun = match &self.dir {
+            Some(dir) => create(dir).and_then(|()| Running::begin(dir)),
+            None => return None,
         };
-        let left = match read_bounded(&path, BYTES_MAX) {
-            // Whatever it says, it is there.
-            Ok(bytes) => Some(codec::decode(&bytes).unwrap_or_default()),
-            Err(e) if is_absent(&e) => None,
-            Err(e) => return Err(e),
-        };
-        let running = left.clone().unwrap_or_default();
-        let done = self.write("running", &codec::encode(&running));
-        self.note(done);
-        self.running = Some(running);
-        Ok(left)
-    }
-
-    /// Notes what the backup under way is about to publish. That it cannot be noted only costs a word next time.
-    pub fn publishes(&mut self, table: Published) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        if running.len() < PUBLISHED_MAX {
-            running.push(table);
-            let bytes = codec::encode(running);
-            let _ = self.write("running", &bytes);
+        match begun {
+            Ok((running, left)) => {
+                self.running = Some(running);
+                left
+            }
+            Err(error) => {
+                self.note(Err(error));
+                None
+            }
         }
     }
 
-    /// Notes that the backup has ended. That it cannot be noted only costs a look next time.
+    /// Notes what the backup under way is about to publish.
+    pub fn publishes(&mut self, table: Published) {
+        if let Some(running) = &mut self.running {
+            running.publishes(table);
+        }
+    }
+
+    /// Notes that the backup has ended.
     pub fn end_run(&mut self) {
-        self.running = None;
-        if let Some(path) = self.path("running") {
-            let _ = std::fs::remove_file(path);
+        if let Some(running) = self.running.take() {
+            running.end();
         }
     }
 
@@ -125,15 +119,19 @@ impl Memory {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
         let Some(dir) = &self.dir else { return Ok(()) };
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|e| Error::io(Subject::Path(dir.clone()), e).detail("create directory"))?;
+        create(dir)?;
         write_private(&dir.join(name), bytes)
     }
+}
+
+fn create(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| Error::io(Subject::Path(dir.to_path_buf()), e).detail("create directory"))
 }
 
 /// Whether an error says that there is no such file, for want of a directory too.

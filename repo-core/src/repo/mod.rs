@@ -16,6 +16,7 @@ mod pool;
 mod presence;
 mod process;
 mod records;
+mod running;
 mod uploads;
 mod writer;
 

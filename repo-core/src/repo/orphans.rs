@@ -59,7 +59,7 @@ impl Repo {
         if process.is_some() {
             self.refresh()?;
         }
-        let left = lock(&self.history).memory.begin_run()?;
+        let left = lock(&self.history).memory.begin_run();
         let state = self.state();
         let first = state.live_snapshots().next().is_none();
         Ok(Run {

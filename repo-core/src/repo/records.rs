@@ -92,7 +92,7 @@ impl Shared {
         Ok(summary)
     }
 
-    /// Stores an index table of these packs, and adds it to the index. It counts for others once an entry names it.
+    /// Stores an index table of these packs, and gives its body too. It counts for others once an entry names it.
     pub fn save_table(&self, entries: Vec<PackEntry>) -> Result<(IndexId, Vec<u8>)> {
         let mut table = TableBuilder::new();
         entries.iter().try_for_each(|entry| table.add_pack(entry))?;

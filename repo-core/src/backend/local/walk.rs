@@ -24,16 +24,10 @@ struct Walk<'a, 'b, 'c> {
 }
 
 impl LocalBackend {
-    /// Removes temporary files that crashed runs left, in all directories; `list` does the same where it goes.
-    ///
-    /// Only those not written to for 24 hours by the clocks of this machine and of the disk: a run that is slower than
-    /// that, or clocks that far apart, make one put fail and lose nothing.
-    pub fn sweep(&self) -> Result<()> {
-        self.check_poison()?;
-        self.walk("", None, &mut |_| {})
-    }
-
     /// Calls `each` for every object below `prefix`. One directory is open for each part of a name.
+    ///
+    /// Temporary files that crashed runs left are removed on the way. Only those not written to for 24 hours by the clocks of
+    /// this machine and of the disk: a run that is slower than that, or clocks that far apart, make one put fail and lose nothing.
     ///
     /// What cannot be an object by its name, or is no file, goes to `strange`: a file system's own `lost+found` and temporary
     /// files do not. Links are followed, so that somebody may

@@ -85,7 +85,9 @@ pub struct CheckSummary {
     pub findings: Vec<Finding>,
     /// Objects that nothing refers to and that are what they should be: harmless, left by interrupted runs.
     pub unreferenced: Vec<String>,
-    /// Objects that may be missing without a loss: checkpoints, which save reads, the slots of keys, index tables of
+    /// Which ones of those are whole snapshots, and what is known of each: no entry of the log that can be read commits them.
+    pub uncommitted: Vec<(SnapshotId, String)>,
+    /// Objects that may be missing without a loss: checkpoints, which save reads, index tables of
     /// which others name by now all that is in them, and packs of which all is in others by now.
     pub absent: Vec<String>,
 }

@@ -3,6 +3,7 @@
 use super::{CheckSummary, Finding, Harm};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::announcement::Announcement;
 use crate::format::entry::{CHECKPOINT_EVERY, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
@@ -63,7 +64,7 @@ impl Inventory {
             None => {}
         }
         match name::parse_numbered(object) {
-            Some((number, None)) if name::entry(number) == object => {
+            Some((number @ 1.., None)) if name::entry(number) == object => {
                 self.entries.insert(number);
                 return;
             }
@@ -71,13 +72,12 @@ impl Inventory {
                 self.entry_set.insert((number, nonce));
                 return;
             }
-            Some((number, None)) if name::checkpoint(number) == object => {
-                self.checkpoints.insert(object.to_owned());
-                return;
-            }
-            Some((number, Some(nonce))) if name::checkpoint_of(number, &nonce) == object => {
-                self.checkpoints.insert(object.to_owned());
-                return;
+            Some((number @ 1.., nonce)) if number.is_multiple_of(CHECKPOINT_EVERY) => {
+                let place = nonce.map(|nonce| name::checkpoint_of(number, &nonce));
+                if place.unwrap_or_else(|| name::checkpoint(number)) == object {
+                    self.checkpoints.insert(object.to_owned());
+                    return;
+                }
             }
             _ => {}
         }
@@ -116,7 +116,7 @@ pub fn check(
     summary: &mut CheckSummary,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    check_others(&inventory.others, summary);
+    check_others(repo, &inventory.others, summary)?;
     summary.note(check_config(repo))?;
     check_keys(repo, inventory, summary)?;
     let mut note = |result| summary.note(result);
@@ -141,25 +141,47 @@ fn check_config(repo: &Repo) -> Result<()> {
     }
 }
 
-/// What lies among the objects under a name that no object of a repository has: harmless, but somebody's. A race of `init` or `check` that was stopped leaves some.
-fn check_others(others: &[String], summary: &mut CheckSummary) {
+/// What lies among the objects under a name that no object of a repository has: harmless, but somebody's. A race of `init` or
+/// `check` that was stopped leaves some, and a process of class C that was killed its announcement.
+fn check_others(repo: &Repo, others: &[String], summary: &mut CheckSummary) -> Result<()> {
     for object in others {
-        let reserved = ["race-", "parity/", "segments/", "writers/"];
+        let reserved = ["race-", "parity/", "segments/"];
         if reserved.iter().any(|start| object.starts_with(start)) {
             summary.unreferenced.push(object.clone());
-            continue;
+        } else if let Some(nonce) = name::parse_announcement(object) {
+            let proved = check_announcement(repo, object, &nonce);
+            if proved
+                .as_ref()
+                .is_err_and(|e| e.kind() == ErrorKind::NotFound)
+            {
+                continue;
+            }
+            summary.note_surplus(object.clone(), proved)?;
+        } else {
+            let error = Error::new(ErrorKind::InvalidInput, Subject::Object(object.clone()))
+                .detail("does not belong to the repository");
+            summary.findings.push(Finding {
+                harm: Harm::None,
+                ..Finding::new(error)
+            });
         }
-        let error = Error::new(ErrorKind::InvalidInput, Subject::Object(object.clone()))
-            .detail("does not belong to the repository");
-        summary.findings.push(Finding {
-            harm: Harm::None,
-            ..Finding::new(error)
-        });
+    }
+    Ok(())
+}
+
+fn check_announcement(repo: &Repo, object: &str, nonce: &Nonce) -> Result<()> {
+    let bytes = repo.backend().get(object)?;
+    let (announcement, _) = Announcement::open(repo.envelopes(), &bytes)?;
+    match announcement.nonce == *nonce {
+        true => Ok(()),
+        false => {
+            Err(Error::damaged(Subject::None).detail("is the announcement of another process"))
+        }
     }
 }
 
-/// Proves the key slots. Nobody signs with those that an `init` or a change of keys leaves that was stopped early, and
-/// a writer whose slot never came is one that nobody can sign as.
+/// Proves the key slots. Nobody signs with those that an `init` or a change of keys leaves that was stopped early. A writer
+/// whose slot is not there is one that nobody can sign as.
 fn check_keys(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) -> Result<()> {
     let state = repo.state();
     let mut without: BTreeSet<WriterId> = state.members().iter().map(|m| m.writer).collect();
@@ -178,10 +200,33 @@ fn check_keys(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) ->
         }
     }
     if all_read {
-        let name = |writer: &WriterId| format!("{}/ of writer {writer}", ObjectKind::Key.folder());
-        summary.absent.extend(without.iter().map(name));
+        let lost = without.iter().map(|writer| slot_missing(repo, writer));
+        summary.findings.extend(lost);
     }
     Ok(())
+}
+
+/// The log names writers and not slots; whose it was is seen by what was written with it.
+fn slot_missing(repo: &Repo, writer: &WriterId) -> Finding {
+    let state = repo.state();
+    let by_it = state
+        .live_snapshots()
+        .filter(|(_, row)| row.writer == *writer);
+    let hosts: BTreeSet<String> = by_it
+        .filter_map(|(id, row)| Some(repo.open_summary(id, &row.summary).ok()?.host))
+        .collect();
+    let hosts: Vec<String> = hosts.into_iter().collect();
+    let wrote = match hosts.is_empty() {
+        true => "wrote no snapshot".to_owned(),
+        false => format!("wrote the snapshots of {}", hosts.join(", ")),
+    };
+    let object = format!("{}/ of the writer {writer}", ObjectKind::Key.folder());
+    Finding {
+        harm: Harm::None,
+        ..Finding::new(Error::missing(Subject::Object(object)).detail(format!(
+            "its password or key file opens the repository no more; it {wrote}"
+        )))
+    }
 }
 
 /// Proves a key slot and gives who signs with it; `None` if it is of no repository, or of another.
@@ -206,13 +251,17 @@ fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<Option<WriterId>> {
 fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) -> Result<()> {
     let mut named = BTreeSet::new();
     let mut all_read = true;
+    let tail = repo.state().tail().number;
+    let is_beyond = |object: &str| name::parse_numbered(object).is_some_and(|(n, _)| n > tail);
     for object in &inventory.checkpoints {
         match repo.check_checkpoint(object) {
             Ok(tables) => named.extend(tables.into_iter().map(|id| id.0)),
             Err(e) => {
                 all_read = false;
                 // An entry that a checkpoint rests on is a finding of the log.
-                if !matches!(e.subject(), Subject::Entry(_)) {
+                if is_beyond(object) {
+                    summary.note_surplus(object.clone(), Err(e))?;
+                } else if !matches!(e.subject(), Subject::Entry(_)) {
                     summary.note(Err(e))?;
                 }
             }

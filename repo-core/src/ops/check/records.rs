@@ -58,6 +58,7 @@ pub fn check(
         let finding = damaged_snapshot(repo, SnapshotId(id), error);
         summary.findings.push(finding);
     }
+    name_uncommitted(repo, summary)?;
     let tables = Records {
         kind: ObjectKind::Index,
         named: state.tables().map(|(id, _)| (id.0, true)).collect(),
@@ -128,24 +129,58 @@ fn damaged_snapshot(repo: &Repo, id: SnapshotId, error: Error) -> Finding {
     let Some(summary) = summary else {
         return Finding::new(error);
     };
-    let paths = summary
-        .paths
-        .iter()
-        .map(|path| PathBuf::from(OsStr::from_bytes(path)));
-    let paths: Vec<PathBuf> = paths.collect();
-    let shown: Vec<String> = paths
-        .iter()
+    let which = format!("it is that {}", described(&summary));
+    let mut finding = Finding::new(with(error, &which));
+    touch_paths(&mut finding, id, &summary);
+    finding
+}
+
+/// Says which snapshots lie there that no entry commits: if an entry of the log cannot be read, that is what it may have been
+/// about.
+fn name_uncommitted(repo: &Repo, summary: &mut CheckSummary) -> Result<()> {
+    for object in &summary.unreferenced {
+        let Some((ObjectKind::Snapshot, id)) = ObjectKind::parse(object) else {
+            continue;
+        };
+        let id = SnapshotId(id);
+        let snapshot = match repo.load_snapshot(&id) {
+            Ok(snapshot) => snapshot.summary,
+            // Proved a moment ago; deleted meanwhile.
+            Err(e) if is_finding(&e) => continue,
+            Err(e) => return Err(e),
+        };
+        let which = described(&snapshot);
+        let of_log = |finding: &&mut Finding| matches!(finding.error.subject(), Subject::Entry(_));
+        if let Some(finding) = summary.findings.iter_mut().rfind(of_log) {
+            let may = format!("it may commit snapshot {} {which}", id.short());
+            let error = std::mem::replace(&mut finding.error, Error::interrupted());
+            finding.error = with(error, &may);
+            touch_paths(finding, id, &snapshot);
+        }
+        summary.uncommitted.push((id, which));
+    }
+    Ok(())
+}
+
+/// Which snapshot it is, for people.
+fn described(summary: &Summary) -> String {
+    let shown: Vec<String> = paths_of(summary)
         .map(|path| path.display().to_string())
         .collect();
     let made = match summary.host.as_str() {
         "" => String::new(),
-        host => format!(" of host {host}"),
+        host => format!("of host {host} "),
     };
-    let (time, shown) = (utc(summary.time), shown.join(" "));
-    let which = format!("it is that{made} made {time}, of {shown}");
-    let mut finding = Finding::new(with(error, &which));
-    paths.into_iter().for_each(|path| finding.touches(id, path));
-    finding
+    format!("{made}made {}, of {}", utc(summary.time), shown.join(" "))
+}
+
+fn touch_paths(finding: &mut Finding, id: SnapshotId, summary: &Summary) {
+    paths_of(summary).for_each(|path| finding.touches(id, path));
+}
+
+fn paths_of(summary: &Summary) -> impl Iterator<Item = PathBuf> {
+    let path = |path: &Vec<u8>| PathBuf::from(OsStr::from_bytes(path));
+    summary.paths.iter().map(path)
 }
 
 /// A time in the form `2026-01-31 23:59:59 UTC`; out of a range that calendars are used for, seconds since 1970.

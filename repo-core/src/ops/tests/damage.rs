@@ -206,10 +206,11 @@ fn a_missing_object_is_found_and_named() {
             // The log does not name slots but writers.
             "keys" => {
                 let summary = check_with(&world.open(&place, &object), false).unwrap();
+                let lines = findings(&summary);
+                assert_eq!(lines.len(), 1, "{lines:?}");
                 assert!(
-                    summary.absent[0].starts_with("keys/"),
-                    "{:?}",
-                    summary.absent
+                    lines[0].starts_with("object keys/ of the writer "),
+                    "{lines:?}"
                 );
             }
             _ => assert_eq!(world.finds(&place, &object, "removed"), By::Plain),
@@ -274,9 +275,13 @@ fn what_no_run_leaves_is_found_and_named() {
         "log/9/open",
         "checkpoints/7",
         "checkpoints/99",
+        "checkpoints/3200",
         "snapshots/ab",
+        "log/0/0",
         "log/0/99",
         "log/3/7",
+        "writers/abc",
+        "writers/0123456789abcdef0123456789abcdef",
         "unknown/thing",
     ];
     for object in other {
@@ -285,6 +290,13 @@ fn what_no_run_leaves_is_found_and_named() {
         let lines = world.check(&place, object, false);
         let named = |line: &String| line.contains(object) || line.contains("entries up to 99");
         assert!(lines.iter().any(named), "{object}: {lines:?}");
+        let summary = check_with(&world.open(&place, object), false).unwrap();
+        let of_log = object.starts_with("log/") && object != "log/0/0";
+        let mut harms = summary.findings.iter().map(|finding| finding.harm);
+        assert!(
+            of_log || harms.all(|harm| harm == crate::ops::Harm::None),
+            "{object}: {lines:?}"
+        );
     }
     // The next entry, but nobody's.
     let place = world.bed.place.fork();

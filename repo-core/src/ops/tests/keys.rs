@@ -105,3 +105,66 @@ fn what_a_stopped_change_of_password_left_is_removed_and_its_writer_stays() {
     repo.key_remove(&id).unwrap();
     assert!(bed.backup(&second).is_err());
 }
+
+#[test]
+fn a_slot_that_is_gone_is_named_and_the_next_key_takes_its_writer_off_the_list() {
+    let bed = Bed::new();
+    bed.write("a", b"first");
+    let two = Credential::password("two");
+    let id = bed.open().key_add(&two, CHEAP, &Label::default()).unwrap();
+    bed.backup(&open_with(&bed, &two)).unwrap();
+    assert!(bed.place.remove(&slot_name(&id)));
+    let summary = check_with(&bed.open(), false).unwrap();
+    let lines = super::damage::findings(&summary);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].starts_with("object keys/ of the writer "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[0].ends_with("it wrote the snapshots of host"),
+        "{lines:?}"
+    );
+    let three = Credential::password("three");
+    bed.open()
+        .key_add(&three, CHEAP, &Label::default())
+        .unwrap();
+    assert_clean(&bed.open());
+    bed.backup(&open_with(&bed, &three)).unwrap();
+}
+
+#[test]
+fn nobody_is_taken_off_the_list_while_a_slot_cannot_be_read() {
+    let bed = Bed::new();
+    let two = Credential::password("two");
+    let id = bed.open().key_add(&two, CHEAP, &Label::default()).unwrap();
+    let right = bed.place.get(&slot_name(&id)).unwrap();
+    bed.place.corrupt(&slot_name(&id), |bytes| bytes[50] ^= 1);
+    let three = Credential::password("three");
+    bed.open()
+        .key_add(&three, CHEAP, &Label::default())
+        .unwrap();
+    bed.place
+        .corrupt(&slot_name(&id), |bytes| *bytes = right.clone());
+    bed.write("a", b"first");
+    bed.backup(&open_with(&bed, &two)).unwrap();
+}
+
+#[test]
+fn two_who_add_keys_at_once_both_let_somebody_in() {
+    let bed = Bed::new();
+    bed.write("a", b"first");
+    let (two, three) = (Credential::password("two"), Credential::password("three"));
+    let other = bed.open();
+    let meanwhile = move |_: &MemoryBackend| {
+        let three = Credential::password("three");
+        other.key_add(&three, CHEAP, &Label::default()).unwrap();
+    };
+    let place = Meanwhile::before(&bed.place, "keys", 1, meanwhile);
+    let repo = bed.open_on(Arc::new(place)).unwrap();
+    repo.key_add(&two, CHEAP, &Label::default()).unwrap();
+    for credential in [two, three] {
+        bed.backup(&open_with(&bed, &credential)).unwrap();
+    }
+    assert_clean(&bed.open());
+}

@@ -12,6 +12,7 @@ mod in_place;
 mod in_place_links;
 mod in_place_policy;
 mod keys;
+mod last_entry;
 mod links;
 mod lost;
 mod pieces;
