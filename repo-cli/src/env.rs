@@ -1,11 +1,8 @@
 //! The environment: the one place that reads it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
-
-/// Variables that hold a password. Children never see them.
-const SECRETS: [&str; 2] = ["LARDER_PASSWORD", "RESTIC_PASSWORD"];
 
 /// Gives the value of a variable.
 type Read = dyn Fn(&str) -> Option<OsString>;
@@ -69,13 +66,25 @@ impl Env {
 /// Prefixes of variables, in the order in which they are asked.
 pub const FAMILIES: [&str; 2] = ["LARDER", "RESTIC"];
 
-/// A command that will not find our passwords in its environment.
-pub fn child(program: &str) -> Command {
+/// A command that will not find our passwords in its environment, nor what leads to them.
+pub fn child(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    for name in SECRETS {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
         command.env_remove(name);
     }
     command
+}
+
+/// Whether a variable holds a password, or says where one is: `LARDER_PASSWORD`, `RESTIC_PASSWORD_FILE`,
+/// `RESTIC_FROM_PASSWORD_COMMAND` and their like.
+fn is_secret(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    FAMILIES.iter().any(|family| {
+        let ours = name
+            .strip_prefix(family)
+            .and_then(|rest| rest.strip_prefix('_'));
+        ours.is_some_and(|rest| rest.starts_with("PASSWORD") || rest.contains("_PASSWORD"))
+    })
 }
 
 #[cfg(test)]
@@ -135,14 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn children_do_not_see_passwords() {
-        let command = child("true");
-        for name in SECRETS {
-            assert!(
-                command
-                    .get_envs()
-                    .any(|(n, value)| n == name && value.is_none())
-            );
+    fn what_leads_to_a_password_is_known_by_its_name() {
+        for name in [
+            "LARDER_PASSWORD",
+            "RESTIC_PASSWORD",
+            "LARDER_PASSWORD_FILE",
+            "RESTIC_PASSWORD_COMMAND",
+            "RESTIC_FROM_PASSWORD",
+            "LARDER_PASSWORD2",
+        ] {
+            assert!(is_secret(name.as_ref()), "{name}");
+        }
+        for name in ["PGPASSWORD", "LARDER_HOST", "RESTIC_REPOSITORY", "PASSWORD"] {
+            assert!(!is_secret(name.as_ref()), "{name}");
         }
     }
 }

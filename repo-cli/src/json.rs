@@ -6,7 +6,8 @@
 use crate::text::rfc3339;
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
 use repo_core::format::tree::{Content, Node};
-use repo_core::snapshot::SnapshotInfo;
+use repo_core::ops::StatsSummary;
+use repo_core::snapshot::{GroupKey, SnapshotInfo};
 use repo_core::time::Timestamp;
 use serde::Serialize;
 use std::path::Path;
@@ -184,6 +185,9 @@ pub struct CheckSummary {
     pub suggest_prune: bool,
     pub snapshots: u64,
     pub packs: u64,
+    /// Packs of data, and how many of them were read whole.
+    pub data_packs: u64,
+    pub data_packs_read: u64,
     pub bytes_read: u64,
     pub unreferenced: Vec<String>,
     /// Snapshots among those: no entry of the log that can be read commits them.
@@ -257,6 +261,35 @@ impl From<&SnapshotInfo> for Snapshot {
     }
 }
 
+/// `snapshots --group-by`: snapshots with something in common.
+#[derive(Serialize)]
+pub struct SnapshotGroup {
+    pub group_key: SnapshotGroupKey,
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// What a [`SnapshotGroup`] has in common; what does not count is empty or null, and so are no tags.
+#[derive(Serialize)]
+pub struct SnapshotGroupKey {
+    pub hostname: String,
+    pub paths: Option<Vec<String>>,
+    pub tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl From<&GroupKey> for SnapshotGroupKey {
+    fn from(key: &GroupKey) -> Self {
+        let paths = key.paths.as_ref();
+        Self {
+            hostname: key.host.clone().unwrap_or_default(),
+            paths: paths.map(|paths| paths.iter().map(|path| lossy(path)).collect()),
+            tags: key.tags.clone().filter(|tags| !tags.is_empty()),
+            label: key.label.clone(),
+        }
+    }
+}
+
 /// `ls`: the snapshot that is listed.
 #[derive(Serialize)]
 pub struct ListedSnapshot {
@@ -280,8 +313,8 @@ pub struct ListedNode {
     pub mode: u32,
     pub permissions: String,
     pub mtime: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub atime: Option<String>,
+    /// As with restic that of the change if none was recorded.
+    pub atime: String,
     pub ctime: String,
     pub inode: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -308,7 +341,7 @@ impl ListedNode {
             mode: mode.bits(),
             permissions: mode.to_string(),
             mtime: rfc3339(node.mtime, 0),
-            atime: node.atime.map(|time| rfc3339(time, 0)),
+            atime: rfc3339(node.atime.unwrap_or(node.mtime), 0),
             ctime: rfc3339(node.ctime, 0),
             inode: node.inode,
             link_target,
@@ -316,6 +349,48 @@ impl ListedNode {
             struct_type: "node",
         }
     }
+}
+
+/// `stats`: what was counted. What a mode does not count is left out, and what is 0, as with restic.
+#[derive(Serialize)]
+pub struct Stats {
+    pub total_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_uncompressed_size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_space_saving: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_file_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_blob_count: u64,
+    pub snapshots_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub error_count: u64,
+}
+
+impl From<&StatsSummary> for Stats {
+    fn from(summary: &StatsSummary) -> Self {
+        let compression = crate::cmd::compression(summary);
+        Self {
+            total_size: summary.bytes,
+            total_uncompressed_size: summary.bytes_plain,
+            compression_ratio: compression.map(|(ratio, _)| ratio),
+            compression_progress: compression.map(|_| 100.0),
+            compression_space_saving: compression.map(|(_, saving)| saving),
+            total_file_count: summary.files,
+            total_blob_count: summary.blobs,
+            snapshots_count: summary.snapshots,
+            error_count: summary.problems,
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// `key list`: one key slot.
@@ -428,7 +503,8 @@ pub fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn kind(content: &Content) -> &'static str {
+/// restic's word for what a node is.
+pub fn kind(content: &Content) -> &'static str {
     match content {
         Content::File(_) => "file",
         Content::Dir(_) => "dir",

@@ -39,6 +39,8 @@ pub enum Work {
     Restore,
     /// A check.
     Check,
+    /// Counting.
+    Stats,
 }
 
 impl Work {
@@ -48,6 +50,7 @@ impl Work {
             Self::Backup => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+            Self::Stats => "stats",
         }
     }
 
@@ -58,7 +61,7 @@ impl Work {
                 "What was finished stays in the repository; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
-            Self::Check => "",
+            Self::Check | Self::Stats => "",
         }
     }
 }
@@ -110,7 +113,7 @@ impl<'a> Reporter<'a> {
         Self {
             terminal,
             work,
-            interval: interval(terminal, env),
+            interval: interval(terminal, env).filter(|_| work != Work::Stats || !terminal.json()),
             start: Instant::now(),
             counters: Counters::default(),
             current: Mutex::default(),
@@ -178,6 +181,7 @@ impl<'a> Reporter<'a> {
     fn text(&self, sample: &Sample) -> String {
         let mut text = match self.work {
             Work::Check => sample.check_text(),
+            Work::Stats => sample.count_text(),
             Work::Backup | Work::Restore => sample.data_text(),
         };
         let current = self.current();
@@ -217,6 +221,8 @@ impl<'a> Reporter<'a> {
                 bytes_restored: sample.bytes,
                 error_count: sample.problems,
             }),
+            // Of what only counts programs are told the result.
+            Work::Stats => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,
@@ -233,8 +239,13 @@ impl<'a> Reporter<'a> {
             .clone()
     }
 
+    /// Whether a line on the terminal is redrawn while the work goes on.
+    pub fn redraws(&self) -> bool {
+        self.terminal.live()
+    }
+
     /// Writes lines above the one that is redrawn.
-    fn above(&self, lines: &str) {
+    pub fn above(&self, lines: &str) {
         self.line.suspend(|| self.terminal.to_stderr(lines));
     }
 }
@@ -362,6 +373,13 @@ impl Sample {
         if let Some(remaining) = self.remaining() {
             text.push_str(&format!(", ETA {}", duration(remaining)));
         }
+        self.add_problems(&mut text);
+        text
+    }
+
+    fn count_text(&self) -> String {
+        let items = counted(self.nodes, "item", "items");
+        let mut text = format!("[{}]  {items}", duration(self.elapsed));
         self.add_problems(&mut text);
         text
     }

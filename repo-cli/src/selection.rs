@@ -8,7 +8,7 @@ use crate::text::printable;
 use crate::{json, repository};
 use clap::Args;
 use repo_core::repo::Repo;
-use repo_core::snapshot::{self, Filter, SnapshotInfo};
+use repo_core::snapshot::{self, Filter, GroupBy, SnapshotInfo};
 use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -69,6 +69,25 @@ pub fn tags(lists: &[String]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Reads `host,paths,tags,label`, each in the singular or plural, in any order; nothing means no group.
+pub fn parse_group_by(text: &str) -> Result<GroupBy, String> {
+    let mut by = GroupBy::default();
+    for word in text.split(',') {
+        match word {
+            "" => {}
+            "host" | "hosts" => by.host = true,
+            "path" | "paths" => by.paths = true,
+            "tag" | "tags" => by.tags = true,
+            "label" | "labels" => by.label = true,
+            _ => {
+                let word = printable(word);
+                return Err(format!("`{word}` is none of host, paths, tags and label"));
+            }
+        }
+    }
+    Ok(by)
 }
 
 /// A snapshot, and the folder in it that is meant, if not all of it.
@@ -133,6 +152,37 @@ pub fn open(app: &App, named: &OsStr, flags: &SelectionFlags) -> Result<Opened, 
         repo,
         info,
         subfolder,
+    })
+}
+
+/// Snapshots that are meant, oldest first.
+pub struct Found {
+    /// The snapshots.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// How many there are of which nothing can be told. Each was named.
+    pub unreadable: u64,
+}
+
+/// The snapshots of these names, or else all that match `filter`, which counts for `latest` too.
+pub fn list(app: &App, repo: &Repo, names: &[String], filter: &Filter) -> Result<Found, Failure> {
+    if names.is_empty() {
+        let listing = snapshot::list(repo, filter);
+        for (_, error) in &listing.unreadable {
+            app.terminal
+                .warn(&format!("{}, and not listed", message::reason(error)));
+        }
+        return Ok(Found {
+            snapshots: listing.snapshots,
+            unreadable: listing.unreadable.len() as u64,
+        });
+    }
+    let found = names.iter().map(|name| find(repo, name, filter));
+    let mut snapshots = found.collect::<Result<Vec<_>, _>>()?;
+    snapshots.sort_by_key(|info| (info.summary.time, info.id));
+    snapshots.dedup_by_key(|info| info.id);
+    Ok(Found {
+        snapshots,
+        unreadable: 0,
     })
 }
 
@@ -241,5 +291,18 @@ mod tests {
             filter.tags,
             [vec!["a".to_owned(), "b".into()], vec!["c".into()]]
         );
+    }
+
+    #[test]
+    fn groups_are_named_as_restic_names_them() {
+        assert_eq!(parse_group_by("host,paths"), Ok(GroupBy::HOST_AND_PATHS));
+        assert_eq!(parse_group_by("paths,host,"), Ok(GroupBy::HOST_AND_PATHS));
+        let none = parse_group_by("").unwrap();
+        assert!(!none.host && !none.paths && !none.tags && !none.label);
+        let rest = parse_group_by("tag,labels").unwrap();
+        assert!(!rest.host && !rest.paths && rest.tags && rest.label);
+        for wrong in ["hostname", "host;paths", "host, paths", "HOST", " "] {
+            assert!(parse_group_by(wrong).is_err(), "{wrong}");
+        }
     }
 }

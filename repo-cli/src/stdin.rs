@@ -97,7 +97,7 @@ impl Read for Stdin {
 }
 
 /// Not an error of kind `Interrupted`, after which readers try again.
-fn stop_if_signalled() -> Result<()> {
+pub fn stop_if_signalled() -> Result<()> {
     match signals::came() {
         true => Err(Error::other("stopped by a signal")),
         false => Ok(()),

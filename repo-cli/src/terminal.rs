@@ -157,7 +157,8 @@ impl Out {
         self.stream.flush().map_err(|error| Failure::output(&error))
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    /// Writes bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stream
             .write_all(bytes)
             .map_err(|error| Failure::output(&error))

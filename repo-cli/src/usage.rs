@@ -9,7 +9,6 @@ use std::process::ExitCode;
 /// Commands of restic that this version does not have.
 const COMMANDS: &[&str] = &[
     "cache",
-    "cat",
     "copy",
     "debug",
     "diff",
@@ -18,7 +17,6 @@ const COMMANDS: &[&str] = &[
     "find",
     "forget",
     "generate",
-    "list",
     "migrate",
     "mount",
     "options",
@@ -28,7 +26,6 @@ const COMMANDS: &[&str] = &[
     "repair",
     "rewrite",
     "self-update",
-    "stats",
     "tag",
 ];
 
@@ -49,8 +46,6 @@ const FLAGS: &[&str] = &[
     "--stuck-request-timeout",
     "--tls-client-cert",
     // Several.
-    "--compact",
-    "-c",
     "--dry-run",
     "-n",
     "--exclude",
@@ -76,21 +71,11 @@ const FLAGS: &[&str] = &[
     "--files-from",
     "--files-from-raw",
     "--files-from-verbatim",
-    "--ignore-ctime",
-    "--ignore-inode",
     "--no-scan",
     "--one-file-system",
     "-x",
     "--read-concurrency",
-    "--skip-if-unchanged",
-    "--stdin-from-command",
     "--use-fs-snapshot",
-    "--with-atime",
-    // ls
-    "--human-readable",
-    "--ncdu",
-    "--reverse",
-    "--sort",
     // restore
     "--delete",
     "--exclude-xattr",
@@ -106,7 +91,6 @@ const FLAGS: &[&str] = &[
     "--verify",
     // check
     "--check-unused",
-    "--read-data-subset",
     "--with-cache",
     // key
     "--new-password-command",

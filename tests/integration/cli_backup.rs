@@ -295,7 +295,7 @@ fn standard_input_gets_a_name_that_can_be_restored() {
     let env = TestEnvironment::with_repository();
     let longest = "x".repeat(255);
     let longer = "x".repeat(256);
-    for bad in ["", ".", "..", "/", "/a", "a/", "a/b", &longer] {
+    for bad in ["", ".", "..", "/", "a/", "a/..", "a/../b", "/a/.", &longer] {
         let run = env.run_input(&["backup", "--stdin", "--stdin-filename", bad], "data");
         run.expect(2).says("--stdin-filename");
     }
@@ -306,6 +306,21 @@ fn standard_input_gets_a_name_that_can_be_restored() {
         std::fs::read(env.path("out").join(longest)).unwrap(),
         b"data"
     );
+}
+
+#[test]
+fn standard_input_may_lie_in_directories() {
+    let env = TestEnvironment::with_repository();
+    for name in ["/dumps/shop/db.sql", "dumps//shop/./db.sql"] {
+        env.run_input(&["backup", "--stdin", "--stdin-filename", name], "data")
+            .expect(0);
+        let listed = env.ok(&["-q", "ls", "latest"]).stdout;
+        assert_eq!(listed, "/dumps\n/dumps/shop\n/dumps/shop/db.sql\n");
+        let snapshot = &env.json(&["snapshots", "latest"])[0];
+        assert_eq!(snapshot["paths"], serde_json::json!(["/dumps/shop/db.sql"]));
+    }
+    env.ok(&["restore", "latest:/dumps", "--target", "out"]);
+    assert_eq!(std::fs::read(env.path("out/shop/db.sql")).unwrap(), b"data");
 }
 
 #[test]

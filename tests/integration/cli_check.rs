@@ -49,6 +49,69 @@ fn a_sound_repository() {
     assert!(data["bytes_read"].as_u64().unwrap() > plain["bytes_read"].as_u64().unwrap());
 }
 
+/// A repository with a dozen packs of data, and one of them.
+fn with_packs() -> (TestEnvironment, PathBuf) {
+    let env = TestEnvironment::with_repository();
+    for seed in 0..12 {
+        env.write("src/file", crate::environment::noise(70_000, seed));
+        env.backup(&["src"]);
+    }
+    let packs = env.files("repo/data");
+    assert!(packs.len() >= 12, "{packs:?}");
+    let pack = env.path("repo/data").join(&packs[5]);
+    (env, pack)
+}
+
+fn read_of(env: &TestEnvironment, subset: &str) -> (u64, u64) {
+    let summary = env.json(&["check", "--read-data-subset", subset]);
+    let number = |field: &str| summary[field].as_u64().unwrap();
+    (number("data_packs_read"), number("data_packs"))
+}
+
+#[test]
+fn parts_of_all_data_cover_all_of_it() {
+    let (env, pack) = with_packs();
+    let all = env.json(&["check", "--read-data"]);
+    let packs = all["data_packs"].as_u64().unwrap();
+    assert_eq!(all["data_packs_read"], packs);
+    assert_eq!(env.json(&["check"])["data_packs_read"], 0);
+
+    let parts = ["1/4", "2/4", "3/4", "4/4"];
+    let read = parts.map(|part| read_of(&env, part));
+    assert_eq!(read.iter().map(|(read, _)| read).sum::<u64>(), packs);
+    assert_eq!(read_of(&env, "1/1"), (packs, packs));
+    assert_eq!(read_of(&env, "50%"), (packs.div_ceil(2), packs));
+    assert_eq!(read_of(&env, "100%"), (packs, packs));
+    assert_eq!(read_of(&env, "1K"), (1, packs));
+    assert_eq!(read_of(&env, "1T"), (packs, packs));
+    env.ok(&["check", "--read-data-subset", "1K"])
+        .prints(&format!(
+            "of {packs} packs of data all data was read in 1\n"
+        ));
+
+    flip(&pack);
+    let found = parts.map(|part| env.run(&["check", "--read-data-subset", part]).code);
+    assert_eq!(found.iter().filter(|code| **code == 1).count(), 1);
+    assert_eq!(found.iter().filter(|code| **code == 0).count(), 3);
+}
+
+#[test]
+fn parts_that_make_no_sense_are_refused() {
+    let env = TestEnvironment::new();
+    for subset in ["0/2", "3/2", "x", "0%", "200%", "1000"] {
+        let flag = format!("--read-data-subset={subset}");
+        env.run(&["check", &flag])
+            .expect(2)
+            .says(&flag)
+            .says("Give it as 1/5");
+    }
+    env.run(&["check", "--read-data", "--read-data-subset", "1/2"])
+        .expect(2)
+        .says("contradict");
+    let env = TestEnvironment::with_repository();
+    env.ok(&["check", "--read-data", "--read-data-subset", ""]);
+}
+
 #[test]
 fn a_flipped_bit_is_named_with_what_it_touches() {
     let (env, pack, id) = with_pack();

@@ -11,12 +11,15 @@ const COMMANDS: &[&[&str]] = &[
     &["snapshots"],
     &["ls"],
     &["restore"],
+    &["stats"],
     &["check"],
     &["key"],
     &["key", "list"],
     &["key", "add"],
     &["key", "remove"],
     &["key", "passwd"],
+    &["list"],
+    &["cat"],
     &["version"],
 ];
 
@@ -128,10 +131,6 @@ fn what_only_restic_has_is_not_there_yet() {
         (&["backup", "--exclude-caches", "x"], "--exclude-caches"),
         (&["backup", "--files-from=list"], "--files-from"),
         (&["backup", "-x", "/"], "-x"),
-        (
-            &["check", "--read-data-subset", "1/7"],
-            "--read-data-subset",
-        ),
         (&["forget", "--keep-daily", "7", "--prune"], "forget"),
         (&["dump", "latest", "/x"], "dump"),
         (&["repair", "index"], "repair"),
@@ -161,7 +160,7 @@ fn programs_are_told_of_usage_errors_too() {
         &["frobnicate", "--json"][..],
         &["--json", "forget"],
         &["backup", "--json"],
-        &["ls", "--json", "latest", "--ncdu"],
+        &["ls", "--json", "latest", "--frobnicate"],
     ] {
         let run = env.run(arguments).expect(2);
         let [message] = &run.errors()[..] else {

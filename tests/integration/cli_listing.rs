@@ -82,14 +82,70 @@ fn the_table_is_that_of_restic() {
         "2024-01-01",
         "12:00:00",
         "web",
-        "a",
+        "a,b",
         &source,
         "292.980",
         "KiB",
     ];
     assert_eq!(words(lines[2]), row);
-    assert_eq!(words(lines[3]), ["b"]);
     assert_eq!(lines.last().unwrap(), &"2 snapshots");
+
+    for flag in ["-c", "--compact"] {
+        let table = env.ok(&["snapshots", flag, "-H", "web", &ids[0]]).stdout;
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(words(lines[0]), ["ID", "Time", "Host", "Tags", "Size"]);
+        assert_eq!(words(lines[3]), ["b"]);
+        assert!(!table.contains(&source));
+    }
+}
+
+#[test]
+fn snapshots_are_shown_in_groups() {
+    let (env, ids) = with_snapshots();
+    let text = env.ok(&["snapshots", "-H", "", "-g", "host"]).stdout;
+    let headings: Vec<&str> = text
+        .lines()
+        .filter(|l| l.starts_with("snapshots"))
+        .collect();
+    assert_eq!(
+        headings,
+        ["snapshots for (host [db]):", "snapshots for (host [web]):"]
+    );
+    assert!(text.contains("\n3 snapshots\n"), "{text}");
+
+    let groups = env.json(&["snapshots", "-H", "", "--group-by", "host,paths,tags"]);
+    let groups = groups.as_array().unwrap();
+    assert_eq!(groups.len(), 4);
+    let key = serde_json::json!({
+        "hostname": "web", "paths": [env.text("src")], "tags": ["a", "b"],
+    });
+    let group = groups.iter().find(|group| group["group_key"] == key);
+    let snapshots = group.unwrap()["snapshots"].as_array().unwrap();
+    assert_eq!(
+        (snapshots.len(), &snapshots[0]["id"]),
+        (1, &ids[0].as_str().into())
+    );
+
+    let groups = env.json(&["snapshots", "-H", "", "--group-by", "tags", "--latest", "1"]);
+    let key = &groups[0]["group_key"];
+    assert_eq!(
+        (&key["hostname"], &key["paths"]),
+        (&"".into(), &Value::Null)
+    );
+    // Of each group, of each host and set of paths in it.
+    let count = |group: &Value| group["snapshots"].as_array().unwrap().len();
+    let counts: Vec<usize> = groups.as_array().unwrap().iter().map(count).collect();
+    assert_eq!(counts, [2, 1, 1]);
+
+    assert_eq!(
+        env.json(&["snapshots", "-H", "nobody", "-g", "host"]),
+        serde_json::json!([])
+    );
+    env.ok(&["snapshots", "-H", "nobody", "-g", "host"])
+        .prints("0 snapshots\n");
+    env.run(&["snapshots", "-g", "size"])
+        .expect(2)
+        .says("`size` is none of host, paths and tags");
 }
 
 #[test]
@@ -122,22 +178,101 @@ fn files_are_listed_in_order_of_their_paths() {
     let below = |arguments: &[&str]| -> Vec<String> {
         let text = env.ok(&[&["-q", "ls", &ids[0]], arguments].concat()).stdout;
         let inside = text.lines().filter_map(|line| line.strip_prefix(&source));
-        inside
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect()
+        inside.map(str::to_owned).collect()
     };
-    let all = ["/a.txt", "/b.bin", "/link", "/sub", "/sub/c.txt"];
+    let all = ["", "/a.txt", "/b.bin", "/link", "/sub", "/sub/c.txt"];
     assert_eq!(below(&[]), all);
-    assert_eq!(below(&[&source]), all[..4]);
+    assert_eq!(below(&[&source]), all[..5]);
     assert_eq!(below(&[&source, "--recursive"]), all);
+    let sub = format!("{source}/sub");
+    let file = format!("{source}/a.txt");
+    assert_eq!(below(&[&sub]), all[4..]);
+    assert_eq!(below(&[&sub, &file]), ["/a.txt", "/sub", "/sub/c.txt"]);
+    assert_eq!(below(&[&sub, &source]), all);
     env.ok(&["ls", &ids[0]])
         .prints(&format!("snapshot {} of [{source}]", &ids[0][..8]));
-    env.run(&["ls", &ids[0], "/absent"])
-        .expect(1)
-        .says("/absent");
+    env.ok(&["ls", &ids[0], &sub])
+        .prints(&format!(" filtered by [{sub}]:\n"));
+    let run = env.run(&["ls", &ids[0], &file, "/absent"]).expect(1);
+    assert_eq!(run.says("/absent").stdout, "");
+    env.run(&["ls", &ids[0], "src"])
+        .expect(2)
+        .says("src is not a path from the root");
     env.ok(&["-q", "ls", "-H", "db", "latest", &source])
         .prints("/a.txt");
+}
+
+#[test]
+fn a_folder_is_listed_as_if_it_were_the_whole_snapshot() {
+    let (env, ids) = with_snapshots();
+    let source = env.text("src");
+    let listed = |arguments: &[&str]| env.ok(&[&["-q", "ls"], arguments].concat()).stdout;
+    let folder = format!("{}:{source}", ids[0]);
+    assert_eq!(
+        listed(&[&folder]),
+        "/a.txt\n/b.bin\n/link\n/sub\n/sub/c.txt\n"
+    );
+    assert_eq!(listed(&[&folder, "/sub"]), "/sub\n/sub/c.txt\n");
+    assert_eq!(listed(&[&format!("{folder}/sub/")]), "/c.txt\n");
+    env.run(&["ls", &folder, "/c.txt"])
+        .expect(1)
+        .says(&format!("{source}/c.txt is not in the snapshot"));
+    env.run(&["ls", &format!("{folder}/a.txt")])
+        .expect(1)
+        .says("is no folder");
+    env.run(&["ls", &format!("{folder}/a.txt/x")])
+        .expect(1)
+        .says("is not in the snapshot");
+}
+
+#[test]
+fn listings_are_sorted_and_turned_round() {
+    let (env, ids) = with_snapshots();
+    let folder = format!("{}:{}", ids[0], env.text("src"));
+    let listed = |arguments: &[&str]| -> Vec<String> {
+        let text = env.ok(&[&["-q", "ls", &folder], arguments].concat()).stdout;
+        text.lines().map(str::to_owned).collect()
+    };
+    assert_eq!(
+        listed(&["--reverse"]),
+        ["/sub/c.txt", "/sub", "/link", "/b.bin", "/a.txt"]
+    );
+    let by_size = ["/link", "/sub", "/a.txt", "/sub/c.txt", "/b.bin"];
+    assert_eq!(listed(&["-s", "size"]), by_size);
+    assert_eq!(
+        listed(&["--sort", "extension"])[..3],
+        ["/link", "/sub", "/b.bin"]
+    );
+    for by in ["name", "time", "mtime", "atime", "ctime"] {
+        assert_eq!(listed(&["--sort", by]).len(), 5, "{by}");
+    }
+    env.run(&["ls", "latest", "--sort", "colour"])
+        .expect(2)
+        .says("extension");
+    // The first line comes before all others also where they have to be sorted.
+    let text = env.ok(&["ls", &folder, "-s", "size"]).stdout;
+    assert!(text.starts_with("snapshot "), "{text}");
+}
+
+#[test]
+fn ncdu_gets_what_it_reads() {
+    let (env, ids) = with_snapshots();
+    let folder = format!("{}:{}", ids[0], env.text("src"));
+    let text = env.ok(&["ls", "--ncdu", &folder]).stdout;
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&value[0], &value[1]), (&1.into(), &2.into()));
+    let root = value[3].as_array().unwrap();
+    assert_eq!(root[0]["name"], "/");
+    assert_eq!(
+        (&root[2]["name"], &root[2]["asize"]),
+        (&"b.bin".into(), &300_000.into())
+    );
+    assert_eq!(root[4][0]["name"], "sub");
+    assert_eq!(root[4][1]["name"], "c.txt");
+    for wrong in [&["--sort", "size"][..], &["--reverse"], &["--json"]] {
+        env.run(&[&["ls", "--ncdu", &folder], wrong].concat())
+            .expect(2);
+    }
 }
 
 #[test]
@@ -150,6 +285,8 @@ fn long_listings_show_mode_owner_size_time_and_target() {
     assert!(line("/b.bin").contains(" 300000 20"), "{text}");
     assert!(line("/sub").starts_with("drwx"), "{text}");
     assert!(line("/link -> a.txt").starts_with("Lrwxrwxrwx"), "{text}");
+    env.ok(&["-q", "ls", "-l", "--human-readable", &ids[0], &source])
+        .prints(" 292.969 KiB 20");
 }
 
 #[test]
@@ -172,7 +309,7 @@ fn listings_in_json_have_the_fields_of_restic() {
     assert_eq!(file["path"], env.text("src/b.bin"));
     assert_eq!(file["mode"].as_u64().unwrap() & !0o777, 0);
     assert!(file["permissions"].as_str().unwrap().starts_with("-rw"));
-    for field in ["mtime", "ctime"] {
+    for field in ["mtime", "ctime", "atime"] {
         assert!(file[field].as_str().unwrap().ends_with('Z'), "{file}");
     }
     assert!(file["inode"].is_u64() && file["uid"].is_u64() && file["gid"].is_u64());

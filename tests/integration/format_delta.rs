@@ -86,7 +86,10 @@ fn reopened(place: &Place) -> Repo {
 fn checked(repo: &Repo, read_data: bool) -> CheckSummary {
     check(
         repo,
-        &CheckOptions { read_data },
+        &CheckOptions {
+            read_data,
+            ..CheckOptions::default()
+        },
         &Silent,
         &Interrupt::new(),
     )

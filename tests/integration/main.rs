@@ -3,6 +3,9 @@
 mod environment;
 
 mod cli_backup;
+mod cli_backup_command;
+mod cli_backup_options;
+mod cli_cat;
 mod cli_check;
 mod cli_crash;
 mod cli_help;
@@ -14,6 +17,7 @@ mod cli_place;
 mod cli_readme;
 mod cli_restore;
 mod cli_signals;
+mod cli_stats;
 mod fault_damage;
 mod fault_rollback;
 mod fault_shared;

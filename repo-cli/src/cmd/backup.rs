@@ -1,5 +1,8 @@
 //! `larder backup`
 
+mod command;
+mod options;
+
 use crate::app::App;
 use crate::cmd::version::VERSION;
 use crate::exit::{Exit, Failure};
@@ -11,13 +14,17 @@ use crate::stdin::Stdin;
 use crate::text::{bytes, duration, printable};
 use crate::{json, process};
 use clap::Args;
+use command::CommandOutput;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use options::CompareFlags;
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
+use repo_core::repo::Repo;
 use repo_core::snapshot::Filter;
 use repo_core::time::{self, Timestamp};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the numbers of the summary mean, at the end of the help.
@@ -29,8 +36,8 @@ Packs are padded to a multiple of 64 KiB: what a small backup stores is more tha
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Files and directories to back up
-    #[arg(value_name = "PATH", required_unless_present = "stdin")]
+    /// Files and directories to back up; with --stdin-from-command, the command and its arguments
+    #[arg(value_name = "PATH", required_unless_present_any = ["stdin", "stdin_from_command"])]
     paths: Vec<PathBuf>,
 
     /// Make the repository first if there is none
@@ -38,14 +45,19 @@ pub struct Arguments {
     init: bool,
 
     /// Back up standard input as one file
-    #[arg(long, conflicts_with = "paths")]
+    #[arg(long, conflicts_with_all = ["paths", "stdin_from_command"])]
     stdin: bool,
 
-    /// The name of that file [default: stdin]
-    #[arg(long, value_name = "NAME", value_parser = parse_name)]
-    stdin_filename: Option<String>,
+    /// Run the command that stands after `--`, without a shell, and back up what it writes to standard output as one file; if
+    /// it fails, there is no snapshot
+    #[arg(long)]
+    stdin_from_command: bool,
 
-    /// Make a snapshot even if standard input is empty, as it is if a dump fails
+    /// The name of that file, which may lie in directories: /dumps/db.sql [default: stdin]
+    #[arg(long, value_name = "NAME")]
+    stdin_filename: Option<PathBuf>,
+
+    /// Make a snapshot even if nothing comes, as it is if a dump fails
     #[arg(long)]
     stdin_allow_empty: bool,
 
@@ -85,11 +97,14 @@ pub struct Arguments {
     /// Free text
     #[arg(long, value_name = "TEXT", help_heading = "What to record")]
     description: Option<String>,
+
+    #[command(flatten)]
+    compare: CompareFlags,
 }
 
 /// Makes a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    only_of_stdin(&arguments)?;
+    only_of_streams(&arguments)?;
     some_exist(&arguments)?;
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
         true => repository::open_or_create(app, arguments.stdin)?,
@@ -101,20 +116,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     }
     let start = time::now();
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
-    let summary = if arguments.stdin {
-        let mut stdin = Stdin::open(arguments.stdin_allow_empty)?;
-        let input = Input::Stream {
-            name: arguments.stdin_filename.unwrap_or("stdin".into()),
-            reader: &mut stdin,
-        };
-        let done = reporter
-            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt));
-        done.map_err(|failure| stdin.explain(failure))?
-    } else {
-        let input = Input::Paths(arguments.paths);
-        reporter
-            .run(|progress, interrupt| ops::backup(&repo, input, &options, progress, interrupt))?
-    };
+    let summary = back_up(arguments, &repo, &options, &reporter)?;
     let took = reporter.elapsed();
     match app.terminal.json() {
         true => app
@@ -123,6 +125,42 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         false => say(app, &summary, options.dry_run, took)?,
     }
     Ok(Exit::with_problems(summary.totals.problems))
+}
+
+/// Backs up what the arguments name.
+fn back_up(
+    arguments: Arguments,
+    repo: &Repo,
+    options: &BackupOptions,
+    reporter: &Reporter<'_>,
+) -> Result<BackupSummary, Failure> {
+    let back_up = |input| {
+        reporter.run(|progress, interrupt| ops::backup(repo, input, options, progress, interrupt))
+    };
+    let name = arguments.stdin_filename.unwrap_or("stdin".into());
+    let allow_empty = arguments.stdin_allow_empty;
+    if arguments.stdin {
+        let mut stdin = Stdin::open(allow_empty)?;
+        let done = back_up(Input::Stream {
+            name,
+            reader: &mut stdin,
+            program: None,
+        });
+        return done.map_err(|failure| stdin.explain(failure));
+    }
+    if !arguments.stdin_from_command {
+        return back_up(Input::Paths(arguments.paths));
+    }
+    let words: Vec<OsString> = arguments.paths.into_iter().map(Into::into).collect();
+    let mut output = CommandOutput::start(&words, allow_empty, reporter)?;
+    let done = back_up(Input::Stream {
+        name,
+        reader: &mut output,
+        program: words
+            .first()
+            .map(|word| word.to_string_lossy().into_owned()),
+    });
+    done.map_err(|failure| output.explain(failure))
 }
 
 fn options(app: &App, arguments: &Arguments) -> BackupOptions {
@@ -136,7 +174,7 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         .clone()
         .or_else(from_env)
         .filter(|host| !host.is_empty());
-    BackupOptions {
+    let mut options = BackupOptions {
         host: host.unwrap_or_else(process::host),
         user: process::user(),
         time: arguments.time,
@@ -145,28 +183,48 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         label: arguments.label.clone().unwrap_or_default(),
         description: arguments.description.clone().unwrap_or_default(),
         program: format!("larder {VERSION}"),
-        parent: None,
         force: arguments.force,
         dry_run: arguments.dry_run,
-    }
+        ..BackupOptions::default()
+    };
+    arguments.compare.apply(&mut options);
+    options
 }
 
-/// Refuses what says something about standard input that is not read. clap lets it pass where there are paths.
-fn only_of_stdin(arguments: &Arguments) -> Result<(), Failure> {
+/// Refuses what says something about a stream where none is read, and a stream without a command or with an impossible
+/// name. clap lets it pass where there are paths.
+fn only_of_streams(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.stdin_from_command && arguments.paths.is_empty() {
+        return Err(command::no_command());
+    }
     let given = match (&arguments.stdin_filename, arguments.stdin_allow_empty) {
-        _ if arguments.stdin => return Ok(()),
+        (Some(name), _) if arguments.stdin || arguments.stdin_from_command => {
+            return stream_name(name);
+        }
+        _ if arguments.stdin || arguments.stdin_from_command => return Ok(()),
         (Some(_), _) => "--stdin-filename",
         (None, true) => "--stdin-allow-empty",
         (None, false) => return Ok(()),
     };
     Err(Failure::usage(format!(
-        "{given} needs --stdin\nGive --stdin instead of paths to back up standard input."
+        "{given} needs --stdin or --stdin-from-command\nGive one of them instead of paths to back up a stream."
     )))
+}
+
+fn stream_name(name: &Path) -> Result<(), Failure> {
+    Input::check_stream_name(name).map_err(|error| {
+        let name = name.to_string_lossy();
+        let why = error.detail_text().unwrap_or("names no file");
+        Failure::usage(format!(
+            "--stdin-filename {}: it {why}\nGive the path that the file is to have in the snapshot, as in /dumps/db.sql.",
+            printable(&name)
+        ))
+    })
 }
 
 /// Refuses to make a snapshot of nothing. One of several paths that is not there is a problem like any other.
 fn some_exist(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.stdin {
+    if arguments.stdin || arguments.stdin_from_command {
         return Ok(());
     }
     let mut refused = Vec::new();
@@ -252,6 +310,12 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     let files = summary.totals.files;
     let (total, took) = (bytes(summary.totals.bytes), duration(took));
     terminal.say(&format!("processed {files} files, {total} in {took}"))?;
+    if summary.skipped {
+        terminal.say(match dry_run {
+            true => "nothing has changed: no snapshot would be made",
+            false => "skipped creating snapshot",
+        })?;
+    }
     if let Some(id) = summary.snapshot {
         terminal.say(&format!("snapshot {} saved", id.short()))?;
     }
@@ -259,20 +323,6 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
         terminal.warn("some items could not be backed up whole; the lines above name them");
     }
     Ok(())
-}
-
-/// Longest name of a file that the file systems of Linux take.
-const NAME_BYTES_MAX: usize = 255;
-
-/// A name that a restore can give to a file.
-fn parse_name(text: &str) -> Result<String, &'static str> {
-    match text {
-        "" => Err("it is empty"),
-        "." | ".." => Err("it names a directory"),
-        _ if text.contains('/') => Err("it must be a plain file name, without a slash"),
-        _ if text.len() > NAME_BYTES_MAX => Err("it is longer than 255 bytes"),
-        _ => Ok(text.to_owned()),
-    }
 }
 
 /// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
@@ -299,18 +349,6 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_standard_input_are_plain() {
-        let longest = "x".repeat(NAME_BYTES_MAX);
-        for good in ["db.sql", ".hidden", "...", &longest] {
-            assert_eq!(parse_name(good).unwrap(), good);
-        }
-        let longer = "ä".repeat(128);
-        for bad in ["", ".", "..", "/", "/a", "a/", "a/b", "//a", &longer] {
-            assert!(parse_name(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn times_are_local_or_have_an_offset() {

@@ -8,7 +8,7 @@ use crate::text::{bytes, counted, duration, printable};
 use crate::{json, repository};
 use clap::Args;
 use repo_core::format::name::ObjectKind;
-use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm};
+use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm, Subset};
 use repo_core::{ErrorKind, Subject};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -19,14 +19,19 @@ pub struct Arguments {
     /// Read and verify all data too, not only that it is there
     #[arg(long)]
     read_data: bool,
+
+    /// Read and verify a part of all data: the N-th of T parts, some of a hundred packs, or about so many bytes
+    ///
+    /// N/T takes the same packs each time, so that runs with 1/T to T/T read all of them. X% and sizes (as 500M or 2G) take
+    /// packs at random.
+    #[arg(long, value_name = "N/T|X%|SIZE")]
+    read_data_subset: Option<String>,
 }
 
 /// Checks the repository; damage is a failure.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let options = options(&arguments)?;
     let repo = repository::open(app, false)?.repo;
-    let options = CheckOptions {
-        read_data: arguments.read_data,
-    };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Check);
     let summary =
         reporter.run(|progress, interrupt| ops::check(&repo, &options, progress, interrupt))?;
@@ -46,6 +51,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             bytes(summary.bytes_read),
             duration(reporter.elapsed())
         ))?;
+        if options.subset.is_some() {
+            app.terminal.say(&format!(
+                "of {} all data was read in {}",
+                counted(summary.data_packs, "pack of data", "packs of data"),
+                summary.data_packs_read
+            ))?;
+        }
         say_unreferenced(app, &summary)?;
         say_absent(app, &summary.absent)?;
     }
@@ -58,6 +70,55 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     Err(Failure::failed(format!(
         "repository contains errors: {errors}\n{meaning}"
     )))
+}
+
+/// What is to be read. An empty subset is none, as with restic.
+fn options(arguments: &Arguments) -> Result<CheckOptions, Failure> {
+    let subset = arguments.read_data_subset.as_deref();
+    let subset = subset.filter(|text| !text.is_empty());
+    if arguments.read_data && subset.is_some() {
+        return Err(Failure::usage(
+            "--read-data and --read-data-subset contradict each other\nGive only one of them.",
+        ));
+    }
+    Ok(CheckOptions {
+        read_data: arguments.read_data,
+        subset: subset.map(parse_subset).transpose()?,
+    })
+}
+
+/// Reads `n/t`, `x%` or a size.
+fn parse_subset(text: &str) -> Result<Subset, Failure> {
+    let wrong = |why: &str| {
+        Failure::usage(format!(
+            "--read-data-subset={}: {why}\nGive it as 1/5, as 2.5% or as 500M.",
+            printable(text)
+        ))
+    };
+    let unknown = || wrong("this is neither a part, nor a percentage, nor a size");
+    let (subset, bounds) = if let Some((part, parts)) = text.split_once('/') {
+        let number = |text: &str| text.parse().map_err(|_| unknown());
+        let (part, parts) = (number(part)?, number(parts)?);
+        let bounds = "in n/t both must be positive, and n at most t";
+        (Subset::Part { part, parts }, bounds)
+    } else if let Some(percent) = text.strip_suffix('%') {
+        let percent = percent.parse().map_err(|_| unknown())?;
+        let bounds = "a percentage must be above 0 and at most 100";
+        (Subset::Percent(percent), bounds)
+    } else {
+        let bytes = parse_size(text).ok_or_else(unknown)?;
+        (Subset::Bytes(bytes), "a size must be above 0")
+    };
+    subset.check().map_err(|_| wrong(bounds))?;
+    Ok(subset)
+}
+
+/// A whole number with one of the letters k, m, g, t, small or large, for a power of 1024, as restic takes it here.
+fn parse_size(text: &str) -> Option<u64> {
+    let letter = text.chars().next_back()?.to_ascii_lowercase();
+    let power = "kmgt".find(letter)? as u32 + 1;
+    let number: u64 = text[..text.len() - 1].parse().ok()?;
+    number.checked_mul(1024u64.pow(power))
 }
 
 /// What the findings mean together for what was backed up, and what to do.
@@ -134,6 +195,8 @@ fn message(summary: &CheckSummary) -> json::CheckSummary {
         suggest_prune: !summary.unreferenced.is_empty(),
         snapshots: summary.snapshots,
         packs: summary.packs,
+        data_packs: summary.data_packs,
+        data_packs_read: summary.data_packs_read,
         bytes_read: summary.bytes_read,
         unreferenced: summary.unreferenced.clone(),
         uncommitted: summary
@@ -222,4 +285,59 @@ fn say_names(app: &App, names: &[String], what: &str) -> Result<(), Failure> {
         .try_for_each(|name| app.terminal.say(&format!("  {name}")))?;
     more.iter()
         .try_for_each(|name| app.terminal.say_more(&format!("  {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_all_data_are_written_as_with_restic() {
+        let parse = |text| parse_subset(text).ok();
+        assert_eq!(parse("2/5"), Some(Subset::Part { part: 2, parts: 5 }));
+        assert_eq!(parse("366/366").is_some(), true);
+        assert_eq!(parse("2.5%"), Some(Subset::Percent(2.5)));
+        assert_eq!(parse("100%"), Some(Subset::Percent(100.0)));
+        assert_eq!(parse("3k"), Some(Subset::Bytes(3072)));
+        assert_eq!(parse("2T"), Some(Subset::Bytes(2 << 40)));
+        for wrong in [
+            "0/2",
+            "3/2",
+            "1/0",
+            "-1/2",
+            "1/2/3",
+            "a/b",
+            "1/2%",
+            "0%",
+            "101%",
+            "-5%",
+            "nan%",
+            "inf%",
+            "x%",
+            "1000",
+            "0",
+            "0K",
+            "5.5K",
+            "1MB",
+            "1Q",
+            "K",
+            "é",
+            "99999999999999T",
+            "1/",
+            "%",
+            "/",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_part_is_said() {
+        let said = |text| parse_subset(text).unwrap_err().text().to_owned();
+        assert!(said("3/2").contains("n at most t"));
+        assert!(said("0%").contains("at most 100"));
+        assert!(said("0k").contains("above 0"));
+        assert!(said("much").contains("neither"));
+        assert!(!said("\x1b[2J").contains('\x1b'));
+    }
 }

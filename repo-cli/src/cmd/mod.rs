@@ -1,18 +1,23 @@
 //! The commands, one a file.
 
 mod backup;
+mod cat;
 mod check;
 mod init;
 mod key;
+mod list;
 mod ls;
 mod restore;
 mod snapshots;
+mod stats;
 mod unlock;
 mod version;
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
+
+pub use stats::compression;
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -27,10 +32,16 @@ pub enum Command {
     Ls(ls::Arguments),
     /// Write the files of a snapshot into a directory
     Restore(restore::Arguments),
+    /// Count what snapshots hold, or what that takes
+    Stats(stats::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
     Key(key::Arguments),
+    /// List what a repository is made of
+    List(list::Arguments),
+    /// Show what a repository is made of
+    Cat(cat::Arguments),
     /// Do nothing: larder has no locks
     #[command(hide = true)]
     Unlock(unlock::Arguments),
@@ -46,8 +57,11 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Snapshots(arguments) => snapshots::run(app, arguments),
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
+        Command::Stats(arguments) => stats::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
+        Command::List(arguments) => list::run(app, arguments),
+        Command::Cat(arguments) => cat::run(app, arguments),
         Command::Unlock(arguments) => unlock::run(app, arguments),
         Command::Version => version::run(app),
     }

@@ -2,12 +2,11 @@
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::selection::{self, SelectionFlags};
+use crate::selection::{self, SelectionFlags, parse_group_by};
 use crate::text::{Table, bytes, counted, local_time, printable};
-use crate::{json, message, repository};
+use crate::{json, repository};
 use clap::Args;
-use repo_core::repo::Repo;
-use repo_core::snapshot::{self, Filter, Listing, SnapshotInfo};
+use repo_core::snapshot::{self, Group, GroupBy, GroupKey, SnapshotInfo};
 use std::collections::HashMap;
 
 /// Arguments of `snapshots`.
@@ -23,57 +22,94 @@ pub struct Arguments {
     /// Only the newest N of each host and set of paths
     #[arg(long, value_name = "N", help_heading = "Which snapshots")]
     latest: Option<usize>,
+
+    /// Show groups of snapshots with the same host, paths, tags or label: a list of these words, with commas
+    #[arg(short, long, value_name = "WORDS", value_parser = parse_group_by, default_value = "", hide_default_value = true)]
+    group_by: GroupBy,
+
+    /// Show less of each: no paths, and tags one below the other
+    #[arg(short, long)]
+    compact: bool,
 }
 
 /// Lists snapshots, oldest first.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = arguments.selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
-    let listing = match arguments.snapshots.is_empty() {
-        true => snapshot::list(&repo, &filter),
-        false => Listing {
-            snapshots: named(&repo, &arguments.snapshots, &filter)?,
-            ..Listing::default()
-        },
-    };
-    for (_, error) in &listing.unreadable {
-        app.terminal
-            .warn(&format!("{}, and not listed", message::reason(error)));
+    let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    let groups = snapshot::group(found.snapshots, &arguments.group_by);
+    let groups = groups.into_iter().map(|group| Group {
+        snapshots: newest(group.snapshots, arguments.latest),
+        ..group
+    });
+    let groups: Vec<Group> = groups.collect();
+    match app.terminal.json() {
+        true => print_json(app, &groups, arguments.group_by.any())?,
+        false => print(app, &groups, arguments.compact)?,
     }
-    let exit = Exit::with_problems(listing.unreadable.len() as u64);
-    let mut found = listing.snapshots;
-    if let Some(count) = arguments.latest {
-        found = newest(found, count);
+    Ok(Exit::with_problems(found.unreadable))
+}
+
+fn print_json(app: &App, groups: &[Group], grouped: bool) -> Result<(), Failure> {
+    let messages = |group: &Group| group.snapshots.iter().map(json::Snapshot::from).collect();
+    if grouped {
+        let all = groups.iter().map(|group| json::SnapshotGroup {
+            group_key: (&group.key).into(),
+            snapshots: messages(group),
+        });
+        return app.terminal.json_line(&all.collect::<Vec<_>>());
     }
-    if app.terminal.json() {
-        let list: Vec<json::Snapshot> = found.iter().map(json::Snapshot::from).collect();
-        app.terminal.json_line(&list)?;
-        return Ok(exit);
-    }
+    let all: Vec<json::Snapshot> = groups.iter().flat_map(messages).collect();
+    app.terminal.json_line(&all)
+}
+
+fn print(app: &App, groups: &[Group], compact: bool) -> Result<(), Failure> {
     let mut out = app.terminal.out();
-    if !found.is_empty() {
-        out.text(&table(&found))?;
+    for group in groups {
+        out.text(&heading(&group.key))?;
+        if !group.snapshots.is_empty() {
+            out.text(&table(&group.snapshots, compact))?;
+        }
+        out.text(&count(group.snapshots.len()))?;
     }
-    out.text(&format!(
-        "{}\n",
-        counted(found.len() as u64, "snapshot", "snapshots")
-    ))?;
-    out.finish()?;
-    Ok(exit)
+    if groups.is_empty() {
+        out.text(&count(0))?;
+    }
+    out.finish()
 }
 
-fn named(repo: &Repo, names: &[String], filter: &Filter) -> Result<Vec<SnapshotInfo>, Failure> {
-    let mut found: Vec<SnapshotInfo> = names
-        .iter()
-        .map(|name| selection::find(repo, name, filter))
-        .collect::<Result<_, _>>()?;
-    found.sort_by_key(|info| (info.summary.time, info.id));
-    found.dedup_by_key(|info| info.id);
-    Ok(found)
+fn count(snapshots: usize) -> String {
+    counted(snapshots as u64, "snapshot", "snapshots") + "\n"
 }
 
-/// The newest `count` of each host and set of paths; `found` goes from old to new.
-fn newest(found: Vec<SnapshotInfo>, count: usize) -> Vec<SnapshotInfo> {
+/// What the snapshots of a group have in common; nothing where that is nothing.
+fn heading(key: &GroupKey) -> String {
+    let list = |texts: Vec<String>| format!("[{}]", texts.join(", "));
+    let mut parts = Vec::new();
+    if let Some(host) = &key.host {
+        parts.push(format!("host [{host}]"));
+    }
+    if let Some(tags) = key.tags.as_ref().filter(|tags| !tags.is_empty()) {
+        parts.push(format!("tags {}", list(tags.clone())));
+    }
+    if let Some(paths) = &key.paths {
+        let paths = paths.iter().map(|path| json::lossy(path)).collect();
+        parts.push(format!("paths {}", list(paths)));
+    }
+    if let Some(label) = key.label.as_ref().filter(|label| !label.is_empty()) {
+        parts.push(format!("label [{label}]"));
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => printable(&format!("snapshots for ({}):", parts.join(", "))).into_owned() + "\n",
+    }
+}
+
+/// The newest `count` of each host and set of paths; `found` goes from old to new. All if `count` is 0, as with restic.
+fn newest(found: Vec<SnapshotInfo>, count: Option<usize>) -> Vec<SnapshotInfo> {
+    let Some(count) = count.filter(|&count| count > 0) else {
+        return found;
+    };
     let mut seen: HashMap<(String, Vec<Vec<u8>>), usize> = HashMap::new();
     let mut kept: Vec<SnapshotInfo> = Vec::new();
     for info in found.into_iter().rev() {
@@ -88,34 +124,61 @@ fn newest(found: Vec<SnapshotInfo>, count: usize) -> Vec<SnapshotInfo> {
     kept
 }
 
-fn table(found: &[SnapshotInfo]) -> String {
-    let with_labels = found.iter().any(|info| !info.summary.label.is_empty());
-    let mut head = vec!["ID", "Time", "Host", "Tags", "Paths", "Size"];
-    if with_labels {
-        head.insert(3, "Label");
+/// A column of the table: its heading, and what stands in it.
+type Column = (&'static str, fn(&SnapshotInfo) -> String);
+
+/// The columns that restic has, and two of ours if there is something in them.
+fn columns(found: &[SnapshotInfo], compact: bool) -> Vec<Column> {
+    let mut columns: Vec<Column> = vec![
+        ("ID", |info| info.id.short()),
+        ("Time", |info| local_time(info.summary.time)),
+        ("Host", |info| printable(&info.summary.host).into_owned()),
+    ];
+    if found.iter().any(|info| !info.summary.label.is_empty()) {
+        columns.push(("Label", |info| printable(&info.summary.label).into_owned()));
     }
+    columns.push(match compact {
+        true => ("Tags", |info| lines(&info.summary.tags)),
+        false => ("Tags", |info| {
+            printable(&info.summary.tags.join(",")).into_owned()
+        }),
+    });
+    if !compact {
+        columns.push(("Paths", |info| {
+            let paths = info.summary.paths.iter().map(|path| json::lossy(path));
+            lines(&paths.collect::<Vec<_>>())
+        }));
+        if found
+            .iter()
+            .any(|info| !info.summary.description.is_empty())
+        {
+            let description = |info: &SnapshotInfo| {
+                let text: Vec<String> = info
+                    .summary
+                    .description
+                    .lines()
+                    .map(str::to_owned)
+                    .collect();
+                lines(&text)
+            };
+            columns.push(("Description", description));
+        }
+    }
+    columns.push(("Size", |info| bytes(info.summary.totals.bytes)));
+    columns
+}
+
+fn lines(texts: &[String]) -> String {
+    let safe: Vec<_> = texts.iter().map(|text| printable(text)).collect();
+    safe.join("\n")
+}
+
+fn table(found: &[SnapshotInfo], compact: bool) -> String {
+    let columns = columns(found, compact);
+    let head: Vec<&'static str> = columns.iter().map(|(head, _)| *head).collect();
     let mut table = Table::new(&head).right(head.len() - 1);
     for info in found {
-        let summary = &info.summary;
-        let lines = |texts: Vec<String>| {
-            texts
-                .iter()
-                .map(|text| printable(text).into_owned())
-                .collect::<Vec<_>>()
-                .join("\n")
-        };
-        let mut row = vec![
-            info.id.short(),
-            local_time(summary.time),
-            printable(&summary.host).into_owned(),
-            lines(summary.tags.clone()),
-            lines(summary.paths.iter().map(|path| json::lossy(path)).collect()),
-            bytes(summary.totals.bytes),
-        ];
-        if with_labels {
-            row.insert(3, printable(&summary.label).into_owned());
-        }
-        table.row(row);
+        table.row(columns.iter().map(|(_, cell)| cell(info)).collect());
     }
     table.render()
 }
@@ -155,7 +218,7 @@ mod tests {
             info(4, "web", ""),
         ];
         let numbers = |count| -> Vec<u8> {
-            newest(all.clone(), count)
+            newest(all.clone(), Some(count))
                 .iter()
                 .map(|info| info.id.0[0])
                 .collect()
@@ -163,16 +226,53 @@ mod tests {
         assert_eq!(numbers(1), [2, 4]);
         assert_eq!(numbers(2), [2, 3, 4]);
         assert_eq!(numbers(9), [1, 2, 3, 4]);
+        assert_eq!(numbers(0), [1, 2, 3, 4]);
     }
 
     #[test]
     fn the_table_is_safe_to_show_and_has_labels_only_if_there_are_any() {
-        let text = table(&[info(1, "web", "")]);
+        let text = table(&[info(1, "web", "")], false);
         assert!(
             text.contains("01010101") && text.contains("2.000 KiB"),
             "{text}"
         );
         assert!(!text.contains('\x1b') && !text.contains("Label"));
-        assert!(table(&[info(1, "web", "nightly")]).contains("Label"));
+        let mut labelled = info(1, "web", "nightly");
+        labelled.summary.description = "one\ntwo\x1b".into();
+        let text = table(&[labelled], false);
+        let head = text.lines().next().unwrap();
+        let head: Vec<&str> = head.split_whitespace().collect();
+        assert_eq!(
+            head,
+            [
+                "ID",
+                "Time",
+                "Host",
+                "Label",
+                "Tags",
+                "Paths",
+                "Description",
+                "Size"
+            ]
+        );
+        assert!(
+            text.contains("one") && text.contains("two\\u{1b}"),
+            "{text}"
+        );
+        assert!(!table(&[info(1, "web", "")], true).contains("/a"));
+    }
+
+    #[test]
+    fn groups_say_what_they_have_in_common() {
+        let heading = |words| {
+            let by = parse_group_by(words).unwrap();
+            heading(&by.key(&info(1, "web", "")))
+        };
+        assert_eq!(heading(""), "");
+        assert_eq!(
+            heading("host,paths,tags"),
+            "snapshots for (host [web], tags [t\\u{1b}], paths [/a, /b]):\n"
+        );
+        assert_eq!(heading("label"), "");
     }
 }

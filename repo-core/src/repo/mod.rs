@@ -4,6 +4,7 @@
 
 mod append;
 mod blocks;
+mod codec;
 mod commit;
 mod detect;
 mod entry_set;

@@ -1,19 +1,19 @@
 //! Writes blobs: reserve, fill blocks in order, compress, verify, seal, pack, upload, index.
 
 use super::Repo;
+use super::codec::encode_and_seal;
 use super::memory::Published;
 use super::pool::Ticket;
 use super::uploads::Uploads;
 use crate::chunk::Piece;
-use crate::compress::{Compressor, Decompressor, Encoding, Level};
+use crate::compress::Level;
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::PackEntry;
 use crate::id::{BlobId, Domain, IndexId, PackId};
 use crate::index::{Location, Pending, Reserve};
-use crate::pack::{BlockDraft, Dealer, PackBuilder, PackKey, Parts, SealedBlock, Slabs};
+use crate::pack::{BlockDraft, Dealer, PackBuilder, SealedBlock, Slabs};
 use crate::progress::{Counter, Interrupt, Progress};
-use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -247,6 +247,24 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
+    /// How many blobs were new so far.
+    pub fn new_blobs(&self) -> u64 {
+        self.written.data_blobs + self.written.tree_blobs
+    }
+
+    /// Forgets what was added, if none of it has left for the backend yet, and says whether that was so. What is added
+    /// afterwards may be taken for stored: only for a run that ends now.
+    pub fn discard(&mut self) -> bool {
+        if self.packs_made > 0 || !self.written.own.is_empty() {
+            return false;
+        }
+        for lane in &mut self.lanes {
+            lane.draft = BlockDraft::default();
+        }
+        self.written = Written::default();
+        true
+    }
+
     /// Ends the current data block: what follows comes from another source, which shares no block with this one.
     pub fn end_source(&mut self) -> Result<()> {
         self.flush(lane_of(BlobType::Data))
@@ -454,50 +472,4 @@ fn lane_of(kind: BlobType) -> usize {
 
 fn lost_track() -> Error {
     Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("lost track of an open pack")
-}
-
-/// What a thread needs to make sealed blocks, and keeps from block to block.
-struct Codec {
-    compressor: Compressor,
-    decompressor: Decompressor,
-    encoded: Vec<u8>,
-    sealed: Vec<u8>,
-}
-
-thread_local! {
-    static CODEC: RefCell<Option<Codec>> = const { RefCell::new(None) };
-}
-
-impl Codec {
-    fn new(level: Level) -> Result<Self> {
-        Ok(Self {
-            compressor: Compressor::new(level)?,
-            decompressor: Decompressor::new()?,
-            encoded: Vec::new(),
-            sealed: Vec::new(),
-        })
-    }
-}
-
-/// Compresses a block, expands it again and compares, as no bug in a compressor may reach a backup, and seals it.
-fn encode_and_seal(
-    level: Level,
-    plain: &[u8],
-    key: &PackKey,
-    counter: u32,
-    slabs: &Slabs,
-) -> Result<(Encoding, Parts)> {
-    CODEC.with_borrow_mut(|kept| {
-        let codec = match kept {
-            Some(codec) if codec.compressor.level() == level => codec,
-            _ => kept.insert(Codec::new(level)?),
-        };
-        let (encoding, encoded) = codec.compressor.compress(plain, &mut codec.encoded)?;
-        // What is stored as it is needs no proof that it can be expanded.
-        if encoding != Encoding::Stored {
-            codec.decompressor.verify(encoding, encoded, plain, None)?;
-        }
-        key.seal(counter, encoded, &mut codec.sealed);
-        Ok((encoding, slabs.copy(&codec.sealed)))
-    })
 }

@@ -1,4 +1,8 @@
-//! Snapshot records: list and select.
+//! Snapshot records: list, select and group.
+
+mod group;
+
+pub use group::{Group, GroupBy, GroupKey, group};
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Summary;

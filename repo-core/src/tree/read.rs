@@ -17,6 +17,21 @@ fn decode(reader: &dyn TreeReader, id: &BlobId) -> Result<Tree> {
     codec::decode(&reader.tree(id)?).map_err(|e| e.about(Subject::Blob(*id)))
 }
 
+/// One tree blob by itself. `Damaged` if it does not decode, `Unsupported` if there is something in it that must be understood.
+pub fn load_blob(reader: &dyn TreeReader, id: &BlobId) -> Result<Tree> {
+    let tree = decode(reader, id)?;
+    let checked = match &tree {
+        Tree::Leaf(leaf) => {
+            let mut nodes = leaf.nodes.iter();
+            check_ext(&leaf.ext).and_then(|()| nodes.try_for_each(|node| check_ext(&node.ext)))
+        }
+        Tree::Branch(branch) => check_ext(&branch.ext),
+        Tree::Chunks(_) => Ok(()),
+    };
+    checked.map_err(|e| e.about(Subject::Blob(*id)))?;
+    Ok(tree)
+}
+
 fn bad(id: &BlobId, detail: &'static str) -> Error {
     Error::damaged(Subject::Blob(*id)).detail(detail)
 }
@@ -119,17 +134,12 @@ impl Nodes {
         id: &BlobId,
         height_max: u8,
     ) -> Result<Option<Vec<Node>>> {
-        let about = |e: Error| e.about(Subject::Blob(*id));
-        match decode(reader, id)? {
+        match load_blob(reader, id)? {
             Tree::Leaf(leaf) => {
-                check_ext(&leaf.ext).map_err(about)?;
-                let mut nodes = leaf.nodes.iter();
-                nodes.try_for_each(|node| check_ext(&node.ext).map_err(about))?;
                 self.names = [leaf.users, leaf.groups];
                 Ok(Some(leaf.nodes))
             }
             Tree::Branch(branch) => {
-                check_ext(&branch.ext).map_err(about)?;
                 if branch.height == 0 || branch.height > height_max {
                     return Err(bad(id, "pages are nested too deep"));
                 }

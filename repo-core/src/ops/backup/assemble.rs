@@ -41,8 +41,8 @@ pub enum Compared {
     Changed,
     /// It is the parent's.
     Same,
-    /// It is the parent's but for the number of its device.
-    Renumbered,
+    /// Its content is the parent's; something beside it differs.
+    Updated,
 }
 
 /// A directory in the making.
@@ -55,6 +55,10 @@ struct Open {
     written: DirectoryWriter,
     nodes: u64,
     all_same: bool,
+    /// It leads to what is backed up, and is not backed up itself.
+    above: bool,
+    /// What is backed up below it is as the parent has it.
+    same_below: bool,
 }
 
 impl Open {
@@ -66,6 +70,18 @@ impl Open {
         }
         Ok(())
     }
+}
+
+/// A directory that begins.
+pub struct Begun {
+    /// Its node, complete but for its content.
+    pub node: Node,
+    /// How that compares with the parent's.
+    pub metadata: Compared,
+    /// What the parent has of it.
+    pub old: Option<OldDir>,
+    /// It leads to what is backed up, and is not backed up itself.
+    pub above: bool,
 }
 
 /// The same directory in the parent.
@@ -85,6 +101,10 @@ pub struct Assembler<'t> {
     open: Vec<Open>,
     /// Numbers so far.
     pub totals: Totals,
+    /// What is backed up is as the parent has it, whatever became of the directories above it.
+    pub unchanged: bool,
+    /// New blobs of directories above what is backed up.
+    pub blobs_above: u64,
 }
 
 impl<'t> Assembler<'t> {
@@ -95,15 +115,25 @@ impl<'t> Assembler<'t> {
             distrust,
             open: Vec::new(),
             totals: Totals::default(),
+            unchanged: false,
+            blobs_above: 0,
         }
     }
 
-    /// A directory begins; `node` is complete but for its content.
-    pub fn enter(&mut self, node: Node, metadata: Compared, old: Option<OldDir>) {
+    /// A directory begins.
+    pub fn enter(&mut self, begun: Begun) {
+        let Begun {
+            node,
+            metadata,
+            old,
+            above,
+        } = begun;
         self.open.push(Open {
             node,
             metadata,
             old,
+            above,
+            same_below: true,
             kept: Vec::new(),
             written: DirectoryWriter::default(),
             nodes: 0,
@@ -121,16 +151,25 @@ impl<'t> Assembler<'t> {
         match compared {
             Compared::New => totals.files_new += 1,
             Compared::Changed => totals.files_changed += 1,
-            Compared::Same | Compared::Renumbered => totals.files_unmodified += 1,
+            Compared::Same | Compared::Updated => totals.files_unmodified += 1,
         }
-        self.attach(writer, node, compared == Compared::Same)
+        let same = compared == Compared::Same;
+        self.attach(writer, node, same, same)
     }
 
-    fn attach(&mut self, writer: &mut Writer<'_>, node: Node, same: bool) -> Result<()> {
+    fn attach(
+        &mut self,
+        writer: &mut Writer<'_>,
+        node: Node,
+        same: bool,
+        same_below: bool,
+    ) -> Result<()> {
         let Some(parent) = self.open.last_mut() else {
+            self.unchanged = same_below;
             return Ok(());
         };
         parent.all_same &= same;
+        parent.same_below &= same_below;
         parent.nodes += 1;
         parent.kept.push(node);
         match parent.all_same && parent.kept.len() <= KEPT_NODES_MAX {
@@ -145,7 +184,9 @@ impl<'t> Assembler<'t> {
         let Some(mut dir) = self.open.pop() else {
             return Ok(None);
         };
-        let unchanged = dir.old.filter(|old| dir.all_same && dir.nodes == old.nodes);
+        let as_many = dir.old.filter(|old| dir.nodes == old.nodes);
+        let unchanged = as_many.filter(|_| dir.all_same);
+        let blobs = writer.new_blobs();
         let tree = match unchanged {
             Some(old) if !self.distrust => old.tree,
             _ => {
@@ -158,6 +199,11 @@ impl<'t> Assembler<'t> {
             }
         };
         let same = unchanged.is_some() && dir.metadata == Compared::Same;
+        let mut same_below = same;
+        if dir.above {
+            same_below = as_many.is_some() && dir.same_below;
+            self.blobs_above += writer.new_blobs() - blobs;
+        }
         self.totals.dirs += 1;
         match (same, dir.old) {
             (true, _) => self.totals.dirs_unmodified += 1,
@@ -168,7 +214,7 @@ impl<'t> Assembler<'t> {
             content: Content::Dir(Some(tree)),
             ..dir.node
         };
-        self.attach(writer, node, same)?;
+        self.attach(writer, node, same, same_below)?;
         Ok(self.open.is_empty().then_some(tree))
     }
 }

@@ -9,7 +9,9 @@
 
 mod assemble;
 mod batch;
+mod input;
 mod node;
+mod options;
 mod parent;
 mod pass;
 mod read;
@@ -20,7 +22,7 @@ mod sparse;
 use crate::compress::Level;
 use crate::crypto::{BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary, Totals};
+use crate::format::snapshot::{Snapshot, Source, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
@@ -29,92 +31,30 @@ use crate::snapshot::SnapshotInfo;
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
 use assemble::TreeMaker;
-use pass::{Cutters, Pass, PassContext};
-use roots::Root;
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use input::Prepared;
+use pass::{Cutters, Done, Pass, PassContext};
+use std::path::Path;
 use std::time::Instant;
+
+pub use input::Input;
+pub use options::BackupOptions;
 
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
 const PASSES_MAX: u32 = 8;
 
-/// Longest name of a stream: what a restore can give to a file on Linux.
-const STREAM_NAME_BYTES_MAX: usize = 255;
-
-/// Where a backup's data comes from.
-pub enum Input<'a> {
-    /// Files and directories.
-    Paths(Vec<PathBuf>),
-    /// One stream, kept as a file of this name in the root of the snapshot.
-    Stream {
-        /// Its name: one component of at most 255 bytes.
-        name: String,
-        /// Its bytes.
-        reader: &'a mut (dyn Read + Send),
-    },
-}
-
-/// How a backup is made.
-#[derive(Debug, Clone, Default)]
-pub struct BackupOptions {
-    /// The host to record.
-    pub host: String,
-    /// The user to record.
-    pub user: String,
-    /// The time to record; now if `None`.
-    pub time: Option<Timestamp>,
-    /// Minutes east of UTC, for showing the time.
-    pub utc_offset_min: i16,
-    /// Tags.
-    pub tags: Vec<String>,
-    /// A name for the series.
-    pub label: String,
-    /// Free text.
-    pub description: String,
-    /// The program's name and version.
-    pub program: String,
-    /// The snapshot to compare with; `None` finds the newest of the same host and paths.
-    pub parent: Option<SnapshotId>,
-    /// Compare with nothing: read every file.
-    pub force: bool,
-    /// Say what would be done, store nothing.
-    pub dry_run: bool,
-}
-
 /// What a backup did.
 #[derive(Debug, Clone)]
 pub struct BackupSummary {
-    /// The snapshot; `None` for a dry run.
+    /// The snapshot; `None` for a dry run, and if it was skipped.
     pub snapshot: Option<SnapshotId>,
+    /// No snapshot was made because nothing has changed, or none would be made; see [`BackupOptions::skip_if_unchanged`].
+    pub skipped: bool,
     /// The parent it was compared with.
     pub parent: Option<SnapshotId>,
     /// Numbers, problems among them.
     pub totals: Totals,
     /// What interrupted backups had stored already.
     pub resumed: Resumed,
-}
-
-/// What is backed up, prepared once for all passes.
-enum Prepared<'a> {
-    Files {
-        /// Normalized.
-        asked: Vec<PathBuf>,
-        /// Those of them that are there.
-        there: Vec<PathBuf>,
-        root: Root,
-    },
-    Stream {
-        name: Vec<u8>,
-        reader: &'a mut (dyn Read + Send),
-    },
-}
-
-impl Prepared<'_> {
-    /// Whether another pass would see the same data.
-    fn can_be_read_again(&self) -> bool {
-        matches!(self, Self::Files { .. })
-    }
 }
 
 /// Backs up. Files that cannot be read are problems, counted and reported, and the rest goes on.
@@ -131,9 +71,9 @@ pub fn backup(
     let begun = Instant::now();
     let time = options.time.unwrap_or_else(now);
     let problems = Problems::new(progress);
-    let mut prepared = prepare(input)?;
+    let mut prepared = Prepared::new(input)?;
     let mut run = repo.begin_run(options.dry_run)?;
-    let parent = parent::find(repo, &series_of(&prepared), options)?;
+    let parent = parent::find(repo, &prepared.series(), options)?;
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -147,6 +87,7 @@ pub fn backup(
         problems: &problems,
         maker: tree_maker(repo)?,
         parent,
+        may_skip: options.skip_if_unchanged,
         begun,
         time,
         // With a table missing, what the parent's trees need may be in none.
@@ -185,6 +126,8 @@ struct Attempt<'a> {
     problems: &'a Problems<'a>,
     maker: TreeMaker,
     parent: Option<SnapshotInfo>,
+    /// Make no snapshot if it would be the parent once more.
+    may_skip: bool,
     begun: Instant,
     time: Timestamp,
     /// Look everything up that the parent would vouch for.
@@ -203,16 +146,25 @@ impl Attempt<'_> {
     ) -> Result<Option<BackupSummary>> {
         let (repo, options) = (self.repo, self.options);
         let parent = self.parent.as_ref().map(|parent| parent.id);
-        let (root, mut totals) = self.read(run, prepared)?;
+        let Done {
+            root,
+            mut totals,
+            unchanged,
+        } = self.read(run, prepared)?;
         count(&mut totals, &self.sum, self.problems, self.begun);
         let mut done = BackupSummary {
             snapshot: None,
+            skipped: unchanged,
             parent,
             totals,
             resumed: self.resumed.unwrap_or_default(),
         };
-        if options.dry_run {
+        if options.dry_run || unchanged && self.parent_stands()? {
             return Ok(Some(done));
+        }
+        if unchanged {
+            self.may_skip = false;
+            return Ok(None);
         }
         let summary = summary(options, prepared, root, parent, self.time, totals);
         let snapshot = repo.save_snapshot(&record(repo, summary.clone(), prepared))?;
@@ -231,8 +183,19 @@ impl Attempt<'_> {
         })
     }
 
-    /// Reads the sources and stores what is new.
-    fn read(&mut self, run: &Run<'_>, prepared: &mut Prepared<'_>) -> Result<(BlobId, Totals)> {
+    /// Whether the parent is a snapshot still.
+    fn parent_stands(&self) -> Result<bool> {
+        self.repo.refresh()?;
+        let is_parent = |id| self.parent.as_ref().is_some_and(|parent| parent.id == id);
+        Ok(self
+            .repo
+            .live_snapshots()
+            .iter()
+            .any(|(id, _)| is_parent(*id)))
+    }
+
+    /// Reads the sources and stores what is new. What is given as unchanged has stored nothing, and is to be skipped.
+    fn read(&mut self, run: &Run<'_>, prepared: &mut Prepared<'_>) -> Result<Done> {
         let repo = self.repo;
         let context = PassContext {
             repo,
@@ -240,6 +203,7 @@ impl Attempt<'_> {
             interrupt: self.interrupt,
             maker: &self.maker,
             cutters: Cutters::new(repo, repo.settings().domain)?,
+            rules: self.options.rules(),
             distrust: self.distrust,
         };
         let write = WriteOptions {
@@ -251,11 +215,13 @@ impl Attempt<'_> {
         };
         let root = self.parent.as_ref().map(|parent| parent.summary.root);
         let resumed = &mut self.resumed;
-        let progress = self.progress;
+        let (progress, may_skip) = (self.progress, self.may_skip);
         let (done, written) = repo.write(write, |writer| {
             let found = run.take_over_orphans(repo, writer)?;
             say_once(resumed, found, progress);
-            pass(&context, writer, prepared, root, self.time)
+            let mut done = pass(&context, writer, prepared, root, self.time)?;
+            done.unchanged = may_skip && done.unchanged && writer.discard();
+            Ok(done)
         })?;
         add(&mut self.sum, written);
         Ok(done)
@@ -285,51 +251,6 @@ fn deleted_meanwhile(detail: &'static str) -> Error {
     ))
 }
 
-fn prepare(input: Input<'_>) -> Result<Prepared<'_>> {
-    Ok(match input {
-        Input::Paths(paths) => {
-            let asked = roots::normalize(&paths)?;
-            let root = roots::tree(&asked);
-            let there = roots::existing(&asked)?;
-            Prepared::Files { asked, there, root }
-        }
-        Input::Stream { name, reader } => {
-            let plain = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']);
-            if !plain || name.len() > STREAM_NAME_BYTES_MAX {
-                return Err(
-                    Error::new(ErrorKind::InvalidInput, Subject::Path(name.into()))
-                        .detail("not a plain file name of at most 255 bytes"),
-                );
-            }
-            let name = name.into_bytes();
-            Prepared::Stream { name, reader }
-        }
-    })
-}
-
-/// The paths that a snapshot names: what is not there is a problem, and in no snapshot.
-fn paths_of(prepared: &Prepared<'_>) -> Vec<Vec<u8>> {
-    match prepared {
-        Prepared::Files { there, .. } => bytes_of(there),
-        Prepared::Stream { name, .. } => vec![[b"/", &name[..]].concat()],
-    }
-}
-
-/// The paths by which a backup knows earlier ones of its kind: those it names, and those it was asked for.
-fn series_of(prepared: &Prepared<'_>) -> [Vec<Vec<u8>>; 2] {
-    let named = paths_of(prepared);
-    let asked = match prepared {
-        Prepared::Files { asked, .. } => bytes_of(asked),
-        Prepared::Stream { .. } => named.clone(),
-    };
-    [named, asked]
-}
-
-fn bytes_of(paths: &[PathBuf]) -> Vec<Vec<u8>> {
-    let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
-    paths.iter().map(bytes).collect()
-}
-
 fn tree_maker(repo: &Repo) -> Result<TreeMaker> {
     let domain = repo.settings().domain;
     Ok(TreeMaker {
@@ -345,11 +266,11 @@ fn pass(
     prepared: &mut Prepared<'_>,
     parent: Option<BlobId>,
     time: Timestamp,
-) -> Result<(BlobId, Totals)> {
+) -> Result<Done> {
     let pass = Pass::new(context, writer);
     match prepared {
         Prepared::Files { root, .. } => pass.files(root, parent),
-        Prepared::Stream { name, reader } => pass.stream(name, reader, time),
+        Prepared::Stream { names, reader, .. } => pass.stream(names, reader, time, parent),
     }
 }
 
@@ -390,7 +311,7 @@ fn summary(
         user: options.user.clone(),
         uid: rustix::process::getuid().as_raw(),
         gid: rustix::process::getgid().as_raw(),
-        paths: paths_of(prepared),
+        paths: prepared.paths(),
         tags: options.tags.clone(),
         label: options.label.clone(),
         description: options.description.clone(),
@@ -401,16 +322,13 @@ fn summary(
 }
 
 fn record(repo: &Repo, summary: Summary, prepared: &Prepared<'_>) -> Snapshot {
-    let kind = match prepared {
-        Prepared::Files { .. } => SourceKind::Files,
-        Prepared::Stream { .. } => SourceKind::Stream,
-    };
+    let (kind, dump) = prepared.kind();
     let source = Source {
         kind,
         name: summary.paths.first().cloned().unwrap_or_default(),
         chunker: 1,
         totals: summary.totals,
-        dump: None,
+        dump,
         ext: Vec::new(),
     };
     Snapshot {

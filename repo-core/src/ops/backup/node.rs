@@ -1,30 +1,93 @@
 //! From metadata to nodes, and whether a node is as it was.
 
+use super::assemble::Compared;
 use crate::format::tree::{Content, Node};
 use crate::fs::{Kind, Metadata, Xattr};
+use crate::time::Timestamp;
 
-/// The node of `name`.
-pub fn node_of(name: &[u8], meta: &Metadata, xattrs: Vec<Xattr>, content: Content) -> Node {
-    Node {
-        name: name.to_vec(),
-        mode: (meta.mode & 0o7777) as u16,
-        uid: meta.uid,
-        gid: meta.gid,
-        mtime: meta.mtime,
-        ctime: meta.ctime,
-        atime: None,
-        inode: meta.inode,
-        device: meta.device,
-        links: meta.links,
-        xattrs: xattrs.into_iter().map(|x| (x.name, x.value)).collect(),
-        content,
-        ext: Vec::new(),
+/// What of a node is recorded, and what is trusted to show that it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// A content is another one if the time of the last change of metadata is.
+    pub ctime: bool,
+    /// A content is another one if the number of the inode is.
+    pub inode: bool,
+    /// Record when it was read last.
+    pub atime: bool,
+}
+
+impl Rules {
+    /// The node of `name`.
+    pub fn node(self, name: &[u8], meta: &Metadata, xattrs: Vec<Xattr>, content: Content) -> Node {
+        Node {
+            name: name.to_vec(),
+            mode: (meta.mode & 0o7777) as u16,
+            uid: meta.uid,
+            gid: meta.gid,
+            mtime: meta.mtime,
+            ctime: meta.ctime,
+            atime: self.atime_of(meta),
+            inode: meta.inode,
+            device: meta.device,
+            links: meta.links,
+            xattrs: xattrs.into_iter().map(|x| (x.name, x.value)).collect(),
+            content,
+            ext: Vec::new(),
+        }
+    }
+
+    /// How something compares with the parent's node of it.
+    pub fn compare(self, old: Option<&Node>, meta: &Metadata) -> Compared {
+        match old {
+            None => Compared::New,
+            Some(old) if !is_unchanged(old, meta) => Compared::Changed,
+            // The node of a directory is made anew, so that what is recorded of it has to be the same too.
+            Some(old) if meta.kind == Kind::Dir && old.atime != self.atime_of(meta) => {
+                Compared::Changed
+            }
+            Some(_) => Compared::Same,
+        }
+    }
+
+    /// Whether a file of which [`is_unchanged`] is false has the content of `old`, as far as what is trusted shows: only
+    /// what is not trusted, and metadata beside it, are not as they were.
+    pub fn has_same_content(self, old: &Node, meta: &Metadata) -> bool {
+        let Content::File(file) = &old.content else {
+            return false;
+        };
+        meta.kind == Kind::File
+            && !(self.ctime && self.inode)
+            && file.size == meta.size
+            && old.mtime == meta.mtime
+            && (!self.ctime || old.ctime == meta.ctime)
+            && (!self.inode || old.inode == meta.inode)
+    }
+
+    /// Gives a node that is as it was what may have changed nevertheless, and says whether it has: when it was read last, if
+    /// that is recorded; and the number of its device where it matters, because what has several names is told by it and
+    /// the inode.
+    ///
+    /// Of all other nodes the old number stays, so that their directories stay as they are after a boot that numbers devices
+    /// anew (restic came to record it of hard links only, for the same reason).
+    pub fn refresh(self, old: &mut Node, meta: &Metadata) -> bool {
+        let matters = meta.links > 1 && meta.kind != Kind::Dir;
+        let renumbered = matters && old.device != meta.device;
+        if renumbered {
+            old.device = meta.device;
+        }
+        let atime = self.atime_of(meta);
+        let read = std::mem::replace(&mut old.atime, atime) != atime;
+        renumbered || read
+    }
+
+    fn atime_of(self, meta: &Metadata) -> Option<Timestamp> {
+        self.atime.then_some(meta.atime)
     }
 }
 
 /// Whether metadata shows that nothing of `old` has changed, its content included: same kind, size, times, inode,
-/// owner and mode. The device is left out: its number may differ from one boot to the next ([`renumber`]).
-pub fn is_unchanged(old: &Node, meta: &Metadata) -> bool {
+/// owner and mode. The device is left out: its number may differ from one boot to the next ([`Rules::refresh`]).
+fn is_unchanged(old: &Node, meta: &Metadata) -> bool {
     let same_content = match (&old.content, meta.kind) {
         (Content::File(file), Kind::File) => file.size == meta.size,
         (Content::Dir(_), Kind::Dir)
@@ -44,18 +107,4 @@ pub fn is_unchanged(old: &Node, meta: &Metadata) -> bool {
         && u32::from(old.mode) == meta.mode & 0o7777
         // A directory's count of links follows from its entries.
         && (old.links == meta.links || meta.kind == Kind::Dir)
-}
-
-/// Gives a node that is as it was the number that its device has now, where it matters: what has several names is told by it
-/// and the inode. Says whether it had another one.
-///
-/// Of all other nodes the old number stays, so that their directories stay as they are after a boot that numbers devices
-/// anew (restic came to record it of hard links only, for the same reason).
-pub fn renumber(old: &mut Node, meta: &Metadata) -> bool {
-    let matters = meta.links > 1 && meta.kind != Kind::Dir;
-    let differs = matters && old.device != meta.device;
-    if differs {
-        old.device = meta.device;
-    }
-    differs
 }

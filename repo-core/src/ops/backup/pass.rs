@@ -6,11 +6,12 @@
 //! content, or one file of that size, and [`QUEUE_ITEMS_MAX`] nodes.
 
 mod large;
+mod stream;
 mod walk;
 
-use super::assemble::{Assembler, Compared, OldDir, TreeMaker};
+use super::assemble::{Assembler, Begun, Compared, TreeMaker};
 use super::batch::Batches;
-use super::node::{is_unchanged, node_of, renumber};
+use super::node::Rules;
 use super::read::{Attributes, Cutter, FileJob, FileRead};
 use super::roots::Root;
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
@@ -27,7 +28,6 @@ use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,8 @@ pub struct PassContext<'a> {
     pub maker: &'a TreeMaker,
     /// Makes chunks.
     pub cutters: Cutters,
+    /// What is recorded, and what shows that a file changed.
+    pub rules: Rules,
     /// Look up every chunk of unchanged files too: the parent may have lost some.
     pub distrust: bool,
 }
@@ -106,11 +108,7 @@ struct Pending {
 type Named = Vec<(BlobId, Piece)>;
 
 enum Item {
-    Enter {
-        node: Node,
-        metadata: Compared,
-        old: Option<OldDir>,
-    },
+    Enter(Begun),
     Node {
         node: Node,
         compared: Compared,
@@ -128,8 +126,20 @@ enum Item {
     Streamed {
         node: Node,
         compared: Compared,
+        /// What the parent has of it, if it is to be compared with that.
+        expected: Option<FileContent>,
     },
     Leave,
+}
+
+/// What a pass gives.
+pub struct Done {
+    /// The root tree.
+    pub root: BlobId,
+    /// Numbers.
+    pub totals: Totals,
+    /// What was backed up is as the parent has it, and nothing was new but the directories above it.
+    pub unchanged: bool,
 }
 
 /// One pass, in progress.
@@ -144,6 +154,8 @@ pub struct Pass<'a, 'w, 'r> {
     ahead: Rc<Cell<usize>>,
     assembler: Assembler<'a>,
     streaming: ChunkList,
+    /// What was streamed last is what the parent has of it.
+    as_expected: bool,
     root: Option<BlobId>,
 }
 
@@ -160,53 +172,36 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
+            as_expected: false,
             root: None,
         }
     }
 
-    /// Backs up files below `root`; gives the root tree and the numbers.
-    pub fn files(mut self, root: &Root, parent: Option<BlobId>) -> Result<(BlobId, Totals)> {
+    /// Backs up files below `root`; `parent` is the tree to compare with.
+    pub fn files(mut self, root: &Root, parent: Option<BlobId>) -> Result<Done> {
         let meta = stat_path(Path::new("/"))?;
         self.place(Path::new("/"), b"", &meta, root, parent, Compared::New)?;
         self.finish()
     }
 
-    /// Backs up one stream as the file `name` in the root directory.
-    pub fn stream(
-        mut self,
-        name: &[u8],
-        reader: &mut (dyn Read + Send),
-        now: crate::time::Timestamp,
-    ) -> Result<(BlobId, Totals)> {
-        let dir = plain_node(b"", 0o755, now, Content::Dir(None));
-        self.push(Item::Enter {
-            node: dir,
-            metadata: Compared::New,
-            old: None,
-        })?;
-        let sizes = sizes_for(SourceKind::Stream);
-        let (size, failed) = self.pieces(reader, sizes, None)?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let content = file_content(size, None);
-        let node = plain_node(name, 0o600, now, content);
-        self.push(Item::Streamed {
-            node,
-            compared: Compared::New,
-        })?;
-        self.push(Item::Leave)?;
-        self.finish()
-    }
-
-    fn finish(mut self) -> Result<(BlobId, Totals)> {
+    fn finish(mut self) -> Result<Done> {
         while !self.queue.is_empty() {
             self.take_first()?;
         }
         let no_root = || {
             Error::new(ErrorKind::InvalidInput, Subject::None).detail("nothing could be backed up")
         };
-        Ok((self.root.ok_or_else(no_root)?, self.assembler.totals))
+        let Assembler {
+            totals,
+            unchanged,
+            blobs_above,
+            ..
+        } = self.assembler;
+        Ok(Done {
+            root: self.root.ok_or_else(no_root)?,
+            totals,
+            unchanged: unchanged && self.writer.new_blobs() == blobs_above,
+        })
     }
 
     /// Handles anything that is not a directory.
@@ -219,16 +214,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         old: Option<Node>,
     ) -> Result<()> {
         self.context.problems.count(Counter::Nodes, 1);
-        let compared = compare(old.as_ref(), &meta);
-        if let (Some(mut node), Compared::Same) = (old, compared)
-            && (!self.context.distrust || self.still_stored(&node)?)
+        let compared = self.context.rules.compare(old.as_ref(), &meta);
+        if let Some(old) = old
+            && let Some(item) = self.unread(at, dir, old, &meta, compared)?
         {
             self.context.problems.count(Counter::Bytes, meta.size);
-            let compared = match renumber(&mut node, &meta) {
-                true => Compared::Renumbered,
-                false => Compared::Same,
-            };
-            return self.push(Item::Node { node, compared });
+            return self.push(item);
         }
         let compared = if compared == Compared::Same {
             Compared::Changed
@@ -249,7 +240,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             };
         }
         let path = || at.join(OsStr::from_bytes(name));
-        match special(dir, name, &meta) {
+        match special(self.context.rules, dir, name, &meta) {
             Ok((node, attributes)) => {
                 if let Some(error) = attributes {
                     self.context.problems.problem(&path(), &error);
@@ -261,6 +252,39 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 Ok(())
             }
         }
+    }
+
+    /// What becomes of something that need not be read, because it is the parent's node `old` or has its content.
+    fn unread(
+        &mut self,
+        at: &Path,
+        dir: &Dir,
+        mut old: Node,
+        meta: &Metadata,
+        compared: Compared,
+    ) -> Result<Option<Item>> {
+        let rules = self.context.rules;
+        let same = compared == Compared::Same;
+        let unread = same || rules.has_same_content(&old, meta);
+        if !unread || self.context.distrust && !self.still_stored(&old)? {
+            return Ok(None);
+        }
+        if same {
+            let compared = match rules.refresh(&mut old, meta) {
+                true => Compared::Updated,
+                false => Compared::Same,
+            };
+            let node = old;
+            return Ok(Some(Item::Node { node, compared }));
+        }
+        let attributes = Attributes::from(dir.xattrs(&old.name, meta.kind));
+        if let Some(error) = attributes.failed {
+            let path = at.join(OsStr::from_bytes(&old.name));
+            self.context.problems.problem(&path, &error);
+        }
+        let node = rules.node(&old.name, meta, attributes.found, old.content);
+        let compared = Compared::Updated;
+        Ok(Some(Item::Node { node, compared }))
     }
 
     /// Whether every chunk of a file lies in a pack that may be relied on; they are relied on then.
@@ -328,11 +352,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             return Ok(());
         };
         match item {
-            Item::Enter {
-                node,
-                metadata,
-                old,
-            } => self.assembler.enter(node, metadata, old),
+            Item::Enter(begun) => self.assembler.enter(begun),
             Item::Node { node, compared } => self.assembler.add(self.writer, node, compared)?,
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
@@ -348,12 +368,17 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                         .push(id, &mut |bytes| maker.put(writer, bytes))?;
                 }
             }
-            Item::Streamed { mut node, compared } => {
+            Item::Streamed {
+                mut node,
+                compared,
+                expected,
+            } => {
                 let list = std::mem::take(&mut self.streaming);
                 let (maker, writer) = (self.context.maker, &mut *self.writer);
                 let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
                 if let Content::File(file) = &mut node.content {
                     file.chunks = chunks;
+                    self.as_expected = expected.as_ref() == Some(file);
                 }
                 self.assembler.add(self.writer, node, compared)?;
             }
@@ -396,21 +421,14 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             self.context.problems.problem(&path(), &error);
         }
         let xattrs = read.xattrs.found;
-        let node = node_of(&file.name, &read.meta, xattrs, Content::File(content));
+        let rules = self.context.rules;
+        let node = rules.node(&file.name, &read.meta, xattrs, Content::File(content));
         self.assembler.add(self.writer, node, file.compared)
     }
 }
 
-fn compare(old: Option<&Node>, meta: &Metadata) -> Compared {
-    match old {
-        None => Compared::New,
-        Some(old) if is_unchanged(old, meta) => Compared::Same,
-        Some(_) => Compared::Changed,
-    }
-}
-
 /// Links, pipes, sockets and devices; and why their attributes could not be read.
-fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<(Node, Option<Error>)> {
+fn special(rules: Rules, dir: &Dir, name: &[u8], meta: &Metadata) -> Result<(Node, Option<Error>)> {
     let content = match meta.kind {
         Kind::Symlink => Content::Symlink(dir.read_link(name)?),
         Kind::Fifo => Content::Fifo,
@@ -424,7 +442,8 @@ fn special(dir: &Dir, name: &[u8], meta: &Metadata) -> Result<(Node, Option<Erro
         }
     };
     let xattrs = Attributes::from(dir.xattrs(name, meta.kind));
-    Ok((node_of(name, meta, xattrs.found, content), xattrs.failed))
+    let node = rules.node(name, meta, xattrs.found, content);
+    Ok((node, xattrs.failed))
 }
 
 fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
@@ -433,24 +452,6 @@ fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
         extents,
         ..FileContent::default()
     })
-}
-
-fn plain_node(name: &[u8], mode: u16, now: crate::time::Timestamp, content: Content) -> Node {
-    Node {
-        name: name.to_vec(),
-        mode,
-        uid: rustix::process::getuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
-        mtime: now,
-        ctime: now,
-        atime: None,
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        content,
-        ext: Vec::new(),
-    }
 }
 
 fn changed() -> Error {

@@ -2,12 +2,13 @@
 
 use super::affected::Damage;
 use super::objects::Inventory;
+use super::subset::Chooser;
 use super::trees::{TreeCheck, check_tree};
 use super::{CheckOptions, CheckSummary, Finding, is_finding};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::pack::decode_directory;
-use crate::format::rows::{Blob, Block, PackEntry};
+use crate::format::rows::{Blob, Block, PackEntry, PackInfo};
 use crate::id::{BlobId, PackId};
 use crate::index::Index;
 use crate::progress::{Counter, Interrupt, Progress};
@@ -73,7 +74,7 @@ struct PackReport {
     unknown: Vec<BlobId>,
 }
 
-/// Reads packs of trees, and with `read_data` those of data too, a pack a job.
+/// Reads packs of trees, and those of data that the options ask for, a pack a job.
 pub fn check_content(
     repo: &Repo,
     options: &CheckOptions,
@@ -85,6 +86,19 @@ pub fn check_content(
     let mut jobs: VecDeque<Ticket<Result<PackReport>>> = VecDeque::new();
     let state = repo.state();
     let lost = damage.lost_packs();
+    let is_there = |pack: &PackInfo| !lost.contains(&pack.id) && !state.is_deleted(&pack.id.0);
+    let mut data_bytes = 0;
+    repo.index().packs(&mut |pack, _| {
+        if pack.kind == BlobType::Data && is_there(&pack) {
+            summary.data_packs += 1;
+            data_bytes += pack.len;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let part = options.subset.filter(|_| !options.read_data);
+    let mut part = part.map(|subset| Chooser::new(subset, summary.data_packs, data_bytes));
+    let mut takes = |id: &PackId| part.as_mut().is_some_and(|part| part.takes(id));
+    let mut data_packs_read = 0;
     let mut take = |ticket: Ticket<Result<PackReport>>| -> Result<()> {
         let report = ticket.wait()??;
         progress.count(Counter::Bytes, report.bytes);
@@ -99,10 +113,11 @@ pub fn check_content(
     };
     repo.index().packs(&mut |pack, _| {
         interrupt.check()?;
-        let wanted = options.read_data || pack.kind == BlobType::Tree;
-        if !wanted || lost.contains(&pack.id) || state.is_deleted(&pack.id.0) {
+        let of_trees = pack.kind == BlobType::Tree;
+        if !is_there(&pack) || !(of_trees || options.read_data || takes(&pack.id)) {
             return Ok(ControlFlow::Continue(()));
         }
+        data_packs_read += u64::from(!of_trees);
         if jobs.len() > repo.pool().threads()
             && let Some(first) = jobs.pop_front()
         {
@@ -115,7 +130,9 @@ pub fn check_content(
         );
         Ok(ControlFlow::Continue(()))
     })?;
-    jobs.into_iter().try_for_each(take)
+    jobs.into_iter().try_for_each(take)?;
+    summary.data_packs_read = data_packs_read;
+    Ok(())
 }
 
 /// Reads one pack whole. Memory: the pack, and one block.

@@ -227,6 +227,7 @@ fn a_stream_whose_base_is_deleted_meanwhile_fails_clearly() {
         let input = Input::Stream {
             name,
             reader: &mut reader,
+            program: None,
         };
         let (options, listener) = (BackupOptions::default(), Listener::default());
         backup(&repo, input, &options, &listener, &Interrupt::new())

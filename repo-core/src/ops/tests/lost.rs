@@ -67,6 +67,7 @@ fn a_stream_does_not_rely_on_lost_packs() {
         let input = Input::Stream {
             name: "dump".into(),
             reader: &mut &dump[..],
+            program: None,
         };
         quietly(repo, input, &BackupOptions::default()).unwrap()
     };

@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod class_c;
+mod compare;
 mod crash;
 mod damage;
 mod deleted;
@@ -19,5 +20,7 @@ mod pieces;
 mod resume;
 mod shared;
 mod stage;
+mod stats;
+mod stream;
 mod support;
 mod surplus;

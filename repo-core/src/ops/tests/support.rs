@@ -352,7 +352,10 @@ pub fn check_all(repo: &Repo) -> CheckSummary {
 
 /// A check, with or without all data read.
 pub fn check_with(repo: &Repo, read_data: bool) -> Result<CheckSummary> {
-    let options = CheckOptions { read_data };
+    let options = CheckOptions {
+        read_data,
+        ..CheckOptions::default()
+    };
     check(repo, &options, &Listener::default(), &Interrupt::new())
 }
 

@@ -4,7 +4,6 @@ use super::{Item, Pass, Pending, changed, file_content};
 use crate::chunk::{Piece, Segments, Sizes};
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Metadata, metadata_of};
-use crate::ops::backup::node::node_of;
 use crate::ops::backup::read::{Cutter, Kept, LargeFile, name_pieces};
 use crate::ops::backup::sparse::ExtentReader;
 use crate::progress::{Counter, Progress};
@@ -58,9 +57,14 @@ impl Pass<'_, '_, '_> {
                 if let Some(error) = large.xattrs.failed {
                     self.context.problems.problem(&path, &error);
                 }
-                let node = node_of(&pending.name, &kept.meta, large.xattrs.found, content);
+                let rules = self.context.rules;
+                let node = rules.node(&pending.name, &kept.meta, large.xattrs.found, content);
                 let compared = pending.compared;
-                self.push(Item::Streamed { node, compared })
+                self.push(Item::Streamed {
+                    node,
+                    compared,
+                    expected: None,
+                })
             }
             Err(error) => {
                 self.context.problems.problem(&path, &error);

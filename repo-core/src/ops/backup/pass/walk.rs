@@ -1,12 +1,11 @@
 //! The walk: puts directories and their entries into the queue, in the order of names.
 
-use super::{Compared, Item, Pass, compare};
+use super::{Compared, Item, Pass};
 use crate::error::Result;
 use crate::format::tree::{Content, Node};
 use crate::fs::{Dir, Kind, Metadata, stat_path};
 use crate::id::BlobId;
-use crate::ops::backup::assemble::OldDir;
-use crate::ops::backup::node::node_of;
+use crate::ops::backup::assemble::{Begun, OldDir};
 use crate::ops::backup::roots::Root;
 use crate::ops::backup::scan::{Ahead, Listed, OldNodes, list};
 use crate::progress::{Counter, Progress};
@@ -47,17 +46,21 @@ impl Pass<'_, '_, '_> {
             }
             Root::Above(children) => {
                 let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
-                let node = node_of(name, meta, Vec::new(), Content::Dir(None));
+                let node = self
+                    .context
+                    .rules
+                    .node(name, meta, Vec::new(), Content::Dir(None));
                 // Entries beside the wanted ones are left out: such a directory is unchanged only by chance.
                 let old_dir = old.as_ref().map(|old| OldDir {
                     tree: old.tree,
                     nodes: old.count,
                 });
-                self.push(Item::Enter {
+                self.push(Item::Enter(Begun {
                     node,
                     metadata,
                     old: old_dir,
-                })?;
+                    above: true,
+                }))?;
                 for (name, child) in children {
                     self.child_place(path, name, child, &mut old)?;
                 }
@@ -93,7 +96,7 @@ impl Pass<'_, '_, '_> {
             let at = Arc::new(above.to_path_buf());
             return self.entry(&at, &dir, name, meta, old_node);
         }
-        let compared = compare(old_node.as_ref(), &meta);
+        let compared = self.context.rules.compare(old_node.as_ref(), &meta);
         let old_tree = old_node.as_ref().and_then(tree_of);
         self.place(&path, name, &meta, child, old_tree, compared)
     }
@@ -145,16 +148,20 @@ impl Pass<'_, '_, '_> {
         if let Some(error) = listed.xattrs.failed.take() {
             self.context.problems.problem(&path, &error);
         }
-        let node = node_of(name, meta, xattrs, Content::Dir(None));
+        let node = self
+            .context
+            .rules
+            .node(name, meta, xattrs, Content::Dir(None));
         let old = listed.old.as_ref().map(|old| OldDir {
             tree: old.tree,
             nodes: old.count,
         });
-        self.push(Item::Enter {
+        self.push(Item::Enter(Begun {
             node,
             metadata,
             old,
-        })?;
+            above: false,
+        }))?;
         Ok(Frame {
             path,
             listed,
@@ -192,13 +199,16 @@ impl Pass<'_, '_, '_> {
         };
         match listing {
             Ok(listed) => {
-                let compared = compare(old_node.as_ref(), &meta);
+                let compared = self.context.rules.compare(old_node.as_ref(), &meta);
                 let path = below();
                 self.enter(path, name, &meta, listed, compared).map(Some)
             }
             Err(error) => {
                 self.context.problems.problem(&below(), &error);
-                let node = node_of(name, &meta, Vec::new(), Content::Dir(None));
+                let node = self
+                    .context
+                    .rules
+                    .node(name, &meta, Vec::new(), Content::Dir(None));
                 self.push(Item::Node {
                     node,
                     compared: Compared::New,

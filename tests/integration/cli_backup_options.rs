@@ -1,0 +1,117 @@
+//! `backup`: what counts as changed, what is compared with what, and what is recorded of it.
+
+use crate::environment::TestEnvironment;
+use std::fs::{File, FileTimes};
+use std::time::{Duration, SystemTime};
+
+#[test]
+fn an_unchanged_source_makes_no_snapshot_if_that_is_asked_for() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let first = env.backup(&[&source, "--skip-if-unchanged"]);
+    // The directory above changes.
+    env.write("beside", "x");
+    env.ok(&["backup", "--skip-if-unchanged", &source])
+        .prints("skipped creating snapshot\n");
+    let summary = env.json(&["backup", "--skip-if-unchanged", &source]);
+    assert!(summary.get("snapshot_id").is_none(), "{summary}");
+    assert_eq!(summary["files_unmodified"], 4);
+    assert_eq!(summary["data_added"], 0);
+    env.ok(&["backup", "-n", "--skip-if-unchanged", &source])
+        .prints("no snapshot would be made");
+    env.ok(&["snapshots"]).prints("1 snapshot\n");
+    env.write("src/sub/new", "x");
+    let second = env.backup(&[&source, "--skip-if-unchanged"]);
+    assert_ne!(first, second);
+    env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_problem_is_one_though_nothing_changed() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.run(&["backup", &source, "absent"]).expect(3);
+    let run = env.run(&["backup", "--skip-if-unchanged", &source, "absent"]);
+    run.expect(3)
+        .prints("skipped creating snapshot")
+        .says("absent");
+}
+
+#[test]
+fn ctimes_and_inodes_can_be_passed_over() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.backup(&[&source]);
+    let path = env.path("src/b.bin");
+    let copy = env.path("src/copy");
+    let time = path.metadata().unwrap().modified().unwrap();
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::rename(&copy, &path).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_times(FileTimes::new().set_modified(time)).unwrap();
+    for (flags, unmodified) in [
+        (&["--ignore-inode"][..], 4),
+        (&["--ignore-ctime", "--ignore-inode"], 4),
+        (&["--ignore-ctime"], 3),
+        (&[], 3),
+    ] {
+        let summary = env.json(&[&["backup", "-n", &source], flags].concat());
+        assert_eq!(summary["files_unmodified"], unmodified, "{flags:?}");
+    }
+}
+
+#[test]
+fn when_files_were_read_is_recorded_on_demand() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = File::options()
+        .write(true)
+        .open(env.path("src/a.txt"))
+        .unwrap();
+    file.set_times(FileTimes::new().set_accessed(time)).unwrap();
+    let atime = || {
+        let listed = env.ok(&["--json", "ls", "latest"]).messages();
+        let is_a = |node: &&serde_json::Value| node["name"] == "a.txt";
+        let node = listed.iter().find(is_a).unwrap();
+        node["atime"].as_str().unwrap().to_owned()
+    };
+    env.backup(&[&source]);
+    assert!(
+        *atime() > *"2001-09-09T01:46:40Z",
+        "not recorded: the time of the content"
+    );
+    env.backup(&["--with-atime", &source]);
+    assert_eq!(atime(), "2001-09-09T01:46:40Z");
+}
+
+#[test]
+fn parents_are_looked_for_in_a_group() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let sub = env.text("src/sub");
+    let first = env.backup(&[&source, "--tag", "a", "--label", "l"]);
+    let parent = |arguments: &[&str]| {
+        let run = env.ok(&[&["backup", "-n"], arguments].concat());
+        match run.stdout.split_once("using parent snapshot ") {
+            Some((_, id)) => Some(id[..8].to_owned()),
+            None => {
+                run.prints("no parent snapshot found");
+                None
+            }
+        }
+    };
+    let found = Some(first[..8].to_owned());
+    assert_eq!(parent(&[&sub]), None);
+    assert_eq!(parent(&[&sub, "--group-by", "host"]), found);
+    assert_eq!(parent(&[&sub, "-g", ""]), found);
+    assert_eq!(parent(&[&source, "--host", "other"]), None);
+    assert_eq!(parent(&[&source, "--host", "other", "-g", "paths"]), found);
+    assert_eq!(parent(&[&source, "-g", "host,tags"]), None);
+    assert_eq!(parent(&[&source, "-g", "host,tag", "--tag", "a"]), found);
+    assert_eq!(parent(&[&source, "-g", "label", "--label", "l"]), found);
+    for wrong in ["hosts,users", "x", "host;paths"] {
+        let run = env.run(&["backup", &source, "--group-by", wrong]);
+        run.expect(2).says("--group-by").says("is none of");
+    }
+}
