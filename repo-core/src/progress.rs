@@ -20,6 +20,8 @@ pub enum Counter {
     NodesExpected,
     /// Plaintext bytes that an operation expects in all; grows while it scans.
     BytesExpected,
+    /// Entries that were left out as asked; what lies below them is not counted.
+    Excluded,
     /// Files and others of those expected that a restore leaves as they are.
     NodesSkipped,
     /// The bytes of those.
@@ -74,6 +76,13 @@ pub enum Note<'a> {
     },
     /// The parent that a backup compares with, short id, or none.
     Parent(Option<&'a str>),
+    /// A file that says what is to be left out cannot be followed in everything; what it may mean is backed up.
+    Unclear {
+        /// The file.
+        path: &'a Path,
+        /// What is wrong with it.
+        why: &'a str,
+    },
     /// A restore is done and reads back what it wrote.
     Verifying,
 }

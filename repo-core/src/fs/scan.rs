@@ -65,6 +65,33 @@ impl Scan {
         self.slots.iter().map(|slot| name_of(&self.names, *slot))
     }
 
+    /// The number of the entry of that name.
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let by_name = |slot: &Slot| name_of(&self.names, *slot).cmp(name);
+        self.slots.binary_search_by(by_name).ok()
+    }
+
+    /// Keeps the entries of which `keep` says so, given their names and [`Scan::kind_hint`]; the others are never asked about.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], Option<Kind>) -> bool) {
+        let Self { names, slots, .. } = self;
+        slots.retain(|slot| keep(name_of(names, *slot), slot.kind));
+        self.window.clear();
+    }
+
+    /// Asks for the metadata of the entries of `dir`, if they are no more than [`WINDOW`].
+    pub fn load(&mut self, dir: &Dir) {
+        if self.is_complete() {
+            self.window = self.ask(dir, 0..self.len());
+            self.window_start = 0;
+        }
+    }
+
+    /// Metadata of entry `index`, if it is here and was not taken.
+    pub fn peek(&self, index: usize) -> Option<&Metadata> {
+        let at = index.checked_sub(self.window_start)?;
+        self.window.get(at)?.as_ref()?.as_ref().ok()
+    }
+
     /// What entry `index` is, as far as the directory itself says so: a hint that costs nothing.
     pub fn kind_hint(&self, index: usize) -> Option<Kind> {
         self.slots[index].kind
@@ -128,15 +155,13 @@ impl Dir {
     /// meanwhile may or may not be there. One system call for about a thousand entries and one for each of the first
     /// [`WINDOW`]. May be called again.
     pub fn scan(&self) -> Result<Scan> {
-        let mut scan = self.scan_names()?;
-        if scan.is_complete() {
-            scan.window = scan.ask(self, 0..scan.len());
-        }
+        let mut scan = self.names()?;
+        scan.load(self);
         Ok(scan)
     }
 
-    /// The same without the metadata, which is asked for when it is wanted.
-    pub fn scan_names(&self) -> Result<Scan> {
+    /// As [`Dir::scan`], without a question about any entry: [`Scan::load`] asks.
+    pub fn names(&self) -> Result<Scan> {
         let mut scan = Scan::default();
         self.list(&mut scan)?;
         scan.sort();
@@ -253,6 +278,27 @@ mod tests {
         };
         scan.sort();
         assert_eq!(scan.names().collect::<Vec<_>>(), [b"a", b"b"]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_not_asked_about() {
+        let temp = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(temp.path().join(name), name.repeat(3)).unwrap();
+        }
+        std::fs::create_dir(temp.path().join("d")).unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        let mut scan = dir.names().unwrap();
+        assert_eq!((scan.find(b"c"), scan.find(b"x")), (Some(2), None));
+        assert!(scan.peek(0).is_none());
+        scan.retain(|name, _| name != b"b");
+        scan.load(&dir);
+        assert_eq!(scan.names().collect::<Vec<_>>(), [b"a", b"c", b"d"]);
+        assert_eq!(scan.peek(1).unwrap().size, 3);
+        assert_eq!(scan.metadata(&dir, 2).unwrap().kind, Kind::Dir);
+        assert!(scan.peek(2).is_none() && scan.peek(3).is_none(), "taken");
+        std::fs::remove_file(temp.path().join("b")).unwrap();
+        assert_eq!(scan.window.len(), 3);
     }
 
     #[test]

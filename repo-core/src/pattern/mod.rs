@@ -98,6 +98,14 @@ impl Reached {
         self.matched.plain.max(self.ahead.plain) > self.matched.negated
     }
 
+    /// The same as if nothing up to here had matched: what was asked for by name is not what a pattern is about.
+    pub fn forgiven(self) -> Self {
+        Self {
+            matched: Last::default(),
+            ..self
+        }
+    }
+
     /// Whether the list matches everything below this path. `true` is certain.
     pub fn all_below_match(&self) -> bool {
         self.matches() && self.ahead.negated < self.matched.plain

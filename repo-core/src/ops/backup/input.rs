@@ -1,6 +1,7 @@
 //! What is backed up: paths, a stream, or what a command writes.
 
 use super::roots::{self, Root};
+use super::select::{Exclusions, Selection};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Dump, SourceKind};
 use std::io::Read;
@@ -45,6 +46,8 @@ pub enum Prepared<'a> {
         there: Vec<PathBuf>,
         /// The tree that leads to them.
         root: Root,
+        /// What is left out of them.
+        selection: Selection,
     },
     /// A stream.
     Stream {
@@ -59,13 +62,20 @@ pub enum Prepared<'a> {
 
 impl<'a> Prepared<'a> {
     /// Looks at the paths; refuses what cannot be backed up.
-    pub fn new(input: Input<'a>) -> Result<Self> {
+    pub fn new(input: Input<'a>, exclude: &Exclusions) -> Result<Self> {
         Ok(match input {
             Input::Paths(paths) => {
-                let asked = roots::normalize(&paths)?;
+                let all = roots::absolute(&paths)?;
+                let asked = roots::outermost(&all);
                 let root = roots::tree(&asked);
                 let there = roots::existing(&asked)?;
-                Self::Files { asked, there, root }
+                let selection = Selection::new(exclude, &all);
+                Self::Files {
+                    asked,
+                    there,
+                    root,
+                    selection,
+                }
             }
             Input::Stream {
                 name,
@@ -84,6 +94,14 @@ impl Prepared<'_> {
     /// Whether another pass would see the same data.
     pub fn can_be_read_again(&self) -> bool {
         matches!(self, Self::Files { .. })
+    }
+
+    /// What of the paths is taken.
+    pub fn selection(&self) -> Selection {
+        match self {
+            Self::Files { selection, .. } => selection.clone(),
+            Self::Stream { .. } => Selection::default(),
+        }
     }
 
     /// The paths that a snapshot names: what is not there is a problem, and in no snapshot.

@@ -17,6 +17,7 @@ mod pass;
 mod read;
 mod roots;
 mod scan;
+mod select;
 mod sparse;
 
 use crate::compress::Level;
@@ -38,6 +39,7 @@ use std::time::Instant;
 
 pub use input::Input;
 pub use options::BackupOptions;
+pub use select::{Exclusions, Marker};
 
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
 const PASSES_MAX: u32 = 8;
@@ -53,6 +55,8 @@ pub struct BackupSummary {
     pub parent: Option<SnapshotId>,
     /// Numbers, problems among them.
     pub totals: Totals,
+    /// Entries that were left out as asked; what lies below them is not counted.
+    pub excluded: u64,
     /// What interrupted backups had stored already.
     pub resumed: Resumed,
 }
@@ -71,7 +75,7 @@ pub fn backup(
     let begun = Instant::now();
     let time = options.time.unwrap_or_else(now);
     let problems = Problems::new(progress);
-    let mut prepared = Prepared::new(input)?;
+    let mut prepared = Prepared::new(input, &options.exclude)?;
     let mut run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
     // Of a stream nothing is compared.
@@ -150,6 +154,7 @@ impl Attempt<'_> {
             root,
             mut totals,
             unchanged,
+            excluded,
         } = self.read(run, prepared)?;
         count(&mut totals, &self.sum, self.problems, self.begun);
         let mut done = BackupSummary {
@@ -157,6 +162,7 @@ impl Attempt<'_> {
             skipped: unchanged,
             parent,
             totals,
+            excluded,
             resumed: self.resumed.unwrap_or_default(),
         };
         if options.dry_run || unchanged && self.parent_stands()? {
@@ -204,6 +210,7 @@ impl Attempt<'_> {
             maker: &self.maker,
             cutters: Cutters::new(repo, repo.settings().domain)?,
             rules: self.options.rules(),
+            selection: prepared.selection(),
             distrust: self.distrust,
         };
         let write = WriteOptions {

@@ -1,6 +1,7 @@
 //! How a backup is made.
 
 use super::node::Rules;
+use super::select::Exclusions;
 use crate::id::SnapshotId;
 use crate::snapshot::GroupBy;
 use crate::time::Timestamp;
@@ -39,6 +40,8 @@ pub struct BackupOptions {
     pub ignore_inode: bool,
     /// Record when things were read last.
     pub with_atime: bool,
+    /// What is left out of the paths.
+    pub exclude: Exclusions,
     /// Make no snapshot if what is backed up is as the parent has it, for a stream its content. Directories above what is
     /// backed up do not count. Where something had to be stored again, a snapshot is made nevertheless.
     pub skip_if_unchanged: bool,

@@ -14,6 +14,7 @@ use super::batch::Batches;
 use super::node::Rules;
 use super::read::{Attributes, Cutter, FileJob, FileRead};
 use super::roots::Root;
+use super::select::Selection;
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
 use crate::crypto::{BlobHasher, BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
@@ -57,6 +58,8 @@ pub struct PassContext<'a> {
     pub cutters: Cutters,
     /// What is recorded, and what shows that a file changed.
     pub rules: Rules,
+    /// What of the paths is taken.
+    pub selection: Selection,
     /// Look up every chunk of unchanged files too: the parent may have lost some.
     pub distrust: bool,
 }
@@ -140,6 +143,8 @@ pub struct Done {
     pub totals: Totals,
     /// What was backed up is as the parent has it, and nothing was new but the directories above it.
     pub unchanged: bool,
+    /// Entries that were left out.
+    pub excluded: u64,
 }
 
 /// One pass, in progress.
@@ -157,6 +162,8 @@ pub struct Pass<'a, 'w, 'r> {
     /// What was streamed last is what the parent has of it.
     as_expected: bool,
     root: Option<BlobId>,
+    /// Entries that were left out.
+    excluded: u64,
 }
 
 impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
@@ -174,6 +181,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             streaming: ChunkList::default(),
             as_expected: false,
             root: None,
+            excluded: 0,
         }
     }
 
@@ -182,6 +190,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let meta = stat_path(Path::new("/"))?;
         self.place(Path::new("/"), b"", &meta, root, parent, Compared::New)?;
         self.finish()
+    }
+
+    /// Counts entries that are left out.
+    fn exclude(&mut self, count: u64) {
+        self.excluded += count;
+        self.context.problems.count(Counter::Excluded, count);
     }
 
     fn finish(mut self) -> Result<Done> {
@@ -200,6 +214,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         Ok(Done {
             root: self.root.ok_or_else(no_root)?,
             totals,
+            excluded: self.excluded,
             unchanged: unchanged && self.writer.new_blobs() == blobs_above,
         })
     }

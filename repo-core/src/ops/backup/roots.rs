@@ -14,8 +14,8 @@ pub enum Root {
     Whole,
 }
 
-/// Absolute paths, sorted, without those that lie below another one.
-pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+/// Absolute paths, sorted, each once.
+pub fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if paths.is_empty() {
         return Err(Error::new(ErrorKind::InvalidInput, Subject::None).detail("nothing to back up"));
     }
@@ -25,13 +25,18 @@ pub fn normalize(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         .collect::<Result<Vec<_>>>()?;
     absolute.sort();
     absolute.dedup();
+    Ok(absolute)
+}
+
+/// Those of sorted absolute paths that do not lie below another one.
+pub fn outermost(absolute: &[PathBuf]) -> Vec<PathBuf> {
     let mut kept: Vec<PathBuf> = Vec::new();
     for path in absolute {
         if !kept.last().is_some_and(|last| path.starts_with(last)) {
-            kept.push(path);
+            kept.push(path.clone());
         }
     }
-    Ok(kept)
+    kept
 }
 
 /// Those that are there. Refuses a list of which nothing is: that is a mistake, not a backup of nothing.
@@ -50,8 +55,26 @@ pub fn existing(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// What is shown of a path that is too long.
+const SHOWN_CHARS: usize = 60;
+
+/// Bytes of the longest path that the system takes.
+const PATH_BYTES_MAX: usize = 4096;
+
 /// The absolute path without `.` and `..`; links are left as they are named.
 fn clean(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().len() > PATH_BYTES_MAX {
+        let shown = path
+            .to_string_lossy()
+            .chars()
+            .take(SHOWN_CHARS)
+            .collect::<String>()
+            + "…";
+        return Err(
+            Error::new(ErrorKind::InvalidInput, Subject::Path(shown.into()))
+                .detail("longer than the 4096 bytes that a path may have"),
+        );
+    }
     let absolute = std::path::absolute(path)
         .map_err(|e| Error::io(crate::Subject::Path(path.to_path_buf()), e))?;
     let mut clean = PathBuf::from("/");
@@ -104,7 +127,9 @@ mod tests {
     #[test]
     fn nested_and_double_paths_count_once() {
         let paths = ["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"].map(PathBuf::from);
-        let kept = normalize(&paths).unwrap();
+        let all = absolute(&paths).unwrap();
+        assert_eq!(all.len(), 4);
+        let kept = outermost(&all);
         assert_eq!(kept, ["/a/b", "/a/bc", "/a/d"].map(PathBuf::from));
         let Root::Above(top) = tree(&kept) else {
             panic!("root is above all")
@@ -118,9 +143,9 @@ mod tests {
 
     #[test]
     fn the_root_itself_is_everything() {
-        let kept = normalize(&[PathBuf::from("/"), PathBuf::from("/etc")]).unwrap();
+        let kept = outermost(&["/", "/etc"].map(PathBuf::from));
         assert_eq!(kept, [PathBuf::from("/")]);
         assert_eq!(tree(&kept), Root::Whole);
-        assert!(normalize(&[]).is_err());
+        assert!(absolute(&[]).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Looks ahead: directories are listed, and the parent's trees read, on the pool while the walk is elsewhere.
 
 use super::read::Attributes;
+use super::select::{Chosen, Taken, Unclear};
 use crate::error::Result;
 use crate::format::tree::{Content, Node};
 use crate::fs::{Dir, Scan};
@@ -27,6 +28,12 @@ pub struct Listed {
     pub dir: Arc<Dir>,
     /// Its entries.
     pub scan: Scan,
+    /// What is taken of it.
+    pub chosen: Chosen,
+    /// Entries that are not.
+    pub excluded: u64,
+    /// Files that say so, and cannot be followed in everything.
+    pub unclear: Vec<Unclear>,
     /// Its own extended attributes.
     pub xattrs: Attributes,
     /// The parent's version of it.
@@ -100,15 +107,23 @@ impl OldNodes {
     }
 }
 
-/// Opens and lists a directory, and reads the parent's version. A parent that cannot be read is none: its files are
-/// read again, which heals them.
-pub fn list(repo: &Repo, dir: Dir, old: Option<BlobId>) -> Result<Listed> {
-    let scan = dir.scan()?;
+/// Lists what is chosen of an open directory, and reads the parent's version. A parent that cannot be read is none: its files
+/// are read again, which heals them.
+pub fn list(repo: &Repo, dir: Dir, chosen: Chosen, old: Option<BlobId>) -> Result<Listed> {
+    let Taken {
+        scan,
+        chosen,
+        excluded,
+        unclear,
+    } = chosen.take(&dir)?;
     let xattrs = Attributes::of(&dir);
     let old = old.and_then(|tree| OldNodes::load(repo, tree).ok());
     Ok(Listed {
         dir: Arc::new(dir),
         scan,
+        chosen,
+        excluded,
+        unclear,
         xattrs,
         old,
     })
@@ -138,16 +153,16 @@ impl Ahead {
         }
     }
 
-    /// Starts listings of subdirectories from where it left off, as far as allowed; `old` is the parent's
-    /// version of the directory.
-    pub fn fill(
-        &mut self,
-        repo: &Repo,
-        dir: &Arc<Dir>,
-        scan: &Scan,
-        from: usize,
-        mut old: Option<&mut OldNodes>,
-    ) {
+    /// Starts listings of subdirectories of a directory from where it left off, as far as allowed, before entry `from`
+    /// is looked at.
+    pub fn fill(&mut self, repo: &Repo, listed: &mut Listed, from: usize) {
+        let Listed {
+            dir,
+            scan,
+            chosen,
+            old,
+            ..
+        } = listed;
         self.next = self.next.max(from);
         let end = scan.len().min(from + AHEAD_ENTRIES);
         let room = || self.all.get() < AHEAD_ALL_MAX;
@@ -157,9 +172,12 @@ impl Ahead {
             if scan.kind_hint(index) != Some(crate::fs::Kind::Dir) {
                 continue;
             }
+            let Some(chosen) = chosen.ahead(scan, index) else {
+                continue;
+            };
             let (name, dir, job_repo) = (scan.name(index).to_vec(), dir.clone(), repo.clone());
             let old = old.as_mut().and_then(|old| old.subtree(&name));
-            let job = move || list(&job_repo, dir.open_dir(&name)?, old);
+            let job = move || list(&job_repo, dir.open_dir(&name)?, chosen, old);
             self.tickets.push_back((index, repo.pool().submit(job)));
             self.all.set(self.all.get() + 1);
         }

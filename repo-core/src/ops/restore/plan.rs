@@ -255,7 +255,7 @@ impl Planner<'_> {
         let options = self.context.options;
         let dir = self.places.open(place)?;
         let is_gone = match options.dry_run {
-            true => dir.open_dir(name)?.read()?.scan_names()?.is_empty(),
+            true => dir.open_dir(name)?.read()?.names()?.is_empty(),
             false => dir.remove_empty_dir(name)?,
         };
         let surplus = Surplus::new(self.context, self.places);

@@ -60,7 +60,7 @@ impl<'a> Surplus<'a> {
         let Some(tree) = &frame.tree else {
             return Ok(());
         };
-        let entries = self.places.open(&frame.place)?.read()?.scan_names()?;
+        let entries = self.places.open(&frame.place)?.read()?.names()?;
         let mut nodes = Nodes::open(self.context.repo, tree)?;
         let mut node = nodes.next(self.context.repo)?;
         for name in entries.names() {
@@ -153,7 +153,7 @@ impl<'a> Surplus<'a> {
             return Err(Error::new(ErrorKind::Denied, Subject::None)
                 .detail("is in use by this very command and is not removed"));
         }
-        let entries = below.read()?.scan_names()?;
+        let entries = below.read()?.names()?;
         let place = Place::below(place, name);
         place.is_now(Presence::Existing);
         self.places.opened(&place, below);

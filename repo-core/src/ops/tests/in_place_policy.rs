@@ -116,7 +116,9 @@ fn holes_come_back_where_they_were() {
     };
     for fresh in [false, true] {
         if fresh {
-            names.iter().for_each(|name| fs::remove_file(stage.at(name)).unwrap());
+            names
+                .iter()
+                .for_each(|name| fs::remove_file(stage.at(name)).unwrap());
         }
         stage.restore(&sparse);
         assert_eq!(extents(&stage.at("zeros")), []);

@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod deleted;
 mod eio;
+mod exclude;
 mod first_entry;
 mod in_place;
 mod in_place_links;

@@ -8,7 +8,8 @@ use crate::id::BlobId;
 use crate::ops::backup::assemble::{Begun, OldDir};
 use crate::ops::backup::roots::Root;
 use crate::ops::backup::scan::{Ahead, Listed, OldNodes, list};
-use crate::progress::{Counter, Progress};
+use crate::ops::backup::select::Unclear;
+use crate::progress::{Counter, Note, Progress};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -35,8 +36,9 @@ impl Pass<'_, '_, '_> {
     ) -> Result<()> {
         match root {
             Root::Whole => {
+                let chosen = self.context.selection.at(path, meta);
                 let opened = Dir::open_root(path);
-                match opened.and_then(|dir| list(self.context.repo, dir, old)) {
+                match opened.and_then(|dir| list(self.context.repo, dir, chosen, old)) {
                     Ok(listed) => self.walk(path, name, meta, listed, metadata),
                     Err(error) => {
                         self.context.problems.problem(path, &error);
@@ -86,6 +88,10 @@ impl Pass<'_, '_, '_> {
             }
         };
         if meta.kind != Kind::Dir {
+            if self.context.selection.is_too_large(&meta) {
+                self.exclude(1);
+                return Ok(());
+            }
             let dir = match Dir::open_root(above) {
                 Ok(dir) => Arc::new(dir),
                 Err(error) => {
@@ -120,10 +126,8 @@ impl Pass<'_, '_, '_> {
                 continue;
             }
             frame.next += 1;
-            let Listed { dir, scan, old, .. } = &mut frame.listed;
-            frame
-                .ahead
-                .fill(self.context.repo, dir, scan, index, old.as_mut());
+            let Frame { listed, ahead, .. } = frame;
+            ahead.fill(self.context.repo, listed, index);
             if let Some(below) = self.visit(frame, index)? {
                 stack.push(below);
             }
@@ -147,6 +151,13 @@ impl Pass<'_, '_, '_> {
         let xattrs = std::mem::take(&mut listed.xattrs.found);
         if let Some(error) = listed.xattrs.failed.take() {
             self.context.problems.problem(&path, &error);
+        }
+        self.exclude(listed.excluded);
+        for Unclear { name, why } in &listed.unclear {
+            let path = path.join(name);
+            self.context
+                .problems
+                .note(Note::Unclear { path: &path, why });
         }
         let node = self
             .context
@@ -172,7 +183,13 @@ impl Pass<'_, '_, '_> {
 
     /// Handles one entry; gives a frame to go on with if it is a directory.
     fn visit(&mut self, frame: &mut Frame, index: usize) -> Result<Option<Frame>> {
-        let Listed { dir, scan, old, .. } = &mut frame.listed;
+        let Listed {
+            dir,
+            scan,
+            chosen,
+            old,
+            ..
+        } = &mut frame.listed;
         let meta = scan.metadata(dir, index);
         let name = scan.name(index);
         let old_node = old.as_mut().and_then(|old| old.take(name));
@@ -184,17 +201,25 @@ impl Pass<'_, '_, '_> {
                 return Ok(None);
             }
         };
+        if chosen.leaves_out(&meta) {
+            self.exclude(1);
+            return Ok(None);
+        }
         if meta.kind != Kind::Dir {
             let (path, dir) = (frame.path.clone(), dir.clone());
             self.entry(&path, &dir, name, meta, old_node)?;
             return Ok(None);
         }
+        if chosen.stops_at(name, &meta) {
+            return self.mount_point(name, &meta, old_node).map(|()| None);
+        }
         let listing = match frame.ahead.take(index) {
             Some(ticket) => ticket.wait_or_run()?,
             None => {
                 let old_tree = old_node.as_ref().and_then(tree_of);
+                let chosen = chosen.enter(name, meta.device);
                 dir.open_dir(name)
-                    .and_then(|dir| list(self.context.repo, dir, old_tree))
+                    .and_then(|dir| list(self.context.repo, dir, chosen, old_tree))
             }
         };
         match listing {
@@ -216,6 +241,24 @@ impl Pass<'_, '_, '_> {
                 Ok(None)
             }
         }
+    }
+
+    /// A directory of which only the node is backed up, without what would have to be read of it, attributes included.
+    fn mount_point(&mut self, name: &[u8], meta: &Metadata, old: Option<Node>) -> Result<()> {
+        let rules = self.context.rules;
+        let metadata = rules.compare(old.as_ref(), meta);
+        let tree = old.as_ref().and_then(tree_of);
+        let loaded = tree.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
+        self.push(Item::Enter(Begun {
+            node: rules.node(name, meta, Vec::new(), Content::Dir(None)),
+            metadata,
+            old: loaded.map(|old| OldDir {
+                tree: old.tree,
+                nodes: old.count,
+            }),
+            above: false,
+        }))?;
+        self.push(Item::Leave)
     }
 }
 

@@ -1,0 +1,108 @@
+//! Ignore files: what is left out, said beside it, in the syntax of `.gitignore`.
+
+use crate::error::{Error, Result, Subject};
+use crate::fs::{Dir, Kind, read_at};
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The longest ignore file that is followed. One of a large project has a few KiB.
+const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// An ignore file, and those that count less: in the same directory or above it.
+#[derive(Debug)]
+pub struct Ignores {
+    matcher: Gitignore,
+    /// Where names below its directory begin in an absolute path.
+    from: usize,
+    above: Option<Arc<Ignores>>,
+}
+
+impl Ignores {
+    /// Reads the ignore file `name` of `dir`, in whose paths the names of entries begin at `from`; and says which lines mean
+    /// nothing. `None` if none means anything.
+    ///
+    /// A directory of that name is no ignore file. A link is not followed, as git does not.
+    pub fn read(
+        dir: &Dir,
+        name: &[u8],
+        from: usize,
+        above: &Option<Arc<Self>>,
+    ) -> (Option<Self>, Option<String>) {
+        if dir.stat(name).is_ok_and(|meta| meta.kind == Kind::Dir) {
+            return (None, None);
+        }
+        let bytes = match content(dir, name) {
+            Ok(bytes) => bytes,
+            Err(error) => return (None, Some(error.about(Subject::None).to_string())),
+        };
+        let (matcher, said) = parse(&bytes);
+        let above = above.clone();
+        let found = matcher.map(|matcher| Self {
+            matcher,
+            from,
+            above,
+        });
+        (found, said)
+    }
+
+    /// Whether the entry of this absolute path is left out: the nearest file that says something of it decides.
+    pub fn leave_out(&self, path: &[u8], is_dir: bool) -> bool {
+        let mut next = Some(self);
+        while let Some(ignores) = next {
+            let relative = Path::new(OsStr::from_bytes(&path[ignores.from..]));
+            match ignores.matcher.matched(relative, is_dir) {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => next = ignores.above.as_deref(),
+            }
+        }
+        false
+    }
+}
+
+fn content(dir: &Dir, name: &[u8]) -> Result<Vec<u8>> {
+    let (file, _) = dir.open_file(name)?;
+    let mut bytes = vec![0; FILE_BYTES_MAX + 1];
+    let len = read_at(&file, 0, bytes.len(), &mut bytes)?;
+    bytes.truncate(len);
+    match len > FILE_BYTES_MAX {
+        true => Err(Error::unsupported(Subject::None).detail("longer than 1 MiB")),
+        false => Ok(bytes),
+    }
+}
+
+/// What the lines mean, if one means something; and the first that cannot be read, with its number.
+fn parse(bytes: &[u8]) -> (Option<Gitignore>, Option<String>) {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    // Paths are relative to its directory already.
+    let mut builder = GitignoreBuilder::new("");
+    let mut wrong: Vec<(usize, String)> = Vec::new();
+    for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match str::from_utf8(line) {
+            Err(_) => wrong.push((number, "not UTF-8".into())),
+            Ok(line) => {
+                if let Err(error) = builder.add_line(None, line) {
+                    wrong.push((number, error.to_string()));
+                }
+            }
+        }
+    }
+    let more = wrong.len().saturating_sub(1);
+    let mut said = wrong.into_iter().next().map(|(number, why)| match more {
+        0 => format!("line {number}: {why}"),
+        _ => format!("line {number} and {more} more: {why}"),
+    });
+    let built = match builder.build() {
+        Ok(built) => Some(built),
+        Err(error) => {
+            said = Some(error.to_string());
+            None
+        }
+    };
+    (built.filter(|built| !built.is_empty()), said)
+}
