@@ -128,6 +128,29 @@ pub fn refuse_inside(app: &App, target: &Path) -> Result<(), Failure> {
     place::refuse_inside(&checked_place(app)?, target)
 }
 
+/// Device and inode of what this command works with, the repository before all: nothing must remove that.
+pub fn in_use(app: &App) -> Result<Vec<(u64, u64)>, Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let (flags, env) = (&app.repository, &app.env);
+    let file = |flag: &Option<PathBuf>, name: &str| {
+        let named = || env.ours(name).map(|file| PathBuf::from(file.value));
+        flag.clone().or_else(named)
+    };
+    let paths = [
+        Some(checked_place(app)?.0),
+        cache_dir(flags, env),
+        state_dir(env),
+        file(&flags.repository_file, "REPOSITORY_FILE"),
+        file(&app.credential.key_file, "KEY_FILE"),
+        file(&app.credential.password_file, "PASSWORD_FILE"),
+    ];
+    let there = paths
+        .iter()
+        .flatten()
+        .filter_map(|path| path.metadata().ok());
+    Ok(there.map(|found| (found.dev(), found.ino())).collect())
+}
+
 /// Whether it is certain that the place is no repository.
 pub fn is_absent(app: &App) -> bool {
     let existing = checked_place(app).and_then(|place| existing(&place));
@@ -317,20 +340,24 @@ fn open_options(app: &App) -> Result<OpenOptions, Failure> {
     })
 }
 
+fn cache_dir(flags: &RepositoryFlags, env: &Env) -> Option<PathBuf> {
+    let named = || env.ours("CACHE_DIR").map(|dir| dir.value.into());
+    let cache = flags.cache_dir.clone().or_else(named);
+    cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"))
+}
+
+fn state_dir(env: &Env) -> Option<PathBuf> {
+    let named = env.get("LARDER_STATE_DIR").map(PathBuf::from);
+    named.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"))
+}
+
 /// Where the cache and the state are; neither without a home directory, and the user hears of it.
 fn directories(
     flags: &RepositoryFlags,
     env: &Env,
     terminal: &Terminal,
 ) -> (Option<PathBuf>, Option<PathBuf>) {
-    let named = |name: &str| env.get(name).map(PathBuf::from);
-    let cache = flags
-        .cache_dir
-        .clone()
-        .or_else(|| env.ours("CACHE_DIR").map(|dir| dir.value.into()));
-    let cache = cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"));
-    let state = named("LARDER_STATE_DIR");
-    let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
+    let (cache, state) = (cache_dir(flags, env), state_dir(env));
     let lost = match (cache.is_none() && !flags.no_cache, state.is_none()) {
         (true, true) => {
             "no cache is used, and an old copy put in place of the repository would go unseen"

@@ -18,7 +18,7 @@ pub struct OutputFlags {
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
 
-    /// Show more; -vv and --verbose=N are taken too, and show no more than -v
+    /// Show more; -vv, or --verbose=2, names every item that is restored
     #[arg(
         short, long, value_name = "N", global = true, help_heading = "Output",
         num_args = 0..=1, require_equals = true, default_missing_value = "1"

@@ -8,7 +8,9 @@ use super::write::write_at;
 use super::xattr::{Handle, Xattr};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat, openat2, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, accessat, openat, openat2, statat, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io::ErrorKind as Io;
@@ -46,7 +48,7 @@ pub struct Target {
 impl Target {
     /// Opens the directory that the user named, or creates it, and what is missing above it, for the user alone.
     ///
-    /// Here alone symbolic links are followed.
+    /// Here alone symbolic links are followed. `Denied` if the file system is mounted for reading only.
     pub fn open(place: &Path) -> Result<Self> {
         let subject = || Subject::Path(place.to_path_buf());
         let create = |recursive| {
@@ -65,7 +67,11 @@ impl Target {
         let mut target = Self::open_existing(place)?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, subject()))?;
         target.root.is_new = is_new;
-        Ok(target)
+        match accessat(&target.root, ".", Access::WRITE_OK, AtFlags::empty()) {
+            // Said once here instead of for every file. What is forbidden here may be allowed further below.
+            Err(Errno::ROFS) => Err(Error::io(subject(), Errno::ROFS.into()).detail("write to")),
+            _ => Ok(target),
+        }
     }
 
     /// Opens the directory that the user named, if it is there. Symbolic links are followed; `InvalidInput` if something

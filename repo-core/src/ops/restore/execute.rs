@@ -243,6 +243,8 @@ fn leave(
         }),
     };
     match settled {
+        // The target itself is the user's, and counted nowhere.
+        Ok(()) if place.above().is_none() => {}
         Ok(()) => context.restored(Outcome::Restored, || place.path()),
         Err(error) => context.problem(&place.path(), &error),
     }

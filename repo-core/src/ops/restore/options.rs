@@ -18,7 +18,7 @@ pub struct RestoreOptions {
     pub overwrite: Overwrite,
     /// Remove what is selected and not in the snapshot, below every directory that is restored.
     pub delete: bool,
-    /// Device and inode of directories that are never removed, such as the repository.
+    /// Device and inode of what is never removed, such as the repository.
     pub never_delete: Vec<(u64, u64)>,
     /// Do everything but write.
     pub dry_run: bool,

@@ -9,7 +9,7 @@ use super::options::Chosen;
 use super::place::{Place, Places, Presence};
 use super::plan::Frame;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::fs::{Kind, Scan, metadata_of};
+use crate::fs::{Kind, Metadata, Scan, metadata_of};
 use crate::tree::Nodes;
 use std::sync::Arc;
 
@@ -132,11 +132,27 @@ impl<'a> Surplus<'a> {
     }
 
     fn remove_file(&self, place: &Arc<Place>, name: &[u8]) -> Result<Step> {
-        if !self.context.options.dry_run {
-            self.places.open(place)?.remove_entry(name)?;
+        let (dir, options) = (self.places.open(place)?, self.context.options);
+        if !options.never_delete.is_empty()
+            && let Some(found) = dir.stat(name)?
+        {
+            self.spare(&found)?;
+        }
+        if !options.dry_run {
+            dir.remove_entry(name)?;
         }
         self.context.deleted(|| place.path_of(name));
         Ok(Step::Gone)
+    }
+
+    /// Refuses to remove what must stay.
+    fn spare(&self, found: &Metadata) -> Result<()> {
+        let spared = &self.context.options.never_delete;
+        match spared.contains(&(found.device, found.inode)) {
+            false => Ok(()),
+            true => Err(Error::new(ErrorKind::InvalidInput, Subject::None)
+                .detail("is not removed: this command works with it")),
+        }
     }
 
     fn enter(&self, place: &Arc<Place>, name: &[u8], chosen: Chosen) -> Result<Step> {
@@ -147,12 +163,7 @@ impl<'a> Surplus<'a> {
             Some(_) => {}
         }
         let below = dir.open_dir_of_same_mount(name)?;
-        let found = metadata_of(&below)?;
-        let spared = &self.context.options.never_delete;
-        if spared.contains(&(found.device, found.inode)) {
-            return Err(Error::new(ErrorKind::Denied, Subject::None)
-                .detail("is in use by this very command and is not removed"));
-        }
+        self.spare(&metadata_of(&below)?)?;
         let entries = below.read()?.names()?;
         let place = Place::below(place, name);
         place.is_now(Presence::Existing);
