@@ -5,6 +5,7 @@ use crate::credential::CredentialFlags;
 use crate::env::Env;
 use crate::repository::RepositoryFlags;
 use crate::terminal::Terminal;
+use crate::writing::WritingFlags;
 use std::cell::Cell;
 
 /// What every command has at hand.
@@ -13,6 +14,8 @@ pub struct App {
     pub repository: RepositoryFlags,
     /// What opens it.
     pub credential: CredentialFlags,
+    /// How packs are made.
+    pub writing: WritingFlags,
     /// The environment.
     pub env: Env,
     /// The standard streams.
@@ -27,6 +30,7 @@ impl App {
         Self {
             repository: global.repository,
             credential: global.credential,
+            writing: global.writing,
             env,
             terminal: Terminal::new(global.output),
             passed_over: Cell::new(false),

@@ -4,6 +4,7 @@ use crate::cmd::Command;
 use crate::credential::CredentialFlags;
 use crate::repository::RepositoryFlags;
 use crate::terminal::OutputFlags;
+use crate::writing::WritingFlags;
 use clap::{Args, Parser};
 
 /// Where else to look, at the end of the help.
@@ -44,6 +45,10 @@ pub struct Global {
     /// What opens it.
     #[command(flatten)]
     pub credential: CredentialFlags,
+
+    /// How packs are made.
+    #[command(flatten)]
+    pub writing: WritingFlags,
 
     /// What is shown.
     #[command(flatten)]

@@ -125,6 +125,8 @@ pub struct BackupSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,
     pub error_count: u64,
+    /// What was left out as asked, without what lies below it.
+    pub excluded_count: u64,
     /// What interrupted backups had stored already.
     pub resumed_packs: u64,
     pub resumed_bytes: u64,
@@ -421,11 +423,27 @@ pub struct Key {
     pub role: &'static str,
 }
 
+/// `cache`: one cache. restic writes no JSON here.
+#[derive(Serialize)]
+pub struct Cache {
+    pub id: String,
+    pub path: String,
+    pub last_used: String,
+    pub old: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
 /// `version`.
 #[derive(Serialize)]
 pub struct Version {
     pub message_type: &'static str,
     pub version: &'static str,
+    /// Empty: no Go was used.
+    pub go_version: &'static str,
+    pub go_os: &'static str,
+    /// What Go calls it.
+    pub go_arch: &'static str,
     pub format_version: u8,
     pub os: &'static str,
     pub arch: &'static str,

@@ -333,6 +333,12 @@ impl Progress for Reporter<'_> {
                 counted(packs, "pack", "packs")
             ),
             Note::Verifying => "verifying files in the target".into(),
+            Note::Unclear { path, why } => {
+                let path = path.to_string_lossy();
+                let text = format!("{path}: {why}; nothing is left out for that");
+                self.line.suspend(|| self.terminal.warn(&printable(&text)));
+                return;
+            }
             _ => return,
         };
         // A reader that went away is noticed when the result is written.

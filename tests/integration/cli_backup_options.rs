@@ -115,3 +115,106 @@ fn parents_are_looked_for_in_a_group() {
         run.expect(2).says("--group-by").says("is none of");
     }
 }
+
+#[test]
+fn compression_and_packs_are_asked_for_by_flag_or_environment() {
+    let env = TestEnvironment::with_repository();
+    let text: Vec<u8> = (0..1_500_000u32)
+        .flat_map(|n| format!("{} ", n % 1000).into_bytes())
+        .collect();
+    env.write("text", &text);
+    let stored = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let first = [
+            "--json",
+            "backup",
+            "-r",
+            "other",
+            "--init",
+            "--insecure-no-password",
+            "text",
+        ];
+        let _ = std::fs::remove_dir_all(env.path("other"));
+        let run = env
+            .run_with(&[&first[..], arguments].concat(), variables)
+            .expect(0);
+        let summary = run.messages().pop().unwrap();
+        let packs = env.files("other/data").len();
+        (summary["data_added_packed"].as_u64().unwrap(), packs)
+    };
+    let len = text.len() as u64;
+    assert!(stored(&["--compression", "off"], &[]).0 >= len);
+    assert!(stored(&[], &[("RESTIC_COMPRESSION", "off")]).0 >= len);
+    let auto = stored(&["--compression", "auto"], &[("LARDER_COMPRESSION", "off")]).0;
+    assert!(auto < len / 4, "{auto} of {len}");
+    assert!(stored(&["--compression=max"], &[]).0 <= auto);
+    let off = ["--compression", "off", "--pack-size", "1"];
+    assert!(stored(&off, &[]).1 > 1);
+    assert_eq!(stored(&off[..2], &[("LARDER_PACK_SIZE", "128")]).1, 1);
+    env.ok(&[
+        "check",
+        "--read-data",
+        "-r",
+        "other",
+        "--insecure-no-password",
+    ]);
+}
+
+#[test]
+fn wrong_numbers_and_modes_are_refused_before_anything_is_done() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    for (flag, value) in [
+        ("--compression", "best"),
+        ("--pack-size", "257"),
+        ("--pack-size", "x"),
+        ("--read-concurrency", "257"),
+        ("--read-concurrency", "two"),
+        ("--isolate", "a[b"),
+    ] {
+        let run = env
+            .run(&["backup", &source, flag, value])
+            .expect(2)
+            .says(flag);
+        assert!(run.stderr.lines().count() == 2, "{run:?}");
+    }
+    for (variable, value) in [
+        ("RESTIC_COMPRESSION", "best"),
+        ("LARDER_PACK_SIZE", "0x10"),
+        ("RESTIC_READ_CONCURRENCY", "-1"),
+    ] {
+        let run = env.run_with(&["backup", &source], &[(variable, value)]);
+        run.expect(2)
+            .says(&format!("${variable} cannot be `{value}`"));
+    }
+    env.ok(&["snapshots"]).prints("0 snapshots");
+}
+
+#[test]
+fn readers_and_isolation_change_nothing_of_what_is_restored() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let flags = [
+        "--read-concurrency",
+        "3",
+        "--isolate",
+        "*.txt",
+        "--isolate",
+        "/nowhere",
+    ];
+    env.backup(&[&[source.as_str()], &flags[..]].concat());
+    env.ok(&["restore", &format!("latest:{source}"), "--target", "out"]);
+    for name in ["a.txt", "b.bin", "sub/c.txt"] {
+        let restored = std::fs::read(env.path("out").join(name)).unwrap();
+        assert!(
+            restored == std::fs::read(env.path("src").join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    env.run_with(
+        &["backup", &source, "--force"],
+        &[("RESTIC_READ_CONCURRENCY", "9")],
+    )
+    .expect(0);
+    env.ok(&["backup", &source, "--no-extra-verify"]);
+    env.ok(&["check", "--read-data"]);
+}

@@ -20,6 +20,9 @@ const COMMANDS: &[&[&str]] = &[
     &["key", "passwd"],
     &["list"],
     &["cat"],
+    &["cache"],
+    &["generate"],
+    &["options"],
     &["version"],
 ];
 
@@ -97,6 +100,9 @@ fn version() {
     assert_eq!(message["message_type"], "version");
     assert_eq!(message["version"], number);
     assert_eq!(message["format_version"], 1);
+    for field in ["go_version", "go_os", "go_arch", "os", "arch"] {
+        assert!(message[field].is_string(), "{field} in {message}");
+    }
 }
 
 #[test]
@@ -127,10 +133,15 @@ fn wrong_arguments_are_usage_errors() {
 fn what_only_restic_has_is_not_there_yet() {
     let env = TestEnvironment::new();
     for (arguments, name) in [
-        (&["backup", "x", "--exclude", "*.tmp"][..], "--exclude"),
-        (&["backup", "--exclude-caches", "x"], "--exclude-caches"),
-        (&["backup", "--files-from=list"], "--files-from"),
-        (&["backup", "-x", "/"], "-x"),
+        (
+            &["backup", "x", "--limit-upload", "9"][..],
+            "--limit-upload",
+        ),
+        (&["backup", "--use-fs-snapshot", "x"], "--use-fs-snapshot"),
+        (
+            &["backup", "x", "--exclude-cloud-files"],
+            "--exclude-cloud-files",
+        ),
         (&["forget", "--keep-daily", "7", "--prune"], "forget"),
         (&["dump", "latest", "/x"], "dump"),
         (&["repair", "index"], "repair"),

@@ -145,7 +145,7 @@ fn snapshots_are_shown_in_groups() {
         .prints("0 snapshots\n");
     env.run(&["snapshots", "-g", "size"])
         .expect(2)
-        .says("`size` is none of host, paths and tags");
+        .says("`size` is none of host, paths, tags and label");
 }
 
 #[test]

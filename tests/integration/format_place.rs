@@ -116,6 +116,7 @@ pub fn write(repo: &Repo, blobs: &[Blobs<'_>]) -> Result<(Vec<BlobId>, Written)>
     let options = WriteOptions {
         domain: 0,
         level: Level::default(),
+        pack_bytes: None,
         dry_run: false,
         progress: &Silent,
         interrupt: &Interrupt::new(),

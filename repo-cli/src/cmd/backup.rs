@@ -1,7 +1,9 @@
 //! `larder backup`
 
 mod command;
+mod lists;
 mod options;
+mod select;
 
 use crate::app::App;
 use crate::cmd::version::VERSION;
@@ -17,12 +19,13 @@ use clap::Args;
 use command::CommandOutput;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use options::CompareFlags;
+use options::{CompareFlags, ReadingFlags};
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
 use repo_core::repo::Repo;
 use repo_core::snapshot::Filter;
 use repo_core::time::{self, Timestamp};
+use select::SelectFlags;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,7 +40,7 @@ Packs are padded to a multiple of 64 KiB: what a small backup stores is more tha
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files and directories to back up; with --stdin-from-command, the command and its arguments
-    #[arg(value_name = "PATH", required_unless_present_any = ["stdin", "stdin_from_command"])]
+    #[arg(value_name = "PATH", required_unless_present_any = INSTEAD_OF_PATHS)]
     paths: Vec<PathBuf>,
 
     /// Make the repository first if there is none
@@ -100,23 +103,43 @@ pub struct Arguments {
 
     #[command(flatten)]
     compare: CompareFlags,
+
+    #[command(flatten)]
+    reading: ReadingFlags,
+
+    #[command(flatten)]
+    select: SelectFlags,
 }
 
+/// What may be given instead of paths.
+const INSTEAD_OF_PATHS: [&str; 5] = [
+    "stdin",
+    "stdin_from_command",
+    "files_from",
+    "files_from_verbatim",
+    "files_from_raw",
+];
+
 /// Makes a snapshot.
-pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
     only_of_streams(&arguments)?;
+    let selected = arguments.select.read(app)?;
+    arguments.paths.extend(selected.listed);
     some_exist(&arguments)?;
+    let mut options = options(app, &arguments)?;
+    options.exclude = selected.exclusions;
+    let stdin_is_data = arguments.stdin || arguments.select.reads_stdin();
     let Opened { repo, .. } = match arguments.init && !arguments.dry_run {
-        true => repository::open_or_create(app, arguments.stdin)?,
-        false => repository::open(app, arguments.stdin)?,
+        true => repository::open_or_create(app, stdin_is_data)?,
+        false => repository::open(app, stdin_is_data)?,
     };
-    let mut options = options(app, &arguments);
     if let Some(name) = &arguments.parent {
         options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
     }
     let start = time::now();
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
-    let summary = back_up(arguments, &repo, &options, &reporter)?;
+    let mut summary = back_up(arguments, &repo, &options, &reporter)?;
+    summary.excluded += selected.excluded;
     let took = reporter.elapsed();
     match app.terminal.json() {
         true => app
@@ -163,7 +186,7 @@ fn back_up(
     done.map_err(|failure| output.explain(failure))
 }
 
-fn options(app: &App, arguments: &Arguments) -> BackupOptions {
+fn options(app: &App, arguments: &Arguments) -> Result<BackupOptions, Failure> {
     let from_env = || {
         app.env
             .ours("HOST")
@@ -185,10 +208,13 @@ fn options(app: &App, arguments: &Arguments) -> BackupOptions {
         program: format!("larder {VERSION}"),
         force: arguments.force,
         dry_run: arguments.dry_run,
+        level: app.writing.level(&app.env)?,
+        pack_bytes: app.writing.pack_bytes(&app.env)?,
         ..BackupOptions::default()
     };
     arguments.compare.apply(&mut options);
-    options
+    arguments.reading.apply(&app.env, &mut options)?;
+    Ok(options)
 }
 
 /// Refuses what says something about a stream where none is read, and a stream without a command or with an impossible
@@ -222,6 +248,9 @@ fn stream_name(name: &Path) -> Result<(), Failure> {
     })
 }
 
+/// How many paths a message names.
+const REFUSED_SHOWN: usize = 5;
+
 /// Refuses to make a snapshot of nothing. One of several paths that is not there is a problem like any other.
 fn some_exist(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.stdin || arguments.stdin_from_command {
@@ -231,8 +260,15 @@ fn some_exist(arguments: &Arguments) -> Result<(), Failure> {
     for path in &arguments.paths {
         match path.symlink_metadata() {
             Ok(_) => return Ok(()),
+            Err(_) if refused.len() > REFUSED_SHOWN => {}
+            Err(_) if refused.len() == REFUSED_SHOWN => refused.push("and more".into()),
             Err(error) => refused.push(format!("{}: {}", path.display(), plain_io(&error))),
         }
+    }
+    if refused.is_empty() {
+        return Err(Failure::failed(
+            "there is nothing to back up: the lists name no path that is not left out\nNo snapshot was made.",
+        ));
     }
     let advice = match arguments.paths.iter().any(|path| path.as_os_str() == "-") {
         true => "For standard input use --stdin instead of `-`; no snapshot was made.",
@@ -259,6 +295,7 @@ fn message(
         total_duration: took.as_secs_f64(),
         snapshot_id: summary.snapshot.map(|id| id.to_hex()),
         error_count: summary.totals.problems,
+        excluded_count: summary.excluded,
         resumed_packs: summary.resumed.packs,
         resumed_bytes: summary.resumed.bytes,
     }
@@ -292,6 +329,9 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
     terminal.say(&format!(
         "Dirs:        {dirs_new:5} new, {dirs_changed:5} changed, {dirs_unmodified:5} unmodified"
     ))?;
+    if summary.excluded > 0 {
+        terminal.say_more(&format!("Excluded:    {:5} entries", summary.excluded))?;
+    }
     terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
     terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;
     // Nothing is compressed on trial.

@@ -238,6 +238,7 @@ mod tests {
         let app = App {
             repository: Default::default(),
             credential: Default::default(),
+            writing: Default::default(),
             env: crate::env::Env::fixed(&[]),
             passed_over: Default::default(),
             terminal: crate::terminal::Terminal::new(Default::default()),

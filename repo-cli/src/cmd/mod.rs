@@ -1,12 +1,15 @@
 //! The commands, one a file.
 
 mod backup;
+mod cache;
 mod cat;
 mod check;
+mod generate;
 mod init;
 mod key;
 mod list;
 mod ls;
+mod options;
 mod restore;
 mod snapshots;
 mod stats;
@@ -42,6 +45,12 @@ pub enum Command {
     List(list::Arguments),
     /// Show what a repository is made of
     Cat(cat::Arguments),
+    /// List and remove caches of this machine
+    Cache(cache::Arguments),
+    /// Write completions for shells, and man pages
+    Generate(generate::Arguments),
+    /// List extended options
+    Options,
     /// Do nothing: larder has no locks
     #[command(hide = true)]
     Unlock(unlock::Arguments),
@@ -62,6 +71,9 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Key(arguments) => key::run(app, arguments),
         Command::List(arguments) => list::run(app, arguments),
         Command::Cat(arguments) => cat::run(app, arguments),
+        Command::Cache(arguments) => cache::run(app, arguments),
+        Command::Generate(arguments) => generate::run(app, arguments),
+        Command::Options => options::run(app),
         Command::Unlock(arguments) => unlock::run(app, arguments),
         Command::Version => version::run(app),
     }

@@ -8,7 +8,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, backup};
+pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};

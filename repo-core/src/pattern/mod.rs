@@ -16,7 +16,7 @@ mod tests;
 
 use crate::error::{Error, Result};
 use names::Names;
-use part::{Part, Wrong};
+use part::{Part, Wrong, fits};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -115,6 +115,37 @@ impl Reached {
 /// Says what is wrong with a pattern, if something is: `InvalidInput` about the pattern.
 pub fn check(pattern: impl AsRef<OsStr>) -> Result<()> {
     parse(pattern.as_ref().as_bytes()).map(drop)
+}
+
+/// One component of a pattern, for who walks by himself. `**` is `*` here.
+#[derive(Debug, Clone)]
+pub struct Component(Part);
+
+impl Component {
+    /// Parses a component, which should hold no `/`: `InvalidInput` about it.
+    pub fn parse(component: &[u8]) -> Result<Self> {
+        Part::parse(component).map(Self).map_err(|why| {
+            let shown = String::from_utf8_lossy(component).into_owned();
+            Error::invalid(shown).detail(why)
+        })
+    }
+
+    /// The one name that it stands for, if that is so.
+    pub fn literal(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Part::Literal(name) => Some(name),
+            Part::Deep | Part::Any | Part::Glob(_) => None,
+        }
+    }
+
+    /// Whether `name` has its form.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        match &self.0 {
+            Part::Deep | Part::Any => true,
+            Part::Literal(literal) => literal == name,
+            Part::Glob(tokens) => fits(tokens, name),
+        }
+    }
 }
 
 impl List {

@@ -111,6 +111,16 @@ fn to_globset(tokens: &[Token]) -> String {
             Token::Star | Token::AnyChar | Token::Class { .. } => push_star(&mut text),
         }
     }
+    // Of a form with a literal ending like `.c` a set tries one regular expression after the other for every name that ends
+    // so: a thousand `foo*.c` cost 10 µs a name. With a class at the end all forms are one automaton. What is nothing but a
+    // beginning or an ending is found faster still.
+    let plain_ending = text.rfind('*') == Some(0);
+    match text.pop() {
+        Some(last) if last.is_ascii_alphanumeric() && !plain_ending => {
+            text.extend(['[', last, ']']);
+        }
+        last => text.extend(last),
+    }
     text
 }
 

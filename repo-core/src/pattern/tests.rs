@@ -130,7 +130,13 @@ fn components_are_those_of_go() {
             Err(_) => false,
         };
         assert_eq!(found, expected, "{pattern} {name}");
+        if let Ok(component) = Component::parse(pattern.as_bytes()) {
+            assert_eq!(component.matches(name.as_bytes()), expected);
+        }
     }
+    let literal = |text: &[u8]| Some(Component::parse(text).unwrap().literal()?.to_vec());
+    assert_eq!(literal(b"a\\*\xff"), Some(b"a*\xff".to_vec()));
+    assert_eq!(literal(b"**"), None);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::cell::RefCell;
 
 /// What a thread needs to make sealed blocks, and keeps from block to block.
 struct Codec {
-    compressor: Compressor,
+    /// Made for the level that was asked for last.
+    compressor: Option<Compressor>,
     decompressor: Decompressor,
     encoded: Vec<u8>,
     sealed: Vec<u8>,
@@ -18,9 +19,9 @@ thread_local! {
 }
 
 impl Codec {
-    fn new(level: Level) -> Result<Self> {
+    fn new() -> Result<Self> {
         Ok(Self {
-            compressor: Compressor::new(level)?,
+            compressor: None,
             decompressor: Decompressor::new()?,
             encoded: Vec::new(),
             sealed: Vec::new(),
@@ -38,10 +39,20 @@ pub fn encode_and_seal(
 ) -> Result<(Encoding, Parts)> {
     CODEC.with_borrow_mut(|kept| {
         let codec = match kept {
-            Some(codec) if codec.compressor.level() == level => codec,
-            _ => kept.insert(Codec::new(level)?),
+            Some(codec) => codec,
+            None => kept.insert(Codec::new()?),
         };
-        let (encoding, encoded) = codec.compressor.compress(plain, &mut codec.encoded)?;
+        let (encoding, encoded) = match level {
+            // Leaves the compressor to the blocks of trees.
+            Level::Off => (Encoding::Stored, plain),
+            level => {
+                let compressor = match &mut codec.compressor {
+                    Some(compressor) if compressor.level() == level => compressor,
+                    other => other.insert(Compressor::new(level)?),
+                };
+                compressor.compress(plain, &mut codec.encoded)?
+            }
+        };
         // What is stored as it is needs no proof that it can be expanded.
         if encoding != Encoding::Stored {
             codec.decompressor.verify(encoding, encoded, plain, None)?;

@@ -31,13 +31,18 @@ fn begin<T>(job: &Job<T>) -> Option<Box<dyn FnOnce() -> T + Send>> {
 impl Pool {
     /// A pool of `threads` threads; 0 means as many as the machine has cores.
     pub fn new(threads: usize) -> Result<Self> {
+        Self::named("larder", threads)
+    }
+
+    /// As [`Pool::new`], with threads named after what they do.
+    pub fn named(name: &'static str, threads: usize) -> Result<Self> {
         let count = match threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
-            .thread_name(|n| format!("larder.{n}"))
+            .thread_name(move |n| format!("{name}.{n}"))
             // The job's ticket reports it: its sender is gone.
             .panic_handler(|_| ())
             .build()

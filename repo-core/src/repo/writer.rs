@@ -31,8 +31,10 @@ const PUBLISH_AFTER: Duration = Duration::from_secs(60);
 pub struct WriteOptions<'a> {
     /// The dedup universe.
     pub domain: Domain,
-    /// How hard to compress.
+    /// How hard to compress. With [`Level::Off`] trees are compressed nevertheless, as usual.
     pub level: Level,
+    /// A pack is closed at this many bytes; as the repository's settings say if `None`.
+    pub pack_bytes: Option<u32>,
     /// Find out what is new, store nothing.
     pub dry_run: bool,
     /// Told of bytes stored.
@@ -289,11 +291,15 @@ impl<'a> Writer<'a> {
         let buffer = self.plain_buffers.pop().unwrap_or_default();
         let next = BlockDraft::with_buffer(buffer);
         let draft = std::mem::replace(&mut self.lanes[lane].draft, next);
+        let level = match (self.options.level, self.lanes[lane].kind) {
+            (Level::Off, BlobType::Tree) => Level::default(),
+            (level, _) => level,
+        };
+        let slabs = self.slabs.clone();
         let pack = self.open_pack(lane)?;
         let (key, counter) = pack.builder.reserve();
         pack.in_flight += 1;
         let number = pack.number;
-        let (level, slabs) = (self.options.level, self.slabs.clone());
         let ticket = self.repo.pool().submit(move || {
             let raw_len = u32::try_from(draft.bytes().len()).expect("blocks are below 64 MiB");
             let (encoding, sealed) = encode_and_seal(level, draft.bytes(), &key, counter, &slabs)?;
@@ -339,7 +345,8 @@ impl<'a> Writer<'a> {
             self.options.domain,
         )?;
         let lane = &mut self.lanes[lane];
-        let whole = self.repo.settings().pack_bytes as usize;
+        let usual = self.repo.settings().pack_bytes;
+        let whole = self.options.pack_bytes.unwrap_or(usual) as usize;
         let first_of_second = slot == 1 && !lane.staggered;
         lane.staggered |= first_of_second;
         lane.packs.push(OpenPack {

@@ -1,9 +1,16 @@
-//! Flags of `backup` that say what counts as changed, and what is compared with what.
+//! Flags of `backup` that say what counts as changed, what is compared with what, and how files are read and stored.
 
+use crate::env::Env;
+use crate::exit::Failure;
+use crate::message;
 use crate::selection::parse_group_by;
+use crate::writing::{given, refused};
 use clap::Args;
-use repo_core::ops::BackupOptions;
+use repo_core::Error;
+use repo_core::ops::{BackupOptions, READERS_MAX};
+use repo_core::pattern::List;
 use repo_core::snapshot::GroupBy;
+use std::ffi::OsString;
 
 /// What is compared, and what is recorded of it.
 #[derive(Args, Debug)]
@@ -36,6 +43,47 @@ pub struct CompareFlags {
     /// Record when files and directories were read last
     #[arg(long, help_heading = "What to record")]
     with_atime: bool,
+}
+
+/// How files are read, and what they share with others.
+#[derive(Args, Debug)]
+pub struct ReadingFlags {
+    /// Read N small files at once, on threads of their own; large ones are read one at a time [$LARDER_READ_CONCURRENCY,
+    /// default: on the threads that compress]
+    #[arg(long, value_name = "N", help_heading = "How to read and store")]
+    read_concurrency: Option<OsString>,
+
+    /// Keep the content of files that match this pattern apart from all other content, where it is compressed; may be given
+    /// more than once
+    #[arg(long, value_name = "PATTERN", help_heading = "How to read and store")]
+    isolate: Vec<OsString>,
+}
+
+impl ReadingFlags {
+    /// Puts them into the options of a backup.
+    pub fn apply(&self, env: &Env, options: &mut BackupOptions) -> Result<(), Failure> {
+        let name = "READ_CONCURRENCY";
+        if let Some((name, value)) = given("--read-concurrency", &self.read_concurrency, env, name)
+        {
+            let number = value.to_str().and_then(|text| text.parse().ok());
+            options.readers = number.filter(|n| *n <= READERS_MAX).ok_or_else(|| {
+                let advice = format!("It is a number of files up to {READERS_MAX}.");
+                refused(&name, &value, &advice)
+            })?;
+        }
+        if !self.isolate.is_empty() {
+            let list = List::parse(&self.isolate, false);
+            options.isolate = Some(list.map_err(|error| wrong_pattern(&error))?);
+        }
+        Ok(())
+    }
+}
+
+fn wrong_pattern(error: &Error) -> Failure {
+    Failure::usage(format!(
+        "--isolate: {}\nPatterns are those of --exclude; to take a character for itself put `\\` before it.",
+        message::reason(error)
+    ))
 }
 
 impl CompareFlags {

@@ -1,9 +1,9 @@
 //! Small files, read by the pool in batches, each into one buffer, and given back in the order they were asked for.
 
-use super::read::{FileJob, FileRead, Filling};
+use super::read::{FileJob, Filling, Outcome};
 use crate::chunk::Piece;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::repo::{Repo, Ticket};
+use crate::repo::{Pool, Ticket};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,21 +17,25 @@ const BATCH_FILES: usize = 256;
 /// Most directories of a batch: each is an open file, of which a process may often have 1,024.
 const BATCH_DIRS: usize = 16;
 
-/// Most batches that are being read or wait to be taken.
-const BATCHES_MAX: usize = 8;
+/// Most batches that are being read or wait to be taken, unless there are more readers.
+const BATCHES_MIN: usize = 8;
+
+/// Batches beyond those that readers are at, so that each finds another when it is done.
+const BATCHES_AHEAD: usize = 4;
 
 /// A batch that was read.
 struct Batch {
     buffer: Arc<Vec<u8>>,
-    reads: std::vec::IntoIter<Result<FileRead>>,
+    reads: std::vec::IntoIter<Result<Outcome>>,
 }
 
 /// Reads files ahead.
 ///
 /// Memory: the content of what was added and not taken yet, and a buffer of [`BATCH_BYTES`] for every one that pieces
 /// are still held of.
-#[derive(Default)]
 pub struct Batches {
+    /// Most that are being read or wait to be taken.
+    most: usize,
     open: Vec<FileJob>,
     open_bytes: u64,
     open_dirs: usize,
@@ -42,15 +46,33 @@ pub struct Batches {
 }
 
 impl Batches {
+    /// None yet, and `readers` that read them.
+    pub fn new(readers: usize) -> Self {
+        Self {
+            most: BATCHES_MIN.max(readers + BATCHES_AHEAD),
+            open: Vec::new(),
+            open_bytes: 0,
+            open_dirs: 0,
+            reading: VecDeque::new(),
+            current: None,
+            spent: Vec::new(),
+        }
+    }
+
+    /// How many times as many as without readers there may be.
+    pub fn scale(&self) -> usize {
+        self.most.div_ceil(BATCHES_MIN)
+    }
+
     /// Adds a file of about `bytes` bytes; it is read at any time from now on.
-    pub fn add(&mut self, repo: &Repo, job: FileJob, bytes: u64) {
+    pub fn add(&mut self, readers: &Pool, job: FileJob, bytes: u64) {
         let other_dir = |last: &FileJob| !Arc::ptr_eq(&last.dir, &job.dir);
         let new_dir = self.open.last().is_none_or(other_dir);
         let full = self.open_bytes + bytes > BATCH_BYTES
             || self.open.len() >= BATCH_FILES
             || new_dir && self.open_dirs == BATCH_DIRS;
         if full {
-            self.close(repo);
+            self.close(readers);
         }
         self.open_dirs += usize::from(new_dir || self.open.is_empty());
         self.open_bytes += bytes;
@@ -58,7 +80,7 @@ impl Batches {
     }
 
     /// Gives the files added last to the pool.
-    fn close(&mut self, repo: &Repo) {
+    fn close(&mut self, readers: &Pool) {
         if self.open.is_empty() {
             return;
         }
@@ -66,7 +88,7 @@ impl Batches {
         (self.open_bytes, self.open_dirs) = (0, 0);
         let buffer = self.buffer();
         self.reading
-            .push_back(repo.pool().submit(move || read(jobs, buffer)));
+            .push_back(readers.submit(move || read(jobs, buffer)));
     }
 
     fn buffer(&mut self) -> Vec<u8> {
@@ -78,7 +100,7 @@ impl Batches {
 
     /// Whether so much is on its way that the next file should be taken first.
     pub fn is_full(&self) -> bool {
-        self.reading.len() >= BATCHES_MAX
+        self.reading.len() >= self.most
     }
 
     /// Whether [`Batches::take`] would return at once.
@@ -94,7 +116,7 @@ impl Batches {
     }
 
     /// Waits for the file that was added first of those not taken yet.
-    pub fn take(&mut self, repo: &Repo) -> Result<Result<FileRead>> {
+    pub fn take(&mut self, readers: &Pool) -> Result<Result<Outcome>> {
         loop {
             if let Some(read) = self.current.as_mut().and_then(|batch| batch.reads.next()) {
                 return Ok(read);
@@ -102,7 +124,7 @@ impl Batches {
             self.spent
                 .extend(self.current.take().map(|batch| batch.buffer));
             if self.reading.is_empty() {
-                self.close(repo);
+                self.close(readers);
             }
             let next = self.reading.pop_front().ok_or_else(|| {
                 Error::new(ErrorKind::Unavailable, Subject::None).detail("lost track of a file")

@@ -20,14 +20,13 @@ mod scan;
 mod select;
 mod sparse;
 
-use crate::compress::Level;
 use crate::crypto::{BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Snapshot, Source, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Interrupt, Note, Problems, Progress};
-use crate::repo::{CommitOutcome, CommitRequest, Repo, Resumed, Run, WriteOptions, Written};
+use crate::repo::{CommitOutcome, CommitRequest, Pool, Repo, Resumed, Run, WriteOptions, Written};
 use crate::snapshot::SnapshotInfo;
 use crate::time::{Timestamp, now};
 use crate::tree::Borders;
@@ -38,7 +37,7 @@ use std::path::Path;
 use std::time::Instant;
 
 pub use input::Input;
-pub use options::BackupOptions;
+pub use options::{BackupOptions, READERS_MAX};
 pub use select::{Exclusions, Marker};
 
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
@@ -72,6 +71,7 @@ pub fn backup(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<BackupSummary> {
+    options.check()?;
     let begun = Instant::now();
     let time = options.time.unwrap_or_else(now);
     let problems = Problems::new(progress);
@@ -92,6 +92,10 @@ pub fn backup(
         maker: tree_maker(repo)?,
         parent,
         may_skip: options.skip_if_unchanged,
+        readers: match options.readers {
+            0 => None,
+            readers => Some(Pool::named("larder.read", readers)?),
+        },
         begun,
         time,
         // With a table missing, what the parent's trees need may be in none.
@@ -132,6 +136,8 @@ struct Attempt<'a> {
     parent: Option<SnapshotInfo>,
     /// Make no snapshot if it would be the parent once more.
     may_skip: bool,
+    /// Reads small files, if the repository's own threads do not.
+    readers: Option<Pool>,
     begun: Instant,
     time: Timestamp,
     /// Look everything up that the parent would vouch for.
@@ -212,10 +218,13 @@ impl Attempt<'_> {
             rules: self.options.rules(),
             selection: prepared.selection(),
             distrust: self.distrust,
+            isolate: self.options.isolate.as_ref(),
+            readers: self.readers.as_ref(),
         };
         let write = WriteOptions {
             domain: repo.settings().domain,
-            level: Level::default(),
+            level: self.options.level,
+            pack_bytes: self.options.pack_bytes,
             dry_run: self.options.dry_run,
             progress: self.progress,
             interrupt: self.interrupt,

@@ -2,9 +2,16 @@
 
 use super::node::Rules;
 use super::select::Exclusions;
+use crate::compress::Level;
+use crate::error::{Error, Result};
+use crate::format::settings::Settings;
 use crate::id::SnapshotId;
+use crate::pattern;
 use crate::snapshot::GroupBy;
 use crate::time::Timestamp;
+
+/// Most files that are read at once. Each of its threads has 2 MiB of content to read, and as many waiting.
+pub const READERS_MAX: usize = 256;
 
 /// How a backup is made.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +47,17 @@ pub struct BackupOptions {
     pub ignore_inode: bool,
     /// Record when things were read last.
     pub with_atime: bool,
+    /// How hard to compress.
+    pub level: Level,
+    /// A pack is closed at this many bytes, within [`Settings::PACK_BYTES`](crate::format::settings::Settings::PACK_BYTES);
+    /// as the repository's settings say if `None`.
+    pub pack_bytes: Option<u32>,
+    /// How many small files are read at once, on threads of their own; at most [`READERS_MAX`]. 0 leaves them to the
+    /// threads that do everything else.
+    pub readers: usize,
+    /// Files of which no block holds anything but their own content, so that the length of a block tells nothing of a secret
+    /// to whom can write what would lie beside it.
+    pub isolate: Option<pattern::List>,
     /// What is left out of the paths.
     pub exclude: Exclusions,
     /// Make no snapshot if what is backed up is as the parent has it, for a stream its content. Directories above what is
@@ -48,6 +66,19 @@ pub struct BackupOptions {
 }
 
 impl BackupOptions {
+    /// `InvalidInput` about what is out of bounds.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.readers > READERS_MAX {
+            return Err(Error::invalid("readers").detail("more than 256"));
+        }
+        match self.pack_bytes {
+            Some(bytes) if !Settings::PACK_BYTES.contains(&bytes) => {
+                Err(Error::invalid("pack size").detail("not from 1 MiB to 256 MiB"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What of a node is recorded, and what shows that it changed.
     pub(super) fn rules(&self) -> Rules {
         Rules {

@@ -2,8 +2,8 @@
 //!
 //! The walk runs on the calling thread and puts *items* into a queue in walk order; what needs a processor (listing
 //! ahead, reading, cutting, naming) is done on the pool. Items leave the queue in the same order, so that neighbours in
-//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file
-//! content, or one file of that size, and [`QUEUE_ITEMS_MAX`] nodes.
+//! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file content, or one file of that size, and
+//! [`QUEUE_ITEMS_MAX`] nodes; as many times more as there are more batches for readers of their own.
 
 mod large;
 mod stream;
@@ -12,7 +12,7 @@ mod walk;
 use super::assemble::{Assembler, Begun, Compared, TreeMaker};
 use super::batch::Batches;
 use super::node::Rules;
-use super::read::{Attributes, Cutter, FileJob, FileRead};
+use super::read::{Attributes, Cutter, FileJob, Outcome};
 use super::roots::Root;
 use super::select::Selection;
 use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
@@ -23,8 +23,9 @@ use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Dir, Kind, Metadata, stat_path};
 use crate::id::{BlobId, Domain};
 use crate::index::Want;
+use crate::pattern;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
-use crate::repo::{Repo, Ticket, Writer};
+use crate::repo::{Pool, Repo, Ticket, Writer};
 use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -62,6 +63,17 @@ pub struct PassContext<'a> {
     pub selection: Selection,
     /// Look up every chunk of unchanged files too: the parent may have lost some.
     pub distrust: bool,
+    /// Files whose blocks are kept apart.
+    pub isolate: Option<&'a pattern::List>,
+    /// Reads small files, if the repository's own threads do not.
+    pub readers: Option<&'a Pool>,
+}
+
+impl PassContext<'_> {
+    /// What reads small files.
+    fn readers(&self) -> &Pool {
+        self.readers.unwrap_or(self.repo.pool())
+    }
 }
 
 /// Chunkers by size, all with the gear table of one domain.
@@ -133,6 +145,8 @@ enum Item {
         expected: Option<FileContent>,
     },
     Leave,
+    /// What comes behind it lies in no block with what came before.
+    Border,
 }
 
 /// What a pass gives.
@@ -159,6 +173,8 @@ pub struct Pass<'a, 'w, 'r> {
     ahead: Rc<Cell<usize>>,
     assembler: Assembler<'a>,
     streaming: ChunkList,
+    /// What is pushed is handled at once: it belongs before everything in the queue.
+    at_once: bool,
     /// What was streamed last is what the parent has of it.
     as_expected: bool,
     root: Option<BlobId>,
@@ -174,11 +190,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             writer,
             queue: VecDeque::new(),
             queued_bytes: 0,
-            batches: Batches::default(),
+            batches: Batches::new(context.readers.map_or(0, Pool::threads)),
             segments: Segments::new(large::SEGMENT_BYTES),
             ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
+            at_once: false,
             as_expected: false,
             root: None,
             excluded: 0,
@@ -249,9 +266,19 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 sizes: sizes_for(kind),
                 compared,
             };
-            return match meta.size >= STREAM_BYTES {
-                true => self.large_file(dir, meta, pending),
+            let path = || at.join(OsStr::from_bytes(name));
+            let isolate = self.context.isolate;
+            let apart = isolate.is_some_and(|list| list.matches(&path()));
+            if apart {
+                self.push(Item::Border)?;
+            }
+            match meta.size >= STREAM_BYTES {
+                true => self.large_file(dir, pending),
                 false => self.small_file(dir, meta, pending),
+            }?;
+            return match apart {
+                true => self.push(Item::Border),
+                false => Ok(()),
             };
         }
         let path = || at.join(OsStr::from_bytes(name));
@@ -329,7 +356,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             cutter: self.context.cutters.of(file.sizes),
         };
         let bytes = meta.size;
-        self.batches.add(self.context.repo, job, bytes);
+        self.batches.add(self.context.readers(), job, bytes);
         self.enqueue(Item::File { file, bytes }, bytes)
     }
 
@@ -339,8 +366,11 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn enqueue(&mut self, item: Item, bytes: u64) -> Result<()> {
-        self.queue.push_back(item);
         self.queued_bytes += bytes;
+        if self.at_once {
+            return self.handle(item);
+        }
+        self.queue.push_back(item);
         while self.is_full() || self.first_is_ready()? {
             self.take_first()?;
         }
@@ -348,8 +378,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn is_full(&self) -> bool {
-        self.queued_bytes > QUEUE_BYTES
-            || self.queue.len() > QUEUE_ITEMS_MAX
+        let scale = self.batches.scale();
+        self.queued_bytes > QUEUE_BYTES * scale as u64
+            || self.queue.len() > QUEUE_ITEMS_MAX * scale
             || self.batches.is_full()
     }
 
@@ -363,15 +394,19 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn take_first(&mut self) -> Result<()> {
-        let Some(item) = self.queue.pop_front() else {
-            return Ok(());
-        };
+        match self.queue.pop_front() {
+            Some(item) => self.handle(item),
+            None => Ok(()),
+        }
+    }
+
+    fn handle(&mut self, item: Item) -> Result<()> {
         match item {
             Item::Enter(begun) => self.assembler.enter(begun),
             Item::Node { node, compared } => self.assembler.add(self.writer, node, compared)?,
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
-                let read = self.batches.take(self.context.repo)?;
+                let read = self.batches.take(self.context.readers())?;
                 self.take_file(file, read)?;
             }
             Item::Pieces { named, bytes } => {
@@ -397,6 +432,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 }
                 self.assembler.add(self.writer, node, compared)?;
             }
+            Item::Border => self.writer.end_source()?,
             Item::Leave => {
                 if let Some(root) = self.assembler.leave(self.writer)? {
                     self.root = Some(root);
@@ -407,10 +443,16 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     /// Stores what was read of a file.
-    fn take_file(&mut self, file: Pending, read: Result<FileRead>) -> Result<()> {
+    fn take_file(&mut self, file: Pending, read: Result<Outcome>) -> Result<()> {
         let path = || file.dir.join(OsStr::from_bytes(&file.name));
         let read = match read {
-            Ok(read) => read,
+            Ok(Outcome::Read(read)) => read,
+            Ok(Outcome::Grown(large)) => {
+                self.at_once = true;
+                self.stream_file(large, file)?;
+                self.at_once = false;
+                return Ok(());
+            }
             Err(error) => {
                 self.context.problems.problem(&path(), &error);
                 return Ok(());
@@ -470,5 +512,6 @@ fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
 }
 
 fn changed() -> Error {
-    Error::new(ErrorKind::Unavailable, Subject::None).detail("changed while it was read")
+    Error::new(ErrorKind::Unavailable, Subject::None)
+        .detail("has changed each time it was read; what was read last is kept")
 }

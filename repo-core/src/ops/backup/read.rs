@@ -8,17 +8,17 @@ use crate::id::BlobId;
 use rustix::fd::AsFd;
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-/// How often a file is read again when it changes while it is read.
-const READS_MAX: usize = 3;
+/// How often a file is read that changes each time while it is read.
+pub const READS_MAX: usize = 3;
 
 /// Most extents that are recorded of a file: their list stands in its node.
 const EXTENTS_MAX: usize = 64 << 10;
 
-/// A file that was small when it was listed and is larger than this when it is read is left to the next backup: small
-/// files are read whole into memory.
+/// A file that was small when it was listed and is larger than this when it is read is not read whole into memory.
 const GROWN_BYTES_MAX: u64 = 64 << 20;
 
 /// Everything a thread needs to cut and name chunks.
@@ -70,6 +70,14 @@ impl From<Result<Vec<Xattr>>> for Attributes {
             },
         }
     }
+}
+
+/// What became of a file that was to be read whole.
+pub enum Outcome {
+    /// It was.
+    Read(FileRead),
+    /// It has grown too large for that.
+    Grown(LargeFile),
 }
 
 /// What was read of a file.
@@ -138,22 +146,21 @@ impl Filling {
 
 impl FileJob {
     /// Reads the file behind what is in the buffer; again, if it changes meanwhile. Memory: the file's size.
-    pub fn run(self, into: &mut Filling) -> Result<FileRead> {
+    pub fn run(self, into: &mut Filling) -> Result<Outcome> {
         let start = into.filled;
         let read = self.read(into, start);
-        if read.is_err() {
+        if !matches!(read, Ok(Outcome::Read(_))) {
             into.filled = start;
         }
         read
     }
 
-    fn read(self, into: &mut Filling, start: usize) -> Result<FileRead> {
+    fn read(self, into: &mut Filling, start: usize) -> Result<Outcome> {
         let (file, mut meta) = self.dir.open_file(&self.name)?;
         let mut tries = 0;
         let kept = loop {
             if meta.size > GROWN_BYTES_MAX {
-                return Err(Error::new(crate::ErrorKind::Unavailable, Subject::None)
-                    .detail("became very large while it was read; the next backup takes it"));
+                return Ok(Outcome::Grown(LargeFile::of(file, meta)?));
             }
             into.filled = start;
             let extents = data_extents(&file, &meta)?;
@@ -173,13 +180,13 @@ impl FileJob {
             extents,
             torn,
         } = kept;
-        Ok(FileRead {
+        Ok(Outcome::Read(FileRead {
             meta,
             xattrs,
             chunks,
             extents,
             torn,
-        })
+        }))
     }
 }
 
@@ -199,6 +206,11 @@ impl LargeFile {
     /// Opens the file of that name.
     pub fn open(dir: &Dir, name: &[u8]) -> Result<Self> {
         let (file, meta) = dir.open_file(name)?;
+        Self::of(file, meta)
+    }
+
+    /// An open file of that metadata.
+    fn of(file: File, meta: Metadata) -> Result<Self> {
         let extents = data_extents(&file, &meta)?;
         let xattrs = Attributes::of(&file);
         crate::fs::advise_sequential(&file);
@@ -208,6 +220,19 @@ impl LargeFile {
             extents,
             xattrs,
         })
+    }
+}
+
+impl LargeFile {
+    /// Makes it ready to be read once more, as it is now.
+    pub fn again(&mut self) -> Result<()> {
+        self.file
+            .seek(SeekFrom::Start(0))
+            .map_err(|e| Error::io(Subject::None, e).detail("read again"))?;
+        self.meta = metadata_of(&self.file)?;
+        self.extents = data_extents(&self.file, &self.meta)?;
+        self.xattrs = Attributes::of(&self.file);
+        Ok(())
     }
 }
 
@@ -362,8 +387,11 @@ mod tests {
             }),
         };
         let mut into = Filling::new(Vec::new());
-        let error = job.run(&mut into).err().expect("too large");
-        assert!(error.detail_text().unwrap().contains("very large"));
+        let Outcome::Grown(large) = job.run(&mut into).unwrap() else {
+            panic!("it was read");
+        };
+        assert_eq!(large.meta.size, GROWN_BYTES_MAX + 1);
+        assert_eq!(large.extents, Some(vec![]), "all of it is a hole");
         assert!(into.bytes.is_empty());
     }
 

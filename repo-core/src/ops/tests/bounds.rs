@@ -137,6 +137,7 @@ fn a_tree_with_absurd_counts() {
     let options = WriteOptions {
         domain: 0,
         level: Level::default(),
+        pack_bytes: None,
         dry_run: false,
         progress: &Silent,
         interrupt: &interrupt,

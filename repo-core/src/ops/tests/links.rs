@@ -72,6 +72,7 @@ fn commit_changed(repo: &Repo, id: &SnapshotId, change: &dyn Fn(&mut Vec<Node>))
     let options = WriteOptions {
         domain: repo.settings().domain,
         level: Default::default(),
+        pack_bytes: None,
         dry_run: false,
         progress: &Listener::default(),
         interrupt: &Interrupt::new(),

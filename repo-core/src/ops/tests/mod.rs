@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod changing;
 mod class_c;
 mod compare;
 mod crash;
@@ -25,3 +26,4 @@ mod stats;
 mod stream;
 mod support;
 mod surplus;
+mod writing;

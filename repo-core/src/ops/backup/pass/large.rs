@@ -3,8 +3,8 @@
 use super::{Item, Pass, Pending, changed, file_content};
 use crate::chunk::{Piece, Segments, Sizes};
 use crate::error::{Error, Result};
-use crate::fs::{Dir, Metadata, metadata_of};
-use crate::ops::backup::read::{Cutter, Kept, LargeFile, name_pieces};
+use crate::fs::{Dir, metadata_of};
+use crate::ops::backup::read::{Cutter, Kept, LargeFile, READS_MAX, name_pieces};
 use crate::ops::backup::sparse::ExtentReader;
 use crate::progress::{Counter, Progress};
 use crate::tree::ChunkList;
@@ -22,60 +22,77 @@ pub(super) const SEGMENT_BYTES: usize = 4 << 20;
 impl Pass<'_, '_, '_> {
     /// Reads and cuts a large file here, while the pool names and stores its chunks. What goes wrong with the file is its
     /// own problem; what goes wrong with the repository ends the backup.
-    pub(super) fn large_file(
-        &mut self,
-        dir: &Arc<Dir>,
-        scanned: Metadata,
-        pending: Pending,
-    ) -> Result<()> {
-        let path = pending.dir.join(OsStr::from_bytes(&pending.name));
-        let large = match LargeFile::open(dir, &pending.name) {
-            Ok(large) => large,
+    pub(super) fn large_file(&mut self, dir: &Arc<Dir>, pending: Pending) -> Result<()> {
+        match LargeFile::open(dir, &pending.name) {
+            Ok(large) => self.stream_file(large, pending),
             Err(error) => {
+                let path = pending.dir.join(OsStr::from_bytes(&pending.name));
+                self.context.problems.problem(&path, &error);
+                Ok(())
+            }
+        }
+    }
+
+    /// The same for a file that is open: read again if it changes meanwhile, and kept as it was read last.
+    pub(super) fn stream_file(&mut self, mut large: LargeFile, pending: Pending) -> Result<()> {
+        let path = pending.dir.join(OsStr::from_bytes(&pending.name));
+        let mut reads = 0;
+        let kept = loop {
+            reads += 1;
+            let (read, failed) = self.content(&large, pending.sizes)?;
+            let after = match failed {
+                Some(error) => Err(error),
+                None => metadata_of(&large.file),
+            };
+            let again = match after {
+                Ok(after) => {
+                    let kept = Kept::of(large.meta.clone(), large.extents.take(), &after, read);
+                    if !kept.torn || reads == READS_MAX {
+                        break kept;
+                    }
+                    large.again()
+                }
+                Err(error) => Err(error),
+            };
+            self.forget_streamed()?;
+            if let Err(error) = again {
                 self.context.problems.problem(&path, &error);
                 return Ok(());
             }
         };
-        let (read, failed) = match &large.extents {
-            None => self.pieces(&mut &large.file, pending.sizes, Some(large.meta.size))?,
+        if kept.torn {
+            self.context.problems.problem(&path, &changed());
+        }
+        if let Some(error) = large.xattrs.failed {
+            self.context.problems.problem(&path, &error);
+        }
+        let content = file_content(kept.meta.size, kept.extents);
+        let (rules, found) = (self.context.rules, large.xattrs.found);
+        self.push(Item::Streamed {
+            node: rules.node(&pending.name, &kept.meta, found, content),
+            compared: pending.compared,
+            expected: None,
+        })
+    }
+
+    /// Queues the data of a large file; gives how much there was, and what failed.
+    fn content(&mut self, large: &LargeFile, sizes: Sizes) -> Result<(u64, Option<Error>)> {
+        match &large.extents {
+            None => self.pieces(&mut &large.file, sizes, Some(large.meta.size)),
             Some(extents) => {
                 let mut data = ExtentReader::new(&large.file, extents);
-                self.pieces(&mut data, pending.sizes, None)?
-            }
-        };
-        let after = match failed {
-            Some(error) => Err(error),
-            None => metadata_of(&large.file),
-        };
-        match after {
-            Ok(after) => {
-                let kept = Kept::of(large.meta, large.extents, &after, read);
-                if kept.torn || scanned.inode != kept.meta.inode {
-                    self.context.problems.problem(&path, &changed());
-                }
-                let content = file_content(kept.meta.size, kept.extents);
-                if let Some(error) = large.xattrs.failed {
-                    self.context.problems.problem(&path, &error);
-                }
-                let rules = self.context.rules;
-                let node = rules.node(&pending.name, &kept.meta, large.xattrs.found, content);
-                let compared = pending.compared;
-                self.push(Item::Streamed {
-                    node,
-                    compared,
-                    expected: None,
-                })
-            }
-            Err(error) => {
-                self.context.problems.problem(&path, &error);
-                // What was stored of it is not used by any node.
-                while !self.queue.is_empty() {
-                    self.take_first()?;
-                }
-                self.streaming = ChunkList::default();
-                Ok(())
+                self.pieces(&mut data, sizes, None)
             }
         }
+    }
+
+    /// Forgets the chunks of the file that is being streamed. What was stored of it may be used by no node.
+    fn forget_streamed(&mut self) -> Result<()> {
+        while !self.at_once && !self.queue.is_empty() {
+            self.take_first()?;
+        }
+        self.streaming = ChunkList::default();
+        Ok(())
     }
 
     /// Cuts what a reader gives into chunks and queues them for naming; gives how many bytes there were, and the error

@@ -4,6 +4,7 @@ use crate::error::{Error, Result, Subject};
 use crate::fs::{Dir, Kind, read_at};
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -75,6 +76,28 @@ fn content(dir: &Dir, name: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
+/// The line with its braces escaped: for git they mean themselves, for the matcher alternatives.
+fn without_braces(line: &str) -> Cow<'_, str> {
+    if !line.contains(['{', '}']) {
+        return Cow::Borrowed(line);
+    }
+    let (mut escaped, mut in_class) = (String::with_capacity(line.len() + 8), false);
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '{' | '}' if !in_class => escaped.push('\\'),
+            _ => {}
+        }
+        escaped.push(letter);
+        if letter == '\\' {
+            escaped.extend(letters.next());
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// What the lines mean, if one means something; and the first that cannot be read, with its number.
 fn parse(bytes: &[u8]) -> (Option<Gitignore>, Option<String>) {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
@@ -86,7 +109,7 @@ fn parse(bytes: &[u8]) -> (Option<Gitignore>, Option<String>) {
         match str::from_utf8(line) {
             Err(_) => wrong.push((number, "not UTF-8".into())),
             Ok(line) => {
-                if let Err(error) = builder.add_line(None, line) {
+                if let Err(error) = builder.add_line(None, &without_braces(line)) {
                     wrong.push((number, error.to_string()));
                 }
             }
@@ -105,4 +128,53 @@ fn parse(bytes: &[u8]) -> (Option<Gitignore>, Option<String>) {
         }
     };
     (built.filter(|built| !built.is_empty()), said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ignores(lines: &str, path: &str, is_dir: bool) -> bool {
+        let (matcher, said) = parse(lines.as_bytes());
+        assert_eq!(said, None, "{lines:?}");
+        matcher.unwrap().matched(path, is_dir).is_ignore()
+    }
+
+    #[test]
+    fn lines_mean_what_they_mean_to_git() {
+        for (line, path, is_dir, expected) in [
+            ("*.o", "a/b.o", false, true),
+            ("/b.o", "a/b.o", false, false),
+            ("a/b", "x/a/b", false, false),
+            ("a/b", "a/b", false, true),
+            ("b/", "a/b", true, true),
+            ("b/", "a/b", false, false),
+            ("**/b", "a/x/b", false, true),
+            ("a/**", "a", true, false),
+            ("a/**", "a/x/y", false, true),
+            ("a*c", "a/c", false, false),
+            ("\\!x", "!x", false, true),
+            ("\\#x", "#x", false, true),
+            ("x ", "x", false, true),
+            ("{a,b}", "a", false, false),
+            ("{a,b}", "{a,b}", false, true),
+            ("{a", "{a", false, true),
+            ("\\{a", "{a", false, true),
+            ("[{]a", "{a", false, true),
+            ("[a", "[a", false, true),
+        ] {
+            assert_eq!(ignores(line, path, is_dir), expected, "{line} {path}");
+        }
+    }
+
+    #[test]
+    fn lines_that_mean_nothing_are_told_by_number() {
+        let (matcher, said) = parse(b"\xef\xbb\xbf# a\n\n[z-a]\r\n\xff\nok\n");
+        assert!(said.unwrap().starts_with("line 3 and 1 more: "));
+        assert_eq!(matcher.unwrap().len(), 1);
+        let (matcher, said) = parse(b"\xff");
+        assert!(matcher.is_none());
+        assert_eq!(said.unwrap(), "line 1: not UTF-8");
+        assert!(parse(b"# nothing\n").0.is_none());
+    }
 }

@@ -13,6 +13,7 @@ mod named;
 #[cfg(test)]
 mod tests;
 
+use super::roots::absolute;
 use crate::error::Result;
 use crate::fs::{Dir, Kind, Metadata, Scan};
 use crate::pattern::{List, Reached};
@@ -43,6 +44,13 @@ pub struct Exclusions {
 }
 
 impl Exclusions {
+    /// Whether a pattern matches this path, made absolute. A backup does not ask this of paths that it is given.
+    pub fn match_path(&self, path: &Path) -> Result<bool> {
+        let path = absolute(std::slice::from_ref(&path.to_path_buf()))?;
+        let matches = |list: &List| path.iter().any(|path| list.matches(path));
+        Ok(self.patterns.iter().any(matches))
+    }
+
     fn is_empty(&self) -> bool {
         self.patterns.iter().all(List::is_empty)
             && self.markers.is_empty()
