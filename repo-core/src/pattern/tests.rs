@@ -258,6 +258,38 @@ fn names_that_are_not_utf8_are_bytes() {
 }
 
 #[test]
+fn many_patterns_are_as_good_as_one() {
+    let many: Vec<String> = (0..20_000)
+        .flat_map(|n| {
+            [
+                format!("a{n}*b.c"),
+                format!("/x/literal{n}"),
+                format!("*[k]{n}?z"),
+            ]
+        })
+        .collect();
+    let list = List::parse(&many, false).unwrap();
+    for (path, expected) in [
+        ("/q/a0-b.c", true),
+        ("/q/a19999-b.c", true),
+        ("/q/a20000b.c", true),
+        ("/q/b20000b.c", false),
+        ("/x/literal777/y", true),
+        ("/x/literal20000", false),
+        ("/x/y/literal1", false),
+        ("/k19999äz", true),
+        ("/k1z", false),
+    ] {
+        assert_eq!(list.matches(Path::new(path)), expected, "{path}");
+    }
+    let longest = "*ä?".repeat(PATTERN_BYTES_MAX / 4);
+    assert!(matches(
+        &longest,
+        &format!("/{}", "äx".repeat(PATTERN_BYTES_MAX / 4))
+    ));
+}
+
+#[test]
 fn a_list_without_patterns_is_empty() {
     assert!(list(&[]).is_empty() && list(&["", "!a"]).is_empty());
     assert!(!list(&["a"]).is_empty() && !list(&["/"]).is_empty());
