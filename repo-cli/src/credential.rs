@@ -109,6 +109,12 @@ const OF_REPOSITORY: Asked = Asked {
     otherwise: "Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD.",
 };
 
+const OF_OTHER_REPOSITORY: Asked = Asked {
+    prompt: "enter password for source repository: ",
+    whose: " for the source repository",
+    otherwise: "Use --from-password-file, --from-password-command or --from-key-file, or set LARDER_FROM_PASSWORD.",
+};
+
 const OF_NEW_REPOSITORY: Asked = Asked {
     prompt: "enter password for new repository: ",
     whose: " for the new repository",
@@ -153,7 +159,11 @@ pub fn check(flags: &CredentialFlags, env: &Env) -> Result<(), Failure> {
 pub fn existing(flags: &CredentialFlags, env: &Env, stdin_is_data: bool) -> Result<Given, Failure> {
     match source(flags, env)? {
         Source::Ask => {
-            let (password, typed) = ask(&OF_REPOSITORY, stdin_is_data)?;
+            let asked = match env.is_of_other() {
+                true => &OF_OTHER_REPOSITORY,
+                false => &OF_REPOSITORY,
+            };
+            let (password, typed) = ask(asked, stdin_is_data)?;
             Ok(Given {
                 credential: Credential::Password(password),
                 typed,

@@ -3,13 +3,16 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::Command;
+use std::rc::Rc;
 
 /// Gives the value of a variable.
 type Read = dyn Fn(&str) -> Option<OsString>;
 
 /// The variables of a process, or of a test.
 pub struct Env {
-    read: Box<Read>,
+    read: Rc<Read>,
+    /// What stands in names of variables behind the family.
+    infix: &'static str,
 }
 
 /// A variable that is set, and its name for messages.
@@ -30,8 +33,22 @@ impl Env {
         )]
         let read = |name: &str| std::env::var_os(name);
         Self {
-            read: Box::new(read),
+            read: Rc::new(read),
+            infix: "",
         }
+    }
+
+    /// The variables about another repository that something is copied from: `LARDER_FROM_REPOSITORY` and so on.
+    pub fn of_other(&self) -> Self {
+        Self {
+            read: Rc::clone(&self.read),
+            infix: "FROM_",
+        }
+    }
+
+    /// Whether these are the variables about another repository.
+    pub fn is_of_other(&self) -> bool {
+        !self.infix.is_empty()
     }
 
     /// The value of a variable. One that is empty counts as not set, as with restic.
@@ -48,7 +65,7 @@ impl Env {
 
     /// The variable `<family>_<name>`.
     pub fn of_family(&self, family: &str, name: &str) -> Option<Variable> {
-        let name = format!("{family}_{name}");
+        let name = format!("{family}_{}{name}", self.infix);
         self.get(&name).map(|value| Variable { name, value })
     }
 
@@ -102,7 +119,8 @@ impl Env {
                 .map(|(_, value)| value.clone())
         };
         Self {
-            read: Box::new(read),
+            read: Rc::new(read),
+            infix: "",
         }
     }
 }
@@ -122,6 +140,15 @@ mod tests {
         assert_eq!(env.ours("X").unwrap().name, "LARDER_X");
         assert_eq!(env.ours("Y").unwrap().value, "c");
         assert_eq!(env.ours("Z"), None);
+    }
+
+    #[test]
+    fn the_other_repository_has_variables_of_its_own() {
+        let env = Env::fixed(&[("RESTIC_FROM_PASSWORD", "a"), ("RESTIC_PASSWORD", "b")]);
+        let other = env.of_other();
+        assert_eq!(other.ours("PASSWORD").unwrap().name, "RESTIC_FROM_PASSWORD");
+        assert_eq!(env.ours("PASSWORD").unwrap().value, "b");
+        assert!(other.is_of_other() && !env.is_of_other());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::text::rfc3339;
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
 use repo_core::format::tree::{Content, Node};
+use repo_core::ops::StatsSummary;
 use repo_core::snapshot::{GroupKey, SnapshotInfo};
 use repo_core::time::Timestamp;
 use serde::Serialize;
@@ -102,10 +103,22 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_files: Option<u64>,
     pub files_restored: u64,
+    pub files_skipped: u64,
+    pub files_deleted: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
     pub bytes_restored: u64,
+    pub bytes_skipped: u64,
     pub error_count: u64,
+}
+
+/// `restore -vv`: what became of one item.
+#[derive(Serialize)]
+pub struct RestoredItem<'a> {
+    pub message_type: &'static str,
+    pub action: &'static str,
+    pub item: &'a str,
+    pub size: u64,
 }
 
 /// `check`: how far it is. restic has no such message.
@@ -190,6 +203,8 @@ pub struct RestoreSummary {
     pub bytes_skipped: u64,
     pub owners_skipped: u64,
     pub error_count: u64,
+    pub dry_run: bool,
+    pub files_verified: u64,
 }
 
 /// `check`: what is wrong.
@@ -368,6 +383,48 @@ impl ListedNode {
     }
 }
 
+/// `stats`: what was counted. What a mode does not count is left out, and what is 0, as with restic.
+#[derive(Serialize)]
+pub struct Stats {
+    pub total_size: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_uncompressed_size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_progress: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_space_saving: Option<f64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_file_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub total_blob_count: u64,
+    pub snapshots_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub error_count: u64,
+}
+
+impl From<&StatsSummary> for Stats {
+    fn from(summary: &StatsSummary) -> Self {
+        let compression = crate::cmd::compression(summary);
+        Self {
+            total_size: summary.bytes,
+            total_uncompressed_size: summary.bytes_plain,
+            compression_ratio: compression.map(|(ratio, _)| ratio),
+            compression_progress: compression.map(|_| 100.0),
+            compression_space_saving: compression.map(|(_, saving)| saving),
+            total_file_count: summary.files,
+            total_blob_count: summary.blobs,
+            snapshots_count: summary.snapshots,
+            error_count: summary.problems,
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// `key list`: one key slot.
 #[derive(Serialize)]
 pub struct Key {
@@ -382,11 +439,27 @@ pub struct Key {
     pub role: &'static str,
 }
 
+/// `cache`: one cache. restic writes no JSON here.
+#[derive(Serialize)]
+pub struct Cache {
+    pub id: String,
+    pub path: String,
+    pub last_used: String,
+    pub old: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
 /// `version`.
 #[derive(Serialize)]
 pub struct Version {
     pub message_type: &'static str,
     pub version: &'static str,
+    /// Empty: no Go was used.
+    pub go_version: &'static str,
+    pub go_os: &'static str,
+    /// What Go calls it.
+    pub go_arch: &'static str,
     pub format_version: u8,
     pub os: &'static str,
     pub arch: &'static str,
@@ -478,7 +551,8 @@ pub fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn kind(content: &Content) -> &'static str {
+/// restic's word for what a node is.
+pub fn kind(content: &Content) -> &'static str {
     match content {
         Content::File(_) => "file",
         Content::Dir(_) => "dir",

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod app;
+mod cache;
 mod cli;
 mod cmd;
 mod credential;
@@ -11,6 +12,7 @@ mod json;
 mod key_file;
 mod message;
 mod open_files;
+mod options;
 mod patterns;
 mod place;
 mod process;
@@ -25,7 +27,7 @@ mod text_file;
 mod usage;
 mod writing;
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use exit::Exit;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,18 +41,32 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     allocator::give_large_buffers_back();
     open_files::allow_many();
     let args: Vec<OsString> = args.collect();
-    let cli = match cli::Cli::try_parse_from(&args) {
+    let command = cli::Cli::command().color(color(&args));
+    let parsed = command.try_get_matches_from(&args);
+    let cli = match parsed.and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage::show(error, &args),
     };
     signals::listen(Terminal::new(cli.global.output.clone()));
     let app = app::App::new(cli.global, env::Env::of_process());
     match cmd::run(&app, cli.command) {
-        Ok(Exit::Done) if app.passed_over.get() => Exit::Partial.into(),
-        Ok(exit) => exit.into(),
+        Ok(Exit::Done) if !app.passed_over.get() => Exit::Done.into(),
+        Ok(_) => {
+            app.terminal.partial();
+            Exit::Partial.into()
+        }
         Err(failure) => {
             app.terminal.fatal(&failure);
             failure.code().into()
         }
+    }
+}
+
+/// Whether help and usage errors may be coloured where a terminal shows them; asked before the arguments are known.
+fn color(args: &[OsString]) -> ColorChoice {
+    let mut flags = args.iter().skip(1).take_while(|arg| *arg != "--");
+    match flags.any(|arg| arg == "--no-color") {
+        true => ColorChoice::Never,
+        false => ColorChoice::Auto,
     }
 }

@@ -53,9 +53,14 @@ fn place_from_env(env: &Env) -> Result<Place, Failure> {
             (None, None) => {}
         }
     }
-    Err(Failure::usage(
-        "no repository was named\nName it with --repo or --repository-file, or set LARDER_REPOSITORY.",
-    ))
+    Err(Failure::usage(match env.is_of_other() {
+        false => {
+            "no repository was named\nName it with --repo or --repository-file, or set LARDER_REPOSITORY."
+        }
+        true => {
+            "no source repository was named\nName it with --from-repo or --from-repository-file, or set LARDER_FROM_REPOSITORY."
+        }
+    }))
 }
 
 fn read_place(file: &Path) -> Result<OsString, Failure> {

@@ -10,7 +10,7 @@ use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, bytes_roughly, counted, duration, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::progress::{Counter, Interrupt, Note, Progress, Saved};
+use repo_core::progress::{Counter, Interrupt, Note, Outcome, Progress, Saved};
 use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -41,6 +41,8 @@ pub enum Work {
     Restore,
     /// A check.
     Check,
+    /// Counting.
+    Stats,
 }
 
 impl Work {
@@ -50,6 +52,7 @@ impl Work {
             Self::Backup => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+            Self::Stats => "stats",
         }
     }
 
@@ -60,7 +63,7 @@ impl Work {
                 "What was finished stays in the repository; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
-            Self::Check => "",
+            Self::Check | Self::Stats => "",
         }
     }
 }
@@ -88,6 +91,9 @@ struct Counters {
     /// Nothing more will be expected.
     all_expected: AtomicBool,
     problems: AtomicU64,
+    nodes_skipped: AtomicU64,
+    bytes_skipped: AtomicU64,
+    nodes_deleted: AtomicU64,
 }
 
 /// Which items are named.
@@ -112,6 +118,9 @@ struct Sample {
     bytes_expected: u64,
     all_expected: bool,
     problems: u64,
+    nodes_skipped: u64,
+    bytes_skipped: u64,
+    nodes_deleted: u64,
     /// Bytes a second, lately.
     rate: f64,
 }
@@ -127,7 +136,7 @@ impl<'a> Reporter<'a> {
         Self {
             terminal,
             work,
-            interval: interval(terminal, env),
+            interval: interval(terminal, env).filter(|_| work != Work::Stats || !terminal.json()),
             start: Instant::now(),
             counters: Counters::default(),
             current: Mutex::default(),
@@ -207,6 +216,7 @@ impl<'a> Reporter<'a> {
     fn text(&self, sample: &Sample) -> String {
         let mut text = match self.work {
             Work::Check => sample.check_text(),
+            Work::Stats => sample.count_text(),
             Work::Backup | Work::Restore => sample.data_text(),
         };
         let current = self.current();
@@ -240,12 +250,17 @@ impl<'a> Reporter<'a> {
                 message_type: "status",
                 seconds_elapsed,
                 percent_done: sample.percent(),
-                total_files: known(sample.nodes_expected),
+                total_files: known(sample.nodes_expected.saturating_sub(sample.nodes_skipped)),
                 files_restored: sample.nodes,
-                total_bytes: known(sample.bytes_expected),
+                files_skipped: sample.nodes_skipped,
+                files_deleted: sample.nodes_deleted,
+                total_bytes: known(sample.bytes_expected.saturating_sub(sample.bytes_skipped)),
                 bytes_restored: sample.bytes,
+                bytes_skipped: sample.bytes_skipped,
                 error_count: sample.problems,
             }),
+            // Of what only counts programs are told the result.
+            Work::Stats => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,
@@ -284,6 +299,9 @@ impl Progress for Reporter<'_> {
             Counter::NodesExpected | Counter::BytesExpected if self.work == Work::Restore => return,
             Counter::NodesExpected => &counters.nodes_expected,
             Counter::BytesExpected => &counters.bytes_expected,
+            Counter::NodesSkipped => &counters.nodes_skipped,
+            Counter::BytesSkipped => &counters.bytes_skipped,
+            Counter::NodesDeleted => &counters.nodes_deleted,
             _ => return,
         };
         counter.fetch_add(by, Ordering::Relaxed);
@@ -332,6 +350,7 @@ impl Progress for Reporter<'_> {
                 bytes(size),
                 counted(packs, "pack", "packs")
             ),
+            Note::Verifying => "verifying files in the target".into(),
             Note::Unclear { path, why } => {
                 let path = path.to_string_lossy();
                 let text = format!("{path}: {why}; nothing is left out for that");
@@ -352,6 +371,32 @@ impl Progress for Reporter<'_> {
         // A reader that went away is noticed when the result is written.
         let _ = self.line.suspend(|| saved::item(self, item));
     }
+
+    fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {
+        let action = match outcome {
+            Outcome::Restored => "restored",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged if self.listing < Listing::Everything => return,
+            Outcome::Unchanged => "unchanged",
+            Outcome::Deleted => "deleted",
+            _ => return,
+        };
+        let item = path.to_string_lossy();
+        // A reader that went away is noticed when the result is written.
+        let _ = self.line.suspend(|| match self.terminal.json() {
+            true => self.terminal.json_line(&json::RestoredItem {
+                message_type: "verbose_status",
+                action,
+                item: &item,
+                size: size.unwrap_or(0),
+            }),
+            false => {
+                let size = size.map_or(String::new(), |size| format!(" with size {}", bytes(size)));
+                let line = format!("{action:<9} {}{size}", printable(&item));
+                self.terminal.say(&line)
+            }
+        });
+    }
 }
 
 impl Counters {
@@ -370,6 +415,9 @@ impl Counters {
             bytes_expected: read(&self.bytes_expected),
             all_expected: self.all_expected.load(Ordering::Relaxed),
             problems: read(&self.problems),
+            nodes_skipped: read(&self.nodes_skipped),
+            bytes_skipped: read(&self.bytes_skipped),
+            nodes_deleted: read(&self.nodes_deleted),
             rate: match last.elapsed.is_zero() {
                 true => newest,
                 false => last.rate * keep + newest * (1.0 - keep),
@@ -383,7 +431,7 @@ impl Sample {
     fn done(&self) -> f64 {
         match self.bytes_expected {
             0 => 0.0,
-            expected => (self.bytes as f64 / expected as f64).min(1.0),
+            expected => ((self.bytes + self.bytes_skipped) as f64 / expected as f64).min(1.0),
         }
     }
 
@@ -396,7 +444,7 @@ impl Sample {
     fn remaining(&self) -> Option<Duration> {
         let left = self
             .bytes_expected
-            .checked_sub(self.bytes)
+            .checked_sub(self.bytes + self.bytes_skipped)
             .filter(|&left| left > 0 && self.all_expected)?;
         let seconds = left as f64 / self.rate;
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
@@ -416,10 +464,24 @@ impl Sample {
         if known {
             text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
         }
+        if self.nodes_skipped > 0 {
+            let skipped = counted(self.nodes_skipped, "item", "items");
+            text.push_str(&format!(
+                ", skipped {skipped}, {}",
+                bytes_roughly(self.bytes_skipped)
+            ));
+        }
         self.add_rate(&mut text);
         if let Some(remaining) = self.remaining() {
             text.push_str(&format!(", ETA {}", duration(remaining)));
         }
+        self.add_problems(&mut text);
+        text
+    }
+
+    fn count_text(&self) -> String {
+        let items = counted(self.nodes, "item", "items");
+        let mut text = format!("[{}]  {items}", duration(self.elapsed));
         self.add_problems(&mut text);
         text
     }

@@ -6,10 +6,11 @@ use crate::env::Env;
 use crate::exit::Failure;
 use crate::place::{self, Place, place, vacant};
 use crate::text::printable;
+use crate::{cache, options};
 use crate::{message, process, terminal::Terminal};
 use clap::Args;
 use repo_core::backend::{Backend, LocalBackend};
-use repo_core::crypto::KdfParams;
+use repo_core::crypto::{DomainKeys, KdfParams};
 use repo_core::format::key_slot::{Credential, Label};
 use repo_core::log::Unreadable;
 use repo_core::repo::{InitOptions, OpenOptions, Repo};
@@ -58,6 +59,26 @@ pub struct RepositoryFlags {
     )]
     pub no_cache: bool,
 
+    /// Remove caches that were not used for 30 days
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository"
+    )]
+    pub cleanup_cache: bool,
+
+    /// Set an extended option; `larder options` lists them
+    #[arg(
+        short,
+        long,
+        value_name = "KEY=VALUE",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository"
+    )]
+    pub option: Vec<String>,
+
     /// Take the repository even if it is older than what this machine has seen of it, which is kept in $LARDER_STATE_DIR
     /// [default ~/.local/state/larder]
     #[arg(
@@ -88,28 +109,55 @@ pub struct Opened {
 /// Opens the repository that flags and environment name. A user who was asked may try three times.
 pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let place = checked_place(app)?;
-    open_at(app, &place, backend(&place)?, stdin_is_data)
+    let by = By::of(app);
+    let opened = open_at(app, &by, &place, backend(&place)?, stdin_is_data)?;
+    tend_cache(app, &opened.repo);
+    Ok(opened)
+}
+
+/// Opens another repository than the one that flags and environment name. Its cache is kept where all caches are.
+pub fn open_other(app: &App, place: &Place, by: &By<'_>) -> Result<Opened, Failure> {
+    credential::check(by.credential, by.env)?;
+    open_at(app, by, place, backend(place)?, false)
+}
+
+/// What opens a repository.
+pub struct By<'a> {
+    /// Flags.
+    pub credential: &'a CredentialFlags,
+    /// Environment.
+    pub env: &'a Env,
+}
+
+impl<'a> By<'a> {
+    fn of(app: &'a App) -> Self {
+        Self {
+            credential: &app.credential,
+            env: &app.env,
+        }
+    }
 }
 
 /// Opens the repository, or makes it if there is none.
 pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let place = checked_place(app)?;
     match existing(&place)? {
-        Some(backend) => open_at(app, &place, backend, stdin_is_data),
+        Some(backend) => open_at(app, &By::of(app), &place, backend, stdin_is_data),
         None => {
             vacant(&place)?;
             let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
-            let opened = create_at(app, &place, credential)?;
+            let opened = create_at(app, &place, credential, None)?;
             app.terminal.say(&created(&opened, &place))?;
             Ok(opened)
         }
     }
 }
 
-/// Makes a repository. `credential` is asked for only once it is clear that there is none yet.
+/// Makes a repository. `with` is asked for what opens it and for the keys that it shares, only once it is clear that there is
+/// none yet.
 pub fn create(
     app: &App,
-    credential: impl FnOnce() -> Result<Credential, Failure>,
+    with: impl FnOnce() -> Result<(Credential, Option<DomainKeys>), Failure>,
 ) -> Result<(Opened, Place), Failure> {
     let place = checked_place(app)?;
     if let Some(backend) = existing(&place)? {
@@ -119,13 +167,37 @@ pub fn create(
         )));
     }
     vacant(&place)?;
-    let opened = create_at(app, &place, credential()?)?;
+    let (credential, universe) = with()?;
+    let opened = create_at(app, &place, credential, universe)?;
     Ok((opened, place))
 }
 
 /// Refuses to restore into the repository.
 pub fn refuse_inside(app: &App, target: &Path) -> Result<(), Failure> {
     place::refuse_inside(&checked_place(app)?, target)
+}
+
+/// Device and inode of what this command works with, the repository before all: nothing must remove that.
+pub fn in_use(app: &App) -> Result<Vec<(u64, u64)>, Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let (flags, env) = (&app.repository, &app.env);
+    let file = |flag: &Option<PathBuf>, name: &str| {
+        let named = || env.ours(name).map(|file| PathBuf::from(file.value));
+        flag.clone().or_else(named)
+    };
+    let paths = [
+        Some(checked_place(app)?.0),
+        cache::base(flags, env),
+        state_dir(env),
+        file(&flags.repository_file, "REPOSITORY_FILE"),
+        file(&app.credential.key_file, "KEY_FILE"),
+        file(&app.credential.password_file, "PASSWORD_FILE"),
+    ];
+    let there = paths
+        .iter()
+        .flatten()
+        .filter_map(|path| path.metadata().ok());
+    Ok(there.map(|found| (found.dev(), found.ino())).collect())
 }
 
 /// Whether it is certain that the place is no repository.
@@ -150,6 +222,7 @@ fn foreign(backend: &dyn Backend, place: &Place) -> Result<(), Failure> {
 
 /// The place, once nothing that flags and environment say contradicts itself.
 fn checked_place(app: &App) -> Result<Place, Failure> {
+    options::check(&app.repository.option)?;
     credential::check(&app.credential, &app.env)?;
     key_hint(&app.credential, &app.env)?;
     place(&app.repository, &app.env)
@@ -157,6 +230,7 @@ fn checked_place(app: &App) -> Result<Place, Failure> {
 
 fn open_at(
     app: &App,
+    by: &By<'_>,
     place: &Place,
     backend: Arc<dyn Backend>,
     stdin_is_data: bool,
@@ -167,10 +241,10 @@ fn open_at(
             .into());
     }
     foreign(&*backend, place)?;
-    let options = open_options(app)?;
+    let options = open_options(app, by)?;
     let mut tries = 1;
     loop {
-        let given = credential::existing(&app.credential, &app.env, stdin_is_data)?;
+        let given = credential::existing(by.credential, by.env, stdin_is_data)?;
         match Repo::open(backend.clone(), &given.credential, &options) {
             Ok(repo) => {
                 say_what_is_passed_over(app, &repo);
@@ -186,16 +260,20 @@ fn open_at(
                 app.terminal.to_stderr("wrong password, try again\n");
                 tries += 1;
             }
-            Err(error) => return Err(unopened(&options, place.name_in(error))),
+            Err(error) => return Err(unopened(&options, by, place.name_in(error))),
         }
     }
 }
 
-fn unopened(options: &OpenOptions, error: Error) -> Failure {
+fn unopened(options: &OpenOptions, by: &By<'_>, error: Error) -> Failure {
+    let (flag, variable) = match by.env.is_of_other() {
+        true => ("--from-key-hint", "LARDER_FROM_KEY_HINT"),
+        false => ("--key-hint", "LARDER_KEY_HINT"),
+    };
     let of_hint = matches!(error.subject(), Subject::Setting(name) if name == "key hint");
     match &options.key_hint {
         Some(hint) if of_hint => Failure::failed(format!(
-            "no key has an ID that begins with {hint}, which --key-hint or $LARDER_KEY_HINT names\n\
+            "no key has an ID that begins with {hint}, which {flag} or ${variable} names\n\
              `larder key list` without that shows those that there are."
         )),
         _ => Failure::cannot_open(error),
@@ -228,7 +306,12 @@ fn key_hint(flags: &CredentialFlags, env: &Env) -> Result<Option<String>, Failur
     }
 }
 
-fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened, Failure> {
+fn create_at(
+    app: &App,
+    place: &Place,
+    credential: Credential,
+    universe: Option<DomainKeys>,
+) -> Result<Opened, Failure> {
     let backend = LocalBackend::create(&place.0).map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => Failure::failed(format!(
             "{place} is not a directory\nA repository is one: choose another place."
@@ -238,10 +321,16 @@ fn create_at(app: &App, place: &Place, credential: Credential) -> Result<Opened,
     let backend = Arc::new(backend);
     let init = InitOptions {
         label: label(None, None),
+        universe,
         ..InitOptions::default()
     };
-    let repo = Repo::init(backend, &credential, &init, &open_options(app)?)
-        .map_err(|error| place.name_in(error))?;
+    let repo = Repo::init(
+        backend,
+        &credential,
+        &init,
+        &open_options(app, &By::of(app))?,
+    )
+    .map_err(|error| place.name_in(error))?;
     say_what_is_not_kept(app, &repo);
     Ok(Opened { repo, credential })
 }
@@ -276,6 +365,23 @@ fn say_what_is_not_kept(app: &App, repo: &Repo) {
     }
 }
 
+/// Notes that the repository's cache was used, and removes old ones if that was asked for.
+fn tend_cache(app: &App, repo: &Repo) {
+    let Some(base) = cache::base(&app.repository, &app.env) else {
+        return;
+    };
+    cache::note_use(&base, &repo.id().to_hex());
+    if app.repository.cleanup_cache {
+        let removed = cache::remove_old(&base, cache::MAX_AGE_DAYS, |_| ());
+        if let Err(error) = removed {
+            app.terminal.warn(&format!(
+                "old caches cannot be removed: {}",
+                message::plain_io(&error)
+            ));
+        }
+    }
+}
+
 /// Whom a new key slot belongs to: us, now, unless told otherwise.
 pub fn label(user: Option<String>, host: Option<String>) -> Label {
     Label {
@@ -302,19 +408,24 @@ fn existing(place: &Place) -> Result<Option<Arc<dyn Backend>>, Failure> {
     Ok(there.then_some(backend))
 }
 
-fn open_options(app: &App) -> Result<OpenOptions, Failure> {
+fn open_options(app: &App, by: &By<'_>) -> Result<OpenOptions, Failure> {
     let (cache_dir, state_dir) = directories(&app.repository, &app.env, &app.terminal);
     Ok(OpenOptions {
         threads: 0,
         cache_dir,
         state_dir,
-        kdf_max: app
+        kdf_max: by
             .credential
             .allow_costly_key
             .then_some(KdfParams::MAX_ALLOWED),
-        key_hint: key_hint(&app.credential, &app.env)?,
+        key_hint: key_hint(by.credential, by.env)?,
         accept_rollback: app.repository.accept_rollback,
     })
+}
+
+fn state_dir(env: &Env) -> Option<PathBuf> {
+    let named = env.get("LARDER_STATE_DIR").map(PathBuf::from);
+    named.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"))
 }
 
 /// Where the cache and the state are; neither without a home directory, and the user hears of it.
@@ -323,14 +434,7 @@ fn directories(
     env: &Env,
     terminal: &Terminal,
 ) -> (Option<PathBuf>, Option<PathBuf>) {
-    let named = |name: &str| env.get(name).map(PathBuf::from);
-    let cache = flags
-        .cache_dir
-        .clone()
-        .or_else(|| env.ours("CACHE_DIR").map(|dir| dir.value.into()));
-    let cache = cache.or_else(|| env.directory("XDG_CACHE_HOME", ".cache"));
-    let state = named("LARDER_STATE_DIR");
-    let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
+    let (cache, state) = (cache::base(flags, env), state_dir(env));
     let lost = match (cache.is_none() && !flags.no_cache, state.is_none()) {
         (true, true) => {
             "no cache is used, and an old copy put in place of the repository would go unseen"
@@ -344,7 +448,7 @@ fn directories(
             "$HOME is not set, so {lost}; set HOME, or LARDER_CACHE_DIR and LARDER_STATE_DIR"
         ));
     }
-    (cache.filter(|_| !flags.no_cache), state)
+    (cache, state)
 }
 
 #[cfg(test)]

@@ -155,6 +155,37 @@ pub fn open(app: &App, named: &OsStr, flags: &SelectionFlags) -> Result<Opened, 
     })
 }
 
+/// Snapshots that are meant, oldest first.
+pub struct Found {
+    /// The snapshots.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// How many there are of which nothing can be told. Each was named.
+    pub unreadable: u64,
+}
+
+/// The snapshots of these names, or else all that match `filter`, which counts for `latest` too.
+pub fn list(app: &App, repo: &Repo, names: &[String], filter: &Filter) -> Result<Found, Failure> {
+    if names.is_empty() {
+        let listing = snapshot::list(repo, filter);
+        for (_, error) in &listing.unreadable {
+            app.terminal
+                .warn(&format!("{}, and not listed", message::reason(error)));
+        }
+        return Ok(Found {
+            snapshots: listing.snapshots,
+            unreadable: listing.unreadable.len() as u64,
+        });
+    }
+    let found = names.iter().map(|name| find(repo, name, filter));
+    let mut snapshots = found.collect::<Result<Vec<_>, _>>()?;
+    snapshots.sort_by_key(|info| (info.summary.time, info.id));
+    snapshots.dedup_by_key(|info| info.id);
+    Ok(Found {
+        snapshots,
+        unreadable: 0,
+    })
+}
+
 /// The snapshot of this name; `filter` counts for `latest` only.
 pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo, Failure> {
     snapshot::find(repo, name, filter).map_err(|error| not_found(name, error))

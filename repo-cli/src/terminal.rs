@@ -1,6 +1,6 @@
 //! The standard streams: results on standard output, everything about the run on standard error.
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 use crate::json;
 use crate::text::printable;
 use clap::Args;
@@ -17,6 +17,12 @@ pub struct OutputFlags {
     /// Show results and errors only
     #[arg(short, long, global = true, help_heading = "Output")]
     pub quiet: bool,
+
+    /// Use no colours [$NO_COLOR]
+    ///
+    /// Help and usage errors are the only texts that have any, and only on a terminal.
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Output")]
+    pub no_color: bool,
 
     /// Show more; -vv, or --verbose=2, names every item
     #[arg(
@@ -121,6 +127,17 @@ impl Terminal {
         });
     }
 
+    /// The command is done except for some items, which were named. Programs are told once more at the end.
+    pub fn partial(&self) {
+        if self.json() {
+            self.to_stderr(&json::line(&json::ExitError {
+                message_type: "exit_error",
+                code: exit::PARTIAL,
+                message: "Warning: some items could not be done; the messages before this one name them",
+            }));
+        }
+    }
+
     /// Text as it is; where standard error cannot be written, nobody could be told so.
     pub fn to_stderr(&self, text: &str) {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -157,7 +174,8 @@ impl Out {
         self.stream.flush().map_err(|error| Failure::output(&error))
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    /// Writes bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stream
             .write_all(bytes)
             .map_err(|error| Failure::output(&error))

@@ -8,8 +8,6 @@ use std::process::ExitCode;
 
 /// Commands of restic that this version does not have.
 const COMMANDS: &[&str] = &[
-    "cache",
-    "cat",
     "copy",
     "debug",
     "diff",
@@ -17,18 +15,14 @@ const COMMANDS: &[&str] = &[
     "features",
     "find",
     "forget",
-    "generate",
-    "list",
     "migrate",
     "mount",
-    "options",
     "prune",
     "rebuild-index",
     "recover",
     "repair",
     "rewrite",
     "self-update",
-    "stats",
     "tag",
 ];
 
@@ -36,13 +30,10 @@ const COMMANDS: &[&str] = &[
 const FLAGS: &[&str] = &[
     // All commands.
     "--cacert",
-    "--cleanup-cache",
     "--http-user-agent",
     "--insecure-tls",
     "--limit-download",
     "--limit-upload",
-    "--option",
-    "-o",
     "--stuck-request-timeout",
     "--tls-client-cert",
     // Several.
@@ -55,30 +46,9 @@ const FLAGS: &[&str] = &[
     "-g",
     "--iexclude",
     "--iexclude-file",
-    // init
-    "--copy-chunker-params",
-    "--from-key-hint",
-    "--from-password-command",
-    "--from-password-file",
-    "--from-repo",
-    "--from-repository-file",
-    "--repository-version",
     // backup
     "--exclude-cloud-files",
     "--use-fs-snapshot",
-    // restore
-    "--delete",
-    "--exclude-xattr",
-    "--iinclude",
-    "--iinclude-file",
-    "--include",
-    "-i",
-    "--include-file",
-    "--include-xattr",
-    "--overwrite",
-    "--ownership-by-name",
-    "--sparse",
-    "--verify",
     // check
     "--check-unused",
     "--with-cache",

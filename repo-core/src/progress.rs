@@ -23,6 +23,26 @@ pub enum Counter {
     BytesExpected,
     /// Entries that were left out as asked; what lies below them is not counted.
     Excluded,
+    /// Files and others of those expected that a restore leaves as they are.
+    NodesSkipped,
+    /// The bytes of those.
+    BytesSkipped,
+    /// Files, directories and others that a restore removed, or would remove.
+    NodesDeleted,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A restore made it, or set the attributes of a directory.
+    Restored,
+    /// A restore changed what was there.
+    Updated,
+    /// A restore left it as it was, but for its attributes.
+    Unchanged,
+    /// A restore removed it.
+    Deleted,
 }
 
 /// How an item of a backup compares with the parent's.
@@ -64,12 +84,14 @@ pub trait Progress: Send + Sync {
     fn begin(&self, _path: &Path) {}
     /// A line worth telling a person, such as what an interrupted run left to resume.
     fn note(&self, _note: Note<'_>) {}
-    /// Whether [`Progress::saved`] is listened to: without it nobody puts paths together.
+    /// Whether [`Progress::saved`] and [`Progress::item`] are listened to: without it nobody puts paths together.
     fn wants_items(&self) -> bool {
         false
     }
     /// A backup is done with one item, or would be.
     fn saved(&self, _item: &Saved<'_>) {}
+    /// What a restore made of the item at `path`; `size` is that of regular files.
+    fn item(&self, _outcome: Outcome, _path: &Path, _size: Option<u64>) {}
 }
 
 /// Events that a person should hear of and that are no problem.
@@ -101,6 +123,8 @@ pub enum Note<'a> {
         /// What is wrong with it.
         why: &'a str,
     },
+    /// A restore is done and reads back what it wrote.
+    Verifying,
 }
 
 /// Listens to nothing.
@@ -181,5 +205,9 @@ impl Progress for Problems<'_> {
 
     fn saved(&self, item: &Saved<'_>) {
         self.progress.saved(item);
+    }
+
+    fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {
+        self.progress.item(outcome, path, size);
     }
 }

@@ -4,24 +4,30 @@ use crate::environment::TestEnvironment;
 use std::path::Path;
 
 /// Commands whose help is kept, by the arguments that name them.
-const COMMANDS: &[&[&str]] = &[
+pub const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
     &["backup"],
     &["snapshots"],
     &["ls"],
     &["restore"],
+    &["stats"],
     &["check"],
     &["key"],
     &["key", "list"],
     &["key", "add"],
     &["key", "remove"],
     &["key", "passwd"],
+    &["list"],
+    &["cat"],
+    &["cache"],
+    &["generate"],
+    &["options"],
     &["version"],
 ];
 
 /// Build with `LARDER_BLESS=1` to write what is printed over what is kept.
-const BLESS: bool = option_env!("LARDER_BLESS").is_some();
+pub const BLESS: bool = option_env!("LARDER_BLESS").is_some();
 
 fn kept(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -94,6 +100,9 @@ fn version() {
     assert_eq!(message["message_type"], "version");
     assert_eq!(message["version"], number);
     assert_eq!(message["format_version"], 1);
+    for field in ["go_version", "go_os", "go_arch", "os", "arch"] {
+        assert!(message[field].is_string(), "{field} in {message}");
+    }
 }
 
 #[test]

@@ -2,25 +2,35 @@
 
 mod environment;
 
+mod cli_as_restic;
 mod cli_backup;
 mod cli_backup_command;
 mod cli_backup_options;
+mod cli_cat;
 mod cli_check;
 mod cli_crash;
 mod cli_exclude;
 mod cli_files_from;
 mod cli_help;
 mod cli_home;
+mod cli_init_from;
 mod cli_key;
 mod cli_listing;
 mod cli_password;
 mod cli_place;
 mod cli_readme;
 mod cli_restore;
+mod cli_restore_choice;
+mod cli_restore_in_place;
+mod cli_restore_target;
 mod cli_signals;
+mod cli_small;
+mod cli_stats;
+mod docs;
 mod fault_damage;
 mod fault_rollback;
 mod fault_shared;
+mod fidelity;
 mod format_delta;
 mod format_document;
 mod format_example_values;

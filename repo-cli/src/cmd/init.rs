@@ -1,9 +1,13 @@
 //! `larder init`
 
+mod from;
+
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::{credential, json, key_file, repository};
 use clap::Args;
+use from::FromFlags;
+use repo_core::format;
 use repo_core::format::key_slot::Credential;
 use std::path::PathBuf;
 
@@ -13,18 +17,47 @@ pub struct Arguments {
     /// Make this key file and use it instead of a password
     #[arg(long, value_name = "FILE")]
     new_key_file: Option<PathBuf>,
+
+    /// The format of the repository: 1, `stable` and `latest` are the same so far
+    #[arg(long, value_name = "VERSION", default_value = "stable", value_parser = parse_version, hide_short_help = true)]
+    repository_version: u8,
+
+    #[command(flatten)]
+    from: FromFlags,
+}
+
+/// Reads a version of the format, as restic takes it.
+fn parse_version(text: &str) -> Result<u8, String> {
+    match text {
+        "stable" | "latest" => Ok(format::VERSION),
+        _ if text.parse() == Ok(format::VERSION) => Ok(format::VERSION),
+        _ => Err(format!(
+            "larder makes repositories of format {} only; restic's numbers mean others",
+            format::VERSION
+        )),
+    }
 }
 
 /// Makes a repository.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let Arguments {
+        new_key_file,
+        repository_version: _,
+        from,
+    } = arguments;
+    from.check()?;
     let mut made = None;
-    let created = repository::create(app, || match &arguments.new_key_file {
-        Some(path) => {
-            let key = key_file::create(path)?;
-            made = Some(path);
-            Ok(Credential::KeyFile(key))
-        }
-        None => credential::first(&app.credential, &app.env, false),
+    let created = repository::create(app, || {
+        let universe = from.universe(app)?;
+        let credential = match &new_key_file {
+            Some(path) => {
+                let key = key_file::create(path)?;
+                made = Some(path);
+                Credential::KeyFile(key)
+            }
+            None => credential::first(&app.credential, &app.env, false)?,
+        };
+        Ok((credential, universe))
     });
     if let (Err(_), Some(path)) = (&created, made) {
         match repository::is_absent(app) {

@@ -4,10 +4,9 @@ use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::selection::{self, SelectionFlags, parse_group_by};
 use crate::text::{Table, bytes, counted, local_time, printable};
-use crate::{json, message, repository};
+use crate::{json, repository};
 use clap::Args;
-use repo_core::repo::Repo;
-use repo_core::snapshot::{self, Filter, Group, GroupBy, GroupKey, Listing, SnapshotInfo};
+use repo_core::snapshot::{self, Group, GroupBy, GroupKey, SnapshotInfo};
 use std::collections::HashMap;
 
 /// Arguments of `snapshots`.
@@ -37,19 +36,8 @@ pub struct Arguments {
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = arguments.selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
-    let listing = match arguments.snapshots.is_empty() {
-        true => snapshot::list(&repo, &filter),
-        false => Listing {
-            snapshots: named(&repo, &arguments.snapshots, &filter)?,
-            ..Listing::default()
-        },
-    };
-    for (_, error) in &listing.unreadable {
-        app.terminal
-            .warn(&format!("{}, and not listed", message::reason(error)));
-    }
-    let exit = Exit::with_problems(listing.unreadable.len() as u64);
-    let groups = snapshot::group(listing.snapshots, &arguments.group_by);
+    let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    let groups = snapshot::group(found.snapshots, &arguments.group_by);
     let groups = groups.into_iter().map(|group| Group {
         snapshots: newest(group.snapshots, arguments.latest),
         ..group
@@ -59,7 +47,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         true => print_json(app, &groups, arguments.group_by.any())?,
         false => print(app, &groups, arguments.compact)?,
     }
-    Ok(exit)
+    Ok(Exit::with_problems(found.unreadable))
 }
 
 fn print_json(app: &App, groups: &[Group], grouped: bool) -> Result<(), Failure> {
@@ -115,16 +103,6 @@ fn heading(key: &GroupKey) -> String {
         true => String::new(),
         false => printable(&format!("snapshots for ({}):", parts.join(", "))).into_owned() + "\n",
     }
-}
-
-fn named(repo: &Repo, names: &[String], filter: &Filter) -> Result<Vec<SnapshotInfo>, Failure> {
-    let mut found: Vec<SnapshotInfo> = names
-        .iter()
-        .map(|name| selection::find(repo, name, filter))
-        .collect::<Result<_, _>>()?;
-    found.sort_by_key(|info| (info.summary.time, info.id));
-    found.dedup_by_key(|info| info.id);
-    Ok(found)
 }
 
 /// The newest `count` of each host and set of paths; `found` goes from old to new. All if `count` is 0, as with restic.

@@ -15,6 +15,9 @@ pub fn run(app: &App) -> Result<Exit, Failure> {
         app.terminal.json_line(&json::Version {
             message_type: "version",
             version: VERSION,
+            go_version: "",
+            go_os: OS,
+            go_arch: go_arch(),
             format_version: format::VERSION,
             os: OS,
             arch: ARCH,
@@ -26,4 +29,15 @@ pub fn run(app: &App) -> Result<Exit, Failure> {
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// The word of Go, and so of restic, for what this was built for.
+fn go_arch() -> &'static str {
+    match ARCH {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
 }

@@ -6,6 +6,7 @@ fn terminal(json: bool, quiet: bool) -> Terminal {
         json,
         quiet,
         verbose: Vec::new(),
+        ..OutputFlags::default()
     })
 }
 

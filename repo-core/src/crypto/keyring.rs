@@ -147,6 +147,17 @@ impl Drop for BundleKey {
     }
 }
 
+/// The keys of one dedup universe: what cuts content, splits directories and names blobs. Repositories that share them give the
+/// same content the same ids.
+#[derive(Clone)]
+pub struct DomainKeys([(KeyKind, Secret); 4]);
+
+impl std::fmt::Debug for DomainKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DomainKeys(..)")
+    }
+}
+
 /// The keys a holder has. Keys of a domain are looked up by domain, all others by epoch.
 #[derive(Clone, Default)]
 pub struct Keyring {
@@ -249,6 +260,25 @@ impl Keyring {
         self.keys.contains_key(&(kind, 0, epoch))
     }
 
+    /// The keys of a domain, for another repository. `Denied` if this holder does not have all of them.
+    pub fn domain_keys(&self, domain: Domain) -> Result<DomainKeys> {
+        let [data, tree, chunker, border] = KeyKind::DERIVED_PER_DOMAIN;
+        let key = |kind| Ok((kind, self.domain_key(kind, domain)?.clone()));
+        Ok(DomainKeys([
+            key(data)?,
+            key(tree)?,
+            key(chunker)?,
+            key(border)?,
+        ]))
+    }
+
+    /// Puts the keys of another repository's domain in the place of those that were derived for `domain` in `epoch`.
+    pub fn adopt(&mut self, domain: Domain, epoch: KeyEpoch, keys: &DomainKeys) {
+        for (kind, key) in &keys.0 {
+            self.insert(*kind, domain, epoch, key.clone());
+        }
+    }
+
     /// Names blobs of a domain and type.
     pub fn blob_hasher(&self, domain: Domain, blob_type: BlobType) -> Result<BlobHasher> {
         let kind = match blob_type {
@@ -341,6 +371,27 @@ mod tests {
         let few = Keyring::from_bundle(&ring.bundle(Role::Writer, &[7]));
         assert!(few.blob_hasher(0, BlobType::Data).is_err());
         assert!(few.admin().is_err());
+    }
+
+    #[test]
+    fn a_universe_can_be_shared_and_nothing_else_with_it() {
+        let ring = |byte| Keyring::from_root(&Secret::new([byte; 32]), 0, &[0]);
+        let (one, mut other) = (ring(1), ring(2));
+        other.adopt(0, 0, &one.domain_keys(0).unwrap());
+        for kind in KeyKind::ALL {
+            let key = |ring: &Keyring| *ring.domain_key(kind, 0).unwrap().expose();
+            let shared = KeyKind::DERIVED_PER_DOMAIN.contains(&kind);
+            assert_eq!(key(&one) == key(&other), shared, "{kind:?}");
+        }
+        let again = Keyring::from_bundle(&other.bundle(Role::Full, &[0]));
+        let id = |ring: &Keyring| ring.blob_hasher(0, BlobType::Tree).unwrap().id(b"x");
+        assert_eq!(id(&one), id(&again));
+        let prune = Keyring::from_bundle(&one.bundle(Role::Prune, &[0]));
+        assert!(prune.domain_keys(0).is_err());
+        assert_eq!(
+            format!("{:?}", one.domain_keys(0).unwrap()),
+            "DomainKeys(..)"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod sign;
 pub use aead::{Cipher, TAG_LEN};
 pub use derive::{BlobHasher, BlobType, commitment, contexts, derive, expand};
 pub use hpke_seal::{SEALED_KEY_LEN, SealPublic, SealSecret};
-pub use keyring::{BundleKey, KeyKind, Keyring, Role};
+pub use keyring::{BundleKey, DomainKeys, KeyKind, Keyring, Role};
 pub use password::{KdfParams, PasswordKeys, SALT_LEN};
 pub use secret::{KEY_LEN, Secret, fill_random, random_array};
 pub use sign::{SIGNATURE_LEN, Signer, verify};

@@ -10,6 +10,7 @@ mod by_pack;
 mod layout;
 mod location;
 mod map;
+mod marks;
 mod merge;
 mod pending;
 mod region;
@@ -23,6 +24,7 @@ mod sync;
 mod tests;
 
 pub use location::{Location, PackRef, Want};
+pub use marks::Marks;
 pub use pending::{Pending, Reserve};
 pub use store::{Limits, Place};
 pub use sync::Synced;

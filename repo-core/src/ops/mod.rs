@@ -4,10 +4,12 @@ mod backup;
 mod check;
 mod ls;
 mod restore;
+mod stats;
 #[cfg(test)]
 mod tests;
 
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
-pub use restore::{RestoreOptions, RestoreSummary, restore};
+pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
+pub use stats::{StatsMode, StatsSummary, stats};

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::pool::Pool;
 use super::{Repo, Shared, keys};
 use crate::backend::{Backend, Class, Put, probe, put_if_absent_or_same};
-use crate::crypto::{KdfParams, Keyring, Role, Secret, random_array};
+use crate::crypto::{DomainKeys, KdfParams, Keyring, Role, Secret, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::config;
 use crate::format::entry::{Action, Member};
@@ -54,6 +54,9 @@ pub struct InitOptions {
     pub label: Label,
     /// Settings to begin with.
     pub settings: Settings,
+    /// Keys of another repository's domain for the one that backups go to, so that both give the same content the same ids.
+    /// Whoever holds keys of one can then tell of content he has whether an id of the other names it.
+    pub universe: Option<DomainKeys>,
 }
 
 impl Repo {
@@ -93,9 +96,13 @@ impl Repo {
         init.settings.check()?;
         let class = probe::race(backend.as_ref(), "")?;
         let root = Secret::random();
-        let ring = Keyring::from_root(&root, init.settings.epoch, &[init.settings.domain]);
+        let (epoch, domain) = (init.settings.epoch, init.settings.domain);
+        let mut ring = Keyring::from_root(&root, epoch, &[domain]);
+        if let Some(keys) = &init.universe {
+            ring.adopt(domain, epoch, keys);
+        }
         let envelopes = Envelopes::new(ring, RepositoryId(random_array()));
-        let domains = [init.settings.domain];
+        let domains = [domain];
         let slot = key_slot::create(
             &envelopes,
             Role::Full,

@@ -12,7 +12,9 @@ mod tests;
 
 pub use chunk_list::ChunkList;
 pub use directory::{Borders, DirectoryWriter, LEAF_BYTES, write_directory};
-pub use read::{ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_nodes, load_pages};
+pub use read::{
+    ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_blob, load_nodes, load_pages,
+};
 
 impl TreeReader for crate::repo::Repo {
     fn tree(&self, id: &crate::id::BlobId) -> crate::Result<std::sync::Arc<Vec<u8>>> {

@@ -17,6 +17,21 @@ fn decode(reader: &dyn TreeReader, id: &BlobId) -> Result<Tree> {
     codec::decode(&reader.tree(id)?).map_err(|e| e.about(Subject::Blob(*id)))
 }
 
+/// One tree blob by itself. `Damaged` if it does not decode, `Unsupported` if there is something in it that must be understood.
+pub fn load_blob(reader: &dyn TreeReader, id: &BlobId) -> Result<Tree> {
+    let tree = decode(reader, id)?;
+    let checked = match &tree {
+        Tree::Leaf(leaf) => {
+            let mut nodes = leaf.nodes.iter();
+            check_ext(&leaf.ext).and_then(|()| nodes.try_for_each(|node| check_ext(&node.ext)))
+        }
+        Tree::Branch(branch) => check_ext(&branch.ext),
+        Tree::Chunks(_) => Ok(()),
+    };
+    checked.map_err(|e| e.about(Subject::Blob(*id)))?;
+    Ok(tree)
+}
+
 fn bad(id: &BlobId, detail: &'static str) -> Error {
     Error::damaged(Subject::Blob(*id)).detail(detail)
 }
@@ -33,6 +48,8 @@ pub struct Nodes {
     leaf: std::vec::IntoIter<Node>,
     last: Option<Vec<u8>>,
     count: u64,
+    /// User and group names of the leaf that was read last.
+    names: [Vec<(u32, String)>; 2],
 }
 
 impl Nodes {
@@ -45,6 +62,7 @@ impl Nodes {
             leaf: Vec::new().into_iter(),
             last: None,
             count: 0,
+            names: Default::default(),
         };
         nodes.root = nodes.page(reader, id, HEIGHT_MAX)?;
         nodes.count = match (&nodes.root, nodes.branches.last()) {
@@ -61,6 +79,16 @@ impl Nodes {
     /// How many nodes there are, as the root says.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The name that the user of this number had where the backup was made; of the node that was given last.
+    pub fn user(&self, uid: u32) -> Option<&str> {
+        name_of(&self.names[0], uid)
+    }
+
+    /// The same for a group.
+    pub fn group(&self, gid: u32) -> Option<&str> {
+        name_of(&self.names[1], gid)
     }
 
     /// The next node.
@@ -106,16 +134,12 @@ impl Nodes {
         id: &BlobId,
         height_max: u8,
     ) -> Result<Option<Vec<Node>>> {
-        let about = |e: Error| e.about(Subject::Blob(*id));
-        match decode(reader, id)? {
+        match load_blob(reader, id)? {
             Tree::Leaf(leaf) => {
-                check_ext(&leaf.ext).map_err(about)?;
-                let mut nodes = leaf.nodes.iter();
-                nodes.try_for_each(|node| check_ext(&node.ext).map_err(about))?;
+                self.names = [leaf.users, leaf.groups];
                 Ok(Some(leaf.nodes))
             }
             Tree::Branch(branch) => {
-                check_ext(&branch.ext).map_err(about)?;
                 if branch.height == 0 || branch.height > height_max {
                     return Err(bad(id, "pages are nested too deep"));
                 }
@@ -150,6 +174,11 @@ impl Nodes {
         }
         Ok(leaf)
     }
+}
+
+fn name_of(names: &[(u32, String)], number: u32) -> Option<&str> {
+    let found = names.iter().find(|(known, _)| *known == number);
+    found.map(|(_, name)| name.as_str())
 }
 
 /// The node of that name in a directory. Memory: one page.

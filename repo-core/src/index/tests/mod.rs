@@ -1,6 +1,7 @@
 //! The index against a model, its cache against decay and races, reservations against threads.
 
 mod cache;
+mod marks;
 mod model;
 mod pending;
 mod searching;

@@ -9,9 +9,7 @@ use super::roots::Root;
 use super::select::{Chosen, Selection, Taken};
 use crate::fs::{Dir, Kind, Metadata, stat_path};
 use crate::progress::{Counter, Note, Progress};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -72,7 +70,7 @@ impl<'a> Counting<'a> {
             return;
         }
         let begun = Instant::now();
-        if self.place(&mut PathBuf::from("/"), root).is_ok() {
+        if self.place(root).is_ok() {
             self.progress.note(Note::Scanned {
                 files: self.files,
                 bytes: self.bytes,
@@ -81,16 +79,11 @@ impl<'a> Counting<'a> {
         }
     }
 
-    fn place(&mut self, path: &mut PathBuf, root: &Root) -> Result<(), Done> {
+    fn place(&mut self, root: &Root) -> Result<(), Done> {
         match root {
-            Root::Whole => self.whole(path),
-            Root::Above(children) => {
-                for (name, child) in children {
-                    path.push(OsStr::from_bytes(name));
-                    self.place(path, child)?;
-                    path.pop();
-                }
-                Ok(())
+            Root::Whole { path } => self.whole(path),
+            Root::Above { children, .. } => {
+                children.values().try_for_each(|child| self.place(child))
             }
         }
     }
@@ -197,11 +190,12 @@ impl Frame {
 
 #[cfg(test)]
 mod tests {
-    use super::super::roots::{outermost, tree};
+    use super::super::roots::{asked, tree};
     use super::super::select::Exclusions;
     use super::*;
     use crate::error::Error;
     use crate::pattern::List;
+    use std::path::PathBuf;
     use std::sync::Mutex;
 
     /// What was counted, and what was said at the end.
@@ -234,7 +228,8 @@ mod tests {
         let (running, receiver) = channel();
         let running = Some(running).filter(|_| !done);
         let counting = Counting::new(Selection::new(exclude, paths), &told, receiver);
-        counting.count(&tree(&outermost(paths)), Duration::ZERO);
+        let root = tree(&asked(paths).unwrap()).unwrap();
+        counting.count(&root, Duration::ZERO);
         drop(running);
         told.0.into_inner().unwrap()
     }
