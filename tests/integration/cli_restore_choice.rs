@@ -91,7 +91,7 @@ fn patterns_choose_files() {
     let run = env
         .run(&["restore", &what, "-t", "out", "--include-file", "absent"])
         .expect(1);
-    run.says("absent does not exist");
+    run.says("cannot read absent: no such file");
 }
 
 #[test]
