@@ -4,7 +4,7 @@ use crate::environment::TestEnvironment;
 use std::path::Path;
 
 /// Commands whose help is kept, by the arguments that name them.
-const COMMANDS: &[&[&str]] = &[
+pub const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
     &["backup"],
@@ -27,7 +27,7 @@ const COMMANDS: &[&[&str]] = &[
 ];
 
 /// Build with `LARDER_BLESS=1` to write what is printed over what is kept.
-const BLESS: bool = option_env!("LARDER_BLESS").is_some();
+pub const BLESS: bool = option_env!("LARDER_BLESS").is_some();
 
 fn kept(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 /// Makes the cache `name` look as if it was not used for so many days.
 fn age(env: &TestEnvironment, name: &str, days: u64) {
     let dir = File::open(env.path(&format!("cache/larder/{name}"))).unwrap();
-    dir.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 3600 + 60))
+    let then = repo_core::time::now().seconds as u64 - days * 24 * 3600 - 60;
+    dir.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(then))
         .unwrap();
 }
 

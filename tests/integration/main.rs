@@ -2,6 +2,7 @@
 
 mod environment;
 
+mod cli_as_restic;
 mod cli_backup;
 mod cli_backup_command;
 mod cli_backup_options;
@@ -25,6 +26,7 @@ mod cli_restore_target;
 mod cli_signals;
 mod cli_small;
 mod cli_stats;
+mod docs;
 mod fault_damage;
 mod fault_rollback;
 mod fault_shared;

@@ -142,6 +142,12 @@ fn meaning(findings: &[Finding]) -> String {
              `larder backup --force`, which stores again what the sources still hold.",
         );
     }
+    let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
+    if findings.iter().any(|f| f.harm == Harm::AtRisk && of_log(f)) {
+        text.push_str(
+            "\nPut the log entries back from a copy of the repository before anything else is done with it.",
+        );
+    }
     if findings.iter().any(is_lost_slot) {
         text.push_str(
             "\nPut the key back from a copy of the repository, or give its user another one with `larder key add`, \
@@ -262,7 +268,7 @@ fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
         (false, true) => "used by nothing: harmless, left by an interrupted run",
     };
     say_names(app, &summary.unreferenced, what)?;
-    for (id, which) in &summary.uncommitted {
+    for (id, which) in summary.uncommitted.iter().take(NAMES_SHOWN) {
         let line = format!("  snapshot {} is not committed: {which}", id.short());
         app.terminal.say(&printable(&line))?;
     }
@@ -295,7 +301,7 @@ mod tests {
     fn parts_of_all_data_are_written_as_with_restic() {
         let parse = |text| parse_subset(text).ok();
         assert_eq!(parse("2/5"), Some(Subset::Part { part: 2, parts: 5 }));
-        assert_eq!(parse("366/366").is_some(), true);
+        assert!(parse("366/366").is_some());
         assert_eq!(parse("2.5%"), Some(Subset::Percent(2.5)));
         assert_eq!(parse("100%"), Some(Subset::Percent(100.0)));
         assert_eq!(parse("3k"), Some(Subset::Bytes(3072)));

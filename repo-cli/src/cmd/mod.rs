@@ -28,7 +28,7 @@ pub enum Command {
     /// Make a new repository
     Init(init::Arguments),
     /// Back up files, directories or standard input
-    Backup(backup::Arguments),
+    Backup(Box<backup::Arguments>),
     /// List snapshots
     Snapshots(snapshots::Arguments),
     /// List the files of a snapshot
@@ -62,7 +62,7 @@ pub enum Command {
 pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Init(arguments) => init::run(app, arguments),
-        Command::Backup(arguments) => backup::run(app, arguments),
+        Command::Backup(arguments) => backup::run(app, *arguments),
         Command::Snapshots(arguments) => snapshots::run(app, arguments),
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),

@@ -14,18 +14,20 @@ const SET_TEXT_BYTES: usize = 64 << 10;
 ///
 /// Literal ones are looked up by their hash, so that their number does not matter; of the others a [`GlobSet`] says
 /// which may fit, or a few for thousands. Memory: about 100 bytes a literal, a few KiB a glob.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Names {
     count: u32,
     literals: HashMap<Vec<u8>, u32>,
     /// The number of `*`.
     any: Option<u32>,
     globs: Vec<Glob>,
+    /// Their numbers, until all are added.
+    by_text: HashMap<Vec<u8>, u32>,
     /// Sets of globs, and the place of the first of each.
     sets: Vec<(GlobSet, usize)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Glob {
     tokens: Vec<Token>,
     number: u32,
@@ -34,13 +36,17 @@ struct Glob {
 }
 
 impl Names {
-    /// The number of this component, which is not `**`.
-    pub(super) fn add(&mut self, part: Part) -> u32 {
+    /// The number of this component, which is not `**`, and was made of `text`.
+    pub(super) fn add(&mut self, text: Vec<u8>, part: Part) -> u32 {
         let next = self.count;
         let number = match part {
             Part::Literal(name) => *self.literals.entry(name).or_insert(next),
             Part::Any | Part::Deep => *self.any.get_or_insert(next),
             Part::Glob(tokens) => {
+                let number = *self.by_text.entry(text).or_insert(next);
+                if number < next {
+                    return number;
+                }
                 let relaxed = is_relaxed(&tokens);
                 self.globs.push(Glob {
                     tokens,
@@ -56,6 +62,7 @@ impl Names {
 
     /// Makes ready for [`Names::find`]; `InvalidInput` if a pattern is too long to be compiled.
     pub(super) fn finish(&mut self) -> Result<()> {
+        self.by_text = HashMap::new();
         let mut first = 0;
         while first < self.globs.len() {
             let (mut set, mut bytes, begin) = (GlobSetBuilder::new(), 0, first);

@@ -77,11 +77,11 @@ fn where_a_pattern_may_begin_and_end() {
         ("foo/**/bar/*.go", "/foo/bar/baz/bar/test.go", true),
         ("foo/**/bar/*.go", "/home/foo/test.c", false),
         ("foo/**/bar/*.go", "/bar/foo/main.go", false),
-        ("foo/**/bar/**/x", "/home/foo/bla/bar/shared/work/x", true),
-        ("user/**/important*", "/home/user/work/x/hidden/x", false),
+        ("foo/**/bar/**/x", "/home/foo/bla/bar/shared/job/x", true),
+        ("user/**/important*", "/home/user/job/x/hidden/x", false),
         (
             "user/**/hidden*/**/c",
-            "/home/user/work/hidden/z/a/b/c",
+            "/home/user/job/hidden/z/a/b/c",
             true,
         ),
         ("!foo", "/foo", false),
@@ -242,6 +242,8 @@ fn the_case_of_letters_may_not_matter() {
         assert!(matches(path), "{}", path.escape_ascii());
     }
     assert!(!matches(b"/dx") && !matches(b"/fo/a.jpg"));
+    let error = List::parse(&["A["], true).unwrap_err();
+    assert_eq!(error.subject().to_string(), "A[", "as it was given");
     let bytes = OsStr::from_bytes(b"A\xffB");
     let list = List::parse(&[bytes], true).unwrap();
     assert!(list.matches(Path::new(OsStr::from_bytes(b"/a\xffb"))));
@@ -254,7 +256,6 @@ fn names_that_are_not_utf8_are_bytes() {
     let matches = |name: &[u8]| list.reach(Path::new(OsStr::from_bytes(name))).matches();
     assert!(matches(b"/\xe4\xff.txt") && matches(b"/\xe4.t\xfft"));
     assert!(!matches(b"/\xe5.txt"));
-    assert!(list.nodes.len() == 3);
 }
 
 #[test]

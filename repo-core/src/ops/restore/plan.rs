@@ -77,7 +77,8 @@ pub fn restore_tree(
         };
         let chosen = context.options.selection.enter(&frame.chosen, &node.name);
         let is_dir = matches!(node.content, Content::Dir(_));
-        if !chosen.selected && !(is_dir && chosen.below) {
+        let is_wanted = chosen.selected || is_dir && chosen.below;
+        if !is_wanted {
             continue;
         }
         if let Some(nodes) = &frame.nodes {

@@ -18,6 +18,7 @@ mod in_place_policy;
 mod keys;
 mod last_entry;
 mod links;
+mod log_holes;
 mod lost;
 mod pieces;
 mod resume;

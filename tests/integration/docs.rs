@@ -1,0 +1,224 @@
+//! What the documents for users say, held against the program.
+
+use crate::cli_help::{BLESS, COMMANDS};
+use crate::environment::{Run, TestEnvironment};
+use repo_core::pattern::List;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn document(name: &str) -> String {
+    let path = root().join("docs").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Sections of the help that all commands have.
+const OF_ALL: [&str; 4] = ["Repository:", "Password and keys:", "Writing:", "Output:"];
+
+/// The sections of a help text, each with the line that it begins with.
+fn sections(help: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for line in help.lines() {
+        let heading = line.ends_with(':') && !line.starts_with(' ');
+        if heading {
+            found.push(String::new());
+        }
+        let last = found.last_mut().unwrap();
+        last.push_str(line);
+        last.push('\n');
+    }
+    found
+        .iter()
+        .map(|text| text.trim_end().to_owned())
+        .collect()
+}
+
+fn is_of_all(section: &str) -> bool {
+    OF_ALL.iter().any(|heading| section.starts_with(heading))
+}
+
+/// The reference of all commands, out of their help.
+fn reference(env: &TestEnvironment) -> String {
+    let help = |command: &[&str]| sections(&env.ok(&[command, &["--help"]].concat()).stdout);
+    let mut text = "\
+# Commands
+
+This is what `larder help` says. Flags that every command takes stand here once.
+"
+    .to_owned();
+    let mut add = |heading: &str, sections: &[String]| {
+        text.push_str(&format!(
+            "\n## {heading}\n\n```text\n{}\n```\n",
+            sections.join("\n\n")
+        ));
+    };
+    let (of_all, own): (Vec<_>, Vec<_>) = help(&[]).into_iter().partition(|s| is_of_all(s));
+    add("larder", &own);
+    add("Flags of all commands", &of_all);
+    for command in &COMMANDS[1..] {
+        let mut own = help(command);
+        own.retain(|section| !is_of_all(section));
+        add(&[&["larder"], *command].concat().join(" "), &own);
+    }
+    text
+}
+
+#[test]
+fn the_reference_of_commands_is_current() {
+    let env = TestEnvironment::new();
+    let current = reference(&env);
+    if BLESS {
+        std::fs::write(root().join("docs/commands.md"), &current).unwrap();
+    }
+    assert_eq!(
+        current,
+        document("commands.md"),
+        "build with LARDER_BLESS=1 to write it anew"
+    );
+}
+
+/// The first cells of the rows of the first table, without their backticks.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let table = text.lines().skip_while(|line| !line.starts_with("| "));
+    let rows = table.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| {
+        let cells = row.trim_matches('|').split(" | ");
+        cells
+            .map(|cell| cell.trim().trim_matches('`').to_owned())
+            .collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn exit_codes_are_those_of_the_program() {
+    let source = std::fs::read_to_string(root().join("repo-cli/src/exit.rs")).unwrap();
+    let constants = source.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("const ")?;
+        let (_, number) = rest.strip_suffix(';')?.split_once(": u8 = ")?;
+        Some(number.to_owned())
+    });
+    let rows = rows(&document("exit-codes.md"));
+    let documented: BTreeSet<String> = rows.into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(documented, constants.collect());
+    assert!(documented.len() >= 8);
+}
+
+#[test]
+fn patterns_match_as_their_examples_say() {
+    let rows = rows(&document("patterns.md"));
+    assert!(rows.len() >= 12);
+    for row in rows {
+        let [pattern, path, matches] = &row[..] else {
+            panic!("{row:?}")
+        };
+        let list = List::parse(&[pattern], false).unwrap();
+        let expected = match matches.as_str() {
+            "yes" => true,
+            "no" => false,
+            other => panic!("{other} in {row:?}"),
+        };
+        assert_eq!(list.matches(Path::new(path)), expected, "{row:?}");
+    }
+}
+
+/// Runs that end in each of the documented messages.
+fn provoke(env: &TestEnvironment, message: &str) -> Run {
+    let unwritable = env.text("key/no-directory");
+    let without_home = |name: &str| env.run_with(&["snapshots"], &[(name, &unwritable)]);
+    match message {
+        "repository does not exist" => env.run(&["snapshots", "-r", "absent"]),
+        "wrong password or no key found" => env.run(&["snapshots", "--password-file", "key"]),
+        "contradict each other" => env.run(&["snapshots", "--key-file", "a", "--password-file", "b"]),
+        "no repository was named" => env.run_with(&["snapshots"], &[("LARDER_REPOSITORY", "")]),
+        "is not empty" => env.run(&["init", "-r", "src"]),
+        "is older than what this machine has seen of it" => {
+            let log = env.files("repo/log");
+            let newest = log.iter().filter(|file| !file.ends_with("open"));
+            let newest = env.path("repo/log").join(newest.max().unwrap());
+            let bytes = std::fs::read(&newest).unwrap();
+            std::fs::remove_file(&newest).unwrap();
+            let run = env.run(&["snapshots"]);
+            std::fs::write(&newest, bytes).unwrap();
+            run
+        }
+        "no snapshot has an ID that begins with" => env.run(&["ls", "ffff"]),
+        "is not in the snapshot" => env.run(&["ls", "latest", "/absent"]),
+        "does not belong to the repository" => {
+            let stranger = env.write("repo/stranger", "");
+            let run = env.run(&["check"]);
+            std::fs::remove_file(stranger).unwrap();
+            run
+        }
+        "repository contains errors" => {
+            let pack = env.path("repo/data").join(&env.files("repo/data")[0]);
+            let bytes = std::fs::read(&pack).unwrap();
+            std::fs::remove_file(&pack).unwrap();
+            let run = env.run(&["check"]);
+            std::fs::write(pack, bytes).unwrap();
+            run
+        }
+        "log entry" => env.run(&["cat", "log", "99"]),
+        "no cache is used" => without_home("LARDER_CACHE_DIR"),
+        "an old copy put in place of the repository would go unseen" => {
+            without_home("LARDER_STATE_DIR")
+        }
+        "cannot write to standard output" => env.run_by_shell("\"$@\" > /dev/full", &["snapshots"]),
+        "no space left on device" => env.run_by_shell("\"$@\" > /dev/full", &["version"]),
+        "permission denied" => env.run_by_shell(
+            "mkdir -p shut; : > shut/f; chmod 0 shut/f; if [ -r shut/f ]; then echo permission denied >&2; else \"$@\"; fi",
+            &["backup", "shut"],
+        ),
+        "is not there yet" => env.run(&["forget", "--keep-last", "1"]),
+        other => panic!("nothing leads to {other:?}"),
+    }
+}
+
+#[test]
+fn messages_are_those_of_the_program() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    env.backup(&["src"]);
+    let text = document("messages.md");
+    let headings = text.lines().filter_map(|line| line.strip_prefix("### `"));
+    let messages: Vec<&str> = headings.map(|rest| rest.trim_end_matches('`')).collect();
+    assert!(messages.len() >= 15, "{messages:?}");
+    // What takes a process that is told to stop is tested where signals are.
+    for message in messages.iter().filter(|message| **message != "interrupted") {
+        let run = provoke(&env, message);
+        assert!(
+            run.stderr.contains(message),
+            "{message:?} is not said: {run:?}"
+        );
+    }
+    env.ok(&["check"]);
+}
+
+#[test]
+fn documents_lead_to_documents_that_are_there() {
+    let mut count = 0;
+    let documents = std::fs::read_dir(root().join("docs")).unwrap();
+    let documents = documents.map(|entry| entry.unwrap().path());
+    let documents = documents.chain([root().join("README.md")]);
+    for path in documents.filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| target.ends_with(".md")) {
+            let target = path.parent().unwrap().join(target);
+            assert!(
+                target.exists(),
+                "{} leads to {}",
+                path.display(),
+                target.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 4);
+}
