@@ -7,7 +7,8 @@ use std::fs;
 /// A repository with a snapshot of `src`, and that restored to `out`.
 fn restored() -> (TestEnvironment, String) {
     let env = TestEnvironment::with_repository();
-    let what = format!("latest:{}", env.write_source());
+    env.write_source();
+    let what = "latest:/src".to_owned();
     env.backup(&["src"]);
     env.ok(&["restore", &what, "-t", "out"]);
     (env, what)
@@ -141,7 +142,7 @@ fn nothing_goes_that_is_in_use() {
     run(&["init"]).expect(0);
     run(&["backup", "all/data"]).expect(0);
     env.write("all/surplus", "x");
-    let what = format!("latest:{}", env.text("all"));
+    let what = "latest:/all".to_owned();
     let done = run(&["restore", &what, "-t", "all", "--delete"]).expect(3);
     for name in ["repo", "key", "cache/larder", "state/larder"] {
         assert!(
@@ -189,7 +190,7 @@ fn a_restore_that_was_killed_goes_on() {
     let env = TestEnvironment::with_repository();
     env.write("src/large", noise(60_000_000, 3));
     env.write("src/small", "x");
-    let what = format!("latest:{}", env.text("src"));
+    let what = "latest:/src".to_owned();
     env.backup(&["src"]);
     let mut child = env.start(&["restore", &what, "-t", "out"]);
     while !env.path("out/large").exists() && child.try_wait().unwrap().is_none() {
@@ -211,7 +212,7 @@ fn zeros_become_holes_on_request() {
     use std::os::unix::fs::MetadataExt;
     let env = TestEnvironment::with_repository();
     env.write("src/zeros", vec![0; 4 << 20]);
-    let what = format!("latest:{}", env.text("src"));
+    let what = "latest:/src".to_owned();
     env.backup(&["src"]);
     let blocks = |target: &str| {
         fs::metadata(env.path(target).join("zeros"))

@@ -7,7 +7,8 @@ use std::os::unix::process::CommandExt;
 
 fn place() -> (TestEnvironment, String) {
     let env = TestEnvironment::with_repository();
-    let what = format!("latest:{}", env.write_source());
+    env.write_source();
+    let what = "latest:/src".to_owned();
     env.backup(&["src"]);
     (env, what)
 }
@@ -225,7 +226,7 @@ fn a_target_without_attributes_says_of_each_what_it_cannot_keep() {
     }
     env.backup(&["src"]);
     fs::create_dir(env.path("out")).unwrap();
-    let what = format!("latest:{}", env.text("src"));
+    let what = "latest:/src".to_owned();
     let script = "mount -t ramfs none out || exit 77\n\
                   code=0; \"$@\" || code=$?; cat out/file; exit $code";
     let Some(run) = with_mounts(&env, script, &["restore", &what, "-t", "out", "-q"]) else {
