@@ -65,7 +65,6 @@ const FLAGS: &[&str] = &[
     "--verify",
     // check
     "--check-unused",
-    "--with-cache",
     // key
     "--new-password-command",
     "--new-insecure-no-password",
