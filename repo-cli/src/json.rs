@@ -89,10 +89,22 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_files: Option<u64>,
     pub files_restored: u64,
+    pub files_skipped: u64,
+    pub files_deleted: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<u64>,
     pub bytes_restored: u64,
+    pub bytes_skipped: u64,
     pub error_count: u64,
+}
+
+/// `restore -vv`: what became of one item.
+#[derive(Serialize)]
+pub struct RestoredItem<'a> {
+    pub message_type: &'static str,
+    pub action: &'static str,
+    pub item: &'a str,
+    pub size: u64,
 }
 
 /// `check`: how far it is. restic has no such message.
@@ -177,6 +189,8 @@ pub struct RestoreSummary {
     pub bytes_skipped: u64,
     pub owners_skipped: u64,
     pub error_count: u64,
+    pub dry_run: bool,
+    pub files_verified: u64,
 }
 
 /// `check`: what is wrong.

@@ -270,11 +270,32 @@ fn advice(error: &Error) -> Option<&'static str> {
         }
         ErrorKind::Unsupported if error.io_cause().is_some() => return None,
         ErrorKind::Unsupported => "A newer version of larder may be able to.",
+        ErrorKind::Damaged if is_newest_entry(error) => {
+            "Put it back from a copy of the repository. If there is none, move it away: `larder check` names what it committed, \
+             which is lost then. Everything before it restores as before."
+        }
+        ErrorKind::Missing if is_segment_mark(error.subject()) => {
+            "Put it back from a copy of the repository: without it nothing can be added. Everything restores as before."
+        }
+        ErrorKind::Missing if error.detail_text() == Some("no index table names it") => {
+            "If an index table is lost, as `larder check` says, the next backup enters anew what its packs hold, and nothing is \
+             lost."
+        }
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
             "`larder check --read-data` says which snapshots and files are touched; the rest restores as before."
         }
         _ => return None,
     })
+}
+
+/// Whether it is about the newest entry of the log, behind which nothing can be put.
+fn is_newest_entry(error: &Error) -> bool {
+    let newest = |detail: &str| detail.starts_with("is the newest one");
+    matches!(error.subject(), Subject::Entry(_)) && error.detail_text().is_some_and(newest)
+}
+
+fn is_segment_mark(subject: &Subject) -> bool {
+    matches!(subject, Subject::Object(object) if name::parse_segment_open(object).is_some())
 }
 
 fn in_repository(subject: &Subject) -> bool {

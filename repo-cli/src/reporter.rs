@@ -10,7 +10,7 @@ use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, bytes_roughly, counted, duration, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::progress::{Counter, Interrupt, Note, Progress};
+use repo_core::progress::{Counter, Interrupt, Note, Outcome, Progress};
 use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -75,6 +75,7 @@ pub struct Reporter<'a> {
     counters: Counters,
     current: Mutex<PathBuf>,
     line: ProgressBar,
+    listing: Listing,
 }
 
 /// What was counted so far.
@@ -86,6 +87,20 @@ struct Counters {
     nodes_expected: AtomicU64,
     bytes_expected: AtomicU64,
     problems: AtomicU64,
+    nodes_skipped: AtomicU64,
+    bytes_skipped: AtomicU64,
+    nodes_deleted: AtomicU64,
+}
+
+/// Which items are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listing {
+    /// None.
+    Nothing,
+    /// Those that are changed.
+    Changes,
+    /// All.
+    Everything,
 }
 
 /// The counters at one moment.
@@ -98,6 +113,9 @@ struct Sample {
     nodes_expected: u64,
     bytes_expected: u64,
     problems: u64,
+    nodes_skipped: u64,
+    bytes_skipped: u64,
+    nodes_deleted: u64,
     /// Bytes a second, lately.
     rate: f64,
 }
@@ -118,7 +136,13 @@ impl<'a> Reporter<'a> {
             counters: Counters::default(),
             current: Mutex::default(),
             line: ProgressBar::with_draw_target(None, target).with_style(style),
+            listing: Listing::Nothing,
         }
+    }
+
+    /// The same, naming items.
+    pub fn listing(self, listing: Listing) -> Self {
+        Self { listing, ..self }
     }
 
     /// The same, of work that is known to have this many files and bytes in all.
@@ -215,10 +239,13 @@ impl<'a> Reporter<'a> {
                 message_type: "status",
                 seconds_elapsed,
                 percent_done: sample.percent(),
-                total_files: known(sample.nodes_expected),
+                total_files: known(sample.nodes_expected.saturating_sub(sample.nodes_skipped)),
                 files_restored: sample.nodes,
-                total_bytes: known(sample.bytes_expected),
+                files_skipped: sample.nodes_skipped,
+                files_deleted: sample.nodes_deleted,
+                total_bytes: known(sample.bytes_expected.saturating_sub(sample.bytes_skipped)),
                 bytes_restored: sample.bytes,
+                bytes_skipped: sample.bytes_skipped,
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
@@ -261,6 +288,9 @@ impl Progress for Reporter<'_> {
             Counter::NodesExpected | Counter::BytesExpected if self.work == Work::Restore => return,
             Counter::NodesExpected => &counters.nodes_expected,
             Counter::BytesExpected => &counters.bytes_expected,
+            Counter::NodesSkipped => &counters.nodes_skipped,
+            Counter::BytesSkipped => &counters.bytes_skipped,
+            Counter::NodesDeleted => &counters.nodes_deleted,
             _ => return,
         };
         counter.fetch_add(by, Ordering::Relaxed);
@@ -302,6 +332,7 @@ impl Progress for Reporter<'_> {
                 bytes(size),
                 counted(packs, "pack", "packs")
             ),
+            Note::Verifying => "verifying files in the target".into(),
             Note::Unclear { path, why } => {
                 let path = path.to_string_lossy();
                 let text = format!("{path}: {why}; nothing is left out for that");
@@ -312,6 +343,36 @@ impl Progress for Reporter<'_> {
         };
         // A reader that went away is noticed when the result is written.
         let _ = self.line.suspend(|| self.terminal.say(&text));
+    }
+
+    fn wants_items(&self) -> bool {
+        self.listing > Listing::Nothing
+    }
+
+    fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {
+        let action = match outcome {
+            Outcome::Restored => "restored",
+            Outcome::Updated => "updated",
+            Outcome::Unchanged if self.listing < Listing::Everything => return,
+            Outcome::Unchanged => "unchanged",
+            Outcome::Deleted => "deleted",
+            _ => return,
+        };
+        let item = path.to_string_lossy();
+        // A reader that went away is noticed when the result is written.
+        let _ = self.line.suspend(|| match self.terminal.json() {
+            true => self.terminal.json_line(&json::RestoredItem {
+                message_type: "verbose_status",
+                action,
+                item: &item,
+                size: size.unwrap_or(0),
+            }),
+            false => {
+                let size = size.map_or(String::new(), |size| format!(" with size {}", bytes(size)));
+                let line = format!("{action:<9} {}{size}", printable(&item));
+                self.terminal.say(&line)
+            }
+        });
     }
 }
 
@@ -330,6 +391,9 @@ impl Counters {
             nodes_expected: read(&self.nodes_expected),
             bytes_expected: read(&self.bytes_expected),
             problems: read(&self.problems),
+            nodes_skipped: read(&self.nodes_skipped),
+            bytes_skipped: read(&self.bytes_skipped),
+            nodes_deleted: read(&self.nodes_deleted),
             rate: match last.elapsed.is_zero() {
                 true => newest,
                 false => last.rate * keep + newest * (1.0 - keep),
@@ -343,7 +407,7 @@ impl Sample {
     fn done(&self) -> f64 {
         match self.bytes_expected {
             0 => 0.0,
-            expected => (self.bytes as f64 / expected as f64).min(1.0),
+            expected => ((self.bytes + self.bytes_skipped) as f64 / expected as f64).min(1.0),
         }
     }
 
@@ -356,7 +420,7 @@ impl Sample {
     fn remaining(&self) -> Option<Duration> {
         let left = self
             .bytes_expected
-            .checked_sub(self.bytes)
+            .checked_sub(self.bytes + self.bytes_skipped)
             .filter(|&left| left > 0)?;
         let seconds = left as f64 / self.rate;
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
@@ -374,6 +438,13 @@ impl Sample {
         ));
         if self.bytes_expected > 0 {
             text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
+        }
+        if self.nodes_skipped > 0 {
+            let skipped = counted(self.nodes_skipped, "item", "items");
+            text.push_str(&format!(
+                ", skipped {skipped}, {}",
+                bytes_roughly(self.bytes_skipped)
+            ));
         }
         self.add_rate(&mut text);
         if let Some(remaining) = self.remaining() {

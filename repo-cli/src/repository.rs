@@ -177,6 +177,29 @@ pub fn refuse_inside(app: &App, target: &Path) -> Result<(), Failure> {
     place::refuse_inside(&checked_place(app)?, target)
 }
 
+/// Device and inode of what this command works with, the repository before all: nothing must remove that.
+pub fn in_use(app: &App) -> Result<Vec<(u64, u64)>, Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let (flags, env) = (&app.repository, &app.env);
+    let file = |flag: &Option<PathBuf>, name: &str| {
+        let named = || env.ours(name).map(|file| PathBuf::from(file.value));
+        flag.clone().or_else(named)
+    };
+    let paths = [
+        Some(checked_place(app)?.0),
+        cache::base(flags, env),
+        state_dir(env),
+        file(&flags.repository_file, "REPOSITORY_FILE"),
+        file(&app.credential.key_file, "KEY_FILE"),
+        file(&app.credential.password_file, "PASSWORD_FILE"),
+    ];
+    let there = paths
+        .iter()
+        .flatten()
+        .filter_map(|path| path.metadata().ok());
+    Ok(there.map(|found| (found.dev(), found.ino())).collect())
+}
+
 /// Whether it is certain that the place is no repository.
 pub fn is_absent(app: &App) -> bool {
     let existing = checked_place(app).and_then(|place| existing(&place));
@@ -400,16 +423,18 @@ fn open_options(app: &App, by: &By<'_>) -> Result<OpenOptions, Failure> {
     })
 }
 
+fn state_dir(env: &Env) -> Option<PathBuf> {
+    let named = env.get("LARDER_STATE_DIR").map(PathBuf::from);
+    named.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"))
+}
+
 /// Where the cache and the state are; neither without a home directory, and the user hears of it.
 fn directories(
     flags: &RepositoryFlags,
     env: &Env,
     terminal: &Terminal,
 ) -> (Option<PathBuf>, Option<PathBuf>) {
-    let named = |name: &str| env.get(name).map(PathBuf::from);
-    let cache = cache::base(flags, env);
-    let state = named("LARDER_STATE_DIR");
-    let state = state.or_else(|| env.directory("XDG_STATE_HOME", ".local/state"));
+    let (cache, state) = (cache::base(flags, env), state_dir(env));
     let lost = match (cache.is_none() && !flags.no_cache, state.is_none()) {
         (true, true) => {
             "no cache is used, and an old copy put in place of the repository would go unseen"

@@ -50,19 +50,6 @@ const FLAGS: &[&str] = &[
     "--exclude-cloud-files",
     "--no-scan",
     "--use-fs-snapshot",
-    // restore
-    "--delete",
-    "--exclude-xattr",
-    "--iinclude",
-    "--iinclude-file",
-    "--include",
-    "-i",
-    "--include-file",
-    "--include-xattr",
-    "--overwrite",
-    "--ownership-by-name",
-    "--sparse",
-    "--verify",
     // check
     "--check-unused",
     // key

@@ -22,6 +22,26 @@ pub enum Counter {
     BytesExpected,
     /// Entries that were left out as asked; what lies below them is not counted.
     Excluded,
+    /// Files and others of those expected that a restore leaves as they are.
+    NodesSkipped,
+    /// The bytes of those.
+    BytesSkipped,
+    /// Files, directories and others that a restore removed, or would remove.
+    NodesDeleted,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A restore made it, or set the attributes of a directory.
+    Restored,
+    /// A restore changed what was there.
+    Updated,
+    /// A restore left it as it was, but for its attributes.
+    Unchanged,
+    /// A restore removed it.
+    Deleted,
 }
 
 /// Receives what happens. Called from several threads; must not block for long.
@@ -35,6 +55,12 @@ pub trait Progress: Send + Sync {
     fn begin(&self, _path: &Path) {}
     /// A line worth telling a person, such as what an interrupted run left to resume.
     fn note(&self, _note: Note<'_>) {}
+    /// Whether [`Progress::item`] is listened to: without it nobody puts paths together.
+    fn wants_items(&self) -> bool {
+        false
+    }
+    /// What became of the item at `path`; `size` is that of regular files.
+    fn item(&self, _outcome: Outcome, _path: &Path, _size: Option<u64>) {}
 }
 
 /// Events that a person should hear of and that are no problem.
@@ -57,6 +83,8 @@ pub enum Note<'a> {
         /// What is wrong with it.
         why: &'a str,
     },
+    /// A restore is done and reads back what it wrote.
+    Verifying,
 }
 
 /// Listens to nothing.
@@ -129,5 +157,13 @@ impl Progress for Problems<'_> {
 
     fn note(&self, note: Note<'_>) {
         self.progress.note(note);
+    }
+
+    fn wants_items(&self) -> bool {
+        self.progress.wants_items()
+    }
+
+    fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {
+        self.progress.item(outcome, path, size);
     }
 }

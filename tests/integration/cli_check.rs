@@ -155,10 +155,7 @@ fn damage_costs_a_restore_the_files_in_it() {
     env.write("src/other.bin", crate::environment::noise(100_000, 9));
     env.backup(&["src"]);
     flip(&pack);
-    let source = env.text("src");
-    let run = env
-        .run(&["restore", &format!("latest:{source}"), "-t", "out"])
-        .expect(3);
+    let run = env.run(&["restore", "latest:src", "-t", "out"]).expect(3);
     run.says("error: ")
         .says("b.bin")
         .says("not be restored whole");

@@ -2,12 +2,17 @@
 
 use crate::environment::{Run, TestEnvironment};
 
-/// What is in the newest snapshot below `src`, relative to it.
+/// What is in the newest snapshot below `src`, whether that was named from / on or not, relative to it.
 fn in_snapshot(env: &TestEnvironment) -> Vec<String> {
     let listed = env.ok(&["-q", "ls", "latest"]).stdout;
-    let prefix = env.text("src/");
-    let below = listed.lines().filter_map(|line| line.strip_prefix(&prefix));
-    below.map(str::to_owned).collect()
+    let places = [env.text("src/"), "/src/".to_owned()];
+    let below = |line: &str| {
+        let mut found = places.iter().filter_map(|place| line.strip_prefix(place));
+        found.next().map(str::to_owned)
+    };
+    let mut found: Vec<String> = listed.lines().filter_map(below).collect();
+    found.sort();
+    found
 }
 
 fn with_files(files: &[&str]) -> TestEnvironment {

@@ -64,7 +64,7 @@ fn the_latest_of_a_host_a_tag_or_a_path() {
     let restored = |arguments: &[&str]| {
         let _ = std::fs::remove_dir_all(env.path("out"));
         env.ok(&[&["restore", "latest", "-t", "out"], arguments].concat());
-        std::fs::read_to_string(env.path(&format!("out{}", env.text("src/file")))).unwrap()
+        std::fs::read_to_string(env.path("out/src/file")).unwrap()
     };
     env.write("src/file", "web");
     env.backup(&[

@@ -28,7 +28,7 @@ fn four_backups_at_once() {
     for number in 0..PROGRAMS {
         let own = format!("own-{number}");
         let out = format!("out-{number}");
-        let what = format!("latest:{}", env.text(&own));
+        let what = format!("latest:{own}");
         env.ok(&["restore", &what, "--host", &own, "--target", &out]);
         for round in 0..ROUNDS {
             let name = |dir: &str| env.path(&format!("{dir}/{round}"));

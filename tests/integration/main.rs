@@ -2,6 +2,7 @@
 
 mod environment;
 
+mod cli_as_restic;
 mod cli_backup;
 mod cli_backup_command;
 mod cli_backup_options;
@@ -19,6 +20,9 @@ mod cli_password;
 mod cli_place;
 mod cli_readme;
 mod cli_restore;
+mod cli_restore_choice;
+mod cli_restore_in_place;
+mod cli_restore_target;
 mod cli_signals;
 mod cli_small;
 mod cli_stats;
@@ -26,6 +30,7 @@ mod docs;
 mod fault_damage;
 mod fault_rollback;
 mod fault_shared;
+mod fidelity;
 mod format_delta;
 mod format_document;
 mod format_example_values;

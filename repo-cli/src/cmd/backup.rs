@@ -40,6 +40,8 @@ Packs are padded to a multiple of 64 KiB: what a small backup stores is more tha
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// Files and directories to back up; with --stdin-from-command, the command and its arguments
+    ///
+    /// In the snapshot they lie as they are given: an absolute path from / on, a relative one from here on.
     #[arg(value_name = "PATH", required_unless_present_any = INSTEAD_OF_PATHS)]
     paths: Vec<PathBuf>,
 

@@ -146,6 +146,12 @@ fn meaning(findings: &[Finding]) -> String {
              `larder backup --force`, which stores again what the sources still hold.",
         );
     }
+    let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
+    if findings.iter().any(|f| f.harm == Harm::AtRisk && of_log(f)) {
+        text.push_str(
+            "\nPut the log entries back from a copy of the repository before anything else is done with it.",
+        );
+    }
     if findings.iter().any(is_lost_slot) {
         text.push_str(
             "\nPut the key back from a copy of the repository, or give its user another one with `larder key add`, \
@@ -266,7 +272,7 @@ fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
         (false, true) => "used by nothing: harmless, left by an interrupted run",
     };
     say_names(app, &summary.unreferenced, what)?;
-    for (id, which) in &summary.uncommitted {
+    for (id, which) in summary.uncommitted.iter().take(NAMES_SHOWN) {
         let line = format!("  snapshot {} is not committed: {which}", id.short());
         app.terminal.say(&printable(&line))?;
     }

@@ -1,20 +1,33 @@
 //! `larder restore`
 
+mod attributes;
+mod choice;
+mod existing;
+
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::reporter::{Reporter, Work};
+use crate::reporter::{Listing, Reporter, Work};
 use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, local_time, printable};
 use crate::{json, repository};
+use attributes::AttributeFlags;
+use choice::ChoiceFlags;
 use clap::Args;
-use repo_core::ops::{self, RestoreOptions, RestoreSummary};
+use existing::ExistingFlags;
+use repo_core::ops::{self, RestoreOptions, RestoreSummary, Selection};
 use repo_core::snapshot::SnapshotInfo;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What restores do with what is there, at the end of the help.
+const AFTER_HELP: &str = "\
+Run again after an interruption, a restore goes on where it was: content that is there and right is not fetched.
+A target that restore makes for SNAPSHOT:FOLDER gets the folder's owner, mode and times; one that was there keeps its own.";
+
 /// Arguments of `restore`.
 #[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// The beginning of a snapshot's ID, or `latest`; with `:FOLDER` only what is in that folder
     #[arg(value_name = "SNAPSHOT[:FOLDER]")]
@@ -24,9 +37,14 @@ pub struct Arguments {
     #[arg(short, long, value_name = "DIR")]
     target: PathBuf,
 
-    /// Do not set the owners of files
-    #[arg(long)]
-    no_owner: bool,
+    #[command(flatten)]
+    existing: ExistingFlags,
+
+    #[command(flatten)]
+    choice: ChoiceFlags,
+
+    #[command(flatten)]
+    attributes: AttributeFlags,
 
     #[command(flatten)]
     selection: SelectionFlags,
@@ -34,36 +52,52 @@ pub struct Arguments {
 
 /// Restores a snapshot.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    repository::refuse_inside(app, &arguments.target)?;
+    let target = &arguments.target;
+    repository::refuse_inside(app, target)?;
+    let mut options = RestoreOptions::default();
+    arguments.choice.choose(app, &mut options)?;
+    arguments.existing.set(app, target, &mut options)?;
+    arguments.attributes.set(&mut options)?;
     let selection::Opened {
         repo,
         info,
         subfolder,
     } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
-    let target = &arguments.target;
-    app.terminal.say(&heading(&info, target))?;
-    let options = RestoreOptions {
-        subfolder,
-        no_owner: arguments.no_owner,
-    };
-    let mut reporter = Reporter::new(&app.terminal, &app.env, Work::Restore);
-    if options.subfolder.is_none() {
-        let totals = &info.summary.totals;
-        reporter = reporter.expecting(totals.files, totals.bytes);
-    }
+    app.terminal.say(&heading(&info, target, options.dry_run))?;
+    options.subfolder = subfolder;
+    let reporter = reporter(app, &info, &options);
     let done = reporter.run(|progress, interrupt| {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
     });
     let summary = done.map_err(|failure| selection::explain(&info, failure))?;
     let took = reporter.elapsed();
     match app.terminal.json() {
-        true => app.terminal.json_line(&message(&summary, took))?,
-        false => say(app, &summary, took)?,
+        true => app
+            .terminal
+            .json_line(&message(&summary, options.dry_run, took))?,
+        false => say(app, &summary, &options, target, took)?,
     }
     Ok(Exit::with_problems(summary.problems))
 }
 
-fn heading(info: &SnapshotInfo, target: &Path) -> String {
+fn reporter<'a>(app: &'a App, info: &SnapshotInfo, options: &RestoreOptions) -> Reporter<'a> {
+    let listing = match (app.terminal.verbosity(), options.dry_run) {
+        (0, _) | (1, false) => Listing::Nothing,
+        (1, true) => Listing::Changes,
+        _ => Listing::Everything,
+    };
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore).listing(listing);
+    let whole = options.subfolder.is_none() && matches!(options.selection, Selection::All);
+    match whole {
+        true => {
+            let totals = &info.summary.totals;
+            reporter.expecting(totals.files, totals.bytes)
+        }
+        false => reporter,
+    }
+}
+
+fn heading(info: &SnapshotInfo, target: &Path, dry_run: bool) -> String {
     let paths: Vec<String> = info
         .summary
         .paths
@@ -71,40 +105,86 @@ fn heading(info: &SnapshotInfo, target: &Path) -> String {
         .map(|path| json::lossy(path))
         .collect();
     let line = format!(
-        "restoring snapshot {} of [{}] at {} by {}@{} to {}",
+        "restoring snapshot {} of [{}] at {} by {}@{} to {}{}",
         info.id.short(),
         paths.join(" "),
         local_time(info.summary.time),
         info.summary.user,
         info.summary.host,
-        target.display()
+        target.display(),
+        if dry_run {
+            " (dry run: nothing is written)"
+        } else {
+            ""
+        }
     );
     printable(&line).into_owned()
 }
 
-fn message(summary: &RestoreSummary, took: Duration) -> json::RestoreSummary {
+fn message(summary: &RestoreSummary, dry_run: bool, took: Duration) -> json::RestoreSummary {
     json::RestoreSummary {
         message_type: "summary",
         seconds_elapsed: took.as_secs(),
-        total_files: summary.nodes,
+        total_files: summary.nodes_expected,
         files_restored: summary.nodes,
-        files_skipped: 0,
-        files_deleted: 0,
-        total_bytes: summary.bytes,
+        files_skipped: summary.nodes_skipped,
+        files_deleted: summary.nodes_deleted,
+        total_bytes: summary.bytes_expected,
         bytes_restored: summary.bytes,
-        bytes_skipped: 0,
+        bytes_skipped: summary.bytes_skipped,
         owners_skipped: summary.owners_skipped,
         error_count: summary.problems,
+        dry_run,
+        files_verified: summary.files_verified,
     }
 }
 
-fn say(app: &App, summary: &RestoreSummary, took: Duration) -> Result<(), Failure> {
-    app.terminal.say(&format!(
-        "Summary: Restored {} files/dirs ({}) in {}",
-        summary.nodes,
-        bytes(summary.bytes),
-        duration(took)
-    ))?;
+/// The numbers, worded as restic's.
+fn numbers(summary: &RestoreSummary) -> String {
+    let whole = summary.nodes == summary.nodes_expected && summary.bytes == summary.bytes_expected;
+    let mut text = match whole {
+        true => format!("{} files/dirs ({})", summary.nodes, bytes(summary.bytes)),
+        false => format!(
+            "{} / {} files/dirs ({} / {})",
+            summary.nodes,
+            summary.nodes_expected,
+            bytes(summary.bytes),
+            bytes(summary.bytes_expected)
+        ),
+    };
+    text.push_str(" in ");
+    text
+}
+
+fn say(
+    app: &App,
+    summary: &RestoreSummary,
+    options: &RestoreOptions,
+    target: &Path,
+    took: Duration,
+) -> Result<(), Failure> {
+    let verb = match options.dry_run {
+        true => "Would restore",
+        false => "Restored",
+    };
+    let mut line = format!("Summary: {verb} {}{}", numbers(summary), duration(took));
+    if summary.nodes_skipped > 0 {
+        let skipped = bytes(summary.bytes_skipped);
+        line.push_str(&format!(
+            ", skipped {} files/dirs {skipped}",
+            summary.nodes_skipped
+        ));
+    }
+    if summary.nodes_deleted > 0 {
+        line.push_str(&format!(", deleted {} files/dirs", summary.nodes_deleted));
+    }
+    app.terminal.say(&line)?;
+    if options.verify {
+        let files = counted(summary.files_verified, "file", "files");
+        let target = printable(&target.to_string_lossy()).into_owned();
+        app.terminal
+            .say(&format!("finished verifying {files} in {target}"))?;
+    }
     if summary.owners_skipped > 0 {
         let owners = counted(summary.owners_skipped, "owner was", "owners were");
         app.terminal

@@ -139,7 +139,10 @@ pub fn visible(bytes: &[u8]) -> Result<Visible<'_>> {
     if fixed[..4] != MAGIC {
         return Err(bad("does not begin like a record"));
     }
-    if fixed[AT_VERSION] != VERSION {
+    if fixed[AT_VERSION] < VERSION {
+        return Err(bad("a format version that there never was"));
+    }
+    if fixed[AT_VERSION] > VERSION {
         return Err(Error::unsupported(Subject::None).detail(format!(
             "format version {}, this program reads {VERSION}",
             fixed[AT_VERSION]

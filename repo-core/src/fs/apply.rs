@@ -12,6 +12,9 @@ use rustix::io::Errno;
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 
+/// Lets a program do what else only root may, so it must not outlive the content it was given to.
+const CAPABILITY: &[u8] = b"security.capability";
+
 /// Attributes to give to a file; what is `None` stays as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Attributes<'a> {
@@ -24,8 +27,8 @@ pub struct Attributes<'a> {
     pub mode: Option<u32>,
     /// Extended attributes, access control lists among them.
     pub xattrs: Option<&'a [Xattr]>,
-    /// Whether attributes in the namespace `user` and access control lists that are not in `xattrs` are removed.
-    pub only_these_xattrs: bool,
+    /// Names of extended attributes to remove; none of that name is fine. See [`surplus_xattrs`].
+    pub removed_xattrs: &'a [Vec<u8>],
     /// When the content was last read.
     pub atime: Option<Timestamp>,
     /// When the content last changed.
@@ -57,7 +60,7 @@ pub struct Applied {
 
 /// Sets attributes of an open file or directory.
 ///
-/// In this order, since each may undo the ones before: removal of foreign attributes, owner (a change clears set-id
+/// In this order, since each may undo the ones before: removal of attributes, owner (a change clears set-id
 /// bits and capabilities), attributes (of `user` only while we may still write), mode, access control lists (they
 /// refine the mode), times.
 /// One system call for each of owner, mode and times, and for each extended attribute.
@@ -78,9 +81,7 @@ impl Object<'_> {
     pub(super) fn apply(&self, name: &[u8], attributes: &Attributes<'_>) -> Applied {
         let mut applied = Applied::default();
         let xattrs = attributes.xattrs.unwrap_or_default();
-        if attributes.only_these_xattrs {
-            self.remove_others(name, xattrs, &mut applied.problems);
-        }
+        self.remove_xattrs(name, attributes.removed_xattrs, &mut applied.problems);
         let (user_set, group_set) = match attributes.owner {
             Some((uid, gid)) => self.set_owner(name, uid, gid, &mut applied),
             None => (false, false),
@@ -187,18 +188,14 @@ impl Object<'_> {
         }
     }
 
-    fn remove_others(&self, name: &[u8], wanted: &[Xattr], problems: &mut Vec<Error>) {
+    fn remove_xattrs(&self, name: &[u8], removed: &[Vec<u8>], problems: &mut Vec<Error>) {
+        if removed.is_empty() {
+            return;
+        }
         let handle = self.handle();
-        let names = match handle.names(name) {
-            Ok(names) => names,
-            Err(error) => return problems.push(error),
-        };
-        for found in names.split(|&byte| byte == 0) {
-            let ours = found.starts_with(b"user.") || is_acl(found);
-            if ours && wanted.iter().all(|xattr| xattr.name != found) {
-                let result = handle.remove(found);
-                problems.extend(result.err().map(|errno| xattr_problem(name, found, errno)));
-            }
+        for xattr in removed {
+            let result = handle.remove(xattr);
+            problems.extend(result.err().map(|errno| xattr_problem(name, xattr, errno)));
         }
     }
 
@@ -222,11 +219,16 @@ impl Object<'_> {
     }
 }
 
-/// Sets the mode of a pipe, socket or device without following a link that took its place.
+/// Sets the mode of what cannot be opened, such as a pipe, without following a link that took its place.
 ///
 /// The old system call follows links and the new one needs Linux 6.6; the entry is pinned without opening it, seen to
 /// be what it shall be, and reached through `/proc`. `NOENT` without that.
-fn chmod_entry(dir: BorrowedFd<'_>, name: &[u8], kind: Kind, mode: Mode) -> Result<(), Errno> {
+pub(super) fn chmod_entry(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    kind: Kind,
+    mode: Mode,
+) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let pinned = rustix::fs::openat(dir, name, flags, Mode::empty())?;
     let found = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&pinned)?.st_mode);
@@ -235,6 +237,16 @@ fn chmod_entry(dir: BorrowedFd<'_>, name: &[u8], kind: Kind, mode: Mode) -> Resu
     }
     let path = format!("/proc/self/fd/{}", pinned.as_raw_fd());
     rustix::fs::chmodat(CWD, path, mode, AtFlags::empty())
+}
+
+/// Names of the attributes that a file has and shall not keep: those in the namespace `user`, access control lists and
+/// capabilities that `wanted` does not hold. All others are the system's own business.
+pub fn surplus_xattrs(found: &[Xattr], wanted: &[Xattr]) -> Vec<Vec<u8>> {
+    let ours = |name: &[u8]| name.starts_with(b"user.") || is_acl(name) || name == CAPABILITY;
+    let wanted = |name: &[u8]| wanted.iter().any(|xattr| xattr.name == name);
+    let names = found.iter().map(|xattr| &xattr.name);
+    let surplus = names.filter(|name| ours(name) && !wanted(name));
+    surplus.cloned().collect()
 }
 
 fn is_acl(name: &[u8]) -> bool {

@@ -22,7 +22,7 @@ mod tests;
 mod write;
 mod xattr;
 
-pub use apply::{Applied, Attributes, apply_to};
+pub use apply::{Applied, Attributes, apply_to, surplus_xattrs};
 pub use meta::{Kind, Metadata, metadata_of, stat_path};
 pub use owner::Owners;
 pub use private::{read_bounded, write_private};

@@ -35,6 +35,11 @@ pub(super) fn unexpected(name: &[u8], what: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, about(name)).detail(what)
 }
 
+/// A mount point, which the system calls busy when it is removed, or a subvolume.
+pub(super) fn another_file_system(name: &[u8]) -> Error {
+    Error::new(ErrorKind::Denied, about(name)).detail("another file system")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

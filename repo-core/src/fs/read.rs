@@ -71,17 +71,7 @@ impl Dir {
     /// `Unavailable` if it is (no longer) a regular file. Never waits for the other end of a pipe. The time of
     /// access stays untouched where the system lets us: for root and for the owner.
     pub fn open_file(&self, name: &[u8]) -> Result<(File, Metadata)> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = match open_quietly(&self.fd, component(name)?, flags) {
-            Ok(fd) => fd,
-            Err(Errno::LOOP | Errno::NXIO) => return Err(unexpected(name, NOT_A_FILE)),
-            Err(errno) => return Err(failed(name, "open", errno)),
-        };
-        let metadata = metadata_of(&fd).map_err(|error| error.about(about(name)))?;
-        if metadata.kind != Kind::File {
-            return Err(unexpected(name, NOT_A_FILE));
-        }
-        Ok((fd.into(), metadata))
+        open_file(self.as_fd(), component(name)?)
     }
 
     /// Metadata of the entry `name`; of a symbolic link itself, not of what it points to.
@@ -139,6 +129,21 @@ impl Dir {
 }
 
 const NOT_A_FILE: &str = "not a regular file any more";
+
+/// Opens the regular file `name`, a name of one entry, for reading; see [`Dir::open_file`].
+pub(super) fn open_file(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(File, Metadata)> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = match open_quietly(dir, name, flags) {
+        Ok(fd) => fd,
+        Err(Errno::LOOP | Errno::NXIO) => return Err(unexpected(name, NOT_A_FILE)),
+        Err(errno) => return Err(failed(name, "open", errno)),
+    };
+    let metadata = metadata_of(&fd).map_err(|error| error.about(about(name)))?;
+    if metadata.kind != Kind::File {
+        return Err(unexpected(name, NOT_A_FILE));
+    }
+    Ok((fd.into(), metadata))
+}
 
 /// Opens without leaving a time of access, or else with it: only root and the owner may ask for that.
 fn open_quietly(dir: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {

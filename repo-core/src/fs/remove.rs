@@ -1,6 +1,6 @@
 //! Removes whole trees without following links, leaving the file system, or opening a descriptor for each level.
 
-use super::name::{about, failed};
+use super::name::{about, another_file_system, failed};
 use crate::error::{Error, ErrorKind, Result};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, fstat, openat, unlinkat};
@@ -121,11 +121,6 @@ impl Tree {
         self.here = above;
         Ok(())
     }
-}
-
-/// A mount point, which the system calls busy, or a subvolume.
-fn another_file_system(name: &[u8]) -> Error {
-    Error::new(ErrorKind::Denied, about(name)).detail("another file system")
 }
 
 fn open(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(OwnedFd, Identity)> {

@@ -1,16 +1,19 @@
 //! The directory that a restore writes to, and everything below it.
 
-use super::apply::{Applied, Attributes, Object};
+use super::apply::{Applied, Attributes, Object, chmod_entry};
 use super::meta::{Kind, Metadata, metadata_of};
-use super::name::{about, component, failed, unexpected};
+use super::name::{about, another_file_system, component, failed, unexpected};
 use super::read::Dir;
 use super::write::write_at;
-use super::xattr::Handle;
+use super::xattr::{Handle, Xattr};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, accessat, openat, openat2, statat, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
+use std::io::ErrorKind as Io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -45,25 +48,48 @@ pub struct Target {
 impl Target {
     /// Opens the directory that the user named, or creates it, and what is missing above it, for the user alone.
     ///
-    /// Here alone symbolic links are followed.
+    /// Here alone symbolic links are followed. `Denied` if the file system is mounted for reading only.
     pub fn open(place: &Path) -> Result<Self> {
         let subject = || Subject::Path(place.to_path_buf());
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(place)
-            .map_err(|cause| Error::io(subject(), cause).detail("create directory"))?;
-        let fd = openat(
-            CWD,
-            place,
-            DIR_FLAGS.difference(OFlags::NOFOLLOW),
-            Mode::empty(),
-        )
-        .map_err(|errno| Error::io(subject(), errno.into()).detail("open"))?;
-        Ok(Self {
-            place: place.to_path_buf(),
-            root: TargetDir::existing(fd),
-        })
+        let create = |recursive| {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(recursive).mode(0o700).create(place)
+        };
+        let created = match create(false) {
+            Err(error) if error.kind() == Io::NotFound => create(true),
+            created => created,
+        };
+        let is_new = match created {
+            Ok(()) => true,
+            Err(error) if error.kind() == Io::AlreadyExists => false,
+            Err(cause) => return Err(Error::io(subject(), cause).detail("create directory")),
+        };
+        let mut target = Self::open_existing(place)?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, subject()))?;
+        target.root.is_new = is_new;
+        match accessat(&target.root, ".", Access::WRITE_OK, AtFlags::empty()) {
+            // Said once here instead of for every file. What is forbidden here may be allowed further below.
+            Err(Errno::ROFS) => Err(Error::io(subject(), Errno::ROFS.into()).detail("write to")),
+            _ => Ok(target),
+        }
+    }
+
+    /// Opens the directory that the user named, if it is there. Symbolic links are followed; `InvalidInput` if something
+    /// else has that name.
+    pub fn open_existing(place: &Path) -> Result<Option<Self>> {
+        let subject = || Subject::Path(place.to_path_buf());
+        let flags = DIR_FLAGS.difference(OFlags::NOFOLLOW);
+        match retry_on_intr(|| openat(CWD, place, flags, Mode::empty())) {
+            Ok(fd) => Ok(Some(Self {
+                place: place.to_path_buf(),
+                root: TargetDir::existing(fd),
+            })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR) => {
+                Err(Error::new(ErrorKind::InvalidInput, subject()).detail("not a directory"))
+            }
+            Err(errno) => Err(Error::io(subject(), errno.into()).detail("open")),
+        }
     }
 
     /// The directory itself.
@@ -117,7 +143,7 @@ impl TargetDir {
         }
     }
 
-    /// Whether [`TargetDir::create_dir`] has created it, so that it was empty.
+    /// Whether [`TargetDir::create_dir`] or [`Target::open`] has created it, so that it was empty.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
@@ -131,9 +157,31 @@ impl TargetDir {
         }
     }
 
+    /// The same, but `Denied` if something is mounted there, another file system or a part of this one.
+    pub fn open_dir_of_same_mount(&self, name: &[u8]) -> Result<Self> {
+        let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+        let open = || openat2(&self.fd, name, DIR_FLAGS, Mode::empty(), resolve);
+        component(name)?;
+        match retry_on_intr(open) {
+            Ok(fd) => Ok(Self::existing(fd)),
+            Err(Errno::XDEV) => Err(another_file_system(name)),
+            // Before Linux 5.6, or forbidden: the device tells most of it.
+            Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => {
+                let dir = self.open_dir(name)?;
+                match metadata_of(&dir)?.device == metadata_of(&self.fd)?.device {
+                    true => Ok(dir),
+                    false => Err(another_file_system(name)),
+                }
+            }
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(unexpected(name, "not a directory")),
+            Err(errno) => Err(failed(name, "open", errno)),
+        }
+    }
+
     /// Creates the subdirectory `name`, or opens it if it is there.
     ///
-    /// Anything else of that name is an error or replaced, as `existing` says; a link to a directory is such a thing.
+    /// Anything else of that name is an error or replaced, as `existing` says; a link to a directory is such a thing. One
+    /// that is there and ours is opened to us for writing; its attributes are to be set in the end.
     pub fn create_dir(&self, name: &[u8], existing: Existing) -> Result<Self> {
         component(name)?;
         match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
@@ -141,8 +189,15 @@ impl TargetDir {
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(failed(name, "create directory", errno)),
         }
-        match self.open_below(name) {
-            Ok(fd) => return Ok(Self::existing(fd)),
+        match self
+            .open_below(name)
+            .or_else(|errno| self.open_ours(name, errno))
+        {
+            Ok(fd) => {
+                let dir = Self::existing(fd);
+                dir.let_us_in();
+                return Ok(dir);
+            }
             Err(Errno::NOTDIR | Errno::LOOP) if existing == Existing::Replace => {}
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(unexpected(name, "not a directory")),
             Err(errno) => return Err(failed(name, "open", errno)),
@@ -155,6 +210,36 @@ impl TargetDir {
 
     fn open_below(&self, name: &[u8]) -> Result<OwnedFd, Errno> {
         retry_on_intr(|| openat(&self.fd, name, DIR_FLAGS, Mode::empty()))
+    }
+
+    /// Opens a directory of ours that we locked ourselves out of.
+    fn open_ours(&self, name: &[u8], errno: Errno) -> Result<OwnedFd, Errno> {
+        let found = match errno {
+            Errno::ACCESS => statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?,
+            errno => return Err(errno),
+        };
+        let mode = Mode::from_raw_mode(found.st_mode & 0o7777) | Mode::RWXU;
+        match chmod_entry(self.as_fd(), name, Kind::Dir, mode) {
+            Ok(()) => self.open_below(name),
+            Err(_) => Err(errno),
+        }
+    }
+
+    /// Lets us create and remove entries where the owner, who we are, may not.
+    ///
+    /// If that is refused, so will be what follows, and that is reported.
+    fn let_us_in(&self) {
+        let user = rustix::process::geteuid();
+        if user.is_root() {
+            return;
+        }
+        if let Ok(found) = rustix::fs::fstat(&self.fd)
+            && found.st_uid == user.as_raw()
+            && found.st_mode & 0o700 != 0o700
+        {
+            let mode = Mode::from_raw_mode(found.st_mode & 0o7777) | Mode::RWXU;
+            let _ = rustix::fs::fchmod(&self.fd, mode);
+        }
     }
 
     fn enter_new(&self, name: &[u8]) -> Result<Self> {
@@ -180,6 +265,15 @@ impl TargetDir {
             }
         }
         Ok(())
+    }
+
+    /// What the symbolic link `name` points to, as it stands there.
+    pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>> {
+        match rustix::fs::readlinkat(&self.fd, component(name)?, Vec::new()) {
+            Ok(target) => Ok(target.into_bytes()),
+            Err(Errno::INVAL) => Err(unexpected(name, "not a symbolic link")),
+            Err(errno) => Err(failed(name, "read link", errno)),
+        }
     }
 
     /// Opens the directory for listing and reading.
@@ -234,6 +328,18 @@ impl TargetDir {
         Ok((fd.into(), metadata))
     }
 
+    /// Opens the regular file `name` for reading, with its metadata as of now.
+    ///
+    /// `Unavailable` if it is something else. The time of access stays untouched where the system lets us.
+    pub fn open_file_to_read(&self, name: &[u8]) -> Result<(File, Metadata)> {
+        super::read::open_file(self.as_fd(), component(name)?)
+    }
+
+    /// The extended attributes of the entry `name` itself, sorted by name.
+    pub fn xattrs_of_entry(&self, name: &[u8]) -> Result<Vec<Xattr>> {
+        Handle::entry(self.as_fd(), component(name)?).read_all(name)
+    }
+
     /// Puts a whole small file in place: content and attributes.
     ///
     /// Six system calls, for opening, content, owner, mode, times and closing, and one for each extended attribute.
@@ -263,26 +369,26 @@ impl TargetDir {
 
     /// Gives the entry `from_name` of `from` the further name `name` here; a link gets it itself.
     ///
-    /// Done already if both are the same file.
+    /// Done already if both are the same file; says whether it was not.
     pub fn hardlink(
         &self,
         from: &Self,
         from_name: &[u8],
         name: &[u8],
         existing: Existing,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (from_name, name) = (component(from_name)?, component(name)?);
         let link = || rustix::fs::linkat(from, from_name, &self.fd, name, AtFlags::empty());
         match link() {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(Errno::EXIST) if existing == Existing::Replace => {}
             Err(errno) => return Err(failed(name, "create", errno)),
         }
         let identity = |found: Option<Metadata>| found.map(|it| (it.device, it.inode));
         if identity(from.stat(from_name)?) == identity(self.stat(name)?) {
-            return Ok(());
+            return Ok(false);
         }
-        self.create(name, existing, link)
+        self.create(name, existing, link).map(|()| true)
     }
 
     /// Creates the pipe, socket or device `name`; `rdev` says which device and counts for those only.
@@ -310,6 +416,23 @@ impl TargetDir {
     /// whatever the depth.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
         super::remove::remove(self.as_fd(), component(name)?)
+    }
+
+    /// Removes the directory `name` if it is empty; says whether it was.
+    pub fn remove_empty_dir(&self, name: &[u8]) -> Result<bool> {
+        match unlinkat(&self.fd, component(name)?, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Err(errno) => Err(failed(name, "remove directory", errno)),
+        }
+    }
+
+    /// Removes the entry `name`, which is no directory; nothing there is fine.
+    pub fn remove_entry(&self, name: &[u8]) -> Result<()> {
+        match unlinkat(&self.fd, component(name)?, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed(name, "remove", errno)),
+        }
     }
 
     /// Sets attributes of this directory; after its entries are done, for they change its times.

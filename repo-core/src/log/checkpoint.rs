@@ -4,12 +4,12 @@
 //! changes one table, and new rows come last, because they are in the order of their entries.
 
 use super::state::{State, Unreadable};
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::{
     Checkpoint, STATE_BYTES_MAX, StateKind, StatePart, StateTable, Tail,
 };
 use crate::format::codec;
-use crate::format::entry::{Action, Fenced, Nonce, SignedEntry};
+use crate::format::entry::{self, Action, Fenced, Nonce, SignedEntry};
 use crate::id::{EntryHash, StateId, WriterId};
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -269,20 +269,23 @@ pub fn check_checkpoint(
 }
 
 impl State {
-    /// Class A: folds stored cores in order, beginning with the one after the tail, and steps over those that do not open.
+    /// Class A: folds stored cores in order, beginning with the one after the tail, and steps over those that do not open, are
+    /// of another number, or are missing (`None`).
     ///
     /// `open` is [`crate::format::entry::Entry::open`]. What cannot be read is known by the hash that the next one follows.
     /// Gives the entries that could be read. `Damaged` if the chain is broken; what came before it is folded then.
     pub fn apply_cores(
         &mut self,
-        cores: &[Vec<u8>],
+        cores: &[Option<Vec<u8>>],
         open: &dyn Fn(&[u8]) -> Result<SignedEntry>,
     ) -> Result<Vec<SignedEntry>> {
-        use crate::error::ErrorKind;
-        let mut opened = cores.iter().map(|core| open(core)).peekable();
+        let first = self.tail.number + 1;
+        let numbered = (first..).zip(cores);
+        let mut opened = numbered
+            .map(|(number, core)| (number, core, open_at(number, core.as_deref(), open)))
+            .peekable();
         let mut entries = Vec::new();
-        for core in cores {
-            let this = opened.next().expect("as many as there are cores");
+        while let Some((number, core, this)) = opened.next() {
             match this {
                 Ok(signed) => {
                     self.apply(&signed)?;
@@ -291,16 +294,33 @@ impl State {
                 Err(error) => {
                     let why = match error.kind() {
                         ErrorKind::Unsupported => Unreadable::Newer,
-                        ErrorKind::Damaged => Unreadable::Damaged,
+                        ErrorKind::Damaged | ErrorKind::Missing => Unreadable::Damaged,
                         _ => return Err(error),
                     };
-                    let next = opened.peek().and_then(|next| next.as_ref().ok());
+                    let next = opened.peek().and_then(|(_, _, next)| next.as_ref().ok());
                     let named = next.and_then(|next| next.entry.follows.first().copied());
-                    let hash = named.unwrap_or_else(|| crate::format::entry::hash(core));
-                    self.note_unreadable(self.tail.number + 1, hash, why)?;
+                    let hash = named.unwrap_or_else(|| match core {
+                        Some(core) => entry::hash(core),
+                        None => entry::hash(&number.to_le_bytes()),
+                    });
+                    self.note_unreadable(number, hash, why)?;
                 }
             }
         }
         Ok(entries)
+    }
+}
+
+/// Opens the core of an entry; `Damaged` if it is that of another one.
+fn open_at(
+    number: u64,
+    core: Option<&[u8]>,
+    open: &dyn Fn(&[u8]) -> Result<SignedEntry>,
+) -> Result<SignedEntry> {
+    let core = core.ok_or_else(|| Error::missing(Subject::Entry(number)))?;
+    let signed = open(core)?;
+    match signed.entry.number == number {
+        true => Ok(signed),
+        false => Err(Error::damaged(Subject::Entry(number)).detail("is another one")),
     }
 }

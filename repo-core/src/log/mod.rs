@@ -34,7 +34,7 @@ pub use prune::{
     plan_holds,
 };
 pub use state::{Outcome, PackState, Seen, State, Unreadable, VoidReason};
-pub use tail::{Found, ReadEntry, catch_up_for, find_tail};
+pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};
 pub use wait::{
     Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare, waiting_for,
 };

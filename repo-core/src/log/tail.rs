@@ -6,20 +6,25 @@
 //!
 //! Reads of a client that is `gap` entries behind: 1 if none is new; about 2·log2(gap / 16) + 5 to find the tail; then one
 //! for each group of sixteen, or with a checkpoint near the tail no more than two.
+//!
+//! Files may be damaged, missing, or lie there and be nobody's. So nothing that a file says is believed before its entry is
+//! proved, or is the one that a proved entry follows.
 
 use crate::error::{Error, Result, Subject};
-use crate::format::entry::{
-    CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, EntryClear, clear, decode_file, hash,
-};
+use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, clear, decode_file, hash};
+use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads an entry file by number; `None` if there is none. A refusal is an error, never `None`.
 pub type ReadEntry<'a> = dyn FnMut(u64) -> Result<Option<Vec<u8>>> + 'a;
 
+/// Says what a core follows if it is an authentic entry of that number; `None` if it is not.
+pub type Prove<'a> = dyn Fn(u64, &[u8]) -> Result<Option<Vec<EntryHash>>> + 'a;
+
 /// The end of a log and what was read of it so far.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
-    /// The highest number.
+    /// The highest number. [`Found::cores`] lowers it if it turns out that what is there does not belong to the log.
     pub tail: u64,
     /// How many files were asked for.
     pub reads: u64,
@@ -50,52 +55,99 @@ impl Found {
                 }
             }
             // What does not even come apart is for the fold to step over.
-            Err(_) => self.copies.entry(number).or_default().push(file),
+            Err(_) => self.copies.entry(number).or_default().insert(0, file),
         }
         Ok(true)
     }
 
-    /// The cores of `from..=to`, in order. Reads the files it needs; `Missing` if there is a hole.
+    /// The cores from `from` to the tail, in order. Reads the files it needs.
     ///
     /// Where an entry's file differs from what later ones repeat of it, the copy counts that the next entry follows: a damaged
-    /// file is no loss while a later one repeats it.
-    pub fn cores(&mut self, from: u64, to: u64, read: &mut ReadEntry<'_>) -> Result<Vec<Vec<u8>>> {
+    /// or missing file is no loss while a later one repeats it. `None` for an entry of which there is no right copy although
+    /// a proved one comes after it. A damaged one at the end is given as it is. Above a number that has no file there must be
+    /// a proved entry; otherwise the log ends before it.
+    pub fn cores(
+        &mut self,
+        from: u64,
+        read: &mut ReadEntry<'_>,
+        prove: &Prove<'_>,
+    ) -> Result<Vec<Option<Vec<u8>>>> {
         let mut cores = Vec::new();
-        let mut next: Option<EntryClear> = None;
-        for number in (from..=to).rev() {
-            let follows = next.as_ref().map(|next| next.follows.as_slice());
-            let core = self.core(number, follows, read)?;
-            next = clear(&core).ok();
-            cores.push(core);
+        let mut any_proved = false;
+        let mut followed: Option<Vec<EntryHash>> = None;
+        for number in (from..=self.tail).rev() {
+            let found = match &followed {
+                Some(followed) => self.followed_core(number, followed, read)?,
+                None => self.proved_core(number, read, prove)?,
+            };
+            if let Some((core, follows)) = found {
+                any_proved = true;
+                followed = Some(follows);
+                cores.push(Some(core));
+                continue;
+            }
+            let is_known = followed.take().is_some();
+            let own = self.own_core(number, read)?;
+            if own.is_none() && !any_proved {
+                cores.clear();
+                self.tail = number - 1;
+            } else {
+                cores.push(own.filter(|_| !is_known));
+            }
         }
         cores.reverse();
         Ok(cores)
     }
 
-    fn core(
+    /// The copy that a proved entry follows, and what that one follows.
+    fn followed_core(
         &mut self,
         number: u64,
-        follows: Option<&[crate::id::EntryHash]>,
+        followed: &[EntryHash],
         read: &mut ReadEntry<'_>,
-    ) -> Result<Vec<u8>> {
-        let right = |core: &&Vec<u8>| follows.is_none_or(|follows| follows.contains(&hash(core)));
+    ) -> Result<Option<(Vec<u8>, Vec<EntryHash>)>> {
         let group_end = number.next_multiple_of(CHECKPOINT_EVERY).min(self.tail);
         for file in [None, Some(group_end), Some(number)] {
-            if let Some(file) = file.filter(|file| !self.files.contains(file))
-                && !self.probe(file, read)?
-            {
-                return Err(Error::missing(Subject::Entry(file)));
+            if let Some(file) = file.filter(|file| !self.files.contains(file)) {
+                self.probe(file, read)?;
             }
-            let copies = self.copies.get(&number).map_or(&[][..], Vec::as_slice);
-            if let Some(core) = copies.iter().find(right) {
-                return Ok(core.clone());
+            let right = |core: &&Vec<u8>| followed.contains(&hash(core));
+            if let Some(core) = self.copies_of(number).iter().find(right) {
+                return Ok(clear(core).ok().map(|clear| (core.clone(), clear.follows)));
             }
         }
-        let copies = self.copies.get(&number).map_or(&[][..], Vec::as_slice);
-        copies
-            .first()
-            .cloned()
-            .ok_or_else(|| Error::missing(Subject::Entry(number)))
+        Ok(None)
+    }
+
+    /// The first copy that is an entry of this number, and what it follows.
+    fn proved_core(
+        &mut self,
+        number: u64,
+        read: &mut ReadEntry<'_>,
+        prove: &Prove<'_>,
+    ) -> Result<Option<(Vec<u8>, Vec<EntryHash>)>> {
+        if !self.files.contains(&number) {
+            self.probe(number, read)?;
+        }
+        for core in self.copies_of(number) {
+            if let Some(follows) = prove(number, core)? {
+                return Ok(Some((core.clone(), follows)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What lies in the entry's own file, whatever it is.
+    fn own_core(&mut self, number: u64, read: &mut ReadEntry<'_>) -> Result<Option<Vec<u8>>> {
+        if !self.files.contains(&number) {
+            self.probe(number, read)?;
+        }
+        let first = self.copies_of(number).first().cloned();
+        Ok(first.filter(|_| self.files.contains(&number)))
+    }
+
+    fn copies_of(&self, number: u64) -> &[Vec<u8>] {
+        self.copies.get(&number).map_or(&[], Vec::as_slice)
     }
 
     /// About how many reads [`Found::cores`] needs from `from` to the tail.

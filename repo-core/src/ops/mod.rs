@@ -11,5 +11,5 @@ mod tests;
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
-pub use restore::{RestoreOptions, RestoreSummary, restore};
+pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
 pub use stats::{StatsMode, StatsSummary, stats};

@@ -7,21 +7,27 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+/// How much text of globs goes into one automaton: compiled it takes some fifty times as much, and 10 MiB are the limit.
+const SET_TEXT_BYTES: usize = 64 << 10;
+
 /// The components of a list of patterns, each once.
 ///
-/// Literal ones are looked up by their hash, so that their number does not matter; of the others one [`GlobSet`] says
-/// which may fit. Memory: about 100 bytes a literal, a few KiB a glob.
-#[derive(Debug, Clone, Default)]
+/// Literal ones are looked up by their hash, so that their number does not matter; of the others a [`GlobSet`] says
+/// which may fit, or a few for thousands. Memory: about 100 bytes a literal, a few KiB a glob.
+#[derive(Debug, Default)]
 pub(super) struct Names {
     count: u32,
     literals: HashMap<Vec<u8>, u32>,
     /// The number of `*`.
     any: Option<u32>,
     globs: Vec<Glob>,
-    set: GlobSet,
+    /// Their numbers, until all are added.
+    by_text: HashMap<Vec<u8>, u32>,
+    /// Sets of globs, and the place of the first of each.
+    sets: Vec<(GlobSet, usize)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Glob {
     tokens: Vec<Token>,
     number: u32,
@@ -30,13 +36,17 @@ struct Glob {
 }
 
 impl Names {
-    /// The number of this component, which is not `**`.
-    pub(super) fn add(&mut self, part: Part) -> u32 {
+    /// The number of this component, which is not `**`, and was made of `text`.
+    pub(super) fn add(&mut self, text: Vec<u8>, part: Part) -> u32 {
         let next = self.count;
         let number = match part {
             Part::Literal(name) => *self.literals.entry(name).or_insert(next),
             Part::Any | Part::Deep => *self.any.get_or_insert(next),
             Part::Glob(tokens) => {
+                let number = *self.by_text.entry(text).or_insert(next);
+                if number < next {
+                    return number;
+                }
                 let relaxed = is_relaxed(&tokens);
                 self.globs.push(Glob {
                     tokens,
@@ -50,18 +60,23 @@ impl Names {
         number
     }
 
-    /// Makes ready for [`Names::find`]; `InvalidInput` if the patterns are too many, or too long, to be compiled.
+    /// Makes ready for [`Names::find`]; `InvalidInput` if a pattern is too long to be compiled.
     pub(super) fn finish(&mut self) -> Result<()> {
-        let mut set = GlobSetBuilder::new();
-        for glob in &self.globs {
-            let text = to_globset(&glob.tokens);
-            let built = GlobBuilder::new(&text)
-                .backslash_escape(false)
-                .build()
-                .map_err(too_much)?;
-            set.add(built);
+        self.by_text = HashMap::new();
+        let mut first = 0;
+        while first < self.globs.len() {
+            let (mut set, mut bytes, begin) = (GlobSetBuilder::new(), 0, first);
+            while bytes < SET_TEXT_BYTES
+                && let Some(glob) = self.globs.get(first)
+            {
+                let text = to_globset(&glob.tokens);
+                let built = GlobBuilder::new(&text).backslash_escape(false).build();
+                set.add(built.map_err(too_long)?);
+                bytes += text.len();
+                first += 1;
+            }
+            self.sets.push((set.build().map_err(too_long)?, begin));
         }
-        self.set = set.build().map_err(too_much)?;
         Ok(())
     }
 
@@ -71,22 +86,21 @@ impl Names {
         if let Some(number) = self.literals.get(name) {
             found(*number);
         }
-        if self.globs.is_empty() {
-            return;
-        }
         let mut hits = Vec::new();
-        self.set.matches_into(OsStr::from_bytes(name), &mut hits);
-        for glob in hits.into_iter().map(|hit| &self.globs[hit]) {
-            if !glob.relaxed || fits(&glob.tokens, name) {
-                found(glob.number);
+        for (set, first) in &self.sets {
+            set.matches_into(OsStr::from_bytes(name), &mut hits);
+            for glob in hits.iter().map(|hit| &self.globs[first + hit]) {
+                if !glob.relaxed || fits(&glob.tokens, name) {
+                    found(glob.number);
+                }
             }
         }
     }
 }
 
-fn too_much(error: globset::Error) -> Error {
+fn too_long(error: globset::Error) -> Error {
     Error::invalid("patterns")
-        .detail("too many or too long to be compiled")
+        .detail("one of them is too long to be compiled")
         .because(error)
 }
 

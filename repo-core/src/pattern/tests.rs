@@ -242,6 +242,8 @@ fn the_case_of_letters_may_not_matter() {
         assert!(matches(path), "{}", path.escape_ascii());
     }
     assert!(!matches(b"/dx") && !matches(b"/fo/a.jpg"));
+    let error = List::parse(&["A["], true).unwrap_err();
+    assert_eq!(error.subject().to_string(), "A[", "as it was given");
     let bytes = OsStr::from_bytes(b"A\xffB");
     let list = List::parse(&[bytes], true).unwrap();
     assert!(list.matches(Path::new(OsStr::from_bytes(b"/a\xffb"))));
@@ -254,7 +256,38 @@ fn names_that_are_not_utf8_are_bytes() {
     let matches = |name: &[u8]| list.reach(Path::new(OsStr::from_bytes(name))).matches();
     assert!(matches(b"/\xe4\xff.txt") && matches(b"/\xe4.t\xfft"));
     assert!(!matches(b"/\xe5.txt"));
-    assert!(list.nodes.len() == 3);
+}
+
+#[test]
+fn many_patterns_are_as_good_as_one() {
+    let many: Vec<String> = (0..20_000)
+        .flat_map(|n| {
+            [
+                format!("a{n}*b.c"),
+                format!("/x/literal{n}"),
+                format!("*[k]{n}?z"),
+            ]
+        })
+        .collect();
+    let list = List::parse(&many, false).unwrap();
+    for (path, expected) in [
+        ("/q/a0-b.c", true),
+        ("/q/a19999-b.c", true),
+        ("/q/a20000b.c", true),
+        ("/q/b20000b.c", false),
+        ("/x/literal777/y", true),
+        ("/x/literal20000", false),
+        ("/x/y/literal1", false),
+        ("/k19999äz", true),
+        ("/k1z", false),
+    ] {
+        assert_eq!(list.matches(Path::new(path)), expected, "{path}");
+    }
+    let longest = "*ä?".repeat(PATTERN_BYTES_MAX / 4);
+    assert!(matches(
+        &longest,
+        &format!("/{}", "äx".repeat(PATTERN_BYTES_MAX / 4))
+    ));
 }
 
 #[test]

@@ -66,6 +66,12 @@ impl Shared {
             return Err(Error::unsupported(Subject::Repository(self.place()))
                 .detail("a newer version has written to this repository"));
         }
+        if history.state.class() == Class::A
+            && history.state.ends_unreadable()
+            && !matches!(action, Action::Void { .. })
+        {
+            return Err(nothing_follows(history.state.tail().number));
+        }
         if !history.state.may_write(&signer.public(), &action) {
             let place = Subject::Repository(self.place());
             return Err(Error::new(ErrorKind::Denied, place)
@@ -87,9 +93,12 @@ impl Shared {
         };
         let core = entry.seal(&self.envelopes, signer)?;
         self.open_segment(number, class)?;
+        self.check_segment(number)?;
         match class {
             Class::A => {
-                if self.backend.size(&name::entry(number + 1))?.is_some() {
+                if self.backend.size(&name::entry(number + 1))?.is_some()
+                    && (self.read_entry(number)?.is_some() || self.is_authentic(number + 1)?)
+                {
                     return self.next_is_there(number);
                 }
                 let recent = &history.recent;
@@ -99,7 +108,7 @@ impl Shared {
                     return Ok(None);
                 }
                 self.check_segment(number)?;
-                history.fold_cores(self, vec![core])?;
+                history.fold_cores(self, vec![Some(core)])?;
             }
             Class::C => self.add_to_set(history, &entry, &core)?,
         }
@@ -212,7 +221,7 @@ impl Shared {
         Ok(())
     }
 
-    /// After an append: a segment that is closed by now takes no entries, so the append has failed.
+    /// Before an append and after it: a segment that is closed by then takes no entries, so the append has failed.
     fn check_segment(&self, number: u64) -> Result<()> {
         let open = name::segment_open(number);
         match self.backend.size(&open)? {
@@ -222,6 +231,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// What an entry says that cannot be read may be anything, such as that packs are deleted, and its right bytes may come back:
+/// nothing is put behind it.
+pub(super) fn nothing_follows(number: u64) -> Error {
+    Error::damaged(Subject::Entry(number))
+        .detail("is the newest one, so that nothing can follow it")
 }
 
 impl Repo {

@@ -21,6 +21,9 @@ use std::sync::atomic::Ordering;
 /// A checkpoint is looked for if it saves more reads than this.
 const CHECKPOINT_READS_MIN: u64 = 3;
 
+/// How many files beyond a hole are looked at.
+const BEYOND_TRIES: usize = 8;
+
 /// How many checkpoints are tried before the log is read from its beginning.
 pub(super) const CHECKPOINT_TRIES: usize = 3;
 
@@ -36,6 +39,8 @@ pub struct History {
     pub(super) set: Option<EntrySet>,
     /// Whether the memory was compared with the log.
     pub(super) proved: bool,
+    /// Whether it was looked for entries beyond a hole in the numbers.
+    looked_beyond: bool,
 }
 
 impl History {
@@ -48,15 +53,26 @@ impl History {
             checkpoint: None,
             set: None,
             proved: false,
+            looked_beyond: false,
         }
     }
 
     /// Folds stored cores that follow the tail.
-    pub(super) fn fold_cores(&mut self, shared: &Shared, cores: Vec<Vec<u8>>) -> Result<()> {
+    pub(super) fn fold_cores(
+        &mut self,
+        shared: &Shared,
+        cores: Vec<Option<Vec<u8>>>,
+    ) -> Result<()> {
         let first = self.state.tail().number + 1;
         let open = |core: &[u8]| Entry::open(&shared.envelopes, core);
         self.state.apply_cores(&cores, &open)?;
-        self.recent.extend((first..).zip(cores));
+        // What cannot be read is not repeated.
+        let unreadable: BTreeSet<u64> = self.state.unreadable().map(|(n, _)| n).collect();
+        let read = (first..)
+            .zip(cores)
+            .filter(|(n, _)| !unreadable.contains(n));
+        self.recent
+            .extend(read.filter_map(|(number, core)| Some((number, core?))));
         let tail = self.state.tail().number;
         let kept = tail - tail % entry::CHECKPOINT_EVERY;
         self.recent = self.recent.split_off(&kept);
@@ -78,31 +94,32 @@ impl History {
     }
 
     /// Class A. In about 2·log2(n / 16) + 5 reads to find the end of n new entries, and then one for sixteen of them, or a
-    /// checkpoint. Ends where a `Class` entry says that class C begins.
+    /// checkpoint; the first time one listing too. Ends where a `Class` entry says that class C begins.
     pub(super) fn read_chain(&mut self, shared: &Shared) -> Result<()> {
         let known = self.state.tail().number;
-        let mut found = find_tail(known, &mut |number| shared.read_entry(number))?;
-        let first_lost = match found.tail {
-            0 => shared.newest_listed()?,
-            _ => 0,
-        };
-        // Taken for one that does not come apart: later entries repeat the first.
-        let mut read = |number| match shared.read_entry(number)? {
-            None if number == 1 && first_lost > 0 => Ok(Some(Vec::new())),
-            file => Ok(file),
-        };
-        if first_lost > 0 {
-            found = find_tail(known, &mut read)?;
+        let mut read = |number| shared.read_entry(number);
+        let mut found = find_tail(known, &mut read)?;
+        if !std::mem::replace(&mut self.looked_beyond, true)
+            && let Some(newest) = shared.newest_beyond(found.tail)?
+        {
+            found.tail = newest;
         }
         if found.tail > known {
             if found.reads_from(known + 1) > CHECKPOINT_READS_MIN {
                 self.start_from_checkpoint(shared, &found, known)?;
             }
             let from = self.state.tail().number + 1;
-            let cores = found.cores(from, found.tail, &mut read)?;
-            if cores.first().is_some_and(Vec::is_empty) {
-                let detail = format!("entries up to {first_lost} are there, and none repeats it");
-                return Err(Error::missing(Subject::Entry(from)).detail(detail));
+            let prove = |number, core: &[u8]| shared.prove_entry(number, core);
+            let cores = found.cores(from, &mut read, &prove)?;
+            if from == 1
+                && let Some(first) = cores.first()
+                && !matches!(first, Some(core) if prove(1, core)?.is_some())
+            {
+                let detail = format!(
+                    "entries up to {} are there, and none repeats it",
+                    found.tail
+                );
+                return Err(Error::missing(Subject::Entry(1)).detail(detail));
             }
             self.fold_cores(shared, cores)?;
         }
@@ -169,19 +186,52 @@ impl Shared {
         self.read_entry_file(&name::entry(number))
     }
 
-    /// The highest number of an entry of class A, 0 if there is none; by a listing, for the one case that the first entry is
-    /// not there, from which everything else is found.
-    fn newest_listed(&self) -> Result<u64> {
-        let mut newest = 0;
-        self.backend.list("log", &mut |listed| {
+    /// The highest number of an authentic entry of class A above one that is not there. By a listing of the segment, so that
+    /// an entry that was lost hides no later ones; what it does not show is not missed by any argument for safety.
+    fn newest_beyond(&self, tail: u64) -> Result<Option<u64>> {
+        let mut beyond = BTreeSet::new();
+        let folder = name::segment_folder(tail + 1);
+        self.backend.list(&folder, &mut |listed| {
             if let Some((number, None)) = name::parse_numbered(&listed.name)
+                && number > tail
                 && name::entry(number) == listed.name
             {
-                newest = newest.max(number);
+                beyond.insert(number);
             }
             Ok(())
         })?;
-        Ok(newest)
+        for number in beyond.into_iter().rev().take(BEYOND_TRIES) {
+            if self.is_authentic(number)? {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the file of an entry of class A holds one of that number.
+    pub(crate) fn is_authentic(&self, number: u64) -> Result<bool> {
+        let file = match self.read_entry(number) {
+            Err(e) if e.kind() == ErrorKind::Damaged => return Ok(false),
+            file => file?.unwrap_or_default(),
+        };
+        match entry::decode_file(&file) {
+            Ok((core, _)) => Ok(self.prove_entry(number, core)?.is_some()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// What a core follows if it is an authentic entry of that number, of whatever kind.
+    fn prove_entry(&self, number: u64, core: &[u8]) -> Result<Option<Vec<EntryHash>>> {
+        match Entry::open(&self.envelopes, core) {
+            Ok(signed) if signed.entry.number == number => Ok(Some(signed.entry.follows)),
+            Ok(_) => Ok(None),
+            // A kind of a later version; everything else about it was proved.
+            Err(e) if *e.subject() == Subject::Entry(number) => {
+                Ok(entry::clear(core).ok().map(|clear| clear.follows))
+            }
+            Err(e) if is_passed_over(&e) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// The file of an entry; `None` if there is none.
@@ -254,7 +304,10 @@ impl Shared {
         let mut heads = Vec::new();
         for head in &checkpoint.tail.heads {
             let entry = entry_name(&state, checkpoint.tail.number, head);
-            heads.extend(self.entry_hash(&entry)?);
+            heads.extend(match entry == name::entry(checkpoint.tail.number) {
+                true => self.chain_hashes(checkpoint.tail.number, &[*head])?,
+                false => self.entry_hash(&entry)?.into_iter().collect(),
+            });
         }
         let newest = checkpoint.roles.last();
         let hash = newest.and_then(|roles| roles.hashes.first());

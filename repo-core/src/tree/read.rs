@@ -48,6 +48,8 @@ pub struct Nodes {
     leaf: std::vec::IntoIter<Node>,
     last: Option<Vec<u8>>,
     count: u64,
+    /// User and group names of the leaf that was read last.
+    names: [Vec<(u32, String)>; 2],
 }
 
 impl Nodes {
@@ -60,6 +62,7 @@ impl Nodes {
             leaf: Vec::new().into_iter(),
             last: None,
             count: 0,
+            names: Default::default(),
         };
         nodes.root = nodes.page(reader, id, HEIGHT_MAX)?;
         nodes.count = match (&nodes.root, nodes.branches.last()) {
@@ -76,6 +79,16 @@ impl Nodes {
     /// How many nodes there are, as the root says.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The name that the user of this number had where the backup was made; of the node that was given last.
+    pub fn user(&self, uid: u32) -> Option<&str> {
+        name_of(&self.names[0], uid)
+    }
+
+    /// The same for a group.
+    pub fn group(&self, gid: u32) -> Option<&str> {
+        name_of(&self.names[1], gid)
     }
 
     /// The next node.
@@ -122,7 +135,10 @@ impl Nodes {
         height_max: u8,
     ) -> Result<Option<Vec<Node>>> {
         match load_blob(reader, id)? {
-            Tree::Leaf(leaf) => Ok(Some(leaf.nodes)),
+            Tree::Leaf(leaf) => {
+                self.names = [leaf.users, leaf.groups];
+                Ok(Some(leaf.nodes))
+            }
             Tree::Branch(branch) => {
                 if branch.height == 0 || branch.height > height_max {
                     return Err(bad(id, "pages are nested too deep"));
@@ -158,6 +174,11 @@ impl Nodes {
         }
         Ok(leaf)
     }
+}
+
+fn name_of(names: &[(u32, String)], number: u32) -> Option<&str> {
+    let found = names.iter().find(|(known, _)| *known == number);
+    found.map(|(_, name)| name.as_str())
 }
 
 /// The node of that name in a directory. Memory: one page.

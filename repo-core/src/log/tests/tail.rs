@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::crypto::{Keyring, Secret, Signer};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::format::entry::{Entry, encode_file, hash};
 use crate::format::envelope::Envelopes;
-use crate::id::RepositoryId;
+use crate::id::{EntryHash, RepositoryId};
 use crate::time::Timestamp;
 
 /// A class A log as it is stored: file `n` at `n - 1`.
@@ -66,6 +66,20 @@ impl Stored {
         |number| Ok(self.files.get(number as usize - 1).cloned())
     }
 
+    fn prove(&self) -> impl Fn(u64, &[u8]) -> Result<Option<Vec<EntryHash>>> + '_ {
+        |number, core| {
+            let opened = Entry::open(&self.envelopes, core).ok();
+            let right = opened.filter(|signed| signed.entry.number == number);
+            Ok(right.map(|signed| signed.entry.follows))
+        }
+    }
+
+    /// The cores from a number up to another one, all there.
+    fn all(&self, from: u64, to: u64) -> Vec<Option<Vec<u8>>> {
+        let cores = &self.cores[from as usize - 1..to as usize];
+        cores.iter().cloned().map(Some).collect()
+    }
+
     fn open(&self) -> impl Fn(&[u8]) -> Result<SignedEntry> + '_ {
         |core| Entry::open(&self.envelopes, core)
     }
@@ -79,8 +93,8 @@ fn the_tail_is_found_wherever_it_is() {
             let mut read = |n: u64| Ok((n <= len).then(|| log.files[n as usize - 1].clone()));
             let mut found = find_tail(known, &mut read).unwrap();
             assert_eq!(found.tail, len, "from {known}");
-            let cores = found.cores(known + 1, len, &mut read).unwrap();
-            assert_eq!(cores, log.cores[known as usize..len as usize]);
+            let cores = found.cores(known + 1, &mut read, &log.prove()).unwrap();
+            assert_eq!(cores, log.all(known + 1, len));
         }
     }
 }
@@ -92,7 +106,7 @@ fn a_client_that_was_away_reads_little() {
     assert_eq!(find_tail(10_005, &mut read).unwrap().reads, 1);
     // The group's end is absent, so the tail is searched for inside of the group.
     let mut near = find_tail(10_001, &mut read).unwrap();
-    near.cores(10_002, 10_005, &mut read).unwrap();
+    near.cores(10_002, &mut read, &log.prove()).unwrap();
     assert!(near.reads <= 6, "{}", near.reads);
     let mut far = find_tail(5, &mut read).unwrap();
     assert!(far.reads <= 25, "{}", far.reads);
@@ -101,19 +115,20 @@ fn a_client_that_was_away_reads_little() {
     let checkpoint = far.checkpoints(5).next().unwrap();
     assert_eq!(checkpoint, 10_000);
     let probes = far.reads;
-    far.cores(checkpoint, far.tail, &mut read).unwrap();
+    far.cores(checkpoint, &mut read, &log.prove()).unwrap();
     assert!(far.reads <= probes + 2, "{}", far.reads - probes);
     // Without one, a read for each sixteen entries.
-    let cores = far.cores(6, far.tail, &mut read).unwrap();
+    let cores = far.cores(6, &mut read, &log.prove()).unwrap();
     assert!(far.reads <= 10_005 / 16 + 30, "{}", far.reads);
-    assert_eq!(cores, log.cores[5..]);
+    assert_eq!(cores, log.all(6, 10_005));
 }
 
 #[test]
 fn long_entries_are_read_one_by_one() {
     let log = Stored::new(40, 5_000);
     let mut found = find_tail(0, &mut log.read()).unwrap();
-    assert_eq!(found.cores(1, 40, &mut log.read()).unwrap(), log.cores);
+    let cores = found.cores(1, &mut log.read(), &log.prove()).unwrap();
+    assert_eq!(cores, log.all(1, 40));
     assert!(found.reads <= 14 + 6, "{}", found.reads);
     let file = |n: usize| {
         crate::format::entry::decode_file(&log.files[n - 1])
@@ -132,10 +147,8 @@ fn a_damaged_file_is_no_loss_while_a_later_one_repeats_it() {
     let mut log = Stored::new(20, 0);
     log.files[17][60] ^= 1;
     let mut found = find_tail(16, &mut log.read()).unwrap();
-    assert_eq!(
-        found.cores(17, 20, &mut log.read()).unwrap(),
-        log.cores[16..]
-    );
+    let cores = found.cores(17, &mut log.read(), &log.prove()).unwrap();
+    assert_eq!(cores, log.all(17, 20));
 }
 
 #[test]
@@ -144,7 +157,7 @@ fn what_does_not_open_is_stepped_over() {
     // Nothing repeats the core of 16.
     log.files[15][60] ^= 1;
     let mut found = find_tail(0, &mut log.read()).unwrap();
-    let cores = found.cores(1, 18, &mut log.read()).unwrap();
+    let cores = found.cores(1, &mut log.read(), &log.prove()).unwrap();
     let mut state = State::new(log.admin.public(), Class::A);
     let entries = state.apply_cores(&cores, &log.open()).unwrap();
     assert_eq!((entries.len(), state.tail().number), (17, 18));
@@ -158,15 +171,84 @@ fn what_does_not_open_is_stepped_over() {
             entries: vec![hash(&log.cores[15])],
         },
     );
-    state.apply_cores(&log.cores[18..], &log.open()).unwrap();
+    state.apply_cores(&log.all(19, 19), &log.open()).unwrap();
     assert!(state.may_prune());
 }
 
 #[test]
-fn a_hole_is_an_error() {
-    let log = Stored::new(40, 40_000);
-    let mut read = |n: u64| Ok(log.files.get(n as usize - 1).filter(|_| n != 20).cloned());
-    let mut found = find_tail(30, &mut read).unwrap();
-    let error = found.cores(17, 40, &mut read).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Missing);
+fn a_missing_file_is_no_loss_while_a_later_one_repeats_it() {
+    let log = Stored::new(40, 0);
+    for gone in 17..40 {
+        let mut read = |n: u64| Ok(log.files.get(n as usize - 1).filter(|_| n != gone).cloned());
+        let mut found = find_tail(16, &mut read).unwrap();
+        found.tail = 40;
+        let cores = found.cores(17, &mut read, &log.prove()).unwrap();
+        let lost: Vec<u64> = (17..)
+            .zip(&cores)
+            .filter(|(_, core)| core.is_none())
+            .map(|(n, _)| n)
+            .collect();
+        // What a number divisible by sixteen says is not repeated.
+        let expected = if gone == 32 { vec![32] } else { vec![] };
+        assert_eq!(lost, expected, "without {gone}");
+    }
+}
+
+#[test]
+fn what_is_missing_and_not_repeated_is_stepped_over() {
+    let log = Stored::new(18, 0);
+    let mut read = |n: u64| Ok(log.files.get(n as usize - 1).filter(|_| n != 16).cloned());
+    let mut found = find_tail(0, &mut read).unwrap();
+    found.tail = 18;
+    let cores = found.cores(1, &mut read, &log.prove()).unwrap();
+    let mut state = State::new(log.admin.public(), Class::A);
+    let entries = state.apply_cores(&cores, &log.open()).unwrap();
+    assert_eq!((entries.len(), state.tail().number), (17, 18));
+    let lost: Vec<_> = state.unreadable().collect();
+    assert_eq!(lost, [(16, Unreadable::Damaged)]);
+}
+
+/// Files that nobody wrote there, behind the log or where its end is looked for.
+#[test]
+fn what_does_not_belong_there_changes_nothing_before_it() {
+    let log = Stored::new(20, 0);
+    let other = {
+        let mut other = Stored::new(1, 0);
+        other.envelopes = Envelopes::new(
+            Keyring::from_root(&Secret::new([9; 32]), 0, &[0]),
+            RepositoryId([8; 32]),
+        );
+        (2..=40).for_each(|number| other.push(number, first_action()));
+        other
+    };
+    let foreign = |n: u64| other.files[n as usize - 1].clone();
+    let cases: [(u64, Vec<u8>); 7] = [
+        (21, foreign(21)),
+        (21, log.files[19].clone()),
+        (21, vec![7; 5000]),
+        (22, vec![7; 5000]),
+        (24, foreign(24)),
+        (32, foreign(32)),
+        (32, vec![]),
+    ];
+    for (at, file) in cases {
+        let mut read = |n: u64| match n == at {
+            true => Ok(Some(file.clone())),
+            false => Ok(log.files.get(n as usize - 1).cloned()),
+        };
+        for known in [0, 16, 20] {
+            let mut found = find_tail(known, &mut read).unwrap();
+            let cores = found.cores(known + 1, &mut read, &log.prove()).unwrap();
+            let tail = found.tail;
+            // Right behind the log it may be an entry that was damaged.
+            assert_eq!(tail, if at == 21 { 21 } else { 20 }, "{at} from {known}");
+            assert_eq!(cores[..20 - known as usize], log.all(known + 1, 20));
+            assert!(cores.len() as u64 == tail - known);
+            if known == 0 {
+                let mut state = State::new(log.admin.public(), Class::A);
+                assert_eq!(state.apply_cores(&cores, &log.open()).unwrap().len(), 20);
+                assert_eq!(state.ends_unreadable(), at == 21);
+            }
+        }
+    }
 }

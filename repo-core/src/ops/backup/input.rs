@@ -65,9 +65,10 @@ impl<'a> Prepared<'a> {
     pub fn new(input: Input<'a>, exclude: &Exclusions) -> Result<Self> {
         Ok(match input {
             Input::Paths(paths) => {
-                let all = roots::absolute(&paths)?;
+                let given = roots::asked(&paths)?;
+                let root = roots::tree(&given)?;
+                let all = roots::absolute_paths(&given);
                 let asked = roots::outermost(&all);
-                let root = roots::tree(&asked);
                 let there = roots::existing(&asked)?;
                 let selection = Selection::new(exclude, &all);
                 Self::Files {
@@ -171,10 +172,8 @@ fn stream_names(path: &Path) -> Result<Vec<Vec<u8>>> {
     if names.iter().any(|name| name == b"..") {
         return bad("has `..` in it");
     }
-    if parts
-        .last()
-        .is_some_and(|last| last.is_empty() || last == b".")
-    {
+    let last = bytes.rsplit(|byte| *byte == b'/').next();
+    if last.is_some_and(|last| last.is_empty() || last == b".") {
         return bad("names a directory");
     }
     if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {

@@ -20,7 +20,7 @@ use crate::crypto::{BlobHasher, BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Totals;
 use crate::format::tree::{Content, FileContent, Node};
-use crate::fs::{Dir, Kind, Metadata, stat_path};
+use crate::fs::{Dir, Kind, Metadata};
 use crate::id::{BlobId, Domain};
 use crate::index::Want;
 use crate::pattern;
@@ -204,8 +204,8 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
 
     /// Backs up files below `root`; `parent` is the tree to compare with.
     pub fn files(mut self, root: &Root, parent: Option<BlobId>) -> Result<Done> {
-        let meta = stat_path(Path::new("/"))?;
-        self.place(Path::new("/"), b"", &meta, root, parent, Compared::New)?;
+        let meta = walk::stat_place(root)?;
+        self.place(b"", &meta, root, parent, Compared::New)?;
         self.finish()
     }
 

@@ -1,4 +1,5 @@
-//! What is backed up, as one tree from `/` down.
+//! What is backed up, as one tree. As tar does it, and restic, a path lies in the tree as it was given: an absolute one from `/`
+//! down, a relative one from where the backup was started, without what leads up from there; of `.` the content is the root.
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use std::collections::BTreeMap;
@@ -9,23 +10,67 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Root {
     /// A directory of which only these entries are backed up.
-    Above(BTreeMap<Vec<u8>, Root>),
+    Above {
+        /// Where it is; of the tree's own root that says nothing.
+        path: PathBuf,
+        /// The entries.
+        children: BTreeMap<Vec<u8>, Root>,
+    },
     /// Backed up whole.
-    Whole,
+    Whole {
+        /// Where it is.
+        path: PathBuf,
+    },
 }
 
-/// Absolute paths, sorted, each once.
-pub fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+impl Root {
+    /// The absolute path.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Above { path, .. } | Self::Whole { path } => path,
+        }
+    }
+
+    fn above(path: &Path) -> Self {
+        Self::Above {
+            path: path.to_path_buf(),
+            children: BTreeMap::new(),
+        }
+    }
+}
+
+/// A path to back up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// Absolute, without `.` and `..`; links are left as they are named.
+    path: PathBuf,
+    /// How many of its last names lead to it in the tree.
+    depth: usize,
+}
+
+/// The paths, sorted, each once.
+pub fn asked(paths: &[PathBuf]) -> Result<Vec<Asked>> {
     if paths.is_empty() {
         return Err(Error::new(ErrorKind::InvalidInput, Subject::None).detail("nothing to back up"));
     }
-    let mut absolute = paths
-        .iter()
-        .map(|path| clean(path))
-        .collect::<Result<Vec<_>>>()?;
-    absolute.sort();
-    absolute.dedup();
-    Ok(absolute)
+    let asked = |path: &PathBuf| {
+        let absolute = absolute(path)?;
+        Ok(Asked {
+            depth: clean(path).components().count() - 1,
+            path: absolute,
+        })
+    };
+    let mut all = paths.iter().map(asked).collect::<Result<Vec<_>>>()?;
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+/// The absolute paths, sorted, each once.
+pub fn absolute_paths(asked: &[Asked]) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = asked.iter().map(|asked| asked.path.clone()).collect();
+    paths.dedup();
+    paths
 }
 
 /// Those of sorted absolute paths that do not lie below another one.
@@ -62,7 +107,7 @@ const SHOWN_CHARS: usize = 60;
 const PATH_BYTES_MAX: usize = 4096;
 
 /// The absolute path without `.` and `..`; links are left as they are named.
-fn clean(path: &Path) -> Result<PathBuf> {
+pub fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().len() > PATH_BYTES_MAX {
         let shown = path
             .to_string_lossy()
@@ -77,8 +122,13 @@ fn clean(path: &Path) -> Result<PathBuf> {
     }
     let absolute = std::path::absolute(path)
         .map_err(|e| Error::io(crate::Subject::Path(path.to_path_buf()), e))?;
+    Ok(clean(&absolute))
+}
+
+/// The path from `/` on, without `.`, and without `..` and what that takes back.
+fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");
-    for part in absolute.components() {
+    for part in path.components() {
         match part {
             Component::Normal(name) => clean.push(name),
             Component::ParentDir => {
@@ -87,65 +137,127 @@ fn clean(path: &Path) -> Result<PathBuf> {
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
-    Ok(clean)
+    clean
 }
 
-/// The tree that leads from `/` to the normalized `paths`.
-pub fn tree(paths: &[PathBuf]) -> Root {
-    let mut root = Root::Above(BTreeMap::new());
-    for path in paths {
-        let names: Vec<&[u8]> = path
-            .components()
-            .filter_map(|part| match part {
-                Component::Normal(name) => Some(name.as_bytes()),
-                _ => None,
-            })
-            .collect();
-        insert(&mut root, &names);
+/// The tree that leads to all of them. `InvalidInput` if two would lie at the same place in it.
+pub fn tree(asked: &[Asked]) -> Result<Root> {
+    let mut root = Root::above(Path::new("/"));
+    // Those that lie high in the tree first: what is below them is in it then.
+    let mut asked: Vec<&Asked> = asked.iter().collect();
+    asked.sort_by_key(|asked| asked.depth);
+    for Asked { path, depth } in asked {
+        let mut way: Vec<&Path> = path.ancestors().take(depth + 1).collect();
+        way.reverse();
+        insert(&mut root, &way)?;
     }
-    root
+    Ok(root)
 }
 
-fn insert(at: &mut Root, names: &[&[u8]]) {
-    match (names.split_first(), at) {
-        (None, at) => *at = Root::Whole,
-        (Some((first, rest)), Root::Above(children)) => {
-            let below = children
-                .entry(first.to_vec())
-                .or_insert_with(|| Root::Above(BTreeMap::new()));
-            insert(below, rest);
+/// Puts in what the last path of `way` names; the first one is that of `at`.
+fn insert(at: &mut Root, way: &[&Path]) -> Result<()> {
+    let Some((here, rest)) = way.split_first() else {
+        return Ok(());
+    };
+    match (at, rest) {
+        (Root::Whole { path }, _) if path == here => Ok(()),
+        (at, []) if !matches!(at, Root::Whole { .. }) => {
+            *at = Root::Whole {
+                path: here.to_path_buf(),
+            };
+            Ok(())
         }
-        // Below what is backed up whole: nothing to add.
-        (Some(_), Root::Whole) => {}
+        (Root::Above { children, .. }, [next, ..]) => {
+            let name = next.file_name().unwrap_or_default().as_bytes().to_vec();
+            let below = children.entry(name).or_insert_with(|| Root::above(next));
+            match below.path() == *next {
+                true => insert(below, rest),
+                false => Err(same_place(below.path(), next)),
+            }
+        }
+        (at, _) => Err(same_place(at.path(), way.last().unwrap_or(here))),
     }
+}
+
+fn same_place(one: &Path, other: &Path) -> Error {
+    let error = Error::new(ErrorKind::InvalidInput, Subject::Path(other.to_path_buf()));
+    error.detail(format!(
+        "would lie at the same place in the snapshot as {}; give both from / on",
+        one.display()
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn asked_of<const N: usize>(paths: [&str; N]) -> Vec<Asked> {
+        asked(&paths.map(PathBuf::from)).unwrap()
+    }
+
+    /// The places in the tree that are backed up whole, and where they are.
+    fn places(root: &Root, at: &str, found: &mut Vec<(String, String)>) {
+        match root {
+            Root::Whole { path } => found.push((at.into(), path.to_str().unwrap().into())),
+            Root::Above { children, .. } => {
+                for (name, child) in children {
+                    let name = str::from_utf8(name).unwrap();
+                    places(child, &format!("{at}/{name}"), found);
+                }
+            }
+        }
+    }
+
+    fn tree_of<const N: usize>(paths: [&str; N]) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        places(&tree(&asked_of(paths)).unwrap(), "", &mut found);
+        found
+    }
+
     #[test]
     fn nested_and_double_paths_count_once() {
-        let paths = ["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"].map(PathBuf::from);
-        let all = absolute(&paths).unwrap();
+        let all = asked_of(["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"]);
         assert_eq!(all.len(), 4);
-        let kept = outermost(&all);
+        let kept = outermost(&absolute_paths(&all));
         assert_eq!(kept, ["/a/b", "/a/bc", "/a/d"].map(PathBuf::from));
-        let Root::Above(top) = tree(&kept) else {
-            panic!("root is above all")
-        };
-        let Root::Above(a) = &top[&b"a"[..]] else {
-            panic!("a is above b")
-        };
-        assert_eq!(a.len(), 3);
-        assert!(a.values().all(|root| *root == Root::Whole));
+        let same = ["/a/b", "/a/bc", "/a/d"].map(|path| (path.into(), path.into()));
+        assert_eq!(
+            tree_of(["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"]),
+            same
+        );
     }
 
     #[test]
     fn the_root_itself_is_everything() {
-        let kept = outermost(&["/", "/etc"].map(PathBuf::from));
-        assert_eq!(kept, [PathBuf::from("/")]);
-        assert_eq!(tree(&kept), Root::Whole);
-        assert!(absolute(&[]).is_err());
+        let all = asked_of(["/", "/etc"]);
+        assert_eq!(outermost(&absolute_paths(&all)), [PathBuf::from("/")]);
+        assert_eq!(tree_of(["/", "/etc"]), [(String::new(), "/".into())]);
+        assert!(asked(&[]).is_err());
+    }
+
+    #[test]
+    fn relative_paths_lie_in_the_tree_as_they_are_given() {
+        let here = std::env::current_dir().unwrap();
+        let at = |path: &Path| path.to_str().unwrap().to_owned();
+        let above = here.parent().unwrap();
+        assert_eq!(
+            tree_of(["src/a", "./src/b/../c", "../other", "/etc"]),
+            [
+                ("/etc".into(), "/etc".into()),
+                ("/other".into(), at(&above.join("other"))),
+                ("/src/a".into(), at(&here.join("src/a"))),
+                ("/src/c".into(), at(&here.join("src/c"))),
+            ]
+        );
+        assert_eq!(tree_of([".", "src"]), [(String::new(), at(&here))]);
+        assert_eq!(tree_of([".."]), [(String::new(), at(above))]);
+    }
+
+    #[test]
+    fn what_would_lie_at_one_place_is_refused() {
+        for paths in [["x", "../x"], [".", ".."], [".", "/etc"], ["x/y", "../x"]] {
+            let error = tree(&asked_of(paths)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{paths:?}");
+        }
     }
 }

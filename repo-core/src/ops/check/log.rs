@@ -146,15 +146,30 @@ fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> 
     }
 }
 
-/// Entries beyond a hole in the numbers. One that was appended since the fold is there by now.
+/// Files beyond a hole in the numbers: entries, or what does not belong there. One that was appended since the fold is there
+/// by now.
 fn check_beyond(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
     let next = end_of_chain(&repo.state()) + 1;
-    let last = inventory.entries.last().copied().unwrap_or_default();
-    if last < next || repo.backend().size(&name::entry(next))?.is_some() {
+    if repo.backend().size(&name::entry(next))?.is_some() {
         return Ok(());
     }
-    let detail = format!("entries up to {last} are there beyond it");
-    note(Err(Error::missing(Subject::Entry(next)).detail(detail)))
+    let mut last = None;
+    for number in inventory.entries.range(next..) {
+        match repo.is_authentic(*number)? {
+            true => last = Some(number),
+            false => {
+                let error = Error::damaged(Subject::Object(name::entry(*number)));
+                note(Err(error.detail("no part of the log, which ends before it")))?;
+            }
+        }
+    }
+    match last {
+        Some(last) => {
+            let detail = format!("entries up to {last} are there beyond it");
+            note(Err(Error::missing(Subject::Entry(next)).detail(detail)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The marks of the segments that take entries. That of the next one is put before its first entry.

@@ -114,6 +114,18 @@ impl CheckSummary {
         }
     }
 
+    /// Notes damage that costs nothing of what was backed up; any other error ends the check.
+    fn note_harmless(&mut self, error: Error) -> Result<()> {
+        if !is_finding(&error) {
+            return Err(error);
+        }
+        self.findings.push(Finding {
+            harm: Harm::None,
+            ..Finding::new(error)
+        });
+        Ok(())
+    }
+
     /// As [`CheckSummary::note`], of an object that nothing refers to: it is named once, as right or as wrong.
     fn note_surplus(&mut self, object: String, proved: Result<()>) -> Result<()> {
         match proved {

@@ -93,10 +93,13 @@ impl Inventory {
         self.named.get(&kind).into_iter().flatten()
     }
 
+    fn has_listed(&self, kind: ObjectKind, id: &[u8; 32]) -> bool {
+        self.named.get(&kind).is_some_and(|ids| ids.contains(id))
+    }
+
     /// Whether an object is there: was listed, or has come since.
     pub fn has(&self, repo: &Repo, kind: ObjectKind, id: &[u8; 32]) -> Result<bool> {
-        let listed = self.named.get(&kind).is_some_and(|ids| ids.contains(id));
-        Ok(listed || repo.backend().size(&kind.name(id))?.is_some())
+        Ok(self.has_listed(kind, id) || repo.backend().size(&kind.name(id))?.is_some())
     }
 
     /// The length of a pack as it was listed, or as it is by now.
@@ -119,7 +122,23 @@ pub fn check(
     check_others(repo, &inventory.others, summary)?;
     summary.note(check_config(repo))?;
     check_keys(repo, inventory, summary)?;
-    let mut note = |result| summary.note(result);
+    let state = repo.state();
+    let unread: BTreeSet<u64> = state.unreadable().map(|(number, _)| number).collect();
+    let tail = state.tail().number;
+    // What later entries repeat is known all the same, and a mark only says that entries may be added.
+    let is_harmless = |subject: &Subject| match subject {
+        Subject::Entry(number) => *number <= tail && !unread.contains(number),
+        Subject::Object(object) => {
+            let beyond = |(number, nonce): (u64, Option<Nonce>)| nonce.is_none() && number > tail;
+            name::parse_segment_open(object).is_some()
+                || name::parse_numbered(object).is_some_and(beyond)
+        }
+        _ => false,
+    };
+    let mut note = |result: Result<()>| match result {
+        Err(e) if is_harmless(e.subject()) => summary.note_harmless(e),
+        result => summary.note(result),
+    };
     super::log::check(repo, inventory, &mut note, interrupt)?;
     check_checkpoints(repo, inventory, summary)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
@@ -195,7 +214,7 @@ fn check_keys(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) ->
             Ok(_) => summary.unreferenced.push(ObjectKind::Key.name(id)),
             Err(e) => {
                 all_read = false;
-                summary.note(Err(e))?;
+                summary.note_harmless(e)?;
             }
         }
     }
@@ -261,8 +280,15 @@ fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
                 // An entry that a checkpoint rests on is a finding of the log.
                 if is_beyond(object) {
                     summary.note_surplus(object.clone(), Err(e))?;
-                } else if !matches!(e.subject(), Subject::Entry(_)) {
-                    summary.note(Err(e))?;
+                    continue;
+                }
+                match e.subject() {
+                    Subject::Entry(_) => {}
+                    // Named below.
+                    Subject::State(id) if inventory.has_listed(ObjectKind::State, &id.0) => {
+                        named.insert(id.0);
+                    }
+                    _ => summary.note_harmless(e)?,
                 }
             }
         }
@@ -270,7 +296,7 @@ fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
     for id in inventory.ids(ObjectKind::State) {
         let loaded = repo.load_record(ObjectKind::State, id, RecordType::State);
         match named.contains(id) || (loaded.is_err() && !all_read) {
-            true => summary.note(loaded.map(drop))?,
+            true => loaded.map(drop).or_else(|e| summary.note_harmless(e))?,
             false => summary.note_surplus(ObjectKind::State.name(id), loaded.map(drop))?,
         }
     }

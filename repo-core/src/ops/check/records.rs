@@ -1,7 +1,7 @@
 //! Index tables, snapshots, evidence: the records that log entries name.
 
 use super::objects::Inventory;
-use super::{CheckSummary, Finding, is_finding, with};
+use super::{CheckSummary, Finding, Harm, is_finding, with};
 use crate::error::{Error, Result, Subject};
 use crate::format::envelope::RecordType;
 use crate::format::name::ObjectKind;
@@ -135,9 +135,17 @@ fn damaged_snapshot(repo: &Repo, id: SnapshotId, error: Error) -> Finding {
     finding
 }
 
+/// How many snapshots a damaged log entry is said to be about, in words.
+const MAY_COMMIT_SHOWN: usize = 3;
+
 /// Says which snapshots lie there that no entry commits: if an entry of the log cannot be read, that is what it may have been
 /// about.
 fn name_uncommitted(repo: &Repo, summary: &mut CheckSummary) -> Result<()> {
+    let of_log = |finding: &Finding| {
+        finding.harm == Harm::AtRisk && matches!(finding.error.subject(), Subject::Entry(_))
+    };
+    let of_log = summary.findings.iter().rposition(of_log);
+    let mut may_commit = Vec::new();
     for object in &summary.unreferenced {
         let Some((ObjectKind::Snapshot, id)) = ObjectKind::parse(object) else {
             continue;
@@ -150,14 +158,22 @@ fn name_uncommitted(repo: &Repo, summary: &mut CheckSummary) -> Result<()> {
             Err(e) => return Err(e),
         };
         let which = described(&snapshot);
-        let of_log = |finding: &&mut Finding| matches!(finding.error.subject(), Subject::Entry(_));
-        if let Some(finding) = summary.findings.iter_mut().rfind(of_log) {
-            let may = format!("it may commit snapshot {} {which}", id.short());
-            let error = std::mem::replace(&mut finding.error, Error::interrupted());
-            finding.error = with(error, &may);
-            touch_paths(finding, id, &snapshot);
+        if let Some(finding) = of_log {
+            may_commit.push(format!("snapshot {} {which}", id.short()));
+            touch_paths(&mut summary.findings[finding], id, &snapshot);
         }
         summary.uncommitted.push((id, which));
+    }
+    if let Some(finding) = of_log.filter(|_| !may_commit.is_empty()) {
+        let more = may_commit.len().saturating_sub(MAY_COMMIT_SHOWN);
+        may_commit.truncate(MAY_COMMIT_SHOWN);
+        let mut may = format!("it may commit {}", may_commit.join(", or "));
+        if more > 0 {
+            may.push_str(&format!(", or one of {more} more"));
+        }
+        let finding = &mut summary.findings[finding];
+        let error = std::mem::replace(&mut finding.error, Error::interrupted());
+        finding.error = with(error, &may);
     }
     Ok(())
 }

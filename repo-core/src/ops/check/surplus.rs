@@ -82,8 +82,7 @@ impl Surplus {
         self.put_portion(repo)
     }
 
-    /// The packs that no table names, in the order of their names. Those that lie in the wrong folder a second time, and those
-    /// whose deletion is decided, are mentioned and no more.
+    /// The packs that no table names, in the order of their names. Those whose deletion is decided are mentioned and no more.
     fn unnamed(
         &self,
         repo: &Repo,
@@ -101,7 +100,10 @@ impl Surplus {
                 None => named.is_some(),
             };
             let in_place = named.is_none_or(|pack| pack_object(pack.kind) == kind);
-            if state.is_deleted(&id.0) || !in_place {
+            if !in_place {
+                let object = Subject::Object(listed.object());
+                summary.note_harmless(Error::damaged(object).detail("lies in the wrong folder"))?;
+            } else if state.is_deleted(&id.0) {
                 summary.unreferenced.push(listed.object());
             } else if !is_named {
                 unnamed.push(listed);

@@ -1,232 +1,132 @@
-//! Writes one window: each block is read once, its pieces go where they belong.
+//! Writes one window: what is there is compared, each block that is needed is read once, its pieces go where they belong.
 
-use super::attributes::{Wanted, note};
-use super::links::{Fate, FirstName, Links};
+use super::attributes::note;
+use super::context::Context;
+use super::existing::{Verdict, examine};
+use super::file::{FilePlan, There};
+use super::links::Fate;
 use super::place::{Place, Places};
-use super::{Counts, RestoreOptions};
-use crate::crypto::{BlobHasher, BlobType};
+use super::window::{Piece, Window};
+use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
-use crate::format::tree::{FileContent, Node};
-use crate::fs::{Existing, Kind, TargetDir, apply_to, set_len, write_at};
-use crate::id::{BlobId, PackId};
-use crate::index::Location;
-use crate::progress::{Counter, Interrupt, Problems, Progress};
-use crate::repo::{Repo, lock};
-use std::collections::HashMap;
-use std::fs::File;
-use std::path::PathBuf;
+use crate::progress::Outcome;
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// Pieces of one window: 72 bytes each, so 36 MiB of plan for 32 GiB of chunks of 64 KiB.
-const PIECES_MAX: usize = 1 << 19;
-
-/// Files of one window, some 300 bytes each.
-const FILES_MAX: usize = 1 << 16;
-
-/// What every thread of a restore needs.
-pub struct Context<'a> {
-    /// The repository.
-    pub repo: &'a Repo,
-    /// Names data blobs.
-    pub hasher: BlobHasher,
-    /// How.
-    pub options: &'a RestoreOptions,
-    /// Told of everything.
-    pub problems: &'a Problems<'a>,
-    /// Asked before every block.
-    pub interrupt: &'a Interrupt,
-    /// Counts.
-    pub counts: &'a Counts,
-}
-
-/// One chunk of one file, and where it goes.
-struct Piece {
-    block: u32,
-    file: u32,
-    /// Offset in the file's data, holes left out.
-    data_offset: u64,
-    id: BlobId,
-    blob_offset: u32,
-    blob_len: u32,
-}
-
-/// A regular file to be written.
-pub struct FilePlan {
-    place: Arc<Place>,
-    name: Vec<u8>,
-    wanted: Wanted,
-    size: u64,
-    extents: Option<Vec<(u64, u64)>>,
-    pieces: usize,
-    left: AtomicUsize,
-    failed: AtomicBool,
-    created: Mutex<bool>,
-    /// If it has further names: what becomes of it counts for them.
-    first: Option<Arc<FirstName>>,
-}
-
-impl FilePlan {
-    /// A file of `pieces` chunks.
-    pub fn new(
-        place: Arc<Place>,
-        node: &Node,
-        file: &FileContent,
-        wanted: Wanted,
-        pieces: usize,
-        first: Option<Arc<FirstName>>,
-    ) -> Self {
-        Self {
-            place,
-            name: node.name.clone(),
-            wanted,
-            size: file.size,
-            extents: file.extents.clone(),
-            pieces,
-            left: AtomicUsize::new(pieces),
-            failed: AtomicBool::new(false),
-            created: Mutex::new(false),
-            first,
-        }
-    }
-
-    /// Notes what has become of it, for its further names.
-    fn becomes(&self, fate: Fate) {
-        if let Some(first) = &self.first {
-            first.becomes(fate);
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.place.path_of(&self.name)
-    }
-
-    fn spread(&self, data_offset: u64, len: usize) -> Vec<(u64, std::ops::Range<usize>)> {
-        spread(self.extents.as_deref(), data_offset, len)
-    }
-}
-
-/// Where in a file a run of its data goes: `(file offset, range of the run)`, split at holes.
-pub fn spread(
-    extents: Option<&[(u64, u64)]>,
-    data_offset: u64,
-    len: usize,
-) -> Vec<(u64, std::ops::Range<usize>)> {
-    let Some(extents) = extents else {
-        return vec![(data_offset, 0..len)];
-    };
-    let mut runs = Vec::new();
-    let (mut before, end) = (0, data_offset + len as u64);
-    for (offset, extent_len) in extents {
-        let (from, to) = (data_offset.max(before), end.min(before + extent_len));
-        if from < to {
-            let range = (from - data_offset) as usize..(to - data_offset) as usize;
-            runs.push((offset + (from - before), range));
-        }
-        before += extent_len;
-    }
-    runs
-}
-
-/// What is planned and not yet written.
-#[derive(Default)]
-pub struct Window {
-    /// Regular files.
-    pub files: Vec<FilePlan>,
-    /// Their chunks.
-    pub pieces: Vec<PieceSlot>,
-    blocks: Vec<Location>,
-    block_numbers: HashMap<(PackId, u32), u32>,
-    /// Further names of files.
-    pub links: Links,
-    /// Directories that are complete with this window, deepest first.
-    pub dirs: Vec<(Arc<Place>, Wanted)>,
-}
-
-/// A piece; opaque outside of this module.
-pub struct PieceSlot(Piece);
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 impl Window {
-    /// Whether it is time to write.
-    pub fn is_full(&self) -> bool {
-        self.pieces.len() >= PIECES_MAX
-            || self.files.len() >= FILES_MAX
-            || self.dirs.len() >= FILES_MAX
-            || self.links.is_full()
-    }
-
-    /// Plans one chunk.
-    pub fn add_piece(
-        &mut self,
-        file: u32,
-        id: BlobId,
-        data_offset: u64,
-        pack: PackId,
-        location: Location,
-    ) {
-        let next = self.blocks.len() as u32;
-        let block = *self
-            .block_numbers
-            .entry((pack, location.block.offset))
-            .or_insert(next);
-        let (blob_offset, blob_len) = (location.blob_offset, location.blob_len);
-        if block == next {
-            self.blocks.push(location);
+    /// Writes files, then further names, then attributes of directories. Gives the last file back if more of it follows in
+    /// the next window.
+    pub fn execute(mut self, context: &Context<'_>, places: &Places) -> Result<Option<FilePlan>> {
+        self.compare(context, places)?;
+        match context.options.dry_run {
+            true => self.pretend(context),
+            false => self.write_files(context, places)?,
         }
-        self.pieces.push(PieceSlot(Piece {
-            block,
-            file,
-            data_offset,
-            id,
-            blob_offset,
-            blob_len,
-        }));
+        let carried = self.files.pop_if(|file| file.goes_on);
+        self.links.make(context, places)?;
+        for (place, wanted) in &self.dirs {
+            leave(context, places, place, wanted);
+        }
+        Ok(carried.map(FilePlan::carried_on))
     }
 
-    /// Writes files, then further names, then attributes of directories.
-    pub fn execute(mut self, context: &Context<'_>, places: &Places) -> Result<()> {
+    /// Compares files that are there, on all threads, and forgets pieces that need not be fetched.
+    fn compare(&mut self, context: &Context<'_>, places: &Places) -> Result<()> {
+        let decided = |file: &FilePlan| match file.begun {
+            true => !file.goes_into(),
+            false => false,
+        };
+        let there = |file: &FilePlan| matches!(file.there, There::File | There::Trusted);
+        let files = (0..).zip(&self.files);
+        let numbers: Vec<u32> = files
+            .filter(|(_, file)| there(file) && !decided(file))
+            .map(|(number, _)| number)
+            .collect();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let window = &*self;
+        let verdicts = on_all_threads(context, numbers.len(), &|at| {
+            context.interrupt.check()?;
+            let number = numbers[at];
+            let pieces = &window.pieces[window.pieces_of(number)];
+            let file = &window.files[number as usize];
+            Ok((number, examine(context, places, file, pieces)?))
+        })?;
+        self.apply(context, verdicts);
+        Ok(())
+    }
+
+    fn apply(&mut self, context: &Context<'_>, verdicts: Vec<(u32, Verdict)>) {
+        let mut drop = vec![false; self.pieces.len()];
+        for (number, verdict) in verdicts {
+            let range = self.pieces_of(number);
+            let file = &mut self.files[number as usize];
+            match verdict {
+                Verdict::Unchanged => {
+                    drop[range].fill(true);
+                    file.begin(0);
+                    file.is_settled = true;
+                    file.is_unchanged(context);
+                }
+                Verdict::Into(present) => {
+                    let pieces = self.pieces[range.clone()].iter().zip(&present);
+                    let missing = pieces.filter(|(_, present)| !**present);
+                    let lens = missing.map(|(piece, _)| u64::from(piece.blob_len));
+                    file.begin(lens.clone().count());
+                    if context.options.dry_run {
+                        file.would_write(lens.sum());
+                    }
+                    drop[range].copy_from_slice(&present);
+                }
+                // Its chunks were not looked up.
+                Verdict::Replace if file.there == There::Trusted => {
+                    file.begin(0);
+                    file.is_settled = true;
+                    context.file_expected(file.size);
+                    file.becomes(Fate::NotWritten);
+                    file.fails(context, &changed_meanwhile());
+                }
+                Verdict::Replace => {}
+            }
+        }
+        let mut drop = drop.into_iter();
+        self.pieces.retain(|_| !drop.next().unwrap_or(false));
+    }
+
+    /// What a dry run says of the files.
+    fn pretend(&self, context: &Context<'_>) {
+        let files = self.files.iter();
+        for file in files.filter(|file| !file.is_settled && !file.goes_on) {
+            if file.is_as_before() {
+                file.is_unchanged(context);
+                continue;
+            }
+            context.file_expected(file.size);
+            context.file_restored(file.outcome(), || file.path(), file.size, file.size);
+            file.becomes(Fate::Written);
+        }
+    }
+
+    fn write_files(&mut self, context: &Context<'_>, places: &Places) -> Result<()> {
         // By block in order of first use, which is walk order; within a block by file and offset.
         self.pieces
-            .sort_by_key(|PieceSlot(piece)| (piece.block, piece.file, piece.data_offset));
-        let next = AtomicUsize::new(0);
-        let window = &self;
-        let empty: Vec<&FilePlan> = window
-            .files
-            .iter()
-            .filter(|file| file.pieces == 0)
-            .collect();
-        for file in empty {
-            window.whole_file(context, places, file, &[]);
+            .sort_by_key(|piece| (piece.block, piece.file, piece.data_offset));
+        for file in &self.files {
+            if file.pieces > 0 || file.is_settled || file.goes_on {
+                continue;
+            }
+            match file.is_decided() || file.has_failed() {
+                true => file.finish(context, places),
+                false => file.write_whole(context, places, &[]),
+            }
         }
+        let window = &*self;
         let starts = window.block_starts();
-        let threads = context.repo.pool().threads();
-        let results: Vec<Result<()>> = std::thread::scope(|scope| {
-            let work = || window.work(context, places, &starts, &next);
-            let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let own = work();
-            let joined = workers.into_iter().map(|worker| {
-                worker.join().unwrap_or_else(|_| {
-                    let kind = crate::ErrorKind::Unavailable;
-                    Err(Error::new(kind, Subject::None).detail("a worker thread panicked"))
-                })
-            });
-            std::iter::once(own).chain(joined).collect()
-        });
-        results.into_iter().collect::<Result<()>>()?;
-        self.finish(context, places)
-    }
-
-    /// Where each block's pieces begin in `pieces`, and the end of all.
-    fn block_starts(&self) -> Vec<usize> {
-        let mut starts: Vec<usize> = vec![0; self.blocks.len() + 1];
-        for PieceSlot(piece) in &self.pieces {
-            starts[piece.block as usize + 1] += 1;
-        }
-        for block in 0..self.blocks.len() {
-            starts[block + 1] += starts[block];
-        }
-        starts
+        let next = AtomicUsize::new(0);
+        spawn(context, &|| window.work(context, places, &starts, &next))?;
+        Ok(())
     }
 
     fn work(
@@ -242,10 +142,13 @@ impl Window {
             if block >= self.blocks.len() {
                 return Ok(());
             }
-            context.interrupt.check()?;
             let pieces = &self.pieces[starts[block]..starts[block + 1]];
+            if pieces.is_empty() {
+                continue;
+            }
+            context.interrupt.check()?;
             let read = context.repo.read_block(&self.blocks[block], &mut plain);
-            for run in pieces.chunk_by(|PieceSlot(a), PieceSlot(b)| a.is_followed_by(b)) {
+            for run in pieces.chunk_by(Piece::is_followed_by) {
                 self.write_run(context, places, read.as_ref().map(|()| &plain), run);
             }
         }
@@ -257,196 +160,129 @@ impl Window {
         context: &Context<'_>,
         places: &Places,
         block: Result<&Vec<u8>, &Error>,
-        run: &[PieceSlot],
+        run: &[Piece],
     ) {
-        let file = &self.files[run[0].0.file as usize];
-        let data = self.data_of(context, block, run);
+        let file = &self.files[run[0].file as usize];
+        let data = data_of(context, block, run);
         if data.is_err() {
             file.becomes(Fate::Lost);
         }
-        let result = data.and_then(|data| {
-            if run.len() == file.pieces {
-                self.whole_file(context, places, file, &data);
-                return Ok(());
-            }
-            let written = self.part_of_file(places, file, run[0].0.data_offset, &data);
-            let count = |()| context.problems.count(Counter::Bytes, data.len() as u64);
-            written
-                .map(count)
-                .inspect_err(|_| file.becomes(Fate::NotWritten))
-        });
-        if let Err(error) = &result
-            && !file.failed.swap(true, Ordering::Relaxed)
+        if let Ok(data) = &data
+            && run.len() == file.pieces
+            && file.is_whole()
+            && !file.goes_into()
         {
-            context.problems.problem(&file.path(), error);
+            return file.write_whole(context, places, data);
         }
-        if run.len() < file.pieces || result.is_err() {
-            self.count_down(context, places, file, run.len());
-        }
-    }
-
-    /// The bytes of a run of pieces, each proved by its id. What its block cannot give is read from another copy.
-    fn data_of<'b>(
-        &self,
-        context: &Context<'_>,
-        block: Result<&'b Vec<u8>, &Error>,
-        run: &[PieceSlot],
-    ) -> Result<std::borrow::Cow<'b, [u8]>> {
-        let neighbours = run.windows(2).all(|pair| {
-            let (a, b) = (&pair[0].0, &pair[1].0);
-            a.blob_offset + a.blob_len == b.blob_offset
+        let written = data.and_then(|data| {
+            let written = file.write_part(context, places, run[0].data_offset, &data);
+            written.inspect_err(|_| file.becomes(Fate::NotWritten))
         });
-        let mut data = Vec::new();
-        if let Ok(block) = block {
-            let ids_fit = run.iter().all(|PieceSlot(piece)| {
-                let plain = block.get(piece.range());
-                plain.is_some_and(|plain| context.hasher.id(plain) == piece.id)
-            });
-            if ids_fit && neighbours {
-                let from = run[0].0.range().start;
-                let to = run[run.len() - 1].0.range().end;
-                return Ok(std::borrow::Cow::Borrowed(&block[from..to]));
-            }
-            if ids_fit {
-                run.iter()
-                    .for_each(|PieceSlot(piece)| data.extend_from_slice(&block[piece.range()]));
-                return Ok(data.into());
-            }
+        if let Err(error) = written {
+            file.fails(context, &error);
         }
-        for PieceSlot(piece) in run {
-            data.extend_from_slice(&context.repo.read_blob(BlobType::Data, &piece.id)?);
-        }
-        Ok(data.into())
+        file.count_down(context, places, run.len());
     }
+}
 
-    /// Writes a file whose data is all at hand.
-    fn whole_file(&self, context: &Context<'_>, places: &Places, file: &FilePlan, data: &[u8]) {
-        let write = |dir: &TargetDir| match &file.extents {
-            None => dir.put_file(
-                &file.name,
-                data,
-                &file.wanted.attributes(),
-                Existing::Replace,
-            ),
-            Some(_) => {
-                let handle = dir.create_file(&file.name, Existing::Replace)?;
-                set_len(&handle, file.size)?;
-                for (offset, range) in file.spread(0, data.len()) {
-                    write_at(&handle, offset, &data[range])?;
+/// The bytes of a run of pieces, each proved by its id. What its block cannot give is read from another copy.
+fn data_of<'b>(
+    context: &Context<'_>,
+    block: Result<&'b Vec<u8>, &Error>,
+    run: &[Piece],
+) -> Result<Cow<'b, [u8]>> {
+    let neighbours = run
+        .windows(2)
+        .all(|pair| pair[0].blob_offset + pair[0].blob_len == pair[1].blob_offset);
+    let mut data = Vec::new();
+    if let Ok(block) = block {
+        let ids_fit = run.iter().all(|piece| {
+            let plain = block.get(piece.range());
+            plain.is_some_and(|plain| context.hasher.id(plain) == piece.id)
+        });
+        if ids_fit && neighbours {
+            let from = run[0].range().start;
+            let to = run[run.len() - 1].range().end;
+            return Ok(Cow::Borrowed(&block[from..to]));
+        }
+        if ids_fit {
+            run.iter()
+                .for_each(|piece| data.extend_from_slice(&block[piece.range()]));
+            return Ok(data.into());
+        }
+    }
+    for piece in run {
+        data.extend_from_slice(&context.repo.read_blob(BlobType::Data, &piece.id)?);
+    }
+    Ok(data.into())
+}
+
+fn changed_meanwhile() -> Error {
+    Error::new(crate::ErrorKind::Unavailable, Subject::None).detail("changed while it was restored")
+}
+
+/// Gives a directory its attributes, now that everything in it is done.
+fn leave(
+    context: &Context<'_>,
+    places: &Places,
+    place: &Arc<Place>,
+    wanted: &super::attributes::Wanted,
+) {
+    let settled = match context.options.dry_run {
+        true => Ok(()),
+        false => places.open(place).and_then(|dir| {
+            let applied = match place.is_fresh() {
+                true => dir.apply(&wanted.attributes()),
+                false => {
+                    let found = crate::fs::metadata_of(&*dir)?;
+                    wanted.settle(context.options, &*dir, &found)
                 }
-                Ok(apply_to(&handle, Kind::File, &file.wanted.attributes()))
-            }
-        };
-        match places.open(&file.place).and_then(|dir| write(&dir)) {
-            Ok(applied) => {
-                note(context, || file.path(), applied);
-                count_file(context, file.size, file.size);
-                file.becomes(Fate::Written);
-            }
-            Err(error) => {
-                file.becomes(Fate::NotWritten);
-                context.problems.problem(&file.path(), &error);
-            }
-        }
-    }
-
-    /// Writes a part of a file that is spread over several blocks.
-    fn part_of_file(
-        &self,
-        places: &Places,
-        file: &FilePlan,
-        data_offset: u64,
-        data: &[u8],
-    ) -> Result<()> {
-        let dir = places.open(&file.place)?;
-        let handle = open_part(&dir, file)?;
-        for (offset, range) in file.spread(data_offset, data.len()) {
-            write_at(&handle, offset, &data[range])?;
-        }
-        Ok(())
-    }
-
-    /// After the last part: attributes, or no file at all if a part could not be had.
-    fn count_down(&self, context: &Context<'_>, places: &Places, file: &FilePlan, pieces: usize) {
-        if file.left.fetch_sub(pieces, Ordering::AcqRel) != pieces {
-            return;
-        }
-        let finish = || -> Result<()> {
-            let dir = places.open(&file.place)?;
-            if file.failed.load(Ordering::Relaxed) {
-                return if *lock(&file.created) {
-                    dir.remove(&file.name)
-                } else {
-                    Ok(())
-                };
-            }
-            let (handle, _) = dir.open_existing_file(&file.name)?;
-            note(
-                context,
-                || file.path(),
-                apply_to(&handle, Kind::File, &file.wanted.attributes()),
-            );
-            // Of the data each part was counted.
-            let lens = file.extents.as_deref().unwrap_or_default().iter();
-            let data = lens.map(|(_, len)| len).sum();
-            let holes = file
-                .extents
-                .as_ref()
-                .map_or(0, |_| file.size.saturating_sub(data));
-            count_file(context, file.size, holes);
-            file.becomes(Fate::Written);
+            };
+            note(context, || place.path(), applied);
             Ok(())
-        };
-        if let Err(error) = finish() {
-            file.becomes(Fate::NotWritten);
-            context.problems.problem(&file.path(), &error);
-        }
+        }),
+    };
+    match settled {
+        // The target itself is the user's, and counted nowhere.
+        Ok(()) if place.above().is_none() => {}
+        Ok(()) => context.restored(Outcome::Restored, || place.path()),
+        Err(error) => context.problem(&place.path(), &error),
     }
+}
 
-    fn finish(self, context: &Context<'_>, places: &Places) -> Result<()> {
-        self.links.make(context, places)?;
-        for (place, wanted) in self.dirs {
-            match places.open(&place) {
-                Ok(dir) => {
-                    note(context, || place.path(), dir.apply(&wanted.attributes()));
-                    context.counts.nodes.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => context.problems.problem(&place.path(), &error),
+/// Does `work` for each number below `count`, on all threads, and gives what it gave, in no order.
+pub fn on_all_threads<T: Send>(
+    context: &Context<'_>,
+    count: usize,
+    work: &(dyn Fn(usize) -> Result<T> + Sync),
+) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let done = spawn(context, &|| {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                return Ok(done);
             }
+            done.push(work(at)?);
         }
-        Ok(())
-    }
+    })?;
+    Ok(done.into_iter().flatten().collect())
 }
 
-impl Piece {
-    /// Whether another one is the next of the same file. In a block it may not be: what lies between may have been stored
-    /// before, for another file.
-    fn is_followed_by(&self, next: &Self) -> bool {
-        self.file == next.file && self.data_offset + u64::from(self.blob_len) == next.data_offset
-    }
-
-    fn range(&self) -> std::ops::Range<usize> {
-        let from = self.blob_offset as usize;
-        from..from + self.blob_len as usize
-    }
-}
-
-fn open_part(dir: &TargetDir, file: &FilePlan) -> Result<File> {
-    let mut created = lock(&file.created);
-    if *created {
-        return Ok(dir.open_existing_file(&file.name)?.0);
-    }
-    let handle = dir.create_file(&file.name, Existing::Replace)?;
-    *created = true;
-    set_len(&handle, file.size)?;
-    Ok(handle)
-}
-
-/// Counts a regular file of that size, which is in its place; `left` bytes of it are not counted as progress yet.
-pub fn count_file(context: &Context<'_>, size: u64, left: u64) {
-    context.counts.nodes.fetch_add(1, Ordering::Relaxed);
-    context.counts.files.fetch_add(1, Ordering::Relaxed);
-    context.counts.bytes.fetch_add(size, Ordering::Relaxed);
-    context.problems.count(Counter::Nodes, 1);
-    context.problems.count(Counter::Bytes, left);
+/// Does `work` on every thread of the pool, this one among them, and waits for all of them.
+fn spawn<T: Send>(context: &Context<'_>, work: &(dyn Fn() -> Result<T> + Sync)) -> Result<Vec<T>> {
+    let threads = context.repo.pool().threads();
+    let results: Vec<Result<T>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let joined = workers.into_iter().map(|worker| {
+            worker.join().unwrap_or_else(|_| {
+                let kind = crate::ErrorKind::Unavailable;
+                Err(Error::new(kind, Subject::None).detail("a worker thread panicked"))
+            })
+        });
+        std::iter::once(own).chain(joined).collect()
+    });
+    results.into_iter().collect()
 }

@@ -1,19 +1,20 @@
 //! Further names of what has several: linked to the first that could be put in place.
 
 use super::attributes::{Wanted, note};
-use super::execute::{Context, count_file, spread};
+use super::context::Context;
+use super::file::identity;
+use super::layout::{Zeros, spread, write};
 use super::place::{Place, Places};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Chunks, Content, FileContent, Node};
-use crate::fs::{Applied, Existing, Kind, apply_to, set_len, write_at};
-use crate::progress::{Counter, Progress};
+use crate::fs::{Applied, Existing, Kind, apply_to, set_len};
+use crate::progress::Outcome;
 use crate::repo::lock;
 use crate::tree::{ChunkRef, for_each_chunk};
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// Names that wait for their window, with what they need to be written on their own: this many bytes.
@@ -67,8 +68,19 @@ impl FirstName {
         };
     }
 
-    /// Gives what lies under the first name the further name `name` in `place`.
-    pub fn link_to(&self, places: &Places, place: &Arc<Place>, name: &[u8]) -> Result<()> {
+    /// Whether what has the name `name` in `place` is the first name's file already.
+    pub fn is_that_of(&self, places: &Places, place: &Arc<Place>, name: &[u8]) -> bool {
+        let first = lock(&self.0).clone();
+        let found = |place: &Arc<Place>, name: &[u8]| {
+            let found = places.open(place).and_then(|dir| dir.stat(name));
+            found.ok().flatten().map(|found| identity(&found))
+        };
+        let here = found(place, name);
+        here.is_some() && here == found(&first.place, &first.name)
+    }
+
+    /// Gives what lies under the first name the further name `name` in `place`; says whether it had not got it yet.
+    pub fn link_to(&self, places: &Places, place: &Arc<Place>, name: &[u8]) -> Result<bool> {
         let first = lock(&self.0).clone();
         let from = places.open(&first.place)?;
         places
@@ -111,7 +123,10 @@ impl Links {
             match link.make(context, places) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-                Err(error) => context.problems.problem(&link.path(), &error),
+                Err(error) => {
+                    context.others.add(|| link.path());
+                    context.problem(&link.path(), &error);
+                }
             }
         }
         Ok(())
@@ -124,6 +139,10 @@ impl Link {
     }
 
     fn make(&self, context: &Context<'_>, places: &Places) -> Result<()> {
+        if context.options.dry_run {
+            self.pretend(context, places);
+            return Ok(());
+        }
         let first = lock(&self.first.0).clone();
         let linked = match first.fate {
             Fate::Planned | Fate::Written => {
@@ -135,15 +154,20 @@ impl Link {
                 return Ok(());
             }
             Fate::Lost => {
+                context.expected();
                 let other = first.place.path_of(&first.name);
                 let detail = format!("the same content as {}", other.display());
                 return Err(Error::missing(Subject::None).detail(detail));
             }
         };
         match linked {
-            Ok(()) => {
-                context.counts.nodes.fetch_add(1, Ordering::Relaxed);
-                context.problems.count(Counter::Nodes, 1);
+            Ok(true) => {
+                context.expected();
+                context.link_restored(Outcome::Restored, || self.path());
+                Ok(())
+            }
+            Ok(false) => {
+                context.skipped(|| self.path(), Some(0));
                 Ok(())
             }
             Err(error) => {
@@ -153,18 +177,28 @@ impl Link {
         }
     }
 
+    fn pretend(&self, context: &Context<'_>, places: &Places) {
+        if self.first.is_that_of(places, &self.place, &self.node.name) {
+            return context.skipped(|| self.path(), Some(0));
+        }
+        context.expected();
+        context.link_restored(Outcome::Restored, || self.path());
+    }
+
     /// Writes the content under this name too: chunk by chunk, for it is seldom needed.
     fn write(&self, context: &Context<'_>, places: &Places) -> Result<()> {
         let Content::File(file) = &self.node.content else {
             return Ok(());
         };
+        context.file_expected(file.size);
         match self.write_file(context, places, file) {
             Ok(applied) => {
                 note(context, || self.path(), applied);
-                count_file(context, file.size, file.size);
+                context.file_restored(Outcome::Restored, || self.path(), file.size, file.size);
                 Ok(())
             }
             Err(error) => {
+                context.others.add(|| self.path());
                 if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Missing) {
                     self.first.becomes(Fate::Lost);
                 }
@@ -183,16 +217,20 @@ impl Link {
         let handle = dir.create_file(&self.node.name, Existing::Replace)?;
         if let Err(error) = write_content(context, file, &handle) {
             // What matters is the first error.
-            let _ = dir.remove(&self.node.name);
+            let _ = dir.remove_entry(&self.node.name);
             return Err(error);
         }
-        let wanted = Wanted::of(&self.node, context.options.no_owner, false);
+        let wanted = Wanted::of(&self.node, context.options, false);
         Ok(apply_to(&handle, Kind::File, &wanted.attributes()))
     }
 }
 
 fn write_content(context: &Context<'_>, file: &FileContent, handle: &File) -> Result<()> {
     set_len(handle, file.size)?;
+    let zeros = match context.options.sparse {
+        true => Zeros::Leave,
+        false => Zeros::Write,
+    };
     let mut data_offset = 0;
     let flow = for_each_chunk(context.repo, &file.chunks, &mut |chunk| {
         let ChunkRef::Data(id) = chunk else {
@@ -201,7 +239,7 @@ fn write_content(context: &Context<'_>, file: &FileContent, handle: &File) -> Re
         context.interrupt.check()?;
         let data = context.repo.read_blob(BlobType::Data, &id)?;
         for (offset, range) in spread(file.extents.as_deref(), data_offset, data.len()) {
-            write_at(handle, offset, &data[range])?;
+            write(handle, offset, &data[range], zeros)?;
         }
         data_offset += data.len() as u64;
         Ok(ControlFlow::Continue(()))
@@ -218,7 +256,7 @@ pub fn no_link(error: Error) -> Error {
 }
 
 /// About what a node takes besides itself.
-fn heap_bytes(node: &Node) -> usize {
+pub fn heap_bytes(node: &Node) -> usize {
     let xattrs = node
         .xattrs
         .iter()

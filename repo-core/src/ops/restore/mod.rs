@@ -6,60 +6,68 @@
 //! costs the files in it, and those are named.
 
 mod attributes;
+mod context;
 mod execute;
+mod existing;
+mod file;
+mod layout;
 mod links;
+mod options;
 mod place;
 mod plan;
+mod special;
+mod surplus;
+mod verify;
+mod window;
+
+pub use options::{Overwrite, RestoreOptions, Selection, XattrSelection};
 
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::tree::Content;
+use crate::format::tree::{Content, Node};
 use crate::fs::Target;
 use crate::id::{BlobId, SnapshotId};
-use crate::progress::{Interrupt, Problems, Progress};
+use crate::progress::{Interrupt, Note, Problems, Progress};
 use crate::repo::Repo;
-use crate::tree::find_node;
-use std::path::{Component, Path, PathBuf};
+use crate::tree::Nodes;
+use attributes::Wanted;
+use context::{Context, Counts, Others};
+use std::path::{Component, Path};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How a restore is made.
-#[derive(Debug, Clone, Default)]
-pub struct RestoreOptions {
-    /// Only what lies below this directory of the snapshot, which becomes the target itself (restic's `ID:subfolder`).
-    pub subfolder: Option<PathBuf>,
-    /// Do not set owners.
-    pub no_owner: bool,
-}
-
-/// What a restore did.
+/// What a restore did, or in a dry run would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoreSummary {
-    /// Nodes written, files among them.
+    /// Nodes that had to be restored: all that are meant but those that stayed as they were.
+    pub nodes_expected: u64,
+    /// Plaintext bytes of them.
+    pub bytes_expected: u64,
+    /// Nodes restored, files among them.
     pub nodes: u64,
-    /// Regular files written.
+    /// Regular files restored.
     pub files: u64,
-    /// Plaintext bytes written.
+    /// Plaintext bytes restored: the whole length of files that were changed in part.
     pub bytes: u64,
+    /// Nodes that stayed, because they were right or by request.
+    pub nodes_skipped: u64,
+    /// Plaintext bytes of them.
+    pub bytes_skipped: u64,
+    /// Nodes removed.
+    pub nodes_deleted: u64,
     /// Owners that could not be set for lack of privilege.
     pub owners_skipped: u64,
+    /// Files read back and found to be right.
+    pub files_verified: u64,
     /// Items that could not be restored whole; each was reported.
     pub problems: u64,
-}
-
-/// Counts from all threads.
-#[derive(Default)]
-struct Counts {
-    nodes: AtomicU64,
-    files: AtomicU64,
-    bytes: AtomicU64,
-    owners_skipped: AtomicU64,
 }
 
 /// Restores a snapshot below `target`, which is made if it is not there. Nothing outside of it is ever written, whatever
 /// links lie in the snapshot or in the target.
 ///
-/// What exists is replaced; a directory is kept and filled. Items that fail are problems, reported and counted.
-/// `Interrupted` when asked to stop.
+/// What exists becomes what the snapshot says, as [`RestoreOptions`] asks for it; run again after an interruption, it goes on
+/// where it was. A target that is made here for a subfolder gets the attributes of that; one that was there keeps its own.
+/// Items that fail are problems, reported and counted. `Interrupted` when asked to stop.
 pub fn restore(
     repo: &Repo,
     snapshot: &SnapshotId,
@@ -68,42 +76,81 @@ pub fn restore(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<RestoreSummary> {
+    let part = (snapshot, window::PIECES_MAX);
+    restore_by(repo, part, target, options, progress, interrupt)
+}
+
+/// The same with windows of at most this many pieces.
+pub(super) fn restore_by(
+    repo: &Repo,
+    (snapshot, pieces_max): (&SnapshotId, usize),
+    target: &Path,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<RestoreSummary> {
     let root = repo.load_snapshot(snapshot)?.summary.root;
-    let root = subtree(repo, root, options.subfolder.as_deref())?;
-    let target = Target::open(target)?;
+    let (root, node) = subtree(repo, root, options)?;
+    let opened = match options.dry_run {
+        true => Target::open_existing(target)?,
+        false => Some(Target::open(target)?),
+    };
     let problems = Problems::new(progress);
     let counts = Counts::default();
-    let context = execute::Context {
+    let context = Context {
         repo,
         hasher: repo.hasher(BlobType::Data)?,
         options,
         problems: &problems,
         interrupt,
         counts: &counts,
+        others: &Others::new(options.verify),
+        claimed: Default::default(),
+        pieces_max,
     };
-    plan::restore_tree(&context, target, root)?;
+    let is_new = opened.as_ref().is_some_and(|target| target.root().is_new());
+    let wanted = node.filter(|_| is_new);
+    let wanted = wanted.map(|node| Wanted::of(&node, options, false));
+    plan::restore_tree(&context, opened.map(Target::into_root), root, wanted)?;
+    if options.verify && !options.dry_run {
+        progress.note(Note::Verifying);
+        if let Some(target) = Target::open_existing(target)? {
+            verify::verify(&context, target.into_root(), root)?;
+        }
+    }
+    Ok(summary(&counts, problems.seen()))
+}
+
+fn summary(counts: &Counts, problems: u64) -> RestoreSummary {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    Ok(RestoreSummary {
+    RestoreSummary {
+        nodes_expected: read(&counts.nodes_expected),
+        bytes_expected: read(&counts.bytes_expected),
         nodes: read(&counts.nodes),
         files: read(&counts.files),
         bytes: read(&counts.bytes),
+        nodes_skipped: read(&counts.nodes_skipped),
+        bytes_skipped: read(&counts.bytes_skipped),
+        nodes_deleted: read(&counts.nodes_deleted),
         owners_skipped: read(&counts.owners_skipped),
-        problems: problems.seen(),
-    })
+        files_verified: read(&counts.files_verified),
+        problems,
+    }
 }
 
-/// The tree at `path` of a snapshot's tree.
-fn subtree(repo: &Repo, root: BlobId, path: Option<&Path>) -> Result<BlobId> {
+/// The tree of the subfolder that is meant, and its node; of the whole snapshot if none is.
+fn subtree(repo: &Repo, root: BlobId, options: &RestoreOptions) -> Result<(BlobId, Option<Node>)> {
     use std::os::unix::ffi::OsStrExt;
-    let mut tree = root;
-    for part in path.unwrap_or(Path::new("")).components() {
+    let whole = options.subfolder.as_deref().unwrap_or(Path::new(""));
+    let path = || Subject::Path(whole.to_path_buf());
+    let (mut tree, mut last) = (root, None);
+    for part in whole.components() {
         let Component::Normal(name) = part else {
             continue;
         };
-        let node = find_node(repo, &tree, name.as_bytes())?;
-        let path = || Subject::Path(path.unwrap_or(Path::new("")).to_path_buf());
-        tree = match node.map(|node| node.content) {
-            Some(Content::Dir(Some(tree))) => tree,
+        let node = find_node(repo, &tree, name.as_bytes(), options)?;
+        tree = match node.as_ref().map(|node| &node.content) {
+            Some(Content::Dir(Some(tree))) => *tree,
             Some(_) => {
                 return Err(Error::new(ErrorKind::InvalidInput, path()).detail("not a directory"));
             }
@@ -111,6 +158,28 @@ fn subtree(repo: &Repo, root: BlobId, path: Option<&Path>) -> Result<BlobId> {
                 return Err(Error::new(ErrorKind::NotFound, path()).detail("not in the snapshot"));
             }
         };
+        last = node;
     }
-    Ok(tree)
+    Ok((tree, last))
+}
+
+/// The node of that name in a directory, with the owners that it shall have.
+fn find_node(
+    repo: &Repo,
+    tree: &BlobId,
+    name: &[u8],
+    options: &RestoreOptions,
+) -> Result<Option<Node>> {
+    let mut nodes = Nodes::open(repo, tree)?;
+    while let Some(mut node) = nodes.next(repo)? {
+        match node.name.as_slice().cmp(name) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => {
+                options.own(&nodes, &mut node);
+                return Ok(Some(node));
+            }
+            std::cmp::Ordering::Greater => break,
+        }
+    }
+    Ok(None)
 }

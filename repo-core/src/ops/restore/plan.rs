@@ -1,13 +1,17 @@
 //! Walks the tree, makes what needs no data, and plans the rest window by window.
 
-use super::attributes::{Wanted, note};
-use super::execute::{Context, FilePlan, Window};
-use super::links::{Fate, FirstName, no_link};
-use super::place::{Place, Places};
+use super::attributes::Wanted;
+use super::context::Context;
+use super::file::{FilePlan, There};
+use super::links::{Fate, FirstName};
+use super::options::{Chosen, Overwrite};
+use super::place::{Place, Places, Presence};
+use super::surplus::Surplus;
+use super::window::Window;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec;
 use crate::format::tree::{Content, FileContent, Node};
-use crate::fs::{Existing, Kind, Target};
+use crate::fs::{Existing, Kind, Metadata, TargetDir};
 use crate::id::BlobId;
 use crate::progress::{Counter, Progress};
 use crate::tree::{ChunkRef, Nodes, for_each_chunk};
@@ -17,117 +21,271 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A directory on the walk's stack.
-struct Frame {
-    place: Arc<Place>,
-    /// `None` if they could not be read.
+pub struct Frame {
+    /// Where.
+    pub place: Arc<Place>,
+    /// Its tree.
+    pub tree: Option<BlobId>,
+    /// How far the selection got.
+    pub chosen: Chosen,
+    /// `None` if they could not be read, or are not meant.
     nodes: Option<Nodes>,
     wanted: Option<Wanted>,
+    /// Whether all nodes could be read, so that what is not among them is not in the snapshot.
+    is_whole: bool,
 }
 
-/// Restores a tree below `target`.
-pub fn restore_tree(context: &Context<'_>, target: Target, root: BlobId) -> Result<()> {
-    let (places, place) = Places::new(target.into_root());
+/// Restores a tree below `root`; in a dry run that need not be there. It gets the attributes of `wanted`, if there are any.
+pub fn restore_tree(
+    context: &Context<'_>,
+    root: Option<TargetDir>,
+    tree: BlobId,
+    wanted: Option<Wanted>,
+) -> Result<()> {
+    let (places, place) = Places::new(root);
     let mut planner = Planner {
         context,
         places: &places,
         window: Window::default(),
         first_names: HashMap::new(),
     };
-    let nodes = Nodes::open(context.repo, &root)?;
+    let nodes = Nodes::open(context.repo, &tree)?;
     let mut stack = vec![Frame {
         place,
+        tree: Some(tree),
+        chosen: context.options.selection.root(),
         nodes: Some(nodes),
-        wanted: None,
+        wanted,
+        is_whole: true,
     }];
     while let Some(frame) = stack.last_mut() {
         context.interrupt.check()?;
-        let node = match frame.nodes.as_mut().map(|nodes| nodes.next(context.repo)) {
+        let mut node = match frame.nodes.as_mut().map(|nodes| nodes.next(context.repo)) {
             Some(Ok(Some(node))) => node,
             // A page that cannot be read costs what it names; the next ones are read.
             Some(Err(error)) => {
-                context.problems.problem(&frame.place.path(), &error);
+                frame.is_whole = false;
+                context.problem(&frame.place.path(), &error);
                 continue;
             }
             Some(Ok(None)) | None => {
                 let frame = stack.pop().expect("just looked at");
-                planner.leave(frame);
+                planner.leave(frame)?;
                 continue;
             }
         };
+        let chosen = context.options.selection.enter(&frame.chosen, &node.name);
+        let is_dir = matches!(node.content, Content::Dir(_));
+        let is_wanted = chosen.selected || is_dir && chosen.below;
+        if !is_wanted {
+            continue;
+        }
+        if let Some(nodes) = &frame.nodes {
+            context.options.own(nodes, &mut node);
+        }
         let place = frame.place.clone();
-        let path = || place.path_of(&node.name);
-        match planner.node(&place, &node) {
+        match planner.node(&place, &node, chosen) {
             Ok(Some(below)) => stack.push(below),
             Ok(None) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-            Err(error) => context.problems.problem(&path(), &error),
+            Err(error) => {
+                context.others.add(|| place.path_of(&node.name));
+                context.problem(&place.path_of(&node.name), &error);
+            }
         }
-        if planner.window.is_full() {
+        if planner.window.is_full(context.pieces_max) {
             planner.execute()?;
         }
     }
     planner.execute()
 }
 
-struct Planner<'a> {
-    context: &'a Context<'a>,
-    places: &'a Places,
+/// Plans node by node.
+pub struct Planner<'a> {
+    /// What every thread needs.
+    pub context: &'a Context<'a>,
+    /// Directories of the target.
+    pub places: &'a Places,
     window: Window,
     /// The first names of what has several.
-    first_names: HashMap<FileKey, Arc<FirstName>>,
+    pub first_names: HashMap<FileKey, Arc<FirstName>>,
 }
 
 /// What the names of one file have in common: device, inode, and a hash of what it holds. Numbers of devices change, so that
 /// the first two alone may be those of two files.
-type FileKey = (u64, u64, [u8; 32]);
+pub type FileKey = (u64, u64, [u8; 32]);
 
 /// `None` of what has one name only.
-fn file_key(node: &Node) -> Option<FileKey> {
+pub fn file_key(node: &Node) -> Option<FileKey> {
     let content = || blake3::hash(&codec::encode(&(&node.content, node.mtime)));
     let several = node.links > 1 && node.inode != 0;
     several.then(|| (node.device, node.inode, *content().as_bytes()))
 }
 
 impl Planner<'_> {
-    fn node(&mut self, place: &Arc<Place>, node: &Node) -> Result<Option<Frame>> {
+    fn node(&mut self, place: &Arc<Place>, node: &Node, chosen: Chosen) -> Result<Option<Frame>> {
+        if let Content::Dir(tree) = &node.content {
+            return self.dir(place, node, tree.as_ref(), chosen);
+        }
+        if !self.ensure(place)? {
+            return Ok(None);
+        }
         match &node.content {
-            Content::Dir(tree) => return self.dir(place, node, tree.as_ref()).map(Some),
-            Content::File(file) => self.file(place, node, file)?,
-            _ => self.special(place, node)?,
+            Content::File(file) => self.file(place, node, file, &chosen)?,
+            _ => self.special(place, node, &chosen)?,
         }
         Ok(None)
     }
 
-    fn dir(&mut self, place: &Arc<Place>, node: &Node, tree: Option<&BlobId>) -> Result<Frame> {
-        let dir = self
-            .places
-            .open(place)?
-            .create_dir(&node.name, Existing::Replace)?;
-        let below = self.places.add(place, &node.name, dir);
-        let wanted = Some(Wanted::of(node, self.context.options.no_owner, false));
+    fn dir(
+        &mut self,
+        place: &Arc<Place>,
+        node: &Node,
+        tree: Option<&BlobId>,
+        chosen: Chosen,
+    ) -> Result<Option<Frame>> {
+        let below = Place::below(place, &node.name);
+        if chosen.selected && !self.ensure(&below)? {
+            return Ok(None);
+        }
+        let tree = tree.filter(|_| chosen.below);
         let opened = tree.map(|tree| Nodes::open(self.context.repo, tree));
         let nodes = opened.transpose().unwrap_or_else(|error| {
-            self.context.problems.problem(&below.path(), &error);
+            self.context.problem(&below.path(), &error);
             None
         });
-        Ok(Frame {
+        Ok(Some(Frame {
             place: below,
+            tree: tree.copied(),
+            chosen,
+            is_whole: nodes.is_some(),
             nodes,
-            wanted,
+            wanted: Some(Wanted::of(node, self.context.options, false)),
+        }))
+    }
+
+    /// Sees to it that a directory is there, and those above it. `false` if one could not be made, which is reported once.
+    fn ensure(&self, place: &Arc<Place>) -> Result<bool> {
+        if let Some(presence) = place.presence() {
+            return Ok(presence != Presence::Failed);
+        }
+        let made = match place.above() {
+            Some(above) if self.ensure(above)? => self.make_dir(above, place),
+            _ => Ok(Presence::Failed),
+        };
+        let presence = made.unwrap_or_else(|error| {
+            self.context.problem(&place.path(), &error);
+            Presence::Failed
+        });
+        self.context.expected();
+        place.is_now(presence);
+        Ok(presence != Presence::Failed)
+    }
+
+    fn make_dir(&self, above: &Arc<Place>, place: &Arc<Place>) -> Result<Presence> {
+        let (options, name) = (self.context.options, place.name());
+        let existing = match options.overwrite {
+            Overwrite::Never => Existing::Refuse,
+            _ => Existing::Replace,
+        };
+        if above.presence() == Some(Presence::Absent) {
+            return Ok(Presence::Absent);
+        }
+        let dir = self.places.open(above)?;
+        if options.dry_run {
+            return match dir.open_dir(name) {
+                Ok(dir) => {
+                    self.places.opened(place, dir);
+                    Ok(Presence::Existing)
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Presence::Absent),
+                Err(error)
+                    if error.kind() == ErrorKind::Unavailable && existing == Existing::Replace =>
+                {
+                    Ok(Presence::Absent)
+                }
+                Err(error) => Err(error),
+            };
+        }
+        let dir = dir.create_dir(name, existing)?;
+        let is_new = dir.is_new();
+        self.places.opened(place, dir);
+        Ok(match is_new {
+            true => Presence::New,
+            false => Presence::Existing,
         })
     }
 
-    /// A directory gets its attributes once its window is written.
-    fn leave(&mut self, frame: Frame) {
-        if let Some(wanted) = frame.wanted {
+    /// A directory gets its attributes once its window is written; what is not in the snapshot goes now, to make room.
+    fn leave(&mut self, frame: Frame) -> Result<()> {
+        let Some(presence) = frame.place.presence() else {
+            return Ok(());
+        };
+        let options = self.context.options;
+        if options.delete && presence == Presence::Existing && frame.is_whole {
+            // Patterns that match nothing of the snapshot are more likely wrong than meant to remove everything.
+            if !(options.selection.is_partial() && self.is_nothing_restored()) {
+                Surplus::new(self.context, self.places).remove(&frame)?;
+            }
+        }
+        if let (Some(wanted), true) = (frame.wanted, presence != Presence::Failed) {
             self.window.dirs.push((frame.place, wanted));
+        }
+        Ok(())
+    }
+
+    /// What has this name in a directory.
+    pub fn found(&self, place: &Arc<Place>, name: &[u8]) -> Result<Option<Metadata>> {
+        match place.is_fresh() {
+            true => Ok(None),
+            false => self.places.open(place)?.stat(name),
         }
     }
 
-    fn file(&mut self, place: &Arc<Place>, node: &Node, file: &FileContent) -> Result<()> {
+    /// Frees a name that a directory has, if it is empty or may be removed with all that is in it.
+    pub fn make_way(
+        &self,
+        place: &Arc<Place>,
+        name: &[u8],
+        found: &Metadata,
+        chosen: &Chosen,
+    ) -> Result<()> {
+        if found.kind != Kind::Dir {
+            return Ok(());
+        }
+        let options = self.context.options;
+        let dir = self.places.open(place)?;
+        let is_gone = match options.dry_run {
+            true => dir.open_dir(name)?.read()?.names()?.is_empty(),
+            false => dir.remove_empty_dir(name)?,
+        };
+        let surplus = Surplus::new(self.context, self.places);
+        if is_gone || options.delete && surplus.remove_entry(place, name, chosen)? {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unavailable, Subject::None)
+            .detail("a directory that is not empty is in its place"))
+    }
+
+    fn file(
+        &mut self,
+        place: &Arc<Place>,
+        node: &Node,
+        file: &FileContent,
+        chosen: &Chosen,
+    ) -> Result<()> {
+        let found = self.found(place, &node.name)?;
         let key = file_key(node);
-        if let Some(first) = key.and_then(|key| self.first_names.get(&key)) {
-            self.window.links.add(first.clone(), place.clone(), node);
+        let first = key.and_then(|key| self.first_names.get(&key)).cloned();
+        if let Some(found) = &found {
+            if self.context.options.overwrite.keeps(node, found) {
+                self.keep(place, node, file, found, key.filter(|_| first.is_none()));
+                return Ok(());
+            }
+            self.make_way(place, &node.name, found, chosen)?;
+        }
+        if let Some(first) = first {
+            self.window.links.add(first, place.clone(), node);
             return Ok(());
         }
         let first = key.map(|key| {
@@ -135,105 +293,138 @@ impl Planner<'_> {
             self.first_names.insert(key, first.clone());
             first
         });
-        let number = u32::try_from(self.window.files.len()).map_err(|_| {
-            Error::new(ErrorKind::Unavailable, Subject::None).detail("window overflow")
-        })?;
-        let pieces_before = self.window.pieces.len();
-        let planned = self.chunks(number, file);
-        if let Err(error) = planned {
-            self.window.pieces.truncate(pieces_before);
-            first.inspect(|first| first.becomes(Fate::Lost));
-            return Err(error);
-        }
-        let pieces = self.window.pieces.len() - pieces_before;
+        let there = found.map_or(There::Nothing, |found| self.there(node, file, &found));
         self.context
             .problems
             .count(Counter::BytesExpected, file.size);
-        self.window.files.push(FilePlan::new(
-            place.clone(),
-            node,
-            file,
-            Wanted::of(node, self.context.options.no_owner, false),
-            pieces,
-            first,
-        ));
-        Ok(())
+        let wanted = Wanted::of(node, self.context.options, false);
+        let plan = FilePlan::new(place.clone(), node, file, wanted, there, first);
+        self.plan(plan, file)
     }
 
-    /// Looks up where each chunk of a file lies.
-    fn chunks(&mut self, number: u32, file: &FileContent) -> Result<()> {
-        let (repo, window) = (self.context.repo, &mut self.window);
+    fn there(&self, node: &Node, file: &FileContent, found: &Metadata) -> There {
+        let trusts = self.context.options.overwrite == Overwrite::IfChanged;
+        let looks_the_same = found.size == file.size && found.mtime == node.mtime;
+        match found.kind {
+            Kind::File if trusts && looks_the_same && found.links == 1 => There::Trusted,
+            Kind::File => There::File,
+            _ => There::Other,
+        }
+    }
+
+    /// A file that stays although it may be another one.
+    fn keep(
+        &mut self,
+        place: &Arc<Place>,
+        node: &Node,
+        file: &FileContent,
+        found: &Metadata,
+        key: Option<FileKey>,
+    ) {
+        let path = || place.path_of(&node.name);
+        self.context.others.add(path);
+        self.context.skipped(path, Some(file.size));
+        if let Some(key) = key {
+            let looks_the_same =
+                found.kind == Kind::File && (found.size, found.mtime) == (file.size, node.mtime);
+            // Further names that are not there are not linked to what may be something else.
+            let fate = match looks_the_same {
+                true => Fate::Written,
+                false => Fate::NotWritten,
+            };
+            let first = FirstName::new(place, &node.name, fate);
+            self.first_names.insert(key, first);
+        }
+    }
+
+    /// Takes a file into the window, with its chunks.
+    fn plan(&mut self, plan: FilePlan, file: &FileContent) -> Result<()> {
+        let trusted = plan.there == There::Trusted;
+        let mut first_piece = self.window.pieces.len();
+        self.window.files.push(plan);
+        let planned = match trusted {
+            true => Ok(()),
+            false => self.chunks(file, &mut first_piece),
+        };
+        let Err(error) = planned else {
+            self.window.close_file(first_piece);
+            return Ok(());
+        };
+        self.window.pieces.truncate(first_piece);
+        if let Some(plan) = self.window.files.pop_if(|plan| !plan.begun) {
+            self.context.file_expected(plan.size);
+            plan.becomes(Fate::Lost);
+            return Err(error);
+        }
+        self.window.close_file(first_piece);
+        match self.window.files.last() {
+            // Parts of it are written: it ends as a file that failed does.
+            Some(plan) if error.kind() != ErrorKind::Interrupted => {
+                plan.becomes(Fate::Lost);
+                plan.fails(self.context, &error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Looks up where each chunk of the window's last file lies. Of a file with more chunks than a window may have, the
+    /// first ones are written on the way.
+    fn chunks(&mut self, file: &FileContent, first_piece: &mut usize) -> Result<()> {
+        let repo = self.context.repo;
+        let expected = match &file.extents {
+            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
+            None => file.size,
+        };
+        let wrong =
+            || Error::damaged(Subject::None).detail("chunks do not add up to the file's size");
         let mut data_offset = 0;
         let flow = for_each_chunk(repo, &file.chunks, &mut |chunk| {
             let ChunkRef::Data(id) = chunk else {
                 return Ok(ControlFlow::Continue(()));
             };
+            if self.window.pieces.len() >= self.context.pieces_max {
+                self.spill(*first_piece)?;
+                *first_piece = 0;
+            }
             let location = repo.locate(&id)?;
+            let from = data_offset;
             data_offset += u64::from(location.blob_len);
-            let from = data_offset - u64::from(location.blob_len);
+            if data_offset > expected {
+                return Err(wrong());
+            }
             let pack = repo.index().pack_id_of(&location)?;
-            window.add_piece(number, id, from, pack, location);
+            self.window.add_piece(id, from, pack, location);
             Ok(ControlFlow::Continue(()))
         })?;
         debug_assert!(flow.is_continue());
-        let expected = match &file.extents {
-            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
-            None => file.size,
-        };
         match data_offset == expected {
             true => Ok(()),
-            false => {
-                Err(Error::damaged(Subject::None).detail("chunks do not add up to the file's size"))
-            }
+            false => Err(wrong()),
         }
     }
 
-    /// Links, pipes, sockets and devices; a further name of one is linked to the first.
-    fn special(&mut self, place: &Arc<Place>, node: &Node) -> Result<()> {
-        let key = file_key(node);
-        let first = key.and_then(|key| self.first_names.get(&key));
-        let linked = first.map(|first| first.link_to(self.places, place, &node.name));
-        if !matches!(linked, Some(Ok(()))) {
-            self.make_special(place, node)?;
+    /// Writes the window in the middle of its last file.
+    fn spill(&mut self, first_piece: usize) -> Result<()> {
+        self.window.close_file(first_piece);
+        if let Some(file) = self.window.files.last_mut() {
+            file.goes_on = true;
         }
-        self.context.counts.nodes.fetch_add(1, Ordering::Relaxed);
-        match (linked, key) {
-            (Some(linked), _) => linked.map_err(no_link),
-            (None, Some(key)) => {
-                let first = FirstName::new(place, &node.name, Fate::Written);
-                self.first_names.insert(key, first);
-                Ok(())
-            }
-            (None, None) => Ok(()),
-        }
-    }
-
-    fn make_special(&self, place: &Arc<Place>, node: &Node) -> Result<()> {
-        let dir = self.places.open(place)?;
-        let kind = match &node.content {
-            Content::Symlink(target) => {
-                dir.symlink(target, &node.name, Existing::Replace)?;
-                Kind::Symlink
-            }
-            Content::Fifo => self.make(&dir, node, Kind::Fifo, 0)?,
-            Content::Socket => self.make(&dir, node, Kind::Socket, 0)?,
-            Content::BlockDevice(rdev) => self.make(&dir, node, Kind::BlockDevice, *rdev)?,
-            Content::CharDevice(rdev) => self.make(&dir, node, Kind::CharDevice, *rdev)?,
-            Content::File(_) | Content::Dir(_) => return Ok(()),
-        };
-        let wanted = Wanted::of(node, self.context.options.no_owner, kind == Kind::Symlink);
-        let applied = dir.apply_entry(&node.name, kind, &wanted.attributes())?;
-        note(self.context, || place.path_of(&node.name), applied);
-        Ok(())
-    }
-
-    fn make(&self, dir: &crate::fs::TargetDir, node: &Node, kind: Kind, rdev: u64) -> Result<Kind> {
-        dir.node(&node.name, kind, rdev, Existing::Replace)?;
-        Ok(kind)
+        self.execute()
     }
 
     fn execute(&mut self) -> Result<()> {
-        std::mem::take(&mut self.window).execute(self.context, self.places)
+        let window = std::mem::take(&mut self.window);
+        let carried = window.execute(self.context, self.places)?;
+        self.window.files.extend(carried);
+        Ok(())
+    }
+
+    fn is_nothing_restored(&self) -> bool {
+        let counts = self.context.counts;
+        let counted = [&counts.nodes_expected, &counts.nodes_skipped];
+        let counted = counted.map(|count| count.load(Ordering::Relaxed));
+        counted == [0; 2] && self.window.files.is_empty()
     }
 }
 

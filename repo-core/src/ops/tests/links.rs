@@ -23,7 +23,7 @@ fn restore_to(
 ) -> (RestoreSummary, Vec<String>) {
     let options = RestoreOptions {
         subfolder: Some(bed.source()),
-        no_owner: false,
+        ..RestoreOptions::default()
     };
     let listener = Listener::default();
     let summary = restore(repo, id, target, &options, &listener, &Interrupt::new());

@@ -68,7 +68,7 @@ fn all_at_once(backend: &(dyn Fn() -> Arc<dyn Backend> + Sync)) {
         let target = tempfile::tempdir().unwrap();
         let options = crate::ops::RestoreOptions {
             subfolder: Some(dirs[number].path().to_owned()),
-            no_owner: false,
+            ..Default::default()
         };
         let listener = Listener::default();
         let restored = crate::ops::restore(

@@ -171,7 +171,7 @@ impl Bed {
         let target = tempfile::tempdir_in(self.dir.path()).unwrap();
         let options = RestoreOptions {
             subfolder: Some(self.source()),
-            no_owner: false,
+            ..RestoreOptions::default()
         };
         let listener = Listener::default();
         let summary = restore(
@@ -395,8 +395,13 @@ pub fn describe(root: &Path) -> Tree {
             let entries = std::fs::read_dir(&full).unwrap();
             stack.extend(entries.map(|entry| path.join(entry.unwrap().file_name())));
             Vec::new()
-        } else {
+        } else if meta.is_symlink() {
+            let target = std::fs::read_link(&full).unwrap();
+            target.into_os_string().into_encoded_bytes()
+        } else if meta.is_file() {
             std::fs::read(&full).unwrap()
+        } else {
+            Vec::new()
         };
         // The target itself is the caller's.
         if !path.as_os_str().is_empty() {

@@ -27,15 +27,15 @@ impl Pass<'_, '_, '_> {
     /// A place of the tree above or at what is backed up.
     pub(super) fn place(
         &mut self,
-        path: &Path,
         name: &[u8],
         meta: &Metadata,
         root: &Root,
         old: Option<BlobId>,
         metadata: Compared,
     ) -> Result<()> {
+        let path = root.path();
         match root {
-            Root::Whole => {
+            Root::Whole { .. } => {
                 let chosen = self.context.selection.at(path, meta);
                 let opened = Dir::open_root(path);
                 match opened.and_then(|dir| list(self.context.repo, dir, chosen, old)) {
@@ -46,7 +46,7 @@ impl Pass<'_, '_, '_> {
                     }
                 }
             }
-            Root::Above(children) => {
+            Root::Above { children, .. } => {
                 let mut old = old.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
                 let node = self
                     .context
@@ -64,26 +64,20 @@ impl Pass<'_, '_, '_> {
                     above: true,
                 }))?;
                 for (name, child) in children {
-                    self.child_place(path, name, child, &mut old)?;
+                    self.child_place(name, child, &mut old)?;
                 }
                 self.push(Item::Leave)
             }
         }
     }
 
-    fn child_place(
-        &mut self,
-        above: &Path,
-        name: &[u8],
-        child: &Root,
-        old: &mut Option<OldNodes>,
-    ) -> Result<()> {
-        let path = above.join(OsStr::from_bytes(name));
+    fn child_place(&mut self, name: &[u8], child: &Root, old: &mut Option<OldNodes>) -> Result<()> {
+        let path = child.path();
         let old_node = old.as_mut().and_then(|old| old.take(name));
-        let meta = match stat_place(&path, child) {
+        let meta = match stat_place(child) {
             Ok(meta) => meta,
             Err(error) => {
-                self.context.problems.problem(&path, &error);
+                self.context.problems.problem(path, &error);
                 return Ok(());
             }
         };
@@ -92,10 +86,11 @@ impl Pass<'_, '_, '_> {
                 self.exclude(1);
                 return Ok(());
             }
+            let above = path.parent().unwrap_or(path);
             let dir = match Dir::open_root(above) {
                 Ok(dir) => Arc::new(dir),
                 Err(error) => {
-                    self.context.problems.problem(&path, &error);
+                    self.context.problems.problem(path, &error);
                     return Ok(());
                 }
             };
@@ -104,7 +99,7 @@ impl Pass<'_, '_, '_> {
         }
         let compared = self.context.rules.compare(old_node.as_ref(), &meta);
         let old_tree = old_node.as_ref().and_then(tree_of);
-        self.place(&path, name, &meta, child, old_tree, compared)
+        self.place(name, &meta, child, old_tree, compared)
     }
 
     /// Walks a directory that is backed up whole.
@@ -263,10 +258,10 @@ impl Pass<'_, '_, '_> {
 }
 
 /// Metadata of a place: of what a link leads to where it is on the way, of the link itself where it is the goal.
-fn stat_place(path: &Path, root: &Root) -> Result<Metadata> {
+pub(super) fn stat_place(root: &Root) -> Result<Metadata> {
     match root {
-        Root::Whole => stat_path(path),
-        Root::Above(_) => Dir::open_root(path)?.metadata(),
+        Root::Whole { path } => stat_path(path),
+        Root::Above { path, .. } => Dir::open_root(path)?.metadata(),
     }
 }
 

@@ -46,9 +46,8 @@ pub struct Exclusions {
 impl Exclusions {
     /// Whether a pattern matches this path, made absolute. A backup does not ask this of paths that it is given.
     pub fn match_path(&self, path: &Path) -> Result<bool> {
-        let path = absolute(std::slice::from_ref(&path.to_path_buf()))?;
-        let matches = |list: &List| path.iter().any(|path| list.matches(path));
-        Ok(self.patterns.iter().any(matches))
+        let path = absolute(path)?;
+        Ok(self.patterns.iter().any(|list| list.matches(&path)))
     }
 
     fn is_empty(&self) -> bool {

@@ -1,0 +1,362 @@
+//! One regular file, from its plan to its place.
+
+use super::attributes::{Wanted, note};
+use super::context::Context;
+use super::layout::{Zeros, has_zero_block, spread, write};
+use super::links::{Fate, FirstName};
+use super::place::{Place, Places};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::tree::{FileContent, Node};
+use crate::fs::{Applied, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len};
+use crate::progress::{Counter, Outcome, Progress};
+use crate::repo::lock;
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What is there before anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// Nothing.
+    Nothing,
+    /// A regular file, whose content has to be compared.
+    File,
+    /// A regular file of the recorded size and time, which is believed.
+    Trusted,
+    /// Something that has to go.
+    Other,
+}
+
+/// Where the parts of a file go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nowhere yet.
+    Nowhere,
+    /// Into a file that we made.
+    Created(Identity),
+    /// Into the file that was there.
+    Into(Identity),
+}
+
+/// Device and inode: somebody may put another file in place of ours between two writes.
+type Identity = (u64, u64);
+
+/// The identity of an open file.
+pub fn identity(found: &Metadata) -> Identity {
+    (found.device, found.inode)
+}
+
+/// A regular file to be written. Some 300 bytes, and its name, extents and extended attributes.
+pub struct FilePlan {
+    place: Arc<Place>,
+    name: Vec<u8>,
+    /// Its attributes.
+    pub wanted: Wanted,
+    /// Its length.
+    pub size: u64,
+    /// Where its data lies, if it has holes.
+    pub extents: Option<Vec<(u64, u64)>>,
+    /// Whether it had several names.
+    pub has_links: bool,
+    /// What is there.
+    pub there: There,
+    /// How many of its chunks this window has, as far as they have to be fetched.
+    pub pieces: usize,
+    /// Whether chunks follow in the next window.
+    pub goes_on: bool,
+    /// Whether chunks stood in earlier windows.
+    pub begun: bool,
+    /// Whether it is as it shall be, and counted.
+    pub is_settled: bool,
+    /// Of this window's chunks, those that are not written yet.
+    left: AtomicUsize,
+    failed: AtomicBool,
+    standing: Mutex<Standing>,
+    /// Whether the file that was there had another length.
+    resized: AtomicBool,
+    written: AtomicU64,
+    /// If it has further names: what becomes of it counts for them.
+    first: Option<Arc<FirstName>>,
+}
+
+impl FilePlan {
+    /// A file without its chunks.
+    pub fn new(
+        place: Arc<Place>,
+        node: &Node,
+        file: &FileContent,
+        wanted: Wanted,
+        there: There,
+        first: Option<Arc<FirstName>>,
+    ) -> Self {
+        Self {
+            place,
+            name: node.name.clone(),
+            wanted,
+            size: file.size,
+            extents: file.extents.clone(),
+            has_links: node.links > 1,
+            there,
+            pieces: 0,
+            goes_on: false,
+            begun: false,
+            is_settled: false,
+            left: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            standing: Mutex::new(Standing::Nowhere),
+            resized: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            first,
+        }
+    }
+
+    /// The same file in the next window.
+    pub fn carried_on(mut self) -> Self {
+        (self.begun, self.goes_on, self.pieces) = (true, false, 0);
+        self
+    }
+
+    /// Where it lies below the target.
+    pub fn path(&self) -> PathBuf {
+        self.place.path_of(&self.name)
+    }
+
+    /// Its name in its directory.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Its directory.
+    pub fn dir(&self, places: &Places) -> Result<Arc<TargetDir>> {
+        places.open(&self.place)
+    }
+
+    /// Whether all of it stands in one window.
+    pub fn is_whole(&self) -> bool {
+        !self.goes_on && !self.begun
+    }
+
+    /// Whether parts go into the file that was there.
+    pub fn goes_into(&self) -> bool {
+        matches!(*lock(&self.standing), Standing::Into(_))
+    }
+
+    /// Whether it is decided where parts go.
+    pub fn is_decided(&self) -> bool {
+        *lock(&self.standing) != Standing::Nowhere
+    }
+
+    /// From now on parts go into the file that was there.
+    pub fn go_into(&self, found: &Metadata) {
+        *lock(&self.standing) = Standing::Into(identity(found));
+        let resized = found.size != self.size;
+        self.resized.fetch_or(resized, Ordering::Relaxed);
+    }
+
+    /// Where in the file a run of its data goes.
+    pub fn spread(&self, data_offset: u64, len: usize) -> Vec<(u64, Range<usize>)> {
+        spread(self.extents.as_deref(), data_offset, len)
+    }
+
+    /// Begins to count the chunks of this window down.
+    pub fn begin(&mut self, pieces: usize) {
+        self.pieces = pieces;
+        *self.left.get_mut() = pieces;
+    }
+
+    /// Notes what has become of it, for its further names.
+    pub fn becomes(&self, fate: Fate) {
+        if let Some(first) = &self.first {
+            first.becomes(fate);
+        }
+    }
+
+    /// It cannot be restored whole: says so once.
+    pub fn fails(&self, context: &Context<'_>, error: &Error) {
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            context.problems.problem(&self.path(), error);
+            context.others.add(|| self.path());
+        }
+    }
+
+    /// Whether that was said.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What it is called when it is done.
+    pub fn outcome(&self) -> Outcome {
+        match self.there {
+            There::Nothing | There::Other => Outcome::Restored,
+            There::File | There::Trusted => Outcome::Updated,
+        }
+    }
+
+    /// Counts a file that is as it shall be, and was so before.
+    pub fn is_unchanged(&self, context: &Context<'_>) {
+        context.skipped(|| self.path(), Some(self.size));
+        self.becomes(Fate::Written);
+    }
+
+    /// Writes a file whose data is all at hand.
+    pub fn write_whole(&self, context: &Context<'_>, places: &Places, data: &[u8]) {
+        context.file_expected(self.size);
+        let written = self
+            .dir(places)
+            .and_then(|dir| self.put(context, &dir, data));
+        match written {
+            Ok(applied) => {
+                note(context, || self.path(), applied);
+                context.file_restored(self.outcome(), || self.path(), self.size, self.size);
+                self.becomes(Fate::Written);
+            }
+            Err(error) => {
+                self.becomes(Fate::NotWritten);
+                self.fails(context, &error);
+            }
+        }
+    }
+
+    fn put(&self, context: &Context<'_>, dir: &TargetDir, data: &[u8]) -> Result<Applied> {
+        let sparse = context.options.sparse && has_zero_block(0, data);
+        if self.extents.is_none() && !sparse {
+            let attributes = self.wanted.attributes();
+            return dir.put_file(&self.name, data, &attributes, Existing::Replace);
+        }
+        let handle = dir.create_file(&self.name, Existing::Replace)?;
+        let written = self.fill(context, &handle, data);
+        if let Err(error) = written {
+            // What matters is the first error.
+            let _ = dir.remove_entry(&self.name);
+            return Err(error);
+        }
+        Ok(apply_to(&handle, Kind::File, &self.wanted.attributes()))
+    }
+
+    fn fill(&self, context: &Context<'_>, handle: &File, data: &[u8]) -> Result<()> {
+        set_len(handle, self.size)?;
+        for (offset, range) in self.spread(0, data.len()) {
+            write(handle, offset, &data[range], zeros(context, false))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a part of a file, whose other parts come from elsewhere, or are there.
+    pub fn write_part(
+        &self,
+        context: &Context<'_>,
+        places: &Places,
+        data_offset: u64,
+        data: &[u8],
+    ) -> Result<()> {
+        let dir = self.dir(places)?;
+        let (handle, into) = self.open_part(&dir)?;
+        for (offset, range) in self.spread(data_offset, data.len()) {
+            write(&handle, offset, &data[range], zeros(context, into))?;
+        }
+        let len = data.len() as u64;
+        self.written.fetch_add(len, Ordering::Relaxed);
+        context.problems.count(Counter::Bytes, len);
+        Ok(())
+    }
+
+    /// The file that parts go to, and whether it was there before.
+    fn open_part(&self, dir: &TargetDir) -> Result<(File, bool)> {
+        let mut standing = lock(&self.standing);
+        let (expected, into) = match *standing {
+            Standing::Created(identity) => (identity, false),
+            Standing::Into(identity) => (identity, true),
+            Standing::Nowhere => {
+                let handle = dir.create_file(&self.name, Existing::Replace)?;
+                *standing = Standing::Created(identity(&metadata_of(&handle)?));
+                set_len(&handle, self.size)?;
+                return Ok((handle, false));
+            }
+        };
+        let (handle, found) = dir.open_existing_file(&self.name)?;
+        match identity(&found) == expected {
+            true => Ok((handle, into)),
+            false => Err(was_replaced()),
+        }
+    }
+
+    /// Notes that some of this window's chunks are done; after the last one of all the file is finished.
+    pub fn count_down(&self, context: &Context<'_>, places: &Places, pieces: usize) {
+        let last = self.left.fetch_sub(pieces, Ordering::AcqRel) == pieces;
+        if last && !self.goes_on {
+            self.finish(context, places);
+        }
+    }
+
+    /// After the last part: attributes, or no file at all if a part could not be had. A file that was there stays.
+    pub fn finish(&self, context: &Context<'_>, places: &Places) {
+        let failed = self.has_failed();
+        let finished = self.dir(places).and_then(|dir| match failed {
+            true => self.give_up(&dir),
+            false => self.settle(context, &dir).map(|()| true),
+        });
+        match finished {
+            Ok(true) if self.is_as_before() => self.is_unchanged(context),
+            Ok(true) => {
+                context.file_expected(self.size);
+                let left = self
+                    .size
+                    .saturating_sub(self.written.load(Ordering::Relaxed));
+                context.file_restored(self.outcome(), || self.path(), self.size, left);
+                self.becomes(Fate::Written);
+            }
+            Ok(false) => context.file_expected(self.size),
+            Err(error) => {
+                context.file_expected(self.size);
+                self.becomes(Fate::NotWritten);
+                self.fails(context, &error);
+            }
+        }
+    }
+
+    /// Counts what a dry run does not write.
+    pub fn would_write(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether it is the file that was there, and nothing was written into it.
+    pub fn is_as_before(&self) -> bool {
+        self.goes_into()
+            && self.written.load(Ordering::Relaxed) == 0
+            && !self.resized.load(Ordering::Relaxed)
+    }
+
+    fn give_up(&self, dir: &TargetDir) -> Result<bool> {
+        match *lock(&self.standing) {
+            Standing::Created(_) => dir.remove_entry(&self.name).map(|()| false),
+            Standing::Nowhere | Standing::Into(_) => Ok(false),
+        }
+    }
+
+    fn settle(&self, context: &Context<'_>, dir: &TargetDir) -> Result<()> {
+        let (handle, into) = self.open_part(dir)?;
+        let applied = match into {
+            false => apply_to(&handle, Kind::File, &self.wanted.attributes()),
+            true => {
+                let found = metadata_of(&handle)?;
+                self.wanted.settle(context.options, &handle, &found)
+            }
+        };
+        note(context, || self.path(), applied);
+        Ok(())
+    }
+}
+
+fn zeros(context: &Context<'_>, into: bool) -> Zeros {
+    match (context.options.sparse, into) {
+        (false, _) => Zeros::Write,
+        (true, false) => Zeros::Leave,
+        (true, true) => Zeros::Punch,
+    }
+}
+
+fn was_replaced() -> Error {
+    Error::new(ErrorKind::Unavailable, Subject::None).detail("replaced by somebody else meanwhile")
+}

@@ -1,0 +1,235 @@
+//! `restore` to all sorts of targets: such that are no directory, full, or not writable; traps in the target.
+
+use crate::environment::{TestEnvironment, assert_same_tree};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+
+fn place() -> (TestEnvironment, String) {
+    let env = TestEnvironment::with_repository();
+    let what = format!("latest:{}", env.write_source());
+    env.backup(&["src"]);
+    (env, what)
+}
+
+#[test]
+fn a_target_that_is_no_directory_is_refused() {
+    let (env, what) = place();
+    env.write("file", "mine");
+    for target in ["file", "file/below"] {
+        let run = env.run(&["restore", &what, "-t", target]).expect(1);
+        assert!(run.stderr.contains("file"), "{run:?}");
+        env.run(&["restore", &what, "-t", target, "--dry-run"])
+            .expect(1);
+    }
+    assert_eq!(fs::read(env.path("file")).unwrap(), b"mine");
+    symlink("nowhere", env.path("dangling")).unwrap();
+    env.run(&["restore", &what, "-t", "dangling"])
+        .expect(1)
+        .says("dangling does not exist");
+}
+
+#[test]
+fn a_folder_gives_its_attributes_to_a_target_that_is_new() {
+    let (env, what) = place();
+    fs::set_permissions(env.path("src"), fs::Permissions::from_mode(0o2751)).unwrap();
+    env.backup(&["src"]);
+    env.ok(&["restore", &what, "-t", "new/below"]);
+    assert_same_tree(&env.path("src"), &env.path("new/below"));
+    assert_eq!(
+        fs::metadata(env.path("new")).unwrap().mode() & 0o7777,
+        0o700
+    );
+    fs::create_dir(env.path("mine")).unwrap();
+    fs::set_permissions(env.path("mine"), fs::Permissions::from_mode(0o710)).unwrap();
+    env.ok(&["restore", &what, "-t", "mine"]);
+    assert_eq!(
+        fs::metadata(env.path("mine")).unwrap().mode() & 0o7777,
+        0o710
+    );
+    env.ok(&["restore", "latest", "-t", "whole"]);
+    assert_eq!(
+        fs::metadata(env.path("whole")).unwrap().mode() & 0o7777,
+        0o700
+    );
+}
+
+#[test]
+fn nothing_leaves_the_target_whatever_lies_there() {
+    let (env, what) = place();
+    env.write("src/dir/deep/file", "new");
+    env.backup(&["src"]);
+    let outside = env.write("outside/deep/file", "mine");
+    env.write("outside/a.txt", "mine");
+    let check = |flags: &[&str]| {
+        let _ = fs::remove_dir_all(env.path("out"));
+        fs::create_dir(env.path("out")).unwrap();
+        symlink(env.path("outside"), env.path("out/dir")).unwrap();
+        symlink(env.path("outside/a.txt"), env.path("out/a.txt")).unwrap();
+        symlink(env.path("outside"), env.path("out/surplus")).unwrap();
+        fs::hard_link(env.path("outside/a.txt"), env.path("out/b.bin")).unwrap();
+        let run = env.run(&[&["restore", &what, "-t", "out"], flags].concat());
+        assert_eq!(fs::read(&outside).unwrap(), b"mine", "{flags:?}");
+        assert_eq!(
+            fs::read(env.path("outside/a.txt")).unwrap(),
+            b"mine",
+            "{flags:?}"
+        );
+        assert_eq!(env.files("outside").len(), 2, "{flags:?}");
+        run
+    };
+    for flags in [
+        &[][..],
+        &["--delete"],
+        &["--sparse", "--verify"],
+        &["--overwrite", "if-newer"],
+    ] {
+        check(flags).expect(0);
+    }
+    assert!(env.path("out/surplus").exists());
+    check(&["--delete"]);
+    assert!(env.path("out/surplus").symlink_metadata().is_err());
+    assert_same_tree(&env.path("src"), &env.path("out"));
+    // What must stay, stays, and what cannot be restored therefore is named.
+    check(&["--overwrite", "never"]).expect(3).says("dir");
+    check(&["--delete", "--dry-run"]).expect(0);
+    assert!(env.path("out/surplus").symlink_metadata().is_ok());
+}
+
+#[test]
+fn without_privilege_owners_are_skipped_and_counted() {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (env, what) = place();
+    chown(env.path("src/a.txt"), Some(1234), Some(5678)).unwrap();
+    env.backup(&["src"]);
+    let everybody = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(env.path(""), everybody).unwrap();
+    fs::create_dir(env.path("theirs")).unwrap();
+    let run = |target: &str, flags: &[&str]| {
+        let arguments = [
+            &["--json", "restore", &what, "-t", target, "--no-cache"],
+            flags,
+        ]
+        .concat();
+        let mut command = env.command(&arguments);
+        command
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .env("LARDER_STATE_DIR", env.path("theirs/state"));
+        crate::environment::Run::of(command.output().unwrap())
+    };
+    for path in ["theirs", "key"] {
+        chown(env.path(path), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    fs::create_dir(env.path("root's")).unwrap();
+    let open = |path: &std::path::Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    for file in env.files("repo") {
+        let path = env.path("repo").join(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        path.ancestors()
+            .skip(1)
+            .take_while(|above| *above != env.path(""))
+            .for_each(open);
+    }
+    let done = run("theirs/out", &[]).expect(0);
+    let summary = done.messages().pop().unwrap();
+    // Root owns four of them, another user one.
+    assert_eq!(summary["owners_skipped"], 6, "{summary}");
+    let owner = fs::metadata(env.path("theirs/out/a.txt")).unwrap().uid();
+    assert_eq!(owner, NOBODY);
+    let summary = run("theirs/out", &["--no-owner"])
+        .expect(0)
+        .messages()
+        .pop()
+        .unwrap();
+    assert_eq!(
+        (&summary["owners_skipped"], &summary["bytes_restored"]),
+        (&0.into(), &0.into())
+    );
+    // A directory of somebody else's: nothing can be made there, and each is named.
+    let denied = run("root's", &[]).expect(3);
+    assert!(denied.errors().len() >= 4, "{denied:?}");
+    assert_eq!(env.files("root's").len(), 0);
+}
+
+/// Runs a script in a mount namespace of its own; `None` where that is not allowed.
+fn with_mounts(
+    env: &TestEnvironment,
+    script: &str,
+    arguments: &[&str],
+) -> Option<crate::environment::Run> {
+    let script = format!("mount --make-rprivate / || exit 77\n{script}");
+    let inner = env.command(arguments);
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["-m", "sh", "-ec", &script, "sh"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    command.current_dir(env.path("")).env_clear();
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let run = crate::environment::Run::of(command.output().ok()?);
+    (run.code != 77 && rustix::process::geteuid().is_root()).then_some(run)
+}
+
+#[test]
+fn a_full_target_loses_nothing_and_the_next_run_goes_on() {
+    let (env, what) = place();
+    fs::create_dir(env.path("small")).unwrap();
+    let script = "mount -t tmpfs -o size=200k none small || exit 77\n\
+                  echo mine > small/mine\n\
+                  code=0; \"$@\" || code=$?\n\
+                  cat small/a.txt small/mine small/sub/c.txt\n\
+                  test ! -e small/b.bin\n\
+                  mount -o remount,size=10m small\n\
+                  \"$@\" --verify > /dev/null\n\
+                  cmp small/b.bin src/b.bin\n\
+                  exit $code";
+    let Some(run) = with_mounts(&env, script, &["restore", &what, "-t", "small", "-q"]) else {
+        return;
+    };
+    run.expect(3)
+        .says("b.bin cannot be written")
+        .says("no space left on device")
+        .prints("alpha\nmine\ngamma\n");
+}
+
+#[test]
+fn a_target_that_is_read_only_is_said_once() {
+    let (env, what) = place();
+    fs::create_dir(env.path("out")).unwrap();
+    let script = "mount -t tmpfs -o ro none out || exit 77\n\"$@\"";
+    let Some(run) = with_mounts(&env, script, &["restore", &what, "-t", "out"]) else {
+        return;
+    };
+    let run = run
+        .expect(1)
+        .says("read-only file system")
+        .says("Mount it for writing");
+    assert_eq!(run.stderr.lines().count(), 2, "{run:?}");
+}
+
+#[test]
+fn what_is_mounted_in_the_target_is_not_removed() {
+    let (env, what) = place();
+    for dir in ["out/surplus/mounted", "outside"] {
+        fs::create_dir_all(env.path(dir)).unwrap();
+    }
+    env.write("outside/file", "mine");
+    let script = "mount --bind outside out/surplus/mounted || exit 77\n\"$@\"";
+    let arguments = ["restore", &what, "-t", "out", "--delete"];
+    let Some(run) = with_mounts(&env, script, &arguments) else {
+        return;
+    };
+    run.expect(3).says("surplus/mounted");
+    assert!(
+        env.path("outside/file").exists(),
+        "the same file system, mounted a second time"
+    );
+}
