@@ -52,7 +52,6 @@ const FLAGS: &[&str] = &[
     "--use-fs-snapshot",
     // check
     "--check-unused",
-    "--with-cache",
     // key
     "--new-password-command",
     "--new-insecure-no-password",

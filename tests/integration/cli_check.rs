@@ -110,6 +110,7 @@ fn parts_that_make_no_sense_are_refused() {
         .says("contradict");
     let env = TestEnvironment::with_repository();
     env.ok(&["check", "--read-data", "--read-data-subset", ""]);
+    env.ok(&["check", "--with-cache"]);
 }
 
 #[test]

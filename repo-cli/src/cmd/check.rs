@@ -26,6 +26,10 @@ pub struct Arguments {
     /// packs at random.
     #[arg(long, value_name = "N/T|X%|SIZE")]
     read_data_subset: Option<String>,
+
+    /// Accepted without effect: what a check proves it reads from the repository
+    #[arg(long, hide = true)]
+    with_cache: bool,
 }
 
 /// Checks the repository; damage is a failure.
