@@ -48,7 +48,6 @@ const FLAGS: &[&str] = &[
     "--iexclude-file",
     // backup
     "--exclude-cloud-files",
-    "--no-scan",
     "--use-fs-snapshot",
     // check
     "--check-unused",

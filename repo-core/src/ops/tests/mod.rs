@@ -15,6 +15,7 @@ mod in_place;
 mod in_place_delete;
 mod in_place_links;
 mod in_place_policy;
+mod items;
 mod keys;
 mod last_entry;
 mod links;
