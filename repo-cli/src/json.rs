@@ -79,6 +79,22 @@ pub struct BackupStatus<'a> {
     pub current_files: &'a [String],
 }
 
+/// `backup -vv`: one item, or how much there is in all.
+///
+/// What an item takes in the repository is not known: it is compressed together with others. Those fields are 0.
+#[derive(Serialize, Default)]
+pub struct SavedItem<'a> {
+    pub message_type: &'static str,
+    pub action: &'static str,
+    pub item: &'a str,
+    pub duration: f64,
+    pub data_size: u64,
+    pub data_size_in_repo: u64,
+    pub metadata_size: u64,
+    pub metadata_size_in_repo: u64,
+    pub total_files: u64,
+}
+
 /// `restore`: how far it is. Totals that are not known are left out.
 #[derive(Serialize)]
 pub struct RestoreStatus {

@@ -38,7 +38,6 @@ const FLAGS: &[&str] = &[
     "--tls-client-cert",
     // backup
     "--exclude-cloud-files",
-    "--no-scan",
     "--use-fs-snapshot",
     // check
     "--check-unused",

@@ -86,7 +86,7 @@ fn parts_of_all_data_cover_all_of_it() {
     assert_eq!(read_of(&env, "1T"), (packs, packs));
     env.ok(&["check", "--read-data-subset", "1K"])
         .prints(&format!(
-            "of {packs} packs of data all data was read in 1\n"
+            "all data was read in 1 of {packs} packs of data\n"
         ));
 
     flip(&pack);

@@ -57,9 +57,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ))?;
         if options.subset.is_some() {
             app.terminal.say(&format!(
-                "of {} all data was read in {}",
-                counted(summary.data_packs, "pack of data", "packs of data"),
-                summary.data_packs_read
+                "all data was read in {} of {}",
+                summary.data_packs_read,
+                counted(summary.data_packs, "pack of data", "packs of data")
             ))?;
         }
         say_unreferenced(app, &summary)?;
