@@ -10,11 +10,11 @@ use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, bytes_roughly, counted, duration, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::progress::{Counter, Interrupt, Note, Outcome, Progress};
+use repo_core::progress::{Counter, Interrupt, Note, Outcome, Progress, Saved};
 use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ const FPS_MAX: f64 = 60.0;
 
 /// Weight of the newest second in the rate that is shown.
 const RATE_WEIGHT: f64 = 0.2;
+
+mod saved;
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,8 @@ struct Counters {
     objects: AtomicU64,
     nodes_expected: AtomicU64,
     bytes_expected: AtomicU64,
+    /// Nothing more will be expected.
+    all_expected: AtomicBool,
     problems: AtomicU64,
     nodes_skipped: AtomicU64,
     bytes_skipped: AtomicU64,
@@ -112,6 +116,7 @@ struct Sample {
     objects: u64,
     nodes_expected: u64,
     bytes_expected: u64,
+    all_expected: bool,
     problems: u64,
     nodes_skipped: u64,
     bytes_skipped: u64,
@@ -145,10 +150,16 @@ impl<'a> Reporter<'a> {
         Self { listing, ..self }
     }
 
+    /// Whether anything is shown while the work goes on.
+    pub fn shows(&self) -> bool {
+        self.interval.is_some()
+    }
+
     /// The same, of work that is known to have this many files and bytes in all.
     pub fn expecting(self, files: u64, bytes: u64) -> Self {
         self.counters.nodes_expected.store(files, Ordering::Relaxed);
         self.counters.bytes_expected.store(bytes, Ordering::Relaxed);
+        self.counters.all_expected.store(true, Ordering::Relaxed);
         self
     }
 
@@ -324,6 +335,13 @@ impl Progress for Reporter<'_> {
     }
 
     fn note(&self, note: Note<'_>) {
+        if let Note::Scanned { files, bytes, took } = note {
+            self.counters.all_expected.store(true, Ordering::Relaxed);
+            let _ = self
+                .line
+                .suspend(|| saved::scanned(self, files, bytes, took));
+            return;
+        }
         let text = match note {
             Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
             Note::Parent(None) => "no parent snapshot found, will read all files".into(),
@@ -347,6 +365,11 @@ impl Progress for Reporter<'_> {
 
     fn wants_items(&self) -> bool {
         self.listing > Listing::Nothing
+    }
+
+    fn saved(&self, item: &Saved<'_>) {
+        // A reader that went away is noticed when the result is written.
+        let _ = self.line.suspend(|| saved::item(self, item));
     }
 
     fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {
@@ -390,6 +413,7 @@ impl Counters {
             objects: read(&self.objects),
             nodes_expected: read(&self.nodes_expected),
             bytes_expected: read(&self.bytes_expected),
+            all_expected: self.all_expected.load(Ordering::Relaxed),
             problems: read(&self.problems),
             nodes_skipped: read(&self.nodes_skipped),
             bytes_skipped: read(&self.bytes_skipped),
@@ -416,19 +440,20 @@ impl Sample {
         known(self.bytes_expected).map(|_| self.done())
     }
 
-    /// How long the rest takes at the present rate, once there is one.
+    /// How long the rest takes at the present rate, once there is one and all of the rest is known.
     fn remaining(&self) -> Option<Duration> {
         let left = self
             .bytes_expected
             .checked_sub(self.bytes + self.bytes_skipped)
-            .filter(|&left| left > 0)?;
+            .filter(|&left| left > 0 && self.all_expected)?;
         let seconds = left as f64 / self.rate;
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
     }
 
     fn data_text(&self) -> String {
         let mut text = format!("[{}]", duration(self.elapsed));
-        if self.bytes_expected > 0 {
+        let known = self.bytes_expected > 0 && self.all_expected;
+        if known {
             text.push_str(&format!(" {:.1}%", self.done() * 100.0));
         }
         text.push_str(&format!(
@@ -436,7 +461,7 @@ impl Sample {
             counted(self.nodes, "item", "items"),
             bytes_roughly(self.bytes)
         ));
-        if self.bytes_expected > 0 {
+        if known {
             text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
         }
         if self.nodes_skipped > 0 {

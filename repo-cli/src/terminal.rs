@@ -24,7 +24,7 @@ pub struct OutputFlags {
     #[arg(long, global = true, hide_short_help = true, help_heading = "Output")]
     pub no_color: bool,
 
-    /// Show more; -vv, or --verbose=2, names every item that is restored
+    /// Show more; -vv, or --verbose=2, names every item
     #[arg(
         short, long, value_name = "N", global = true, help_heading = "Output",
         num_args = 0..=1, require_equals = true, default_missing_value = "1"

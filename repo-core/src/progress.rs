@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What is counted while an operation runs. Counters only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,34 @@ pub enum Outcome {
     Deleted,
 }
 
+/// How an item of a backup compares with the parent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The parent has none of its name and kind.
+    New,
+    /// It differs from the parent's.
+    Modified,
+    /// It is as in the parent, but for what may have changed beside its content.
+    Unchanged,
+}
+
+/// An item that a backup is done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved<'a> {
+    /// Its path in the snapshot.
+    pub path: &'a Path,
+    /// It is a directory; all in it came before.
+    pub is_dir: bool,
+    /// How it compares.
+    pub change: Change,
+    /// Content of it that was not stored yet, in bytes before compression; of a file.
+    pub data_added: u64,
+    /// The same of its list of entries; of a directory.
+    pub metadata_added: u64,
+    /// How long it took, from when the walk came to it.
+    pub took: Duration,
+}
+
 /// Receives what happens. Called from several threads; must not block for long.
 pub trait Progress: Send + Sync {
     /// `by` more of `counter` are done.
@@ -55,11 +84,13 @@ pub trait Progress: Send + Sync {
     fn begin(&self, _path: &Path) {}
     /// A line worth telling a person, such as what an interrupted run left to resume.
     fn note(&self, _note: Note<'_>) {}
-    /// Whether [`Progress::item`] is listened to: without it nobody puts paths together.
+    /// Whether [`Progress::saved`] and [`Progress::item`] are listened to: without it nobody puts paths together.
     fn wants_items(&self) -> bool {
         false
     }
-    /// What became of the item at `path`; `size` is that of regular files.
+    /// A backup is done with one item, or would be.
+    fn saved(&self, _item: &Saved<'_>) {}
+    /// What a restore made of the item at `path`; `size` is that of regular files.
     fn item(&self, _outcome: Outcome, _path: &Path, _size: Option<u64>) {}
 }
 
@@ -76,6 +107,15 @@ pub enum Note<'a> {
     },
     /// The parent that a backup compares with, short id, or none.
     Parent(Option<&'a str>),
+    /// It is known how much a backup is going to read.
+    Scanned {
+        /// Everything but directories.
+        files: u64,
+        /// The content of the regular files.
+        bytes: u64,
+        /// How long it took to find out.
+        took: Duration,
+    },
     /// A file that says what is to be left out cannot be followed in everything; what it may mean is backed up.
     Unclear {
         /// The file.
@@ -161,6 +201,10 @@ impl Progress for Problems<'_> {
 
     fn wants_items(&self) -> bool {
         self.progress.wants_items()
+    }
+
+    fn saved(&self, item: &Saved<'_>) {
+        self.progress.saved(item);
     }
 
     fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {

@@ -1,6 +1,6 @@
 //! `backup`: what counts as changed, what is compared with what, and what is recorded of it.
 
-use crate::environment::TestEnvironment;
+use crate::environment::{Run, TestEnvironment, noise};
 use std::fs::{File, FileTimes};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,26 @@ fn an_unchanged_source_makes_no_snapshot_if_that_is_asked_for() {
     let second = env.backup(&[&source, "--skip-if-unchanged"]);
     assert_ne!(first, second);
     env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn relative_paths_are_skipped_too() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    for (path, dir) in [("src", "."), (".", "src"), ("sub", "src")] {
+        let back_up = || {
+            let flags = ["--json", "backup", "--skip-if-unchanged", path];
+            let output = env.command(&flags).current_dir(env.path(dir)).output();
+            let summary = Run::of(output.unwrap()).expect(0).messages().pop().unwrap();
+            summary.get("snapshot_id").is_some()
+        };
+        assert!(back_up(), "{path} in {dir}");
+        assert!(!back_up(), "{path} in {dir}");
+        env.write("beside", path);
+        assert!(!back_up(), "{path} in {dir}");
+        env.write("src/sub/new", path);
+        assert!(back_up(), "{path} in {dir}");
+    }
 }
 
 #[test]
@@ -148,9 +168,10 @@ fn compression_and_packs_are_asked_for_by_flag_or_environment() {
     let auto = stored(&["--compression", "auto"], &[("LARDER_COMPRESSION", "off")]).0;
     assert!(auto < len / 4, "{auto} of {len}");
     assert!(stored(&["--compression=max"], &[]).0 <= auto);
-    let off = ["--compression", "off", "--pack-size", "1"];
-    assert!(stored(&off, &[]).1 > 1);
-    assert_eq!(stored(&off[..2], &[("LARDER_PACK_SIZE", "128")]).1, 1);
+    env.write("noise", noise(20_000_000, 3));
+    assert!(stored(&["noise", "--pack-size", "1"], &[]).1 > 2);
+    // Blocks are dealt to two packs.
+    assert!(stored(&["noise"], &[("LARDER_PACK_SIZE", "128")]).1 <= 2);
     env.ok(&[
         "check",
         "--read-data",
@@ -218,4 +239,121 @@ fn readers_and_isolation_change_nothing_of_what_is_restored() {
     .expect(0);
     env.ok(&["backup", &source, "--no-extra-verify"]);
     env.ok(&["check", "--read-data"]);
+}
+
+/// The lines that name items, without how long they took.
+fn named(text: &str) -> Vec<String> {
+    let names_one = |line: &&str| {
+        ["new ", "modified ", "unchanged "]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    let lines = text.lines().filter(names_one);
+    let without_time = |line: &str| match line.split_once(", saved in ") {
+        Some((item, rest)) => format!("{item} ({}", rest.split_once('(').unwrap().1),
+        None => line.to_owned(),
+    };
+    lines.map(without_time).collect()
+}
+
+#[test]
+fn items_are_listed_for_who_wants_to_see_them() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let new: Vec<String> = [
+        "/a.txt (6 B added)",
+        "/b.bin (292.969 KiB added)",
+        "/link (0 B added)",
+        "/sub/c.txt (6 B added)",
+    ]
+    .iter()
+    .map(|line| format!("new       {source}{line}"))
+    .collect();
+    for run in [
+        env.ok(&["-v", "backup", "-n", &source]),
+        env.ok(&["-vv", "backup", "-n", &source]),
+        env.ok(&["--verbose=2", "backup", &source]),
+    ] {
+        let lines = named(&run.stdout);
+        for line in &new {
+            assert!(lines.contains(line), "{line} is missing in {lines:?}");
+        }
+        let dir = format!("new       {source}/sub/ (0 B added, ");
+        assert!(lines.iter().any(|line| line.starts_with(&dir)), "{lines:?}");
+        // What is backed up at once may be done before everything is counted.
+        let scanned = run.stdout.contains("scan finished in ");
+        assert!(
+            !scanned || run.stdout.contains(": 4 files, 292.980 KiB\n"),
+            "{run:?}"
+        );
+    }
+    env.write("src/a.txt", "changed\n");
+    let changes = [format!("modified  {source}/a.txt (8 B added)")];
+    let all = env.ok(&["-vv", "backup", "-n", &source]);
+    assert!(
+        all.stdout
+            .contains(&format!("unchanged {source}/sub/c.txt\n")),
+        "{all:?}"
+    );
+    assert!(all.stdout.contains(&format!("unchanged {source}/sub/\n")));
+    let some = named(&env.ok(&["-v", "backup", "-n", &source]).stdout);
+    assert!(
+        some.contains(&changes[0]) && !some.iter().any(|line| line.starts_with("unch")),
+        "{some:?}"
+    );
+    for quieter in [
+        &["-v", "backup", &source][..],
+        &["backup", "-n", &source],
+        &["-q", "-vv", "backup", &source],
+    ] {
+        assert!(named(&env.ok(quieter).stdout).is_empty(), "{quieter:?}");
+    }
+}
+
+#[test]
+fn items_are_told_to_programs_with_the_fields_of_restic() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let messages = env.ok(&["--json", "-v", "backup", &source]).messages();
+    let told: Vec<_> = messages
+        .iter()
+        .filter(|m| m["message_type"] == "verbose_status")
+        .collect();
+    let of = |item: &str| {
+        *told
+            .iter()
+            .find(|m| m["item"] == *format!("{source}{item}"))
+            .unwrap()
+    };
+    let file = of("/b.bin");
+    assert_eq!(
+        (&file["action"], &file["data_size"]),
+        (&"new".into(), &300_000.into())
+    );
+    assert!(file["duration"].is_f64());
+    for field in [
+        "data_size_in_repo",
+        "metadata_size",
+        "metadata_size_in_repo",
+        "total_files",
+    ] {
+        assert_eq!(file[field], 0, "{field}");
+    }
+    assert!(of("/sub/")["metadata_size"].as_u64().unwrap() > 0);
+    let scan = told
+        .iter()
+        .find(|m| m["action"] == "scan_finished")
+        .unwrap();
+    assert_eq!(
+        (&scan["total_files"], &scan["item"]),
+        (&4.into(), &"".into())
+    );
+    assert!(scan["data_size"].as_u64().unwrap() >= 300_012);
+    let unchanged = env
+        .ok(&["--json", "-vv", "backup", "--no-scan", &source])
+        .messages();
+    assert!(unchanged.iter().any(|m| m["action"] == "unchanged"));
+    assert!(!unchanged.iter().any(|m| m["action"] == "scan_finished"));
+    let silent = env.ok(&["--json", "backup", &source]).messages();
+    assert!(silent.iter().all(|m| m["message_type"] != "verbose_status"));
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::cmd::version::VERSION;
 use crate::exit::{Exit, Failure};
 use crate::message::plain_io;
-use crate::reporter::{Reporter, Work};
+use crate::reporter::{Listing, Reporter, Work};
 use crate::repository::{self, Opened};
 use crate::selection;
 use crate::stdin::Stdin;
@@ -139,7 +139,13 @@ pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
         options.parent = Some(selection::find(&repo, name, &Filter::default())?.id);
     }
     let start = time::now();
-    let reporter = Reporter::new(&app.terminal, &app.env, Work::Backup);
+    let reporter = reporter(app, options.dry_run);
+    let verbose = app.terminal.verbosity() > 0 && !app.terminal.quiet();
+    options.scan_after = match arguments.reading.scans() && (reporter.shows() || verbose) {
+        true if verbose => Some(Duration::ZERO),
+        true => Some(SCAN_AFTER),
+        false => None,
+    };
     let mut summary = back_up(arguments, &repo, &options, &reporter)?;
     summary.excluded += selected.excluded;
     let took = reporter.elapsed();
@@ -150,6 +156,21 @@ pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
         false => say(app, &summary, options.dry_run, took)?,
     }
     Ok(Exit::with_problems(summary.totals.problems))
+}
+
+/// What is not done by then takes long enough for somebody to want to know how far it is. A shorter backup is not slowed down.
+const SCAN_AFTER: Duration = Duration::from_secs(1);
+
+fn reporter(app: &App, dry_run: bool) -> Reporter<'_> {
+    let listing = match app.terminal.verbosity() {
+        _ if app.terminal.quiet() => Listing::Nothing,
+        0 => Listing::Nothing,
+        1 if app.terminal.json() => Listing::Everything,
+        1 if dry_run => Listing::Changes,
+        1 => Listing::Nothing,
+        _ => Listing::Everything,
+    };
+    Reporter::new(&app.terminal, &app.env, Work::Backup).listing(listing)
 }
 
 /// Backs up what the arguments name.

@@ -19,6 +19,12 @@ fn a_line_says_how_far_how_fast_how_long() {
     assert_eq!(first.data_text(), "[0:02]  3 items, 10.0 MiB, 5.0 MiB/s");
     counters.bytes_expected.store(20 << 20, Ordering::Relaxed);
     counters.problems.store(1, Ordering::Relaxed);
+    let unfinished = counters.sample(Duration::from_secs(2), &Sample::default());
+    assert_eq!(
+        unfinished.data_text(),
+        "[0:02]  3 items, 10.0 MiB, 5.0 MiB/s, 1 error"
+    );
+    counters.all_expected.store(true, Ordering::Relaxed);
     let second = counters.sample(Duration::from_secs(2), &Sample::default());
     assert_eq!(
         second.data_text(),
@@ -75,6 +81,11 @@ fn status_messages_have_the_fields_of_restic() {
     reporter.begin(Path::new("/a/b"));
     reporter.count(Counter::Bytes, 5);
     reporter.count(Counter::BytesExpected, 10);
+    reporter.note(Note::Scanned {
+        files: 1,
+        bytes: 10,
+        took: Duration::ZERO,
+    });
     let sample = reporter
         .counters
         .sample(Duration::from_secs(5), &Sample::default());

@@ -254,6 +254,11 @@ impl<'a> Writer<'a> {
         self.written.data_blobs + self.written.tree_blobs
     }
 
+    /// How many bytes they have.
+    pub fn bytes_added(&self) -> u64 {
+        self.written.bytes_added
+    }
+
     /// Forgets what was added, if none of it has left for the backend yet, and says whether that was so. What is added
     /// afterwards may be taken for stored: only for a run that ends now.
     pub fn discard(&mut self) -> bool {

@@ -53,6 +53,11 @@ pub struct ReadingFlags {
     #[arg(long, value_name = "N", help_heading = "How to read and store")]
     read_concurrency: Option<OsString>,
 
+    /// Do not count beforehand what there is to read; no percentage and no remaining time is shown then. Nothing is counted in
+    /// the first second, nor where no progress is shown
+    #[arg(long, help_heading = "How to read and store")]
+    no_scan: bool,
+
     /// Keep the content of files that match this pattern apart from all other content, where it is compressed; may be given
     /// more than once
     #[arg(long, value_name = "PATTERN", help_heading = "How to read and store")]
@@ -60,6 +65,11 @@ pub struct ReadingFlags {
 }
 
 impl ReadingFlags {
+    /// Whether it may be counted beforehand what there is to read.
+    pub fn scans(&self) -> bool {
+        !self.no_scan
+    }
+
     /// Puts them into the options of a backup.
     pub fn apply(&self, env: &Env, options: &mut BackupOptions) -> Result<(), Failure> {
         let name = "READ_CONCURRENCY";

@@ -54,6 +54,8 @@ struct Open {
     kept: Vec<Node>,
     written: DirectoryWriter,
     nodes: u64,
+    /// New bytes of what was written of it.
+    added: u64,
     all_same: bool,
     /// It leads to what is backed up, and is not backed up itself.
     above: bool,
@@ -63,11 +65,13 @@ struct Open {
 
 impl Open {
     fn write_kept(&mut self, maker: &TreeMaker, writer: &mut Writer<'_>) -> Result<()> {
+        let before = writer.bytes_added();
         let mut put = |bytes: &[u8]| maker.put(writer, bytes);
         for node in std::mem::take(&mut self.kept) {
             self.written
                 .push(node, &maker.owners, &maker.borders, &mut put)?;
         }
+        self.added += writer.bytes_added() - before;
         Ok(())
     }
 }
@@ -82,6 +86,16 @@ pub struct Begun {
     pub old: Option<OldDir>,
     /// It leads to what is backed up, and is not backed up itself.
     pub above: bool,
+}
+
+/// A directory that is complete.
+pub struct Left {
+    /// Its tree, if it is the root.
+    pub root: Option<BlobId>,
+    /// How it compares with the parent's.
+    pub compared: Compared,
+    /// Bytes of its tree that were new.
+    pub added: u64,
 }
 
 /// The same directory in the parent.
@@ -137,6 +151,7 @@ impl<'t> Assembler<'t> {
             kept: Vec::new(),
             written: DirectoryWriter::default(),
             nodes: 0,
+            added: 0,
             all_same: true,
         });
     }
@@ -179,8 +194,8 @@ impl<'t> Assembler<'t> {
     }
 
     /// The current directory is complete. An unchanged one keeps the parent's tree and is not even encoded, if the parent
-    /// can be trusted. Gives the tree once the root is complete.
-    pub fn leave(&mut self, writer: &mut Writer<'_>) -> Result<Option<BlobId>> {
+    /// can be trusted.
+    pub fn leave(&mut self, writer: &mut Writer<'_>) -> Result<Option<Left>> {
         let Some(mut dir) = self.open.pop() else {
             return Ok(None);
         };
@@ -194,8 +209,11 @@ impl<'t> Assembler<'t> {
                 let TreeMaker {
                     owners, borders, ..
                 } = self.maker;
+                let before = writer.bytes_added();
                 let mut put = |bytes: &[u8]| self.maker.put(writer, bytes);
-                dir.written.finish(owners, borders, &mut put)?
+                let tree = dir.written.finish(owners, borders, &mut put)?;
+                dir.added += writer.bytes_added() - before;
+                tree
             }
         };
         let same = unchanged.is_some() && dir.metadata == Compared::Same;
@@ -205,16 +223,21 @@ impl<'t> Assembler<'t> {
             self.blobs_above += writer.new_blobs() - blobs;
         }
         self.totals.dirs += 1;
-        match (same, dir.old) {
-            (true, _) => self.totals.dirs_unmodified += 1,
-            (false, Some(_)) => self.totals.dirs_changed += 1,
-            (false, None) => self.totals.dirs_new += 1,
-        }
+        let (compared, count) = match (same, dir.old) {
+            (true, _) => (Compared::Same, &mut self.totals.dirs_unmodified),
+            (false, Some(_)) => (Compared::Changed, &mut self.totals.dirs_changed),
+            (false, None) => (Compared::New, &mut self.totals.dirs_new),
+        };
+        *count += 1;
         let node = Node {
             content: Content::Dir(Some(tree)),
             ..dir.node
         };
         self.attach(writer, node, same, same_below)?;
-        Ok(self.open.is_empty().then_some(tree))
+        Ok(Some(Left {
+            root: self.open.is_empty().then_some(tree),
+            compared,
+            added: dir.added,
+        }))
     }
 }

@@ -19,6 +19,7 @@ mod roots;
 mod scan;
 mod select;
 mod sparse;
+mod totals;
 
 use crate::crypto::{BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
@@ -35,6 +36,7 @@ use input::Prepared;
 use pass::{Cutters, Done, Pass, PassContext};
 use std::path::Path;
 use std::time::Instant;
+use totals::Counting;
 
 pub use input::Input;
 pub use options::{BackupOptions, READERS_MAX};
@@ -76,7 +78,7 @@ pub fn backup(
     let time = options.time.unwrap_or_else(now);
     let problems = Problems::new(progress);
     let mut prepared = Prepared::new(input, &options.exclude)?;
-    let mut run = repo.begin_run(options.dry_run)?;
+    let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
@@ -103,26 +105,11 @@ pub fn backup(
         sum: Written::default(),
         resumed: None,
     };
-    for _ in 0..PASSES_MAX {
-        match attempt.make(&run, &mut prepared) {
-            Ok(Some(done)) => {
-                run.end();
-                return Ok(done);
-            }
-            Ok(None) => attempt.forget_what_is_gone(),
-            // What others thought of this process while it was taken for dead is not known: nothing of it counts.
-            Err(_) if repo.is_fenced() => {
-                run = repo.begin_run(false)?;
-                attempt.sum = Written::default();
-            }
-            Err(e) => return Err(e),
-        }
-        attempt.distrust = true;
-        if !prepared.can_be_read_again() {
-            return Err(deleted_meanwhile("a stream cannot be read again"));
-        }
-    }
-    Err(deleted_meanwhile("each time it was read again"))
+    std::thread::scope(|scope| {
+        // Goes at the end, which ends the counting.
+        let _running = Counting::start(scope, &prepared, options.scan_after, progress);
+        attempt.make_at_last(run, &mut prepared)
+    })
 }
 
 /// One backup, from pass to pass.
@@ -147,7 +134,35 @@ struct Attempt<'a> {
     resumed: Option<Resumed>,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// Makes it in as many passes as are needed.
+    fn make_at_last(
+        &mut self,
+        mut run: Run<'a>,
+        prepared: &mut Prepared<'_>,
+    ) -> Result<BackupSummary> {
+        for _ in 0..PASSES_MAX {
+            match self.make(&run, prepared) {
+                Ok(Some(done)) => {
+                    run.end();
+                    return Ok(done);
+                }
+                Ok(None) => self.forget_what_is_gone(),
+                // What others thought of this process while it was taken for dead is not known: nothing of it counts.
+                Err(_) if self.repo.is_fenced() => {
+                    run = self.repo.begin_run(false)?;
+                    self.sum = Written::default();
+                }
+                Err(e) => return Err(e),
+            }
+            self.distrust = true;
+            if !prepared.can_be_read_again() {
+                return Err(deleted_meanwhile("a stream cannot be read again"));
+            }
+        }
+        Err(deleted_meanwhile("each time it was read again"))
+    }
+
     /// Reads the sources, stores what is new and commits. `None` if something that was relied on is gone by now.
     fn make(
         &mut self,

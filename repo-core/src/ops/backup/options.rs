@@ -9,6 +9,7 @@ use crate::id::SnapshotId;
 use crate::pattern;
 use crate::snapshot::GroupBy;
 use crate::time::Timestamp;
+use std::time::Duration;
 
 /// Most files that are read at once. Each of its threads has 2 MiB of content to read, and as many waiting.
 pub const READERS_MAX: usize = 256;
@@ -60,6 +61,8 @@ pub struct BackupOptions {
     pub isolate: Option<pattern::List>,
     /// What is left out of the paths.
     pub exclude: Exclusions,
+    /// Count what there is to read as soon as the backup has taken so long, for who shows how far it is; `None` never does.
+    pub scan_after: Option<Duration>,
     /// Make no snapshot if what is backed up is as the parent has it, for a stream its content. Directories above what is
     /// backed up do not count. Where something had to be stored again, a snapshot is made nevertheless.
     pub skip_if_unchanged: bool,

@@ -6,6 +6,7 @@
 //! [`QUEUE_ITEMS_MAX`] nodes; as many times more as there are more batches for readers of their own.
 
 mod large;
+mod listing;
 mod stream;
 mod walk;
 
@@ -27,6 +28,7 @@ use crate::pattern;
 use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::{Pool, Repo, Ticket, Writer};
 use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
+use listing::Listing;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
@@ -35,6 +37,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Content that may wait in the queue.
 const QUEUE_BYTES: u64 = 8 << 20;
@@ -118,6 +121,8 @@ struct Pending {
     name: Vec<u8>,
     sizes: Sizes,
     compared: Compared,
+    /// When the walk came to it, if somebody wants to know.
+    begun: Option<Instant>,
 }
 
 type Named = Vec<(BlobId, Piece)>;
@@ -143,6 +148,7 @@ enum Item {
         compared: Compared,
         /// What the parent has of it, if it is to be compared with that.
         expected: Option<FileContent>,
+        begun: Option<Instant>,
     },
     Leave,
     /// What comes behind it lies in no block with what came before.
@@ -173,6 +179,10 @@ pub struct Pass<'a, 'w, 'r> {
     ahead: Rc<Cell<usize>>,
     assembler: Assembler<'a>,
     streaming: ChunkList,
+    /// New bytes of that.
+    streamed_added: u64,
+    /// Names what is done, if somebody listens.
+    listing: Option<Listing<'a>>,
     /// What is pushed is handled at once: it belongs before everything in the queue.
     at_once: bool,
     /// What was streamed last is what the parent has of it.
@@ -195,6 +205,8 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
             streaming: ChunkList::default(),
+            streamed_added: 0,
+            listing: Listing::new(context.problems),
             at_once: false,
             as_expected: false,
             root: None,
@@ -205,7 +217,8 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     /// Backs up files below `root`; `parent` is the tree to compare with.
     pub fn files(mut self, root: &Root, parent: Option<BlobId>) -> Result<Done> {
         let meta = walk::stat_place(root)?;
-        self.place(b"", &meta, root, parent, Compared::New)?;
+        // Of the root itself nothing is recorded that could differ.
+        self.place(b"", &meta, root, parent, Compared::Same)?;
         self.finish()
     }
 
@@ -250,7 +263,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         if let Some(old) = old
             && let Some(item) = self.unread(at, dir, old, &meta, compared)?
         {
-            self.context.problems.count(Counter::Bytes, meta.size);
+            let bytes = if meta.kind == Kind::File {
+                meta.size
+            } else {
+                0
+            };
+            self.context.problems.count(Counter::Bytes, bytes);
             return self.push(item);
         }
         let compared = if compared == Compared::Same {
@@ -265,6 +283,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 name: name.to_vec(),
                 sizes: sizes_for(kind),
                 compared,
+                begun: self.listing.as_ref().map(|_| Instant::now()),
             };
             let path = || at.join(OsStr::from_bytes(name));
             let isolate = self.context.isolate;
@@ -402,8 +421,18 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
 
     fn handle(&mut self, item: Item) -> Result<()> {
         match item {
-            Item::Enter(begun) => self.assembler.enter(begun),
-            Item::Node { node, compared } => self.assembler.add(self.writer, node, compared)?,
+            Item::Enter(begun) => {
+                if let Some(listing) = &mut self.listing {
+                    listing.enter(&begun.node);
+                }
+                self.assembler.enter(begun);
+            }
+            Item::Node { node, compared } => {
+                if let Some(listing) = &self.listing {
+                    listing.add(&node.name, compared, 0, None);
+                }
+                self.assembler.add(self.writer, node, compared)?;
+            }
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
                 let read = self.batches.take(self.context.readers())?;
@@ -412,7 +441,10 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             Item::Pieces { named, bytes } => {
                 self.queued_bytes -= bytes;
                 for (id, piece) in named.wait()? {
-                    self.writer.add_piece(BlobType::Data, &id, piece)?;
+                    let len = piece.len() as u64;
+                    if self.writer.add_piece(BlobType::Data, &id, piece)? {
+                        self.streamed_added += len;
+                    }
                     let (maker, writer) = (self.context.maker, &mut *self.writer);
                     self.streaming
                         .push(id, &mut |bytes| maker.put(writer, bytes))?;
@@ -422,7 +454,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 mut node,
                 compared,
                 expected,
+                begun,
             } => {
+                let added = std::mem::take(&mut self.streamed_added);
+                if let Some(listing) = &self.listing {
+                    listing.add(&node.name, compared, added, begun);
+                }
                 let list = std::mem::take(&mut self.streaming);
                 let (maker, writer) = (self.context.maker, &mut *self.writer);
                 let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
@@ -434,8 +471,11 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             }
             Item::Border => self.writer.end_source()?,
             Item::Leave => {
-                if let Some(root) = self.assembler.leave(self.writer)? {
-                    self.root = Some(root);
+                if let Some(left) = self.assembler.leave(self.writer)? {
+                    self.root = left.root;
+                    if let Some(listing) = &mut self.listing {
+                        listing.leave(left.compared, left.added);
+                    }
                 }
             }
         }
@@ -463,8 +503,12 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         }
         let mut list = ChunkList::default();
         let (maker, writer) = (self.context.maker, &mut *self.writer);
+        let mut added = 0;
         for (id, range) in read.chunks {
-            writer.add_piece(BlobType::Data, &id, self.batches.piece(range))?;
+            let len = range.len() as u64;
+            if writer.add_piece(BlobType::Data, &id, self.batches.piece(range))? {
+                added += len;
+            }
             list.push(id, &mut |bytes| maker.put(writer, bytes))?;
         }
         let chunks = list.finish(&mut |bytes| maker.put(writer, bytes))?;
@@ -478,6 +522,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             self.context.problems.problem(&path(), &error);
         }
         let xattrs = read.xattrs.found;
+        if let Some(listing) = &self.listing {
+            listing.add(&file.name, file.compared, added, file.begun);
+        }
         let rules = self.context.rules;
         let node = rules.node(&file.name, &read.meta, xattrs, Content::File(content));
         self.assembler.add(self.writer, node, file.compared)

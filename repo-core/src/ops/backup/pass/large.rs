@@ -56,6 +56,7 @@ impl Pass<'_, '_, '_> {
             };
             self.forget_streamed()?;
             if let Err(error) = again {
+                self.streamed_added = 0;
                 self.context.problems.problem(&path, &error);
                 return Ok(());
             }
@@ -66,12 +67,24 @@ impl Pass<'_, '_, '_> {
         if let Some(error) = large.xattrs.failed {
             self.context.problems.problem(&path, &error);
         }
+        // Holes are done too.
+        let data = kept
+            .extents
+            .iter()
+            .flatten()
+            .map(|(_, len)| len)
+            .sum::<u64>();
+        if kept.extents.is_some() {
+            let holes = kept.meta.size.saturating_sub(data);
+            self.context.problems.count(Counter::Bytes, holes);
+        }
         let content = file_content(kept.meta.size, kept.extents);
         let (rules, found) = (self.context.rules, large.xattrs.found);
         self.push(Item::Streamed {
             node: rules.node(&pending.name, &kept.meta, found, content),
             compared: pending.compared,
             expected: None,
+            begun: pending.begun,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::repo::Repo;
 use crate::time::Timestamp;
 use crate::tree::find_node;
 use std::io::Read;
+use std::time::Instant;
 
 impl Pass<'_, '_, '_> {
     /// Backs up one stream as the file that `names` lead to from the root; `parent` is the tree to compare with. Directories
@@ -35,6 +36,7 @@ impl Pass<'_, '_, '_> {
                 above: true,
             }))?;
         }
+        let begun = self.listing.as_ref().map(|_| Instant::now());
         let sizes = sizes_for(SourceKind::Stream);
         let (size, failed) = self.pieces(reader, sizes, None)?;
         if let Some(error) = failed {
@@ -44,6 +46,7 @@ impl Pass<'_, '_, '_> {
             node: plain_node(name, 0o600, now, file_content(size, None)),
             compared: Compared::New,
             expected,
+            begun,
         })?;
         for _ in names {
             self.push(Item::Leave)?;

@@ -9,7 +9,7 @@ use crate::ops::backup::assemble::{Begun, OldDir};
 use crate::ops::backup::roots::Root;
 use crate::ops::backup::scan::{Ahead, Listed, OldNodes, list};
 use crate::ops::backup::select::Unclear;
-use crate::progress::{Counter, Note, Progress};
+use crate::progress::{Note, Progress};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -140,9 +140,6 @@ impl Pass<'_, '_, '_> {
     ) -> Result<Frame> {
         let path = Arc::new(path);
         self.context.problems.begin(&path);
-        self.context
-            .problems
-            .count(Counter::NodesExpected, listed.scan.len() as u64);
         let xattrs = std::mem::take(&mut listed.xattrs.found);
         if let Some(error) = listed.xattrs.failed.take() {
             self.context.problems.problem(&path, &error);
