@@ -36,25 +36,13 @@ const FLAGS: &[&str] = &[
     "--limit-upload",
     "--stuck-request-timeout",
     "--tls-client-cert",
-    // Several.
-    "--dry-run",
-    "-n",
-    "--exclude",
-    "-e",
-    "--exclude-file",
-    "--group-by",
-    "-g",
-    "--iexclude",
-    "--iexclude-file",
     // backup
     "--exclude-cloud-files",
     "--use-fs-snapshot",
     // check
     "--check-unused",
-    "--with-cache",
     // key
     "--new-password-command",
-    "--new-insecure-no-password",
 ];
 
 /// Prints help, the version, or what is wrong with the arguments.
@@ -154,6 +142,14 @@ mod tests {
         let cli = Cli::command();
         for command in cli.get_subcommands() {
             assert!(!COMMANDS.contains(&command.get_name()));
+            let commands = std::iter::once(command).chain(command.get_subcommands());
+            for flag in commands.flat_map(|command| command.get_arguments()) {
+                let long = flag.get_long().map(|name| format!("--{name}"));
+                let short = flag.get_short().map(|letter| format!("-{letter}"));
+                for name in long.iter().chain(&short) {
+                    assert!(!FLAGS.contains(&name.as_str()), "{name}");
+                }
+            }
         }
     }
 

@@ -86,7 +86,7 @@ fn parts_of_all_data_cover_all_of_it() {
     assert_eq!(read_of(&env, "1T"), (packs, packs));
     env.ok(&["check", "--read-data-subset", "1K"])
         .prints(&format!(
-            "of {packs} packs of data all data was read in 1\n"
+            "all data was read in 1 of {packs} packs of data\n"
         ));
 
     flip(&pack);
@@ -110,6 +110,7 @@ fn parts_that_make_no_sense_are_refused() {
         .says("contradict");
     let env = TestEnvironment::with_repository();
     env.ok(&["check", "--read-data", "--read-data-subset", ""]);
+    env.ok(&["check", "--with-cache"]);
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! `restore` to all sorts of targets: such that are no directory, full, or not writable; traps in the target.
 
-use crate::environment::{TestEnvironment, assert_same_tree};
+use crate::environment::{TestEnvironment, assert_same_entries, assert_same_tree};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 
 fn place() -> (TestEnvironment, String) {
     let env = TestEnvironment::with_repository();
-    let what = format!("latest:{}", env.write_source());
+    env.write_source();
+    let what = "latest:/src".to_owned();
     env.backup(&["src"]);
     (env, what)
 }
@@ -89,7 +90,7 @@ fn nothing_leaves_the_target_whatever_lies_there() {
     assert!(env.path("out/surplus").exists());
     check(&["--delete"]);
     assert!(env.path("out/surplus").symlink_metadata().is_err());
-    assert_same_tree(&env.path("src"), &env.path("out"));
+    assert_same_entries(&env.path("src"), &env.path("out"));
     // What must stay, stays, and what cannot be restored therefore is named.
     check(&["--overwrite", "never"]).expect(3).says("dir");
     check(&["--delete", "--dry-run"]).expect(0);
@@ -213,6 +214,30 @@ fn a_target_that_is_read_only_is_said_once() {
         .says("read-only file system")
         .says("Mount it for writing");
     assert_eq!(run.stderr.lines().count(), 2, "{run:?}");
+}
+
+#[test]
+fn a_target_without_attributes_says_of_each_what_it_cannot_keep() {
+    let env = TestEnvironment::with_repository();
+    let file = env.write("src/file", "content");
+    let empty = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(&file, "user.note", b"x", empty).is_err() {
+        return;
+    }
+    env.backup(&["src"]);
+    fs::create_dir(env.path("out")).unwrap();
+    let what = "latest:/src".to_owned();
+    let script = "mount -t ramfs none out || exit 77\n\
+                  code=0; \"$@\" || code=$?; cat out/file; exit $code";
+    let Some(run) = with_mounts(&env, script, &["restore", &what, "-t", "out", "-q"]) else {
+        return;
+    };
+    let run = run.expect(3).prints("content");
+    let said = run
+        .says("file")
+        .says("extended attribute user.note")
+        .says("not supported");
+    assert_eq!(said.stderr.matches("error: ").count(), 1, "{said:?}");
 }
 
 #[test]

@@ -269,20 +269,26 @@ pub fn assert_same_tree(left: &Path, right: &Path) {
             std::fs::read_link(right).unwrap()
         );
     } else if a.is_dir() {
-        let names = |path: &Path| {
-            let entries = std::fs::read_dir(path).unwrap();
-            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
-            names.sort();
-            names
-        };
-        assert_eq!(names(left), names(right), "{left:?} and {right:?}");
-        for name in names(left) {
-            assert_same_tree(&left.join(&name), &right.join(&name));
-        }
+        assert_same_entries(left, right);
     } else {
         assert!(
             std::fs::read(left).unwrap() == std::fs::read(right).unwrap(),
             "{right:?} differs"
         );
+    }
+}
+
+/// The same for the entries of two directories, which may differ themselves.
+#[track_caller]
+pub fn assert_same_entries(left: &Path, right: &Path) {
+    let names = |path: &Path| {
+        let entries = std::fs::read_dir(path).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(left), names(right), "{left:?} and {right:?}");
+    for name in names(left) {
+        assert_same_tree(&left.join(&name), &right.join(&name));
     }
 }

@@ -26,6 +26,10 @@ pub struct Arguments {
     /// packs at random.
     #[arg(long, value_name = "N/T|X%|SIZE")]
     read_data_subset: Option<String>,
+
+    /// Accepted without effect: what a check proves it reads from the repository
+    #[arg(long, hide = true)]
+    with_cache: bool,
 }
 
 /// Checks the repository; damage is a failure.
@@ -53,9 +57,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ))?;
         if options.subset.is_some() {
             app.terminal.say(&format!(
-                "of {} all data was read in {}",
-                counted(summary.data_packs, "pack of data", "packs of data"),
-                summary.data_packs_read
+                "all data was read in {} of {}",
+                summary.data_packs_read,
+                counted(summary.data_packs, "pack of data", "packs of data")
             ))?;
         }
         say_unreferenced(app, &summary)?;

@@ -30,5 +30,5 @@ pub use read::{Dir, advise_sequential, read_at};
 pub use scan::{Scan, WINDOW};
 pub use sparse::{EXTENTS_MAX, Extent, extents};
 pub use target::{Existing, Target, TargetDir};
-pub use write::{punch_hole, set_len, write_at};
+pub use write::{punch_hole, punch_to_end, set_len, write_at};
 pub use xattr::{XATTRS_BYTES_MAX, Xattr, xattrs_of};

@@ -46,6 +46,20 @@ pub fn punch_hole(file: &File, offset: u64, len: u64) -> Result<()> {
     }
 }
 
+/// Makes everything from `offset` to the end of the file, at `size`, a hole, as [`punch_hole`] does.
+///
+/// A block that the file ends in is given back only if the hole goes on behind the end.
+pub fn punch_to_end(file: &File, offset: u64, size: u64) -> Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    let end = size
+        .checked_next_multiple_of(ZEROS.len() as u64)
+        .unwrap_or(size);
+    match retry_on_intr(|| rustix::fs::fallocate(file, flags, offset, end - offset)) {
+        Ok(()) => Ok(()),
+        Err(_) => punch_hole(file, offset, size - offset),
+    }
+}
+
 fn write_zeros(file: &File, offset: u64, len: u64) -> Result<()> {
     let mut done = 0;
     while done < len {
@@ -95,5 +109,22 @@ mod tests {
             assert!(bytes[1000..201_000].iter().all(|&byte| byte == 0));
             assert_eq!(file.metadata().unwrap().len(), 300_000);
         }
+    }
+
+    #[test]
+    fn a_hole_at_the_end_is_one_to_the_last_byte() {
+        use crate::fs::extents;
+        let file = tempfile::tempfile().unwrap();
+        write_at(&file, 0, &[1; 100_001]).unwrap();
+        punch_to_end(&file, 4096, 100_001).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 100_001);
+        let mut bytes = vec![9; 100_001];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert!(bytes[..4096].iter().all(|byte| *byte == 1));
+        assert!(bytes[4096..].iter().all(|byte| *byte == 0));
+        punch_to_end(&file, 0, 100_001).unwrap();
+        // All, where there are no holes.
+        let left = extents(&file, 100_001).unwrap();
+        assert!(left.is_empty() || left[0].len == 100_001, "{left:?}");
     }
 }

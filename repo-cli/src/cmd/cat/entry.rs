@@ -10,7 +10,7 @@ use repo_core::format::entry::{
     self, Action, ENTRY_BYTES_MAX, Entry, Fenced, Member, ObjectRef, SignedEntry,
 };
 use repo_core::format::name;
-use repo_core::id::to_hex;
+use repo_core::id::{SnapshotId, to_hex};
 use repo_core::repo::Repo;
 use repo_core::snapshot::SnapshotInfo;
 use repo_core::{Error, ErrorKind, Subject};
@@ -119,19 +119,12 @@ fn fields(repo: &Repo, action: &Action) -> Value {
             index,
             reprieve,
             summary,
-        } => {
-            let opened = repo.open_summary(snapshot, summary).ok();
-            let info = opened.map(|summary| SnapshotInfo {
-                id: *snapshot,
-                summary,
-            });
-            json!({
-                "snapshot": snapshot.to_hex(),
-                "index": hex(index),
-                "reprieve": hex(reprieve),
-                "summary": info.as_ref().map(json::Snapshot::from),
-            })
-        }
+        } => json!({
+            "snapshot": snapshot.to_hex(),
+            "index": hex(index),
+            "reprieve": hex(reprieve),
+            "summary": opened(repo, snapshot, summary),
+        }),
         Action::Forget { snapshots } => json!({ "snapshots": hex(snapshots) }),
         Action::Unforget {
             snapshots,
@@ -176,6 +169,16 @@ fn fields(repo: &Repo, action: &Action) -> Value {
         }),
         Action::Void { entries } => json!({ "entries": hex(entries) }),
     }
+}
+
+/// The summary of a snapshot, if it opens.
+fn opened(repo: &Repo, snapshot: &SnapshotId, summary: &[u8]) -> Option<json::Snapshot> {
+    let summary = repo.open_summary(snapshot, summary).ok()?;
+    let info = SnapshotInfo {
+        id: *snapshot,
+        summary,
+    };
+    Some((&info).into())
 }
 
 fn member(member: &Member) -> Value {

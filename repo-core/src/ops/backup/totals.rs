@@ -198,9 +198,11 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Mutex;
 
-    /// What was counted, and what was said at the end.
+    /// Files and bytes that were counted, and what was said of them at the end.
+    type Counts = (u64, u64, Option<(u64, u64)>);
+
     #[derive(Default)]
-    struct Told(Mutex<(u64, u64, Option<(u64, u64)>)>);
+    struct Told(Mutex<Counts>);
 
     impl Progress for Told {
         fn count(&self, counter: Counter, by: u64) {

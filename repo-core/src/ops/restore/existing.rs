@@ -11,7 +11,9 @@ use super::layout::{Zeros, has_zero_block, minus, spread, write};
 use super::place::Places;
 use super::window::Piece;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{Metadata, TargetDir, extents, punch_hole, read_at, set_len, write_at};
+use crate::fs::{
+    Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, set_len, write_at,
+};
 use crate::id::BlobId;
 use crate::repo::lock;
 use std::fs::File;
@@ -197,7 +199,7 @@ impl Examined<'_> {
         if found.size != self.file.size {
             set_len(&handle, self.file.size)?;
         }
-        repairs.make(&handle)?;
+        repairs.make(&handle, self.file.size)?;
         if !self.file.begun {
             self.file.go_into(found);
         }
@@ -243,9 +245,12 @@ impl Repairs {
         self.punch.is_empty() && self.fill.is_empty() && self.thin.is_empty()
     }
 
-    fn make(&self, handle: &File) -> Result<()> {
+    fn make(&self, handle: &File, size: u64) -> Result<()> {
         for (offset, len) in &self.punch {
-            punch_hole(handle, *offset, *len)?;
+            match offset + len == size {
+                true => punch_to_end(handle, *offset, size)?,
+                false => punch_hole(handle, *offset, *len)?,
+            }
         }
         let mut buffer = Vec::new();
         for (offset, len) in &self.fill {

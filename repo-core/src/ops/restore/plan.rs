@@ -3,6 +3,7 @@
 use super::attributes::Wanted;
 use super::context::Context;
 use super::file::{FilePlan, There};
+use super::layout::is_possible;
 use super::links::{Fate, FirstName};
 use super::options::{Chosen, Overwrite};
 use super::place::{Place, Places, Presence};
@@ -76,7 +77,8 @@ pub fn restore_tree(
         };
         let chosen = context.options.selection.enter(&frame.chosen, &node.name);
         let is_dir = matches!(node.content, Content::Dir(_));
-        if !chosen.selected && !(is_dir && chosen.below) {
+        let is_wanted = chosen.selected || is_dir && chosen.below;
+        if !is_wanted {
             continue;
         }
         if let Some(nodes) = &frame.nodes {
@@ -371,12 +373,15 @@ impl Planner<'_> {
     /// first ones are written on the way.
     fn chunks(&mut self, file: &FileContent, first_piece: &mut usize) -> Result<()> {
         let repo = self.context.repo;
+        let wrong =
+            || Error::damaged(Subject::None).detail("chunks do not add up to the file's size");
         let expected = match &file.extents {
+            Some(extents) if !is_possible(extents, file.size) => {
+                return Err(Error::damaged(Subject::None).detail("holes that no file can have"));
+            }
             Some(extents) => extents.iter().map(|(_, len)| len).sum(),
             None => file.size,
         };
-        let wrong =
-            || Error::damaged(Subject::None).detail("chunks do not add up to the file's size");
         let mut data_offset = 0;
         let flow = for_each_chunk(repo, &file.chunks, &mut |chunk| {
             let ChunkRef::Data(id) = chunk else {

@@ -67,7 +67,7 @@ fn changed_tree(
 }
 
 /// Commits a snapshot that is `id` but for what `change` makes of its nodes.
-fn commit_changed(repo: &Repo, id: &SnapshotId, change: &dyn Fn(&mut Vec<Node>)) -> SnapshotId {
+pub fn commit_changed(repo: &Repo, id: &SnapshotId, change: &dyn Fn(&mut Vec<Node>)) -> SnapshotId {
     let snapshot = repo.load_snapshot(id).unwrap();
     let options = WriteOptions {
         domain: repo.settings().domain,

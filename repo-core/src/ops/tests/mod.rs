@@ -12,6 +12,7 @@ mod eio;
 mod exclude;
 mod first_entry;
 mod in_place;
+mod in_place_delete;
 mod in_place_links;
 mod in_place_policy;
 mod items;
