@@ -8,13 +8,14 @@ use crate::json;
 use crate::message;
 use crate::signals;
 use crate::terminal::Terminal;
-use crate::text::{bytes, bytes_roughly, counted, duration, printable};
+use crate::text::{bytes, counted, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use repo_core::progress::{Counter, Interrupt, Note, Outcome, Progress, Saved};
 use repo_core::{Error, ErrorKind};
+use sample::{Counters, Sample, known};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -27,9 +28,7 @@ const JSON_INTERVAL: Duration = Duration::from_secs(1);
 /// Most messages a second.
 const FPS_MAX: f64 = 60.0;
 
-/// Weight of the newest second in the rate that is shown.
-const RATE_WEIGHT: f64 = 0.2;
-
+mod sample;
 mod saved;
 
 /// What is being done.
@@ -80,22 +79,6 @@ pub struct Reporter<'a> {
     listing: Listing,
 }
 
-/// What was counted so far.
-#[derive(Default)]
-struct Counters {
-    nodes: AtomicU64,
-    bytes: AtomicU64,
-    objects: AtomicU64,
-    nodes_expected: AtomicU64,
-    bytes_expected: AtomicU64,
-    /// Nothing more will be expected.
-    all_expected: AtomicBool,
-    problems: AtomicU64,
-    nodes_skipped: AtomicU64,
-    bytes_skipped: AtomicU64,
-    nodes_deleted: AtomicU64,
-}
-
 /// Which items are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listing {
@@ -105,24 +88,6 @@ pub enum Listing {
     Changes,
     /// All.
     Everything,
-}
-
-/// The counters at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Sample {
-    elapsed: Duration,
-    nodes: u64,
-    bytes: u64,
-    objects: u64,
-    nodes_expected: u64,
-    bytes_expected: u64,
-    all_expected: bool,
-    problems: u64,
-    nodes_skipped: u64,
-    bytes_skipped: u64,
-    nodes_deleted: u64,
-    /// Bytes a second, lately.
-    rate: f64,
 }
 
 impl<'a> Reporter<'a> {
@@ -397,122 +362,6 @@ impl Progress for Reporter<'_> {
             }
         });
     }
-}
-
-impl Counters {
-    fn sample(&self, elapsed: Duration, last: &Sample) -> Sample {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let bytes = read(&self.bytes);
-        let seconds = (elapsed.saturating_sub(last.elapsed)).as_secs_f64();
-        let newest = bytes.saturating_sub(last.bytes) as f64 / seconds.max(1e-6);
-        let keep = (1.0 - RATE_WEIGHT).powf(seconds);
-        Sample {
-            elapsed,
-            nodes: read(&self.nodes),
-            bytes,
-            objects: read(&self.objects),
-            nodes_expected: read(&self.nodes_expected),
-            bytes_expected: read(&self.bytes_expected),
-            all_expected: self.all_expected.load(Ordering::Relaxed),
-            problems: read(&self.problems),
-            nodes_skipped: read(&self.nodes_skipped),
-            bytes_skipped: read(&self.bytes_skipped),
-            nodes_deleted: read(&self.nodes_deleted),
-            rate: match last.elapsed.is_zero() {
-                true => newest,
-                false => last.rate * keep + newest * (1.0 - keep),
-            },
-        }
-    }
-}
-
-impl Sample {
-    /// The part that is done, 0 to 1.
-    fn done(&self) -> f64 {
-        match self.bytes_expected {
-            0 => 0.0,
-            expected => ((self.bytes + self.bytes_skipped) as f64 / expected as f64).min(1.0),
-        }
-    }
-
-    /// The same, if it is known.
-    fn percent(&self) -> Option<f64> {
-        known(self.bytes_expected).map(|_| self.done())
-    }
-
-    /// How long the rest takes at the present rate, once there is one and all of the rest is known.
-    fn remaining(&self) -> Option<Duration> {
-        let left = self
-            .bytes_expected
-            .checked_sub(self.bytes + self.bytes_skipped)
-            .filter(|&left| left > 0 && self.all_expected)?;
-        let seconds = left as f64 / self.rate;
-        (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
-    }
-
-    fn data_text(&self) -> String {
-        let mut text = format!("[{}]", duration(self.elapsed));
-        let known = self.bytes_expected > 0 && self.all_expected;
-        if known {
-            text.push_str(&format!(" {:.1}%", self.done() * 100.0));
-        }
-        text.push_str(&format!(
-            "  {}, {}",
-            counted(self.nodes, "item", "items"),
-            bytes_roughly(self.bytes)
-        ));
-        if known {
-            text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
-        }
-        if self.nodes_skipped > 0 {
-            let skipped = counted(self.nodes_skipped, "item", "items");
-            text.push_str(&format!(
-                ", skipped {skipped}, {}",
-                bytes_roughly(self.bytes_skipped)
-            ));
-        }
-        self.add_rate(&mut text);
-        if let Some(remaining) = self.remaining() {
-            text.push_str(&format!(", ETA {}", duration(remaining)));
-        }
-        self.add_problems(&mut text);
-        text
-    }
-
-    fn count_text(&self) -> String {
-        let items = counted(self.nodes, "item", "items");
-        let mut text = format!("[{}]  {items}", duration(self.elapsed));
-        self.add_problems(&mut text);
-        text
-    }
-
-    fn check_text(&self) -> String {
-        let objects = counted(self.objects, "object", "objects");
-        let mut text = format!("[{}]  {objects}", duration(self.elapsed));
-        if self.bytes > 0 {
-            text.push_str(&format!(", {} read", bytes_roughly(self.bytes)));
-            self.add_rate(&mut text);
-        }
-        self.add_problems(&mut text);
-        text
-    }
-
-    fn add_rate(&self, text: &mut String) {
-        if self.rate >= 1.0 {
-            text.push_str(&format!(", {}/s", bytes_roughly(self.rate as u64)));
-        }
-    }
-
-    fn add_problems(&self, text: &mut String) {
-        if self.problems > 0 {
-            text.push_str(&format!(", {}", counted(self.problems, "error", "errors")));
-        }
-    }
-}
-
-/// A total, if it is known.
-fn known(total: u64) -> Option<u64> {
-    Some(total).filter(|&total| total > 0)
 }
 
 /// How often to show something; `None` for never.

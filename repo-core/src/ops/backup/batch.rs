@@ -31,6 +31,9 @@ struct Batch {
 
 /// Reads files ahead.
 ///
+/// Readers of their own are for places that are slow to answer: 3,000 files, 3 ms a read, take 10 s on the two threads of
+/// a pool, 12 s with one reader, 3.4 s with four, 1.8 s with sixteen (November 2026, delays injected by strace).
+///
 /// Memory: the content of what was added and not taken yet, and a buffer of [`BATCH_BYTES`] for every one that pieces
 /// are still held of.
 pub struct Batches {

