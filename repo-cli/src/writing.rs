@@ -27,7 +27,8 @@ pub struct WritingFlags {
 
     /// Close a pack once it has this many MiB, 1 to 256; it may get some blocks more [$LARDER_PACK_SIZE, default 16]
     ///
-    /// Fewer and larger objects suit a place that is slow to answer. About six packs are in memory at a time.
+    /// Fewer and larger objects suit a place that is slow to answer. A pack may become larger by some blocks of 2 MiB. About six
+    /// packs are in memory at a time.
     #[arg(
         long,
         value_name = "MIB",

@@ -168,7 +168,7 @@ fn compression_and_packs_are_asked_for_by_flag_or_environment() {
     let auto = stored(&["--compression", "auto"], &[("LARDER_COMPRESSION", "off")]).0;
     assert!(auto < len / 4, "{auto} of {len}");
     assert!(stored(&["--compression=max"], &[]).0 <= auto);
-    env.write("noise", noise(20_000_000, 3));
+    env.write("noise", noise(40_000_000, 3));
     assert!(stored(&["noise", "--pack-size", "1"], &[]).1 > 2);
     // Blocks are dealt to two packs.
     assert!(stored(&["noise"], &[("LARDER_PACK_SIZE", "128")]).1 <= 2);

@@ -4,7 +4,8 @@
 //! A block is a fence with the info string `hex NAME`; in it, hex digits of any grouping, and after two spaces a remark.
 
 use crate::format_example_values::{
-    announcement, checkpoint, delta, evidence, forget, leaf, member, summary, table_entry,
+    announcement, checkpoint, delta, evidence, forget, leaf, member, sized_node, summary,
+    table_entry,
 };
 use crate::format_examples::{Pieces, examples};
 use crate::format_values::settings;
@@ -22,7 +23,7 @@ use repo_core::format::rows::{Block, Row};
 use repo_core::format::settings::Settings;
 use repo_core::format::snapshot::Summary;
 use repo_core::format::table::TableView;
-use repo_core::format::tree::Tree;
+use repo_core::format::tree::{Node, Tree};
 use repo_core::id::{from_hex, to_hex};
 use std::collections::BTreeMap;
 
@@ -143,6 +144,11 @@ fn plain_blocks_decode() {
         summary()
     );
     assert_eq!(codec::decode::<Tree>(&stored["tree-leaf"]).unwrap(), leaf());
+    let sized = Node {
+        ext: codec::decode(&stored["chunk-sizes"]).unwrap(),
+        ..sized_node()
+    };
+    assert_eq!(sized.chunk_sizes(), sized_node().chunk_sizes());
     let clear: EntryClear = codec::decode(&stored["entry-clear"]).unwrap();
     assert_eq!(
         (clear.kind, clear.number, clear.nonce),

@@ -2,6 +2,7 @@
 
 use crate::format_vectors::signer;
 use repo_core::backend::Class;
+use repo_core::chunk::Sizes;
 use repo_core::crypto::{BlobType, Role, SealPublic};
 use repo_core::format::announcement::Announcement;
 use repo_core::format::checkpoint::{Checkpoint, RolesAt, StateKind, StatePart, Tail};
@@ -73,6 +74,17 @@ pub fn leaf() -> Tree {
         nodes: vec![empty, link],
         ext: vec![],
     })
+}
+
+/// A file of a GiB that was shorter when it was first cut.
+pub fn sized_node() -> Node {
+    let file = FileContent {
+        size: 1 << 30,
+        ..FileContent::default()
+    };
+    let mut node = node(b"grown", Content::File(file));
+    node.set_chunk_sizes(Sizes::new(16 << 10, 64 << 10, 256 << 10).unwrap());
+    node
 }
 
 pub fn table_entry() -> PackEntry {

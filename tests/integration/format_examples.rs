@@ -1,7 +1,8 @@
 //! What the hex blocks of `docs/format.md` show, made by the library.
 
 use crate::format_example_values::{
-    announcement, checkpoint, delta, evidence, forget, leaf, member, summary, table_entry,
+    announcement, checkpoint, delta, evidence, forget, leaf, member, sized_node, summary,
+    table_entry,
 };
 use crate::format_packs::header_by_writer;
 use crate::format_values::settings;
@@ -139,6 +140,7 @@ pub fn examples() -> Vec<Example> {
     examples.extend(snapshots());
     examples.extend(packs());
     examples.push(tree());
+    examples.push(chunk_sizes());
     examples
 }
 
@@ -372,6 +374,21 @@ fn packs() -> Vec<Example> {
             "block 0, offset 0, 5 bytes",
         ),
     ]
+}
+
+fn chunk_sizes() -> Example {
+    record(
+        "chunk-sizes",
+        codec::encode(&sized_node().ext),
+        &[
+            (1, "one field"),
+            (1, "tag 1"),
+            (1, "13 bytes"),
+            (3, "min 16 KiB"),
+            (5, "avg 64 KiB"),
+        ],
+        "max 256 KiB",
+    )
 }
 
 fn tree() -> Example {

@@ -1,5 +1,6 @@
 //! Every record as it is encoded, and as it is stored.
 
+use crate::format_example_values::sized_node;
 use crate::format_values::{
     actions, announcement, branch, checkpoint, deleted_row, entry, entry_row, evidence, label,
     leaf, object_row, pack_row, settings, snapshot, snapshot_row, summary, table_row, wanted_row,
@@ -16,7 +17,7 @@ use repo_core::format::key_slot::Label;
 use repo_core::format::name::ObjectKind;
 use repo_core::format::settings::Settings;
 use repo_core::format::snapshot::Summary;
-use repo_core::format::tree::Tree;
+use repo_core::format::tree::{Leaf, Tree};
 use repo_core::id::{BlobId, EvidenceId};
 
 /// The record's bytes, after they have been read back.
@@ -30,6 +31,14 @@ macro_rules! record {
     }};
 }
 
+/// A directory with a file that says by which sizes it was cut.
+fn sized_leaf() -> Tree {
+    Tree::Leaf(Leaf {
+        nodes: vec![sized_node()],
+        ..Leaf::default()
+    })
+}
+
 pub fn exact() -> Named {
     let mut made = vec![
         record!("settings-default", Settings::default()),
@@ -41,6 +50,7 @@ pub fn exact() -> Named {
         record!("evidence", evidence()),
         record!("announcement", announcement()),
         record!("tree-leaf", leaf()),
+        record!("tree-leaf-sized", sized_leaf()),
         record!("tree-branch", branch()),
         record!(
             "tree-chunks",

@@ -108,7 +108,8 @@ impl SourceKind {
 /// The sizes for a source.
 ///
 /// A pure function, part of the format in so far as two clients deduplicate against each other only where it gives
-/// them the same answer. A file that grows across a border is cut anew, and stored whole once more.
+/// them the same answer. A file that grows across a border is cut as before by a backup that has a
+/// parent, whose node says so, and stored whole once more by one that has none.
 ///
 /// | source | avg | why |
 /// | --- | --- | --- |

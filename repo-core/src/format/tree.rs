@@ -1,6 +1,7 @@
 //! Directories as tree blobs (`docs/format.md`, "Trees").
 
-use super::codec::Ext;
+use super::codec::{self, Ext};
+use crate::chunk::Sizes;
 use crate::id::BlobId;
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
@@ -78,8 +79,30 @@ pub struct Node {
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// What it is.
     pub content: Content,
-    /// Fields of later versions.
+    /// Further fields: [`CHUNK_SIZES`], and those of later versions.
     pub ext: Vec<Ext>,
+}
+
+/// The number of the field that says by which sizes the content of a file was cut.
+pub const CHUNK_SIZES: u16 = 1;
+
+impl Node {
+    /// By which sizes the content of a file was cut, if a field says so: it does where they are not those that its name and
+    /// length have. A field that makes no sense says nothing: sizes only decide what the next version shares with this one.
+    pub fn chunk_sizes(&self) -> Option<Sizes> {
+        let field = self.ext.iter().find(|field| field.tag == CHUNK_SIZES)?;
+        let (min, avg, max) = codec::decode(&field.bytes).ok()?;
+        Sizes::new(min, avg, max).ok()
+    }
+
+    /// Says by which sizes the content of a file was cut.
+    pub fn set_chunk_sizes(&mut self, sizes: Sizes) {
+        self.ext.retain(|field| field.tag != CHUNK_SIZES);
+        self.ext.push(Ext {
+            tag: CHUNK_SIZES,
+            bytes: codec::encode(&(sizes.min(), sizes.avg(), sizes.max())),
+        });
+    }
 }
 
 /// What a node is, and what it holds.
@@ -134,3 +157,58 @@ impl Default for Chunks {
 
 /// Most levels of pages or lists above what they hold; far more than any size needs.
 pub const HEIGHT_MAX: u8 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> Node {
+        Node {
+            name: b"n".to_vec(),
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: Timestamp::default(),
+            ctime: Timestamp::default(),
+            atime: None,
+            inode: 0,
+            device: 0,
+            links: 1,
+            xattrs: Vec::new(),
+            content: Content::File(FileContent::default()),
+            ext: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn chunk_sizes_are_a_field_of_their_own() {
+        let (first, second) = (Sizes::new(64, 1024, 4096), Sizes::new(128, 2048, 8192));
+        let (first, second) = (first.unwrap(), second.unwrap());
+        let mut node = node();
+        assert_eq!(node.chunk_sizes(), None);
+        let other = Ext {
+            tag: 7,
+            bytes: vec![1],
+        };
+        node.ext.push(other.clone());
+        node.set_chunk_sizes(first);
+        node.set_chunk_sizes(second);
+        assert_eq!(node.chunk_sizes(), Some(second));
+        assert_eq!((node.ext.len(), &node.ext[0]), (2, &other));
+    }
+
+    #[test]
+    fn sizes_that_make_no_sense_say_nothing() {
+        let mut node = node();
+        for bytes in [
+            vec![],
+            codec::encode(&(0u32, 0u32, 0u32)),
+            codec::encode(&(64u32, u32::MAX, u32::MAX)),
+            codec::encode(&(64u32, 1024u32, 4096u32, 1u32)),
+        ] {
+            let tag = CHUNK_SIZES;
+            node.ext = vec![Ext { tag, bytes }];
+            assert_eq!(node.chunk_sizes(), None);
+        }
+    }
+}

@@ -1,9 +1,13 @@
 //! From metadata to nodes, and whether a node is as it was.
 
 use super::assemble::Compared;
+use crate::chunk::{Sizes, SourceKind, sizes_for};
 use crate::format::tree::{Content, Node};
 use crate::fs::{Kind, Metadata, Xattr};
 use crate::time::Timestamp;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// What of a node is recorded, and what is trusted to show that it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,33 @@ impl Rules {
     fn atime_of(self, meta: &Metadata) -> Option<Timestamp> {
         self.atime.then_some(meta.atime)
     }
+}
+
+/// The sizes by which the content of a file of this name and length is cut: those of the parent's version, so that a file
+/// which grows across a border shares what it had. A version shorter than a chunk shares nothing, and decides nothing.
+pub fn sizes_of(name: &[u8], len: u64, old: Option<&Node>) -> Sizes {
+    let kept = old.and_then(|old| match &old.content {
+        Content::File(file) => {
+            let usual = || usual_sizes(name, file.size);
+            let sizes = old.chunk_sizes().unwrap_or_else(usual);
+            Some(sizes).filter(|sizes| file.size >= u64::from(sizes.avg()))
+        }
+        _ => None,
+    });
+    kept.unwrap_or_else(|| usual_sizes(name, len))
+}
+
+/// Records sizes that are not those which the file's name and length have.
+pub fn record_sizes(node: &mut Node, sizes: Sizes) {
+    if let Content::File(file) = &node.content
+        && sizes != usual_sizes(&node.name, file.size)
+    {
+        node.set_chunk_sizes(sizes);
+    }
+}
+
+fn usual_sizes(name: &[u8], len: u64) -> Sizes {
+    sizes_for(SourceKind::of_file(Path::new(OsStr::from_bytes(name)), len))
 }
 
 /// Whether metadata shows that nothing of `old` has changed, its content included: same kind, size, times, inode,

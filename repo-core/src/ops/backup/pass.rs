@@ -12,11 +12,11 @@ mod walk;
 
 use super::assemble::{Assembler, Begun, Compared, TreeMaker};
 use super::batch::Batches;
-use super::node::Rules;
+use super::node::{Rules, record_sizes, sizes_of};
 use super::read::{Attributes, Cutter, FileJob, Outcome};
 use super::roots::Root;
 use super::select::Selection;
-use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes, SourceKind, sizes_for};
+use crate::chunk::{Chunker, Gear, Piece, Segments, Sizes};
 use crate::crypto::{BlobHasher, BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Totals;
@@ -256,13 +256,11 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         dir: &Arc<Dir>,
         name: &[u8],
         meta: Metadata,
-        old: Option<Node>,
+        mut old: Option<Node>,
     ) -> Result<()> {
         self.context.problems.count(Counter::Nodes, 1);
         let compared = self.context.rules.compare(old.as_ref(), &meta);
-        if let Some(old) = old
-            && let Some(item) = self.unread(at, dir, old, &meta, compared)?
-        {
+        if let Some(item) = self.unread(at, dir, &mut old, &meta, compared)? {
             let bytes = if meta.kind == Kind::File {
                 meta.size
             } else {
@@ -277,28 +275,17 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             compared
         };
         if meta.kind == Kind::File {
-            let kind = SourceKind::of_file(Path::new(OsStr::from_bytes(name)), meta.size);
-            let pending = Pending {
-                dir: at.clone(),
-                name: name.to_vec(),
-                sizes: sizes_for(kind),
-                compared,
-                begun: self.listing.as_ref().map(|_| Instant::now()),
-            };
-            let path = || at.join(OsStr::from_bytes(name));
-            let isolate = self.context.isolate;
-            let apart = isolate.is_some_and(|list| list.matches(&path()));
-            if apart {
-                self.push(Item::Border)?;
-            }
-            match meta.size >= STREAM_BYTES {
-                true => self.large_file(dir, pending),
-                false => self.small_file(dir, meta, pending),
-            }?;
-            return match apart {
-                true => self.push(Item::Border),
-                false => Ok(()),
-            };
+            return self.file(
+                dir,
+                &meta,
+                Pending {
+                    dir: at.clone(),
+                    name: name.to_vec(),
+                    sizes: sizes_of(name, meta.size, old.as_ref()),
+                    compared,
+                    begun: self.listing.as_ref().map(|_| Instant::now()),
+                },
+            );
         }
         let path = || at.join(OsStr::from_bytes(name));
         match special(self.context.rules, dir, name, &meta) {
@@ -315,35 +302,61 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         }
     }
 
-    /// What becomes of something that need not be read, because it is the parent's node `old` or has its content.
+    /// Reads a file.
+    fn file(&mut self, dir: &Arc<Dir>, meta: &Metadata, file: Pending) -> Result<()> {
+        let path = || file.dir.join(OsStr::from_bytes(&file.name));
+        let isolate = self.context.isolate;
+        let apart = isolate.is_some_and(|list| list.matches(&path()));
+        if apart {
+            self.push(Item::Border)?;
+        }
+        match meta.size >= STREAM_BYTES {
+            true => self.large_file(dir, file),
+            false => self.small_file(dir, meta, file),
+        }?;
+        match apart {
+            true => self.push(Item::Border),
+            false => Ok(()),
+        }
+    }
+
+    /// What becomes of something that need not be read, because it is the parent's node `old`, which is taken then, or has its
+    /// content.
     fn unread(
         &mut self,
         at: &Path,
         dir: &Dir,
-        mut old: Node,
+        old: &mut Option<Node>,
         meta: &Metadata,
         compared: Compared,
     ) -> Result<Option<Item>> {
         let rules = self.context.rules;
         let same = compared == Compared::Same;
-        let unread = same || rules.has_same_content(&old, meta);
-        if !unread || self.context.distrust && !self.still_stored(&old)? {
+        let unread = |old: &Node| same || rules.has_same_content(old, meta);
+        let Some(mut node) = old.take_if(|old| unread(old)) else {
+            return Ok(None);
+        };
+        if self.context.distrust && !self.still_stored(&node)? {
+            *old = Some(node);
             return Ok(None);
         }
         if same {
-            let compared = match rules.refresh(&mut old, meta) {
+            let compared = match rules.refresh(&mut node, meta) {
                 true => Compared::Updated,
                 false => Compared::Same,
             };
-            let node = old;
             return Ok(Some(Item::Node { node, compared }));
         }
-        let attributes = Attributes::from(dir.xattrs(&old.name, meta.kind));
+        let attributes = Attributes::from(dir.xattrs(&node.name, meta.kind));
         if let Some(error) = attributes.failed {
-            let path = at.join(OsStr::from_bytes(&old.name));
+            let path = at.join(OsStr::from_bytes(&node.name));
             self.context.problems.problem(&path, &error);
         }
-        let node = rules.node(&old.name, meta, attributes.found, old.content);
+        let Node {
+            name, content, ext, ..
+        } = node;
+        let mut node = rules.node(&name, meta, attributes.found, content);
+        node.ext = ext;
         let compared = Compared::Updated;
         Ok(Some(Item::Node { node, compared }))
     }
@@ -368,7 +381,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         Ok(walked.is_ok_and(|flow| flow.is_continue()))
     }
 
-    fn small_file(&mut self, dir: &Arc<Dir>, meta: Metadata, file: Pending) -> Result<()> {
+    fn small_file(&mut self, dir: &Arc<Dir>, meta: &Metadata, file: Pending) -> Result<()> {
         let job = FileJob {
             dir: dir.clone(),
             name: file.name.clone(),
@@ -526,7 +539,8 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             listing.add(&file.name, file.compared, added, file.begun);
         }
         let rules = self.context.rules;
-        let node = rules.node(&file.name, &read.meta, xattrs, Content::File(content));
+        let mut node = rules.node(&file.name, &read.meta, xattrs, Content::File(content));
+        record_sizes(&mut node, file.sizes);
         self.assembler.add(self.writer, node, file.compared)
     }
 }

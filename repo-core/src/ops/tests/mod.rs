@@ -24,6 +24,7 @@ mod lost;
 mod pieces;
 mod resume;
 mod shared;
+mod sizes;
 mod stage;
 mod stats;
 mod stream;

@@ -4,6 +4,7 @@ use super::{Item, Pass, Pending, changed, file_content};
 use crate::chunk::{Piece, Segments, Sizes};
 use crate::error::{Error, Result};
 use crate::fs::{Dir, metadata_of};
+use crate::ops::backup::node::record_sizes;
 use crate::ops::backup::read::{Cutter, Kept, LargeFile, READS_MAX, name_pieces};
 use crate::ops::backup::sparse::ExtentReader;
 use crate::progress::{Counter, Progress};
@@ -80,8 +81,10 @@ impl Pass<'_, '_, '_> {
         }
         let content = file_content(kept.meta.size, kept.extents);
         let (rules, found) = (self.context.rules, large.xattrs.found);
+        let mut node = rules.node(&pending.name, &kept.meta, found, content);
+        record_sizes(&mut node, pending.sizes);
         self.push(Item::Streamed {
-            node: rules.node(&pending.name, &kept.meta, found, content),
+            node,
             compared: pending.compared,
             expected: None,
             begun: pending.begun,
