@@ -25,7 +25,7 @@ pub struct WritingFlags {
     )]
     pub compression: Option<OsString>,
 
-    /// Close a pack at this many MiB, 1 to 256 [$LARDER_PACK_SIZE, default 16]
+    /// Close a pack once it has this many MiB, 1 to 256; it may get some blocks more [$LARDER_PACK_SIZE, default 16]
     ///
     /// Fewer and larger objects suit a place that is slow to answer. A pack may become larger by some blocks of 2 MiB. About six
     /// packs are in memory at a time.

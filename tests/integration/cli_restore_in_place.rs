@@ -254,3 +254,43 @@ fn what_contradicts_itself_is_a_usage_error() {
     run.says("--delete with the target /");
     assert!(!env.path("none").exists());
 }
+
+/// A restore that was killed leaves the file that it was writing with permissions that no file has.
+#[test]
+fn what_was_begun_is_finished_whatever_is_to_be_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    for policy in ["never", "if-newer", "if-changed", "always"] {
+        let (env, what) = restored();
+        let begun = env.path("out/b.bin");
+        fs::write(&begun, vec![0; 300_000]).unwrap();
+        fs::set_permissions(&begun, fs::Permissions::from_mode(0o1600)).unwrap();
+        let kept = env.path("out/a.txt");
+        fs::write(&kept, "newer").unwrap();
+        env.ok(&["restore", &what, "-t", "out", "--overwrite", policy]);
+        assert!(fs::read(&begun).unwrap() == fs::read(env.path("src/b.bin")).unwrap());
+        let mode = fs::metadata(&begun).unwrap().permissions().mode();
+        assert_eq!(
+            mode,
+            fs::metadata(env.path("src/b.bin"))
+                .unwrap()
+                .permissions()
+                .mode()
+        );
+        let stays = matches!(policy, "never" | "if-newer");
+        assert_eq!(fs::read(&kept).unwrap() == b"newer", stays, "{policy}");
+    }
+}
+
+/// What could not be read is in no snapshot, and may be nowhere else than in the target.
+#[test]
+fn a_snapshot_made_with_problems_removes_nothing() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    env.run(&["backup", "src", "not-there"]).expect(3);
+    env.ok(&["restore", "latest:/src", "-t", "out"]);
+    env.write("out/only-copy", "x");
+    env.run(&["restore", "latest:/src", "-t", "out", "--delete"])
+        .expect(3)
+        .says("nothing is removed: the snapshot was made with 1 problems");
+    assert!(env.path("out/only-copy").exists());
+}

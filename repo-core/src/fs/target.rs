@@ -23,6 +23,10 @@ const DIR_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
+/// Permissions of a file that is not whole yet: for its owner alone, with the sticky bit, which Linux keeps and gives no meaning
+/// to. It costs nothing, and tells after a crash what was begun from what somebody put there.
+pub const BEGUN_MODE: u32 = 0o1600;
+
 /// The access control list that a new entry gets from its directory, and the one that a new directory hands down.
 const INHERITED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
@@ -295,13 +299,13 @@ impl TargetDir {
         self.stat(name).map(|found| found.is_some())
     }
 
-    /// Creates the file `name`, empty and open for reading and writing.
+    /// Creates the file `name`, empty and open for reading and writing, with [`BEGUN_MODE`] until it gets its own.
     ///
     /// A file that is replaced is never written into: other names of it keep its content.
     pub fn create_file(&self, name: &[u8], existing: Existing) -> Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
+        let mode = Mode::from_raw_mode(BEGUN_MODE);
         let fd = self.create(name, existing, || openat(&self.fd, name, flags, mode))?;
         self.take_acl_from(&Handle::Open(fd.as_fd()), name)?;
         Ok(fd.into())

@@ -31,6 +31,12 @@ pub fn set_len(file: &File, len: u64) -> Result<()> {
         .map_err(|errno| failed(b"", "set length", errno))
 }
 
+/// Sets the permissions of an open file.
+pub fn set_mode(file: &File, mode: u32) -> Result<()> {
+    let mode = rustix::fs::Mode::from_raw_mode(mode & 0o7777);
+    rustix::fs::fchmod(file, mode).map_err(|errno| failed(b"", "set mode", errno))
+}
+
 /// Makes `len` bytes from `offset` on zero, as a hole where the file system can; they must lie within the file.
 ///
 /// For a restore over a file that is there already, and has something else where the backup has a hole.

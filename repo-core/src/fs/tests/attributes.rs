@@ -156,7 +156,7 @@ fn attributes_of_open_files_and_directories() {
     with_target(|path, root| {
         let dir = root.create_dir(b"dir", REFUSE).unwrap();
         let file = dir.create_file(b"file", REFUSE).unwrap();
-        assert_eq!(stat_path(&path.join("dir/file")).unwrap().mode, 0o600);
+        assert_eq!(stat_path(&path.join("dir/file")).unwrap().mode, BEGUN_MODE);
         write_at(&file, 0, b"abc").unwrap();
         std::fs::write(path.join("model"), b"").unwrap();
         let mut model = stat_path(&path.join("model")).unwrap();

@@ -35,6 +35,44 @@ fn a_target_is_created_with_what_is_missing_above_it() {
 }
 
 #[test]
+fn a_target_knows_whether_it_was_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let place = temp.path().join("a/b");
+    assert!(Target::open_existing(&place).unwrap().is_none());
+    assert!(Target::open(&place).unwrap().root().is_new());
+    assert!(!Target::open(&place).unwrap().root().is_new());
+    let found = Target::open_existing(&place).unwrap().unwrap();
+    assert!(!found.root().is_new());
+    assert!(
+        Target::open(&temp.path().join("c/./d"))
+            .unwrap()
+            .root()
+            .is_new()
+    );
+    assert!(!Target::open(&place.join("..")).unwrap().root().is_new());
+    std::fs::write(place.join("file"), b"").unwrap();
+    let file = Target::open(&place.join("file")).unwrap_err();
+    assert_eq!(file.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn only_empty_directories_are_removed_as_such() {
+    with_target(|path, root| {
+        let dir = root.create_dir(b"d", REFUSE).unwrap();
+        std::fs::write(path.join("d/f"), b"x").unwrap();
+        assert!(!root.remove_empty_dir(b"d").unwrap());
+        assert!(root.remove_entry(b"d").is_err(), "and only so");
+        dir.remove_entry(b"f").unwrap();
+        dir.remove_entry(b"f").unwrap();
+        assert!(root.remove_empty_dir(b"d").unwrap());
+        symlink("/etc/\u{fe}", path.join("l")).unwrap();
+        assert_eq!(root.read_link(b"l").unwrap(), "/etc/\u{fe}".as_bytes());
+        root.remove_entry(b"l").unwrap();
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
+    });
+}
+
+#[test]
 fn names_that_lead_elsewhere_create_nothing() {
     with_target(|path, root| {
         let inside = root.create_dir(b"in", REFUSE).unwrap();
@@ -53,6 +91,12 @@ fn names_that_lead_elsewhere_create_nothing() {
                 inside.remove(name),
                 inside.apply_entry(name, Kind::Fifo, &none).map(drop),
                 inside.stat(name).map(drop),
+                inside.open_file_to_read(name).map(drop),
+                inside.open_dir_of_same_mount(name).map(drop),
+                inside.xattrs_of_entry(name).map(drop),
+                inside.read_link(name).map(drop),
+                inside.remove_empty_dir(name).map(drop),
+                inside.remove_entry(name),
             ];
             for (at, result) in results.into_iter().enumerate() {
                 let error = result.expect_err("no such name may pass");
@@ -85,10 +129,15 @@ fn a_planted_link_is_never_followed() {
             ErrorKind::Unavailable
         );
         assert!(root.create_file(b"file", REFUSE).is_err());
-        assert_eq!(
-            root.open_existing_file(b"file").unwrap_err().kind(),
-            ErrorKind::Unavailable
-        );
+        let refused = [
+            root.open_dir_of_same_mount(b"dir").map(drop),
+            root.open_existing_file(b"file").map(drop),
+            root.open_file_to_read(b"file").map(drop),
+        ];
+        for result in refused {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+        assert!(root.remove_empty_dir(b"dir").is_err());
         assert!(root.hardlink(root, b"file", b"same", REFUSE).is_ok());
         assert_eq!(root.stat(b"same").unwrap().unwrap().kind, Kind::Symlink);
 

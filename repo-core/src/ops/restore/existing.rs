@@ -12,7 +12,8 @@ use super::place::Places;
 use super::window::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{
-    Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, set_len, write_at,
+    BEGUN_MODE, Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, set_len, set_mode,
+    write_at,
 };
 use crate::id::BlobId;
 use crate::repo::lock;
@@ -196,6 +197,8 @@ impl Examined<'_> {
         if identity(&now) != identity(found) || now.links > 1 {
             return Err(Error::new(ErrorKind::Unavailable, crate::Subject::None));
         }
+        // Until it is whole; where that cannot be said, it goes without.
+        let _ = set_mode(&handle, BEGUN_MODE);
         if found.size != self.file.size {
             set_len(&handle, self.file.size)?;
         }

@@ -7,7 +7,10 @@ use super::links::{Fate, FirstName};
 use super::place::{Place, Places};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{FileContent, Node};
-use crate::fs::{Applied, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len};
+use crate::fs::{
+    Applied, BEGUN_MODE, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len,
+    set_mode,
+};
 use crate::progress::{Counter, Outcome, Progress};
 use crate::repo::lock;
 use std::fs::File;
@@ -331,7 +334,11 @@ impl FilePlan {
     fn give_up(&self, dir: &TargetDir) -> Result<bool> {
         match *lock(&self.standing) {
             Standing::Created(_) => dir.remove_entry(&self.name).map(|()| false),
-            Standing::Nowhere | Standing::Into(_) => Ok(false),
+            Standing::Into(_) => {
+                let (handle, _) = dir.open_existing_file(&self.name)?;
+                set_mode(&handle, self.wanted.mode_or(BEGUN_MODE)).map(|()| false)
+            }
+            Standing::Nowhere => Ok(false),
         }
     }
 

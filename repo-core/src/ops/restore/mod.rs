@@ -66,7 +66,8 @@ pub struct RestoreSummary {
 /// links lie in the snapshot or in the target.
 ///
 /// What exists becomes what the snapshot says, as [`RestoreOptions`] asks for it; run again after an interruption, it goes on
-/// where it was. A target that is made here for a subfolder gets the attributes of that; one that was there keeps its own.
+/// where it was. Of a snapshot that was made with problems nothing is taken for too much: `delete` removes nothing then, and that is
+/// a problem too. A target that is made here for a subfolder gets the attributes of that; one that was there keeps its own.
 /// Items that fail are problems, reported and counted. `Interrupted` when asked to stop.
 pub fn restore(
     repo: &Repo,
@@ -89,13 +90,22 @@ pub(super) fn restore_by(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<RestoreSummary> {
-    let root = repo.load_snapshot(snapshot)?.summary.root;
+    let problems = Problems::new(progress);
+    let made = repo.load_snapshot(snapshot)?.summary;
+    let spares = options.delete && made.totals.problems > 0;
+    if spares {
+        problems.problem(target, &nothing_removed(made.totals.problems));
+    }
+    let options = &RestoreOptions {
+        delete: options.delete && !spares,
+        ..options.clone()
+    };
+    let root = made.root;
     let (root, node) = subtree(repo, root, options)?;
     let opened = match options.dry_run {
         true => Target::open_existing(target)?,
         false => Some(Target::open(target)?),
     };
-    let problems = Problems::new(progress);
     let counts = Counts::default();
     let context = Context {
         repo,
@@ -119,6 +129,13 @@ pub(super) fn restore_by(
         }
     }
     Ok(summary(&counts, problems.seen()))
+}
+
+/// What a backup could not read is not in its snapshot, and may be nowhere else than in the target.
+fn nothing_removed(problems: u64) -> Error {
+    Error::new(ErrorKind::InvalidInput, Subject::None).detail(format!(
+        "nothing is removed: the snapshot was made with {problems} problems, and what could not be read then is not in it"
+    ))
 }
 
 fn summary(counts: &Counts, problems: u64) -> RestoreSummary {

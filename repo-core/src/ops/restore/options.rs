@@ -1,7 +1,7 @@
 //! What a restore is asked for: how it treats what is there, which nodes are meant, which attributes.
 
 use crate::format::tree::Node;
-use crate::fs::{Metadata, Owners};
+use crate::fs::{BEGUN_MODE, Kind, Metadata, Owners};
 use crate::pattern::{List, Reached};
 use crate::tree::Nodes;
 use std::ffi::OsStr;
@@ -62,8 +62,12 @@ pub enum Overwrite {
 
 impl Overwrite {
     /// Whether what is there stays in place of `node`.
+    ///
+    /// A file that a restore has begun and not finished does not: nobody put it there.
     pub(super) fn keeps(self, node: &Node, found: &Metadata) -> bool {
+        let begun = found.kind == Kind::File && found.mode == BEGUN_MODE;
         match self {
+            _ if begun && u32::from(node.mode) != BEGUN_MODE => false,
             Self::Always | Self::IfChanged => false,
             Self::IfNewer => node.mtime <= found.mtime,
             Self::Never => true,
