@@ -334,9 +334,14 @@ impl FilePlan {
     fn give_up(&self, dir: &TargetDir) -> Result<bool> {
         match *lock(&self.standing) {
             Standing::Created(_) => dir.remove_entry(&self.name).map(|()| false),
-            Standing::Into(_) => {
-                let (handle, _) = dir.open_existing_file(&self.name)?;
-                set_mode(&handle, self.wanted.mode_or(BEGUN_MODE)).map(|()| false)
+            Standing::Into(expected) => {
+                let (handle, found) = dir.open_existing_file(&self.name)?;
+                if identity(&found) != expected {
+                    return Err(was_replaced());
+                }
+                // Set-id bits belong to the owner that was recorded, and to content that is whole.
+                let mode = self.wanted.mode_or(BEGUN_MODE) & 0o1777;
+                set_mode(&handle, mode).map(|()| false)
             }
             Standing::Nowhere => Ok(false),
         }

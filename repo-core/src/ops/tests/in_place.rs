@@ -6,7 +6,7 @@ use crate::ops::RestoreOptions;
 use crate::ops::restore::restore_by;
 use crate::progress::{Counter, Interrupt, Outcome, Progress};
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -150,7 +150,10 @@ fn lost_chunks_cost_a_large_file_and_no_other() {
 
 #[test]
 fn what_was_there_stays_if_its_chunks_are_lost() {
-    let stage = Stage::of(bed());
+    let bed = bed();
+    let set_user = fs::Permissions::from_mode(0o4755);
+    fs::set_permissions(bed.source().join("dir/large"), set_user).unwrap();
+    let stage = Stage::of(bed);
     let large = stage.at("dir/large");
     let file = fs::OpenOptions::new().write(true).open(&large).unwrap();
     file.write_all_at(b"changed", 2_000_000).unwrap();
@@ -159,7 +162,13 @@ fn what_was_there_stays_if_its_chunks_are_lost() {
     }
     let done = stage.restore(&RestoreOptions::default());
     assert!(!done.items.problems().is_empty());
-    assert_eq!(fs::metadata(&large).unwrap().len(), 3 << 20);
+    let there = fs::metadata(&large).unwrap();
+    assert_eq!(there.len(), 3 << 20);
+    assert_eq!(
+        there.mode() & 0o7777,
+        0o755,
+        "no set-id bit for what is not whole"
+    );
 }
 
 #[test]
