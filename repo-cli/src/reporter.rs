@@ -10,7 +10,7 @@ use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, counted, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use repo_core::progress::{Counter, Interrupt, Note, Outcome, Progress, Saved};
+use repo_core::progress::{Change, Counter, Interrupt, Note, Outcome, Progress, Saved};
 use repo_core::{Error, ErrorKind};
 use sample::{Counters, Sample, known};
 use std::path::{Path, PathBuf};
@@ -333,6 +333,10 @@ impl Progress for Reporter<'_> {
     }
 
     fn saved(&self, item: &Saved<'_>) {
+        // The line is not drawn anew for what nobody is told of.
+        if item.change == Change::Unchanged && self.listing < Listing::Everything {
+            return;
+        }
         // A reader that went away is noticed when the result is written.
         let _ = self.line.suspend(|| saved::item(self, item));
     }

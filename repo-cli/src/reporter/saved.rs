@@ -1,6 +1,6 @@
 //! What is said of single items of a backup, and of what there is in all.
 
-use super::{Listing, Reporter};
+use super::Reporter;
 use crate::exit::Failure;
 use crate::json;
 use crate::text::{bytes, printable};
@@ -12,7 +12,6 @@ pub fn item(reporter: &Reporter<'_>, item: &Saved<'_>) -> Result<(), Failure> {
     let action = match item.change {
         Change::New => "new",
         Change::Modified => "modified",
-        Change::Unchanged if reporter.listing < Listing::Everything => return Ok(()),
         Change::Unchanged => "unchanged",
     };
     let mut path = item.path.to_string_lossy().into_owned();
