@@ -4,6 +4,7 @@
 
 mod append;
 mod blocks;
+mod catalog;
 mod codec;
 mod commit;
 mod detect;
@@ -22,6 +23,7 @@ mod uploads;
 mod writer;
 
 pub use blocks::{blob_in, lock};
+pub(crate) use catalog::PictureRows;
 pub use commit::{CommitOutcome, CommitRequest};
 pub use keys::{Changed, KeyFailure, KeyInfo, NewOwner};
 pub use open::{InitOptions, OpenOptions};
