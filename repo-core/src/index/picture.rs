@@ -7,9 +7,11 @@ use super::run::Run;
 use super::shown::Shown;
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::{Blob, Block, CopyAt, PackEntry, PackInfo, PackRow, Row};
-use crate::id::{BlobId, PackId};
+use crate::id::{BlobId, IndexId, PackId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of a pack that does not count, or that another number stands for.
@@ -187,6 +189,26 @@ impl Picture {
         part.shown.run.pack(row)
     }
 
+    /// Calls `each` with every table in force: how many blobs it names, and the numbers of its packs, some of which another number may
+    /// stand for.
+    pub fn for_each_table(
+        &self,
+        each: &mut dyn FnMut(IndexId, u64, Range<u32>) -> Result<()>,
+    ) -> Result<()> {
+        for part in &self.parts {
+            let mut first = part.first_pack;
+            for (i, segment) in part.shown.run.segments().iter().enumerate() {
+                let next = first + segment.counts[Section::Packs as usize];
+                if part.shown.is_shown(i) {
+                    let blobs = segment.counts[Section::Blobs as usize];
+                    each(IndexId(segment.origin), u64::from(blobs), first..next)?;
+                }
+                first = next;
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `each` with every block that counts, its number and that of its pack.
     pub fn for_each_block(
         &self,
@@ -318,10 +340,10 @@ impl Picture {
     }
 
     /// An empty set of the picture's blobs.
-    pub fn marks(&self) -> PictureMarks<'_> {
+    pub fn marks(self: &Arc<Self>) -> PictureMarks {
         let words = self.rows.div_ceil(64);
         PictureMarks {
-            picture: self,
+            picture: Arc::clone(self),
             bits: (0..words).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -386,12 +408,12 @@ impl<'a> Cursor<'a> {
 }
 
 /// A set of blobs, filled by any number of threads: a bit for each row of a picture.
-pub struct PictureMarks<'a> {
-    picture: &'a Picture,
+pub struct PictureMarks {
+    picture: Arc<Picture>,
     bits: Vec<AtomicU64>,
 }
 
-impl PictureMarks<'_> {
+impl PictureMarks {
     /// Adds a blob: whether it was not there yet; `None` if the picture does not know it. About a lookup in the index.
     pub fn insert(&self, id: &BlobId) -> Result<Option<bool>> {
         let Some(row) = self.row_of(id)? else {

@@ -259,6 +259,12 @@ impl State {
         self.snapshots.contains_key(id) && !self.is_forgotten(id)
     }
 
+    /// The number of the entry that forgot a snapshot, if it is forgotten now.
+    pub fn forgotten_at(&self, id: &SnapshotId) -> Option<u64> {
+        let wanted = self.wanted.get(id)?;
+        (wanted.forgot > wanted.kept).then_some(wanted.forgot)
+    }
+
     fn is_forgotten(&self, id: &SnapshotId) -> bool {
         self.wanted
             .get(id)

@@ -108,7 +108,7 @@ impl Rows for PictureRows<'_> {
     }
 }
 
-impl Needed for PictureMarks<'_> {
+impl Needed for PictureMarks {
     fn needs(&self, blob: &BlobId) -> Result<bool> {
         self.contains(blob)
     }
