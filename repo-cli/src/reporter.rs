@@ -42,6 +42,8 @@ pub enum Work {
     Check,
     /// Counting.
     Stats,
+    /// A prune.
+    Prune,
 }
 
 impl Work {
@@ -52,6 +54,7 @@ impl Work {
             Self::Restore => "restore",
             Self::Check => "check",
             Self::Stats => "stats",
+            Self::Prune => "prune",
         }
     }
 
@@ -62,6 +65,7 @@ impl Work {
                 "What was finished stays in the repository; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
+            Self::Prune => "Nothing is lost; run it again and it goes on from there.",
             Self::Check | Self::Stats => "",
         }
     }
@@ -180,7 +184,7 @@ impl<'a> Reporter<'a> {
 
     fn text(&self, sample: &Sample) -> String {
         let mut text = match self.work {
-            Work::Check => sample.check_text(),
+            Work::Check | Work::Prune => sample.check_text(),
             Work::Stats => sample.count_text(),
             Work::Backup | Work::Restore => sample.data_text(),
         };
@@ -225,7 +229,7 @@ impl<'a> Reporter<'a> {
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
-            Work::Stats => String::new(),
+            Work::Stats | Work::Prune => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,

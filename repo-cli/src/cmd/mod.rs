@@ -10,6 +10,7 @@ mod key;
 mod list;
 mod ls;
 mod options;
+mod prune;
 mod restore;
 mod snapshots;
 mod stats;
@@ -37,6 +38,8 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Count what snapshots hold, or what that takes
     Stats(stats::Arguments),
+    /// Free what no snapshot needs
+    Prune(prune::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
@@ -67,6 +70,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Stats(arguments) => stats::run(app, arguments),
+        Command::Prune(arguments) => prune::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
         Command::List(arguments) => list::run(app, arguments),

@@ -69,7 +69,10 @@ impl Marking<'_> {
             if e.kind() == ErrorKind::Interrupted {
                 return Err(e);
             }
-            let detail = format!("snapshot {} cannot be read whole", id.short());
+            let detail = format!(
+                "snapshot {} cannot be read whole, so that it is not known what it needs; nothing was deleted",
+                id.short()
+            );
             Err(Error::new(e.kind(), e.subject().clone())
                 .detail(detail)
                 .because(e))

@@ -13,6 +13,6 @@ mod tests;
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
-pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, prune};
+pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
 pub use stats::{StatsMode, StatsSummary, stats};

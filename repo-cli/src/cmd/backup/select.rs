@@ -152,7 +152,7 @@ fn parse_name(text: &str) -> Result<OsString, String> {
 }
 
 /// Reads a number of bytes, with a binary unit if one follows.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.char_indices().last() {
         Some((at, unit)) if unit.is_ascii_alphabetic() => (&text[..at], unit),
         _ => (text, 'b'),

@@ -133,7 +133,7 @@ fn of_several_copies_the_one_in_the_fuller_pack_is_kept() {
         packs: &catalog,
         backwards: false,
     };
-    let needed = [1, 2, 3, 7, 8].map(blob).into();
+    let needed = BTreeSet::from([1, 2, 3, 7, 8].map(blob));
     let kept = keep(&log.state, &rows, &needed).unwrap();
     assert_eq!((kept.blobs_in_pack(0), kept.blobs_in_pack(1)), (0, 3));
     // Blob 8 is condemned, which a deletion will see; blob 7 is gone.

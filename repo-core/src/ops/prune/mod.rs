@@ -12,7 +12,7 @@ mod strays;
 mod survey;
 mod tables;
 
-pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary};
+pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::progress::{Interrupt, Progress};

@@ -22,6 +22,7 @@ mod links;
 mod log_holes;
 mod lost;
 mod pieces;
+mod prune;
 mod resume;
 mod shared;
 mod sizes;
