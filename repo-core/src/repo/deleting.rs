@@ -81,6 +81,22 @@ impl Repo {
     }
 }
 
+impl Repo {
+    /// Class C: removes the announcements of processes that the log has fenced: nobody waits for them any more.
+    pub fn remove_fenced(&self) -> Result<()> {
+        let state = self.state();
+        if state.class() == Class::A {
+            return Ok(());
+        }
+        for process in self.announced(Duration::MAX)? {
+            if state.is_fenced(&process.nonce) {
+                self.backend.delete(&name::announcement(&process.nonce))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The entries that condemned what is condemned now.
 fn condemns(state: &State) -> BTreeSet<EntryHash> {
     let packs = state.condemned().map(|(_, by)| by.hash);

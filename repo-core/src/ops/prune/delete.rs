@@ -15,9 +15,13 @@ use crate::repo::{DeletingProcess, Waited, lock};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// How many deletions are under way at once, if the backend can bear it.
 const THREADS_MAX: usize = 8;
+
+/// Class C: a process is not taken for dead before, however short the grace.
+const DEAD_AFTER_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// What is to be deleted, computed on one fold.
 struct Deletion {
@@ -53,7 +57,8 @@ pub fn execute(
             .into_iter()
             .filter(|object| state.may_remove(&object.id)),
     );
-    remove_all(job, remove, summary)
+    remove_all(job, remove, summary)?;
+    job.repo.remove_fenced()
 }
 
 /// Appends `Deleting` if there is anything to delete; gives the objects that it names.
@@ -68,7 +73,7 @@ fn append(
         let state = job.repo.state();
         let rows = match process {
             Some(process) if state.class() == Class::C => {
-                let dead_after = job.options.grace.max(job.options.stray_age);
+                let dead_after = job.options.grace.max(DEAD_AFTER_MIN);
                 match job.repo.wait_for_others(process, dead_after)? {
                     Waited::Clear(rows) => rows,
                     Waited::For(processes) => {
