@@ -209,16 +209,18 @@ impl Picture {
         Ok(())
     }
 
-    /// Calls `each` with every block that counts, its number and that of its pack.
+    /// Calls `each` with every block, its number and that of its pack; of a pack that several tables name with the blocks of its
+    /// lowest number, under which [`Picture::for_each_blob`] lists copies first.
     pub fn for_each_block(
         &self,
         each: &mut dyn FnMut(u32, u32, Block) -> Result<()>,
     ) -> Result<()> {
         for part in &self.parts {
             for row in 0..part.shown.run.count(Section::Blocks) {
-                let number = part.first_block + row;
-                if let Some(pack) = self.pack_of_block(number) {
-                    each(number, pack, part.shown.run.block(row)?)?;
+                let block = part.shown.run.block(row)?;
+                let pack = part.first_pack + block.pack;
+                if self.stands_for.get(pack as usize) == Some(&pack) {
+                    each(part.first_block + row, pack, block)?;
                 }
             }
         }
@@ -244,7 +246,7 @@ impl Picture {
     }
 
     /// Calls `each` with every blob once, in the order of ids: the number of the row that stands for it ([`PictureMarks`]), and
-    /// all its copies, those in different blocks of different packs. Reads every run once, from its beginning to its end.
+    /// all its copies; one that several tables name is listed for each. Reads every run once, from its beginning to its end.
     pub fn for_each_blob(
         &self,
         each: &mut dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()>,
