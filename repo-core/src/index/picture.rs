@@ -341,6 +341,28 @@ impl Picture {
         Ok(blocks)
     }
 
+    /// The row that stands for a blob: the first of the first run that knows it, if a copy of it counts.
+    pub fn row_of(&self, id: &BlobId) -> Result<Option<u64>> {
+        let mut stands = None;
+        for part in &self.parts {
+            let run = &part.shown.run;
+            let Some(first) = run.first_row(id)? else {
+                continue;
+            };
+            for row in first..run.count(Section::Blobs) {
+                let blob = run.blob(row)?;
+                if blob.id != *id {
+                    break;
+                }
+                let stands = *stands.get_or_insert(part.first_row + u64::from(row));
+                if self.pack_of_block(part.first_block + blob.block).is_some() {
+                    return Ok(Some(stands));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// An empty set of the picture's blobs.
     pub fn marks(self: &Arc<Self>) -> PictureMarks {
         let words = self.rows.div_ceil(64);
@@ -418,7 +440,7 @@ pub struct PictureMarks {
 impl PictureMarks {
     /// Adds a blob: whether it was not there yet; `None` if the picture does not know it. About a lookup in the index.
     pub fn insert(&self, id: &BlobId) -> Result<Option<bool>> {
-        let Some(row) = self.row_of(id)? else {
+        let Some(row) = self.picture.row_of(id)? else {
             return Ok(None);
         };
         let (word, bit) = (&self.bits[(row / 64) as usize], 1 << (row % 64));
@@ -427,38 +449,15 @@ impl PictureMarks {
 
     /// Whether a blob is in the set, by its id.
     pub fn contains(&self, id: &BlobId) -> Result<bool> {
-        Ok(self.row_of(id)?.is_some_and(|row| self.has_row(row)))
+        Ok(self
+            .picture
+            .row_of(id)?
+            .is_some_and(|row| self.has_row(row)))
     }
 
     /// Whether the blob for which that row stands is in the set.
     pub fn has_row(&self, row: u64) -> bool {
         let word = self.bits.get((row / 64) as usize);
         word.is_some_and(|word| word.load(Ordering::Acquire) >> (row % 64) & 1 == 1)
-    }
-
-    /// The row that stands for a blob: the first of the first run that knows it, if a copy of it counts.
-    fn row_of(&self, id: &BlobId) -> Result<Option<u64>> {
-        let mut stands = None;
-        for part in &self.picture.parts {
-            let run = &part.shown.run;
-            let Some(first) = run.first_row(id)? else {
-                continue;
-            };
-            for row in first..run.count(Section::Blobs) {
-                let blob = run.blob(row)?;
-                if blob.id != *id {
-                    break;
-                }
-                let stands = *stands.get_or_insert(part.first_row + u64::from(row));
-                if self
-                    .picture
-                    .pack_of_block(part.first_block + blob.block)
-                    .is_some()
-                {
-                    return Ok(Some(stands));
-                }
-            }
-        }
-        Ok(None)
     }
 }

@@ -3,16 +3,18 @@
 mod backup;
 mod check;
 mod ls;
-mod mark;
 mod prune;
 mod restore;
+mod sizes;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
+pub use sizes::{Fit, SizeOf, fit, sizes};
 pub use stats::{StatsMode, StatsSummary, stats};

@@ -4,18 +4,19 @@ use super::Job;
 use super::choose::Uses;
 use super::listing::{Listing, is_past};
 use super::options::PrunePlan;
-use crate::error::{Error, Result, Subject};
+use crate::crypto::BlobType;
+use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Condemned;
 use crate::format::entry::ObjectRef;
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
 use crate::log::{CondemnPlan, Kept, PackState, State, keep, plan_condemn};
-use crate::ops::mark::Marking;
-use crate::repo::{PictureRows, Repo, pack_object};
+use crate::ops::walk::Walk;
+use crate::repo::{PictureRows, Repo, lock, pack_object};
 use crate::time::{Timestamp, now};
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Everything that a prune decided on one fold.
 pub struct Survey {
@@ -163,6 +164,8 @@ fn mark_new(
     Ok(())
 }
 
+/// Marks what a snapshot holds. With `newer` also blobs are met that came into the index after the picture was taken: those are not
+/// marked; else they are missing.
 fn mark(
     job: &Job<'_>,
     marks: &PictureMarks,
@@ -171,14 +174,24 @@ fn mark(
     newer: bool,
 ) -> Result<()> {
     let root: BlobId = job.repo.open_summary(id, summary)?.root;
-    let marking = Marking {
+    let walk = Walk {
         repo: job.repo,
-        marks,
-        newer,
         progress: job.progress,
         interrupt: job.interrupt,
     };
-    marking.snapshot(id, &root)
+    let unknown = Mutex::new(HashSet::new());
+    let meet = |kind, id: &BlobId| match marks.insert(id)? {
+        Some(new) => Ok(new),
+        None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
+        None => Err(Error::missing(Subject::Blob(*id)).detail("no index table names it")),
+    };
+    walk.snapshot(id, &root, &meet).map_err(|e| match e.kind() {
+        ErrorKind::Interrupted => e,
+        _ => {
+            let detail = "a snapshot cannot be read whole, so that it is not known what it needs; nothing was deleted";
+            Error::new(e.kind(), e.subject().clone()).detail(detail).because(e)
+        }
+    })
 }
 
 /// Refuses to go on while a pack that holds anything needed is not there, or not whole.

@@ -547,3 +547,42 @@ impl Backend for Undeletable {
         self.0.size(name)
     }
 }
+
+#[test]
+fn sizes_are_what_going_frees() {
+    let (bed, [first, second]) = history();
+    let repo = bed.open();
+    let list = |repo: &Repo| {
+        let mut all = crate::snapshot::list(repo, &crate::snapshot::Filter::default()).snapshots;
+        all.sort_by_key(|info| info.id != second.0);
+        all
+    };
+    let all = list(&repo);
+    let (listener, interrupt) = (Listener::default(), Interrupt::new());
+    let unique = crate::ops::sizes(&repo, &all, &listener, &interrupt).unwrap();
+    let fits = |budget| crate::ops::fit(&repo, &all, budget, &listener, &interrupt).unwrap();
+    assert_eq!(fits(0).count, 0);
+    let newest = fits(unique[0].unique * 20 + (4 << 20));
+    let both = fits(u64::MAX);
+    assert_eq!((fits(both.bytes).count, fits(both.bytes - 1).count), (2, 1));
+    let alone = fits(both.bytes - 1).bytes;
+    // The first alone holds what is not the second one's.
+    assert_eq!(both.bytes - alone, unique[1].unique);
+    assert!(newest.count >= 1);
+    forget(&repo, &[first.0]);
+    let plan = prune_with(
+        &repo,
+        &PruneOptions {
+            dry_run: true,
+            ..thorough()
+        },
+    )
+    .unwrap()
+    .plan;
+    let close = |a: u64, b: u64| a.abs_diff(b) < 2000;
+    assert!(
+        close(plan.unused_bytes, unique[1].unique),
+        "{plan:?} {unique:?}"
+    );
+    assert!(close(plan.used_bytes, alone), "{plan:?} {alone}");
+}

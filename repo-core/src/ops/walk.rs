@@ -1,25 +1,23 @@
-//! Marks every blob that snapshots hold: each tree is read once, on all cores.
+//! Walks what snapshots hold, on all cores: each tree blob is read as often as whoever meets it wants.
 
+use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Chunks, Content, HEIGHT_MAX, Leaf, Tree};
 use crate::id::{BlobId, SnapshotId};
-use crate::index::PictureMarks;
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, lock};
 use crate::tree::load_blob;
-use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Marks what snapshots hold.
+/// Told of every blob that a snapshot names, from several threads; says of a tree blob whether to read it.
+pub type Meet<'a> = dyn Fn(BlobType, &BlobId) -> Result<bool> + Sync + 'a;
+
+/// A walk through all that snapshots hold.
 ///
 /// Memory: 33 bytes for each tree that is known and not read yet.
-pub struct Marking<'a> {
+pub struct Walk<'a> {
     /// Where trees are read.
     pub repo: &'a Repo,
-    /// Filled.
-    pub marks: &'a PictureMarks,
-    /// Blobs that came into the index after the picture was taken are met without a mark; otherwise they are missing.
-    pub newer: bool,
     /// Told of every tree blob that is read.
     pub progress: &'a dyn Progress,
     /// Asked before each.
@@ -38,16 +36,13 @@ struct Queue {
     items: Vec<Item>,
     at_work: usize,
     failed: Option<Error>,
-    /// Trees that the picture does not know.
-    newer: HashSet<BlobId>,
 }
 
-impl Marking<'_> {
-    /// Marks everything that a snapshot with that root holds.
+impl Walk<'_> {
+    /// Walks through everything that a snapshot with that root holds.
     ///
-    /// Fails at the first tree that cannot be read, and at the first blob that no table names: then nothing may be taken for
-    /// unneeded. The error says which snapshot.
-    pub fn snapshot(&self, id: &SnapshotId, root: &BlobId) -> Result<()> {
+    /// Fails at the first tree that cannot be read, and with the first error of `meet`; says of which snapshot.
+    pub fn snapshot(&self, id: &SnapshotId, root: &BlobId, meet: &Meet<'_>) -> Result<()> {
         let queue = Mutex::new(Queue {
             items: vec![Item {
                 id: *root,
@@ -55,24 +50,20 @@ impl Marking<'_> {
             }],
             at_work: 0,
             failed: None,
-            newer: HashSet::new(),
         });
         let woken = Condvar::new();
         std::thread::scope(|scope| {
             for _ in 1..self.repo.pool().threads() {
-                scope.spawn(|| self.work(&queue, &woken));
+                scope.spawn(|| self.work(&queue, &woken, meet));
             }
-            self.work(&queue, &woken);
+            self.work(&queue, &woken, meet);
         });
         let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
         queue.failed.map_or(Ok(()), |e| {
             if e.kind() == ErrorKind::Interrupted {
                 return Err(e);
             }
-            let detail = format!(
-                "snapshot {} cannot be read whole, so that it is not known what it needs; nothing was deleted",
-                id.short()
-            );
+            let detail = format!("snapshot {} cannot be read whole", id.short());
             Err(Error::new(e.kind(), e.subject().clone())
                 .detail(detail)
                 .because(e))
@@ -80,7 +71,7 @@ impl Marking<'_> {
     }
 
     /// Reads trees until there are none left, or one fails.
-    fn work(&self, queue: &Mutex<Queue>, woken: &Condvar) {
+    fn work(&self, queue: &Mutex<Queue>, woken: &Condvar, meet: &Meet<'_>) {
         let mut held = lock(queue);
         loop {
             let item = loop {
@@ -95,7 +86,7 @@ impl Marking<'_> {
             };
             held.at_work += 1;
             drop(held);
-            let found = self.item(item, queue);
+            let found = self.item(item, meet);
             held = lock(queue);
             held.at_work -= 1;
             match found {
@@ -106,25 +97,20 @@ impl Marking<'_> {
         }
     }
 
-    /// Marks a tree blob and the data that it names; gives the tree blobs that it names.
-    fn item(&self, item: Item, queue: &Mutex<Queue>) -> Result<Vec<Item>> {
+    /// Meets a tree blob and the data that it names; gives the tree blobs that it names.
+    fn item(&self, item: Item, meet: &Meet<'_>) -> Result<Vec<Item>> {
         self.interrupt.check()?;
-        let new = match self.marks.insert(&item.id)? {
-            Some(new) => new,
-            None if self.newer => lock(queue).newer.insert(item.id),
-            None => return Err(unknown(&item.id)),
-        };
-        if !new {
+        if !meet(BlobType::Tree, &item.id)? {
             return Ok(Vec::new());
         }
         let tree = load_blob(self.repo, &item.id)?;
         self.progress.count(Counter::Objects, 1);
         let height = |height| move |id| Item { id, height };
         Ok(match (tree, item.height) {
-            (Tree::Leaf(leaf), 0) => self.leaf(&leaf)?,
+            (Tree::Leaf(leaf), 0) => below(&leaf, meet)?,
             (Tree::Branch(branch), 0) => branch.pages.iter().map(|p| height(0)(p.id)).collect(),
             (Tree::Chunks(ids), 1) => {
-                ids.iter().try_for_each(|id| self.data(id))?;
+                meet_data(&ids, meet)?;
                 Vec::new()
             }
             (Tree::Chunks(ids), above @ 2..) => ids.into_iter().map(height(above - 1)).collect(),
@@ -134,38 +120,31 @@ impl Marking<'_> {
             }
         })
     }
-
-    fn leaf(&self, leaf: &Leaf) -> Result<Vec<Item>> {
-        let mut below = Vec::new();
-        for node in &leaf.nodes {
-            match &node.content {
-                Content::Dir(Some(tree)) => below.push(Item {
-                    id: *tree,
-                    height: 0,
-                }),
-                Content::File(file) => match &file.chunks {
-                    Chunks::Lists { height, lists } if *height > 0 => {
-                        let height = (*height).min(HEIGHT_MAX);
-                        below.extend(lists.iter().map(|id| Item { id: *id, height }));
-                    }
-                    Chunks::Direct(ids) | Chunks::Lists { lists: ids, .. } => {
-                        ids.iter().try_for_each(|id| self.data(id))?;
-                    }
-                },
-                _ => {}
-            }
-        }
-        Ok(below)
-    }
-
-    fn data(&self, id: &BlobId) -> Result<()> {
-        match self.marks.insert(id)? {
-            None if !self.newer => Err(unknown(id)),
-            _ => Ok(()),
-        }
-    }
 }
 
-fn unknown(id: &BlobId) -> Error {
-    Error::missing(Subject::Blob(*id)).detail("no index table names it")
+/// Meets the data that a part of a directory names; gives the tree blobs that it names.
+fn below(leaf: &Leaf, meet: &Meet<'_>) -> Result<Vec<Item>> {
+    let mut below = Vec::new();
+    for node in &leaf.nodes {
+        match &node.content {
+            Content::Dir(Some(tree)) => below.push(Item {
+                id: *tree,
+                height: 0,
+            }),
+            Content::File(file) => match &file.chunks {
+                Chunks::Lists { height, lists } if *height > 0 => {
+                    let height = (*height).min(HEIGHT_MAX);
+                    below.extend(lists.iter().map(|id| Item { id: *id, height }));
+                }
+                Chunks::Direct(ids) | Chunks::Lists { lists: ids, .. } => meet_data(ids, meet)?,
+            },
+            _ => {}
+        }
+    }
+    Ok(below)
+}
+
+fn meet_data(ids: &[BlobId], meet: &Meet<'_>) -> Result<()> {
+    let mut ids = ids.iter();
+    ids.try_for_each(|id| meet(BlobType::Data, id).map(drop))
 }
