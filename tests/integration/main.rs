@@ -45,3 +45,4 @@ mod format_trees;
 mod format_values;
 mod format_vectors;
 mod fuzz_replay;
+mod storm;
