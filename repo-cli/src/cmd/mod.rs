@@ -4,15 +4,18 @@ mod backup;
 mod cache;
 mod cat;
 mod check;
+mod forget;
 mod generate;
 mod init;
 mod key;
 mod list;
 mod ls;
 mod options;
+mod protect;
 mod restore;
 mod snapshots;
 mod stats;
+mod unforget;
 mod unlock;
 mod version;
 
@@ -37,6 +40,14 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Count what snapshots hold, or what that takes
     Stats(stats::Arguments),
+    /// Forget snapshots, by a policy or by ID
+    Forget(Box<forget::Arguments>),
+    /// Take a forget back
+    Unforget(unforget::Arguments),
+    /// Keep snapshots from being forgotten
+    Protect(protect::ProtectArguments),
+    /// Say when snapshots may be forgotten
+    Expire(protect::ExpireArguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
@@ -67,6 +78,10 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Stats(arguments) => stats::run(app, arguments),
+        Command::Forget(arguments) => forget::run(app, *arguments),
+        Command::Unforget(arguments) => unforget::run(app, arguments),
+        Command::Protect(arguments) => protect::protect(app, arguments),
+        Command::Expire(arguments) => protect::expire(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
         Command::List(arguments) => list::run(app, arguments),
