@@ -3,8 +3,10 @@
 //! Lines go to standard output, `error`, `warning` and `exit_error` to standard error. Fields of ours that restic does
 //! not have come last.
 
+mod forget;
 mod node;
 
+pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};
 
 use crate::text::rfc3339;
@@ -305,6 +307,11 @@ pub struct Snapshot {
     pub label: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Until when it must be kept, and from when on it need not be; only where that is asked for and said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
 }
 
 impl From<&SnapshotInfo> for Snapshot {
@@ -328,6 +335,8 @@ impl From<&SnapshotInfo> for Snapshot {
             short_id: info.id.short(),
             label: summary.label.clone(),
             description: summary.description.clone(),
+            protected_until: None,
+            expires: None,
         }
     }
 }

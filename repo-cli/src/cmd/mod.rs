@@ -4,16 +4,19 @@ mod backup;
 mod cache;
 mod cat;
 mod check;
+mod forget;
 mod generate;
 mod init;
 mod key;
 mod list;
 mod ls;
 mod options;
+mod protect;
 mod prune;
 mod restore;
 mod snapshots;
 mod stats;
+mod unforget;
 mod unlock;
 mod version;
 
@@ -38,6 +41,14 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Count what snapshots hold, or what that takes
     Stats(stats::Arguments),
+    /// Forget snapshots, by a policy or by ID
+    Forget(Box<forget::Arguments>),
+    /// Take a forget back
+    Unforget(unforget::Arguments),
+    /// Keep snapshots from being forgotten
+    Protect(protect::ProtectArguments),
+    /// Say when snapshots may be forgotten
+    Expire(protect::ExpireArguments),
     /// Free what no snapshot needs
     Prune(prune::Arguments),
     /// Look for damage in the repository
@@ -70,6 +81,10 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Stats(arguments) => stats::run(app, arguments),
+        Command::Forget(arguments) => forget::run(app, *arguments),
+        Command::Unforget(arguments) => unforget::run(app, arguments),
+        Command::Protect(arguments) => protect::protect(app, arguments),
+        Command::Expire(arguments) => protect::expire(app, arguments),
         Command::Prune(arguments) => prune::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),

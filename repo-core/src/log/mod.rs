@@ -22,7 +22,7 @@ mod tests;
 mod wait;
 
 pub use crate::format::checkpoint::{
-    Condemned, Deleted, PackRow, RolesAt, SnapshotRow, TableRow, Tail, WaitingRow,
+    Condemned, Deleted, PackRow, RolesAt, SnapshotRow, TableRow, Tail, Terms, WaitingRow,
 };
 pub use check::{
     Catalog, CommitCheck, Lost, Reliance, UnforgetCheck, check_commit, check_not_rolled_back,

@@ -1,6 +1,7 @@
 //! How a prune is asked for, and what it tells.
 
 use crate::error::{Error, Result};
+use crate::id::SnapshotId;
 use std::time::Duration;
 
 /// How much may stay that nobody needs, because freeing it costs more than it takes.
@@ -33,6 +34,8 @@ pub struct PruneOptions {
     pub stray_age: Duration,
     /// Plan only.
     pub dry_run: bool,
+    /// In a dry run: as if these were forgotten.
+    pub without: Vec<SnapshotId>,
 }
 
 impl Default for PruneOptions {
@@ -46,12 +49,16 @@ impl Default for PruneOptions {
             grace: Duration::from_secs(7 * 24 * 3600),
             stray_age: Duration::from_secs(48 * 3600),
             dry_run: false,
+            without: Vec::new(),
         }
     }
 }
 
 impl PruneOptions {
     pub(super) fn check(&self) -> Result<()> {
+        if !self.dry_run && !self.without.is_empty() {
+            return Err(Error::invalid("prune").detail("only a dry run can leave snapshots out"));
+        }
         match self.max_unused {
             MaxUnused::Percent(percent) if !(0.0..=100.0).contains(&percent) => {
                 Err(Error::invalid("max unused").detail("must lie between 0% and 100%"))

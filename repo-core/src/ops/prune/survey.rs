@@ -156,8 +156,13 @@ fn mark_new(
     marked: &mut HashSet<SnapshotId>,
     newer: bool,
 ) -> Result<()> {
-    for (id, row) in state.live_snapshots() {
-        if marked.insert(*id) {
+    // Who may forget must not thereby get rid of what is protected.
+    let now = now();
+    let protected = state
+        .forgotten_snapshots()
+        .filter(|(id, _)| state.is_protected(id, now));
+    for (id, row) in state.live_snapshots().chain(protected) {
+        if !job.options.without.contains(id) && marked.insert(*id) {
             mark(job, marks, id, &row.summary, newer)?;
         }
     }
@@ -245,6 +250,7 @@ fn objects(job: &Job<'_>, state: &State, listing: &Listing) -> Vec<ObjectRef> {
         !state.wants(object)
             && !state.is_deleted(&object.id)
             && !condemned.contains(object)
+            && !state.is_protected(&SnapshotId(object.id), now)
             && (forgotten || stored.is_older(job.options.stray_age, now))
     });
     unwanted.map(|(object, _)| *object).collect()
@@ -252,8 +258,12 @@ fn objects(job: &Job<'_>, state: &State, listing: &Listing) -> Vec<ObjectRef> {
 
 /// Condemned objects that are no packs, wanted by no entry since.
 pub fn standing(state: &State) -> impl Iterator<Item = (&ObjectRef, &Condemned)> {
-    state.condemned_objects().filter(|(object, by)| {
-        let forgotten = state.forgotten_at(&SnapshotId(object.id));
+    let now = now();
+    let unprotected = state.condemned_objects().filter(move |(object, _)| {
+        object.kind != ObjectKind::Snapshot || !state.is_protected(&SnapshotId(object.id), now)
+    });
+    unprotected.filter(|(object, by)| {
+        let forgotten = state.forgotten_by(&SnapshotId(object.id));
         object.kind != ObjectKind::Snapshot || forgotten.is_none_or(|number| number < by.number)
     })
 }
