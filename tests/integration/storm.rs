@@ -128,7 +128,7 @@ impl Storm {
                 "forget",
                 "--keep-last",
                 &keep,
-                "--max-shrink",
+                "--quarantine",
                 "off",
                 "--path",
                 &path,
