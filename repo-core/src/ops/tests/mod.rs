@@ -14,6 +14,7 @@ mod first_entry;
 mod in_place;
 mod in_place_delete;
 mod in_place_links;
+mod in_place_parts;
 mod in_place_policy;
 mod items;
 mod keys;
