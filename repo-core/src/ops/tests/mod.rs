@@ -23,6 +23,7 @@ mod links;
 mod log_holes;
 mod lost;
 mod pieces;
+mod reach;
 mod resume;
 mod shared;
 mod sizes;
