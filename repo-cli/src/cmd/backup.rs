@@ -5,8 +5,6 @@ mod lists;
 mod options;
 mod select;
 
-pub use select::parse_size;
-
 use crate::app::App;
 use crate::cmd::version::VERSION;
 use crate::exit::{Exit, Failure};

@@ -1,11 +1,10 @@
 //! `larder prune`
 
-use super::backup::parse_size;
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
 use crate::text::{bytes, counted, printable};
-use crate::{json, repository};
+use crate::{json, repository, size};
 use clap::Args;
 use jiff::{Span, SpanRelativeTo, Unit};
 use repo_core::ops::{self, MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
@@ -35,7 +34,7 @@ pub struct PruneFlags {
     max_unused: MaxUnused,
 
     /// Rewrite packs of no more bytes than this
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = HEADING)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
     max_repack_size: Option<u64>,
 
     /// Rewrite packs of trees only
@@ -77,7 +76,7 @@ fn parse_max_unused(text: &str) -> Result<MaxUnused, String> {
         return Ok(MaxUnused::Unlimited);
     }
     let Some(percent) = text.strip_suffix('%') else {
-        return parse_size(text).map(MaxUnused::Bytes);
+        return size::parse(text).map(MaxUnused::Bytes);
     };
     match percent.parse() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxUnused::Percent(percent)),

@@ -21,6 +21,8 @@ pub(super) struct Counters {
     pub(super) nodes_skipped: AtomicU64,
     pub(super) bytes_skipped: AtomicU64,
     pub(super) nodes_deleted: AtomicU64,
+    pub(super) bytes_compared: AtomicU64,
+    pub(super) bytes_verified: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -37,6 +39,8 @@ pub(super) struct Sample {
     pub(super) nodes_skipped: u64,
     pub(super) bytes_skipped: u64,
     pub(super) nodes_deleted: u64,
+    pub(super) bytes_compared: u64,
+    pub(super) bytes_verified: u64,
     /// Bytes a second, lately.
     pub(super) rate: f64,
 }
@@ -60,6 +64,8 @@ impl Counters {
             nodes_skipped: read(&self.nodes_skipped),
             bytes_skipped: read(&self.bytes_skipped),
             nodes_deleted: read(&self.nodes_deleted),
+            bytes_compared: read(&self.bytes_compared),
+            bytes_verified: read(&self.bytes_verified),
             rate: match last.elapsed.is_zero() {
                 true => newest,
                 false => last.rate * keep + newest * (1.0 - keep),
@@ -112,6 +118,14 @@ impl Sample {
                 ", skipped {skipped}, {}",
                 bytes_roughly(self.bytes_skipped)
             ));
+        }
+        for (what, bytes) in [
+            ("compared", self.bytes_compared),
+            ("verified", self.bytes_verified),
+        ] {
+            if bytes > 0 {
+                text.push_str(&format!(", {what} {}", bytes_roughly(bytes)));
+            }
         }
         self.add_rate(&mut text);
         if let Some(remaining) = self.remaining() {
