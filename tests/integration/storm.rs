@@ -112,7 +112,7 @@ impl Storm {
             let tag = format!("w{me}r{round}");
             let tree = describe(&self.env.path(&source));
             self.made.lock().unwrap().insert(tag.clone(), tree);
-            let backup = ["backup", &source, "--tag", &tag, "--host", "storm"];
+            let backup = ["backup", &source, "--tag", &tag];
             if let Some(run) = self.run(&mut dice, 5, "backup", &backup) {
                 run.expect(0);
             }
