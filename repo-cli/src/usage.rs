@@ -14,7 +14,6 @@ const COMMANDS: &[&str] = &[
     "dump",
     "features",
     "find",
-    "forget",
     "migrate",
     "mount",
     "prune",
@@ -41,6 +40,13 @@ const FLAGS: &[&str] = &[
     "--use-fs-snapshot",
     // check
     "--check-unused",
+    // forget
+    "--max-repack-size",
+    "--max-unused",
+    "--prune",
+    "--repack-cacheable-only",
+    "--repack-smaller-than",
+    "--repack-uncompressed",
     // key
     "--new-password-command",
 ];

@@ -172,7 +172,7 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             "mkdir -p shut; : > shut/f; chmod 0 shut/f; if [ -r shut/f ]; then echo permission denied >&2; else \"$@\"; fi",
             &["backup", "shut"],
         ),
-        "is not there yet" => env.run(&["forget", "--keep-last", "1"]),
+        "is not there yet" => env.run(&["dump", "latest", "/"]),
         other => panic!("nothing leads to {other:?}"),
     }
 }
