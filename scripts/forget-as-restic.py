@@ -60,9 +60,10 @@ def random_policy(rng):
 class Tool:
     """A program with a repository of its own."""
 
-    def __init__(self, program, directory, extra):
+    def __init__(self, program, directory, extra, key_file=False):
         self.program = program
         self.extra = extra
+        key = str(directory / "key")
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
@@ -72,7 +73,11 @@ class Tool:
             "RESTIC_REPOSITORY": str(directory / "repository"),
         }
         directory.mkdir()
-        run(program, ["init"], self.env)
+        if key_file:
+            run(program, ["init", "--new-key-file", key], self.env)
+            self.env["LARDER_KEY_FILE"] = key
+        else:
+            run(program, ["init"], self.env)
 
     def backup(self, source, time, zone, tags):
         flags = [flag for tag in tags for flag in ("--tag", tag)]
@@ -140,7 +145,7 @@ def compare(arguments, rng, directory, source):
         for name, zone, snapshots in lists(rng):
             home = directory / f"{name}-{done}"
             home.mkdir()
-            ours = Tool(arguments.larder, home / "larder", ["--quarantine", "off"])
+            ours = Tool(arguments.larder, home / "larder", ["--quarantine", "off"], key_file=True)
             theirs = Tool(arguments.restic, home / "restic", [])
             for time, own, tags in snapshots:
                 for tool in (ours, theirs):

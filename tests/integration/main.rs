@@ -11,6 +11,7 @@ mod cli_check;
 mod cli_crash;
 mod cli_exclude;
 mod cli_files_from;
+mod cli_forget;
 mod cli_help;
 mod cli_home;
 mod cli_init_from;

@@ -20,18 +20,19 @@ use repo_core::{Error, ErrorKind};
 use std::path::PathBuf;
 
 /// Arguments of `forget`.
-///
-/// Snapshots are first put into series: those of one host and label, and where they have no label, those of one host and set of
-/// paths, in whatever order the paths were given. The policy is then applied to each series by itself; what no rule keeps
-/// is forgotten. If there are fewer periods than a rule would keep, the oldest snapshot is kept too.
-///
-/// Data is not deleted before a prune: until then, `larder unforget` takes it back.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Forget these, without a policy: the beginning of an ID, or `latest`
     #[arg(value_name = "SNAPSHOT")]
     snapshots: Vec<String>,
+
+    /// Show what would be forgotten, and forget nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+
+    /// Show less of each: no paths, and tags one below the other
+    #[arg(short, long)]
+    compact: bool,
 
     #[command(flatten)]
     keep: KeepFlags,
@@ -42,14 +43,6 @@ pub struct Arguments {
     #[command(flatten)]
     safety: SafetyFlags,
 
-    /// Show what would be forgotten, and forget nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-
-    /// Show less of each: no paths, and tags one below the other
-    #[arg(short, long)]
-    compact: bool,
-
     /// Prune afterwards, if anything was forgotten or an earlier prune left something to delete
     #[arg(long)]
     prune: bool,
@@ -58,11 +51,11 @@ pub struct Arguments {
     how_to_prune: PruneFlags,
 }
 
-/// The policy. A number may be `unlimited`; a duration is such as 1y5m7d2h and goes back from the newest snapshot of a series.
+/// The policy.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Which of a series to keep")]
 struct KeepFlags {
-    /// The newest N snapshots
+    /// The newest N snapshots; for all, here and below, `unlimited`
     #[arg(short = 'l', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     keep_last: Option<Count>,
 
@@ -90,7 +83,7 @@ struct KeepFlags {
     #[arg(short = 'y', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     keep_yearly: Option<Count>,
 
-    /// All that are not older than this
+    /// All that are not older than this, such as 1y5m7d2h, counted from the newest of the series
     #[arg(long, value_name = "DURATION", value_parser = parse_span)]
     keep_within: Option<Span>,
 

@@ -45,6 +45,10 @@ pub struct PruneFlags {
     #[arg(long, help_heading = HEADING)]
     repack_small: bool,
 
+    /// Join packs that have fewer bytes than this
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
+    repack_smaller_than: Option<u64>,
+
     /// Compress what is stored uncompressed; reads all of it, also what does not shrink
     #[arg(long, help_heading = HEADING)]
     repack_uncompressed: bool,
@@ -61,6 +65,7 @@ impl PruneFlags {
             max_unused: self.max_unused,
             max_repack_bytes: self.max_repack_size,
             repack_small: self.repack_small,
+            repack_smaller_than: self.repack_smaller_than,
             repack_uncompressed: self.repack_uncompressed,
             trees_only: self.repack_cacheable_only,
             grace: self.grace,

@@ -277,6 +277,9 @@ pub struct CopyAt {
     pub whole: bool,
 }
 
+/// Told of a blob, the number of the row that stands for it, and all its copies.
+pub type EachBlob<'a> = dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()> + 'a;
+
 impl Row for BlobId {
     const LEN: usize = ID_LEN;
 

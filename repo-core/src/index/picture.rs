@@ -6,7 +6,7 @@ use super::layout::Section;
 use super::run::Run;
 use super::shown::Shown;
 use crate::error::{Error, Result, Subject};
-use crate::format::rows::{Blob, Block, CopyAt, PackEntry, PackInfo, PackRow, Row};
+use crate::format::rows::{Blob, Block, CopyAt, EachBlob, PackEntry, PackInfo, PackRow, Row};
 use crate::id::{BlobId, IndexId, PackId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -247,10 +247,7 @@ impl Picture {
 
     /// Calls `each` with every blob once, in the order of ids: the number of the row that stands for it ([`PictureMarks`]), and
     /// all its copies; one that several tables name is listed for each. Reads every run once, from its beginning to its end.
-    pub fn for_each_blob(
-        &self,
-        each: &mut dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()>,
-    ) -> Result<()> {
+    pub fn for_each_blob(&self, each: &mut EachBlob<'_>) -> Result<()> {
         let mut cursors = Vec::new();
         for part in &self.parts {
             let mut cursor = Cursor::new(part);

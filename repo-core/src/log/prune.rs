@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::checkpoint::Tail;
 use crate::format::entry::{Action, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
-use crate::format::rows::CopyAt;
+use crate::format::rows::{CopyAt, EachBlob};
 use crate::id::{BlobId, EvidenceId, IndexId, PackId, SnapshotId};
 use std::collections::BTreeSet;
 
@@ -44,10 +44,7 @@ pub trait Rows {
     fn for_each_pack(&self, each: &mut dyn FnMut(u32, &PackId) -> Result<()>) -> Result<()>;
 
     /// Calls `each` for every blob once, with the row that stands for it and all its copies. Always in the same order.
-    fn for_each_blob(
-        &self,
-        each: &mut dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()>,
-    ) -> Result<()>;
+    fn for_each_blob(&self, each: &mut EachBlob<'_>) -> Result<()>;
 
     /// Calls `each` for every block that has bases, with these.
     fn for_each_base(&self, each: &mut dyn FnMut(u32, &[BlobId]) -> Result<()>) -> Result<()>;

@@ -5,7 +5,7 @@ use super::prune::{CondemnPlan, Inventory, Kept, Rows};
 use crate::crypto::{Role, SealPublic};
 use crate::error::Result;
 use crate::format::entry::{Action, Entry, Member, Nonce, SignedEntry};
-use crate::format::rows::CopyAt;
+use crate::format::rows::{CopyAt, EachBlob};
 use crate::id::{BlobId, EntryHash, PackId, WriterId};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +108,11 @@ impl Packs {
     fn rows(&self, backwards: bool) -> Vec<(BlobId, CopyAt, &[BlobId])> {
         let mut blocks: Vec<(u32, &[BlobId])> = Vec::new();
         let mut rows = Vec::new();
-        for (pack, blobs) in self.numbered(backwards) {
+        let mut packs: Vec<_> = (0..).zip(self.0.values()).collect();
+        if backwards {
+            packs.reverse();
+        }
+        for (pack, blobs) in packs {
             for (blob, bases) in blobs {
                 let known = blocks
                     .iter()
@@ -128,14 +132,6 @@ impl Packs {
             }
         }
         rows
-    }
-
-    fn numbered(&self, backwards: bool) -> Vec<(u32, &Vec<(BlobId, Vec<BlobId>)>)> {
-        let mut packs: Vec<_> = (0..).zip(self.0.values()).collect();
-        if backwards {
-            packs.reverse();
-        }
-        packs
     }
 }
 
@@ -182,10 +178,7 @@ impl Rows for Numbered<'_> {
         packs.try_for_each(|(number, id)| each(number, id))
     }
 
-    fn for_each_blob(
-        &self,
-        each: &mut dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()>,
-    ) -> Result<()> {
+    fn for_each_blob(&self, each: &mut EachBlob<'_>) -> Result<()> {
         let mut by_id: BTreeMap<BlobId, Vec<CopyAt>> = BTreeMap::new();
         for (blob, copy, _) in self.packs.rows(self.backwards) {
             by_id.entry(blob).or_default().push(copy);

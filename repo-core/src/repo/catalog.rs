@@ -2,7 +2,7 @@
 
 use super::Repo;
 use crate::error::Result;
-use crate::format::rows::CopyAt;
+use crate::format::rows::EachBlob;
 use crate::id::{BlobId, PackId};
 use crate::index::{Index, Picture, PictureMarks};
 use crate::log::{Catalog, Inventory, Needed, Rows};
@@ -92,10 +92,7 @@ impl Rows for PictureRows<'_> {
         packs.try_for_each(|number| each(number, &self.0.pack_row(number)?.id))
     }
 
-    fn for_each_blob(
-        &self,
-        each: &mut dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()>,
-    ) -> Result<()> {
+    fn for_each_blob(&self, each: &mut EachBlob<'_>) -> Result<()> {
         self.0.for_each_blob(each)
     }
 

@@ -55,6 +55,9 @@ impl<'a> Forget<'a> {
         let repo = self.repo;
         repo.append(&mut |state| {
             let planned = self.plan_on(state)?;
+            if planned.emptied().is_some() && !self.options.allow_empty {
+                return Err(Error::invalid("policy").detail("keeps nothing of a series"));
+            }
             let snapshots: Vec<SnapshotId> = planned.removed().map(|r| r.info.id).collect();
             done = Some(planned);
             Ok((!snapshots.is_empty()).then_some(Action::Forget { snapshots }))
@@ -91,16 +94,10 @@ impl<'a> Forget<'a> {
             let rows = state.live_snapshots().chain(state.forgotten_snapshots());
             Times::new(rows.map(|(_, row)| commit(row)), self.stored.clone(), now)
         });
-        let planned = ForgetPlan {
+        Ok(ForgetPlan {
             groups: plan(candidates, options, times.as_ref(), now),
             unreadable,
-        };
-        match planned.emptied() {
-            Some(_) if !options.allow_empty => {
-                Err(Error::invalid("policy").detail("keeps nothing of a series"))
-            }
-            _ => Ok(planned),
-        }
+        })
     }
 
     fn summary(&mut self, id: &SnapshotId, row: &SnapshotRow) -> Result<&Summary> {

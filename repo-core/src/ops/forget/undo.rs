@@ -61,9 +61,10 @@ pub fn unforget(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Unforgotten> {
-    // On class C no deletion goes by a process at work, which must be announced before it folds.
-    let _process = repo.announce()?;
     loop {
+        // On class C no deletion goes by a process at work, which must be announced before it folds. Also makes known what
+        // an append that came to nothing has folded.
+        let _process = repo.announce()?;
         repo.refresh()?;
         let state = repo.state();
         refuse_unreadable(&state)?;

@@ -95,7 +95,11 @@ impl Uses {
         packs.retain(|(_, pack)| {
             pack.used > 0 && (!options.trees_only || pack.kind == BlobType::Tree)
         });
-        let small = |pack: &Use| (pack.len as f64) < f64::from(pack_bytes) * SMALL;
+        let usual = (f64::from(pack_bytes) * SMALL) as u64;
+        let limit = options
+            .repack_smaller_than
+            .or(options.repack_small.then_some(usual));
+        let small = |pack: &Use| limit.is_some_and(|limit| pack.len < limit);
         let several = |kind| {
             let small = packs
                 .iter()
@@ -104,8 +108,8 @@ impl Uses {
         };
         let small_kinds = [BlobType::Data, BlobType::Tree].map(|kind| (kind, several(kind)));
         let asked = |pack: &Use| {
-            let merged = small_kinds.contains(&(pack.kind, true)) && small(pack);
-            options.repack_small && merged || options.repack_uncompressed && pack.has_stored
+            let joined = small_kinds.contains(&(pack.kind, true)) && small(pack);
+            joined || options.repack_uncompressed && pack.has_stored
         };
         let share = |pack: &Use| pack.reclaims as f64 / pack.len.max(1) as f64;
         packs.sort_by(|(_, a), (_, b)| asked(b).cmp(&asked(a)).then(share(b).total_cmp(&share(a))));

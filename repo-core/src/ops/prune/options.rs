@@ -22,8 +22,10 @@ pub struct PruneOptions {
     pub max_unused: MaxUnused,
     /// Packs are rewritten while they have no more bytes than this together.
     pub max_repack_bytes: Option<u64>,
-    /// Rewrite packs of less than four fifths of the usual size too.
+    /// Rewrite packs of less than four fifths of the usual size too, if there are several.
     pub repack_small: bool,
+    /// The same with this many bytes for a limit.
+    pub repack_smaller_than: Option<u64>,
     /// Rewrite packs that hold blocks stored as they are, and try to compress those.
     pub repack_uncompressed: bool,
     /// Rewrite packs of trees only.
@@ -44,6 +46,7 @@ impl Default for PruneOptions {
             max_unused: MaxUnused::Percent(5.0),
             max_repack_bytes: None,
             repack_small: false,
+            repack_smaller_than: None,
             repack_uncompressed: false,
             trees_only: false,
             grace: Duration::from_secs(7 * 24 * 3600),
