@@ -146,7 +146,7 @@ mod tests {
         // Another run by an intruder does not make it good.
         let three = [small.clone(), small.clone(), small.clone(), large.clone()];
         assert_eq!(look(&three), odd);
-        let four = [&[small.clone()], &three[..]].concat();
+        let four = [std::slice::from_ref(&small), &three[..]].concat();
         assert_eq!(look(&four), None);
         assert_eq!(look(&[large.clone(), small]), None);
         assert_eq!(look(&[info(500, 50 * MIB, 0), large.clone()]), None);
