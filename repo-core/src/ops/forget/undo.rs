@@ -6,8 +6,8 @@ use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
 use crate::format::tree::{Content, FileContent, Tree};
 use crate::id::{BlobId, PackId, SnapshotId};
-use crate::index::{Index, Marks};
-use crate::log::{Catalog, State, UnforgetCheck, check_unforget};
+use crate::index::Marks;
+use crate::log::{State, UnforgetCheck, check_unforget};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::Repo;
 use crate::tree::{ChunkRef, for_each_chunk, load_blob};
@@ -62,8 +62,7 @@ pub fn unforget(
     interrupt: &Interrupt,
 ) -> Result<Unforgotten> {
     loop {
-        // On class C no deletion goes by a process at work, which must be announced before it folds. Also makes known what
-        // an append that came to nothing has folded.
+        // On class C no deletion goes by a process at work, which must be announced before it folds.
         let _process = repo.announce()?;
         repo.refresh()?;
         let state = repo.state();
@@ -203,8 +202,7 @@ impl<'a> Walk<'a> {
 
     /// Asks the log's own check, and takes in what is to be reprieved or copied.
     fn ask(&mut self, snapshots: &[SnapshotId], blobs: &[BlobId]) -> Result<UnforgetCheck> {
-        let catalog = Indexed(self.repo.index());
-        let check = check_unforget(self.state, &catalog, snapshots, blobs)?;
+        let check = check_unforget(self.state, &self.repo.catalog(), snapshots, blobs)?;
         self.reprieve.extend(&check.reprieve);
         self.needs_copy |= !check.copy.is_empty();
         Ok(check)
@@ -293,31 +291,4 @@ impl<'a> Walk<'a> {
 fn is_lost(error: &Error) -> bool {
     use ErrorKind::{Damaged, Missing, NotFound};
     error.is_unreadable() || matches!(error.kind(), Damaged | Missing | NotFound)
-}
-
-/// The index as the log's check sees it.
-struct Indexed<'a>(&'a Index);
-
-impl Catalog for Indexed<'_> {
-    fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
-        let mut failed = Ok(());
-        self.0.copies(blob, &mut |location| {
-            let known = self.0.pack_id_of(&location);
-            match known.and_then(|pack| Ok((pack, self.0.bases(&location)?))) {
-                Ok((pack, bases)) => {
-                    each(&pack, &bases);
-                    ControlFlow::Continue(())
-                }
-                Err(e) => {
-                    failed = Err(e);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        failed
-    }
-
-    fn knows(&self, pack: &PackId) -> Result<bool> {
-        Ok(self.0.pack(pack)?.is_some())
-    }
 }
