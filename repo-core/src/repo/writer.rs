@@ -23,6 +23,9 @@ const META_BLOCK_BYTES: usize = 512 << 10;
 /// A table is published after this many packs, so that an interrupted run loses little.
 const PUBLISH_PACKS: usize = 32;
 
+/// Or after this many blobs: their rows (44 bytes each) lie in memory until then, and three times while a table is made.
+const PUBLISH_BLOBS: usize = 128 << 10;
+
 /// Or after this long.
 const PUBLISH_AFTER: Duration = Duration::from_secs(60);
 
@@ -381,7 +384,7 @@ impl<'a> Writer<'a> {
         let pack = &mut lane.packs[at];
         pack.builder.push(block);
         pack.in_flight -= 1;
-        if !pack.full && pack.builder.len() >= pack.enough {
+        if !pack.full && pack.builder.is_full(pack.enough) {
             pack.full = true;
             lane.slots
                 .iter_mut()
@@ -400,7 +403,9 @@ impl<'a> Writer<'a> {
         while let Some(arrived) = self.uploads.arrived() {
             self.take_uploaded(arrived?)?;
         }
-        if self.arrived.len() >= PUBLISH_PACKS || self.published.elapsed() >= PUBLISH_AFTER {
+        let blobs: usize = self.arrived.iter().map(|pack| pack.blobs.len()).sum();
+        let many = self.arrived.len() >= PUBLISH_PACKS || blobs >= PUBLISH_BLOBS;
+        if many || self.published.elapsed() >= PUBLISH_AFTER {
             self.publish()?;
         }
         Ok(())
