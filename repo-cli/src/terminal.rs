@@ -32,6 +32,22 @@ pub struct OutputFlags {
     pub verbose: Vec<u8>,
 }
 
+impl OutputFlags {
+    /// Refuses what wants less and more at once.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.quiet && self.verbosity() > 0 {
+            true => Err(Failure::usage(
+                "--quiet and --verbose cannot be specified at the same time\nGive only one of them.",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn verbosity(&self) -> u32 {
+        self.verbose.iter().map(|&n| u32::from(n)).sum()
+    }
+}
+
 /// Where text goes, and how much of it.
 pub struct Terminal {
     flags: OutputFlags,
@@ -55,7 +71,7 @@ impl Terminal {
 
     /// How much more than usual people want to see.
     pub fn verbosity(&self) -> u32 {
-        self.flags.verbose.iter().map(|&n| u32::from(n)).sum()
+        self.flags.verbosity()
     }
 
     /// Whether a line may be drawn and redrawn while we work.

@@ -70,16 +70,37 @@ fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
 }
 
-/// Text from outside, safe to show: control characters, which could command a terminal, are written as escapes.
+/// Text from outside, safe to show: control characters, which could command a terminal, and format characters, which could
+/// make one name look like another, are written as escapes.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    match text.chars().any(char::is_control) {
+    match text.chars().any(is_unsafe) {
         false => Cow::Borrowed(text),
         true => Cow::Owned(text.chars().flat_map(escaped).collect()),
     }
 }
 
+/// Whether a terminal would obey it, or show nothing or text in another order for it: control characters, separators of lines,
+/// marks and overrides of direction, spaces without width, tags. Joiners stay: some scripts need them.
+pub fn is_unsafe(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 fn escaped(letter: char) -> impl Iterator<Item = char> {
-    let (kept, escape) = match letter.is_control() {
+    let (kept, escape) = match is_unsafe(letter) {
         true => (None, Some(letter.escape_default())),
         false => (Some(letter), None),
     };
@@ -201,7 +222,16 @@ mod tests {
     #[test]
     fn control_characters_become_escapes() {
         assert_eq!(printable("a\x1b[1m\nü"), "a\\u{1b}[1m\\nü");
+        assert_eq!(
+            printable("a\u{202e}b\u{2066}c\u{200b}\u{feff}\u{2028}\u{9b}"),
+            "a\\u{202e}b\\u{2066}c\\u{200b}\\u{feff}\\u{2028}\\u{9b}"
+        );
         assert!(matches!(printable("plain ü"), Cow::Borrowed(_)));
+        // Emoji and Persian need joiners.
+        assert!(matches!(
+            printable("\u{1f468}\u{200d}\u{1f469}\u{200c}"),
+            Cow::Borrowed(_)
+        ));
     }
 
     #[test]
