@@ -100,7 +100,8 @@ pub struct BackupStatus<'a> {
 
 /// `backup -vv`: one item, or how much there is in all.
 ///
-/// What an item takes in the repository is not known: it is compressed together with others. Those fields are 0.
+/// What an item takes in the repository is not known, and restic's fields for it are left out: it is compressed together with
+/// others.
 #[derive(Serialize, Default)]
 pub struct SavedItem<'a> {
     pub message_type: &'static str,
@@ -108,9 +109,7 @@ pub struct SavedItem<'a> {
     pub item: &'a str,
     pub duration: f64,
     pub data_size: u64,
-    pub data_size_in_repo: u64,
     pub metadata_size: u64,
-    pub metadata_size_in_repo: u64,
     pub total_files: u64,
 }
 
@@ -130,6 +129,8 @@ pub struct RestoreStatus {
     pub total_bytes: Option<u64>,
     pub bytes_restored: u64,
     pub bytes_skipped: u64,
+    pub bytes_compared: u64,
+    pub bytes_verified: u64,
     pub error_count: u64,
 }
 

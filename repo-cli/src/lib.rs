@@ -20,6 +20,7 @@ mod reporter;
 mod repository;
 mod selection;
 mod signals;
+mod size;
 mod stdin;
 mod terminal;
 mod text;

@@ -226,6 +226,8 @@ impl<'a> Reporter<'a> {
                 total_bytes: known(sample.bytes_expected.saturating_sub(sample.bytes_skipped)),
                 bytes_restored: sample.bytes,
                 bytes_skipped: sample.bytes_skipped,
+                bytes_compared: sample.bytes_compared,
+                bytes_verified: sample.bytes_verified,
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
@@ -279,6 +281,8 @@ impl Progress for Reporter<'_> {
             Counter::NodesSkipped => &counters.nodes_skipped,
             Counter::BytesSkipped => &counters.bytes_skipped,
             Counter::NodesDeleted => &counters.nodes_deleted,
+            Counter::BytesCompared => &counters.bytes_compared,
+            Counter::BytesVerified => &counters.bytes_verified,
             _ => return,
         };
         counter.fetch_add(by, Ordering::Relaxed);

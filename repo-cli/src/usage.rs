@@ -12,7 +12,6 @@ const COMMANDS: &[&str] = &[
     "debug",
     "diff",
     "dump",
-    "features",
     "find",
     "forget",
     "migrate",

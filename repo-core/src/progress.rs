@@ -29,6 +29,10 @@ pub enum Counter {
     NodesSkipped,
     /// The bytes of those.
     BytesSkipped,
+    /// Bytes of files in the target that a restore compared with the snapshot before it writes, whether or not they differ.
+    BytesCompared,
+    /// Bytes that a restore read back after it wrote.
+    BytesVerified,
     /// Files, directories and others that a restore removed, or would remove.
     NodesDeleted,
 }

@@ -175,7 +175,7 @@ fn stored_objects_are_shown_as_they_are() {
     env.run(&["cat", "key", "zz"])
         .expect(1)
         .says("no key has an ID that begins with zz");
-    env.run(&["cat", "pack", ""]).expect(1);
+    env.run(&["cat", "pack", ""]).expect(2);
 
     let table = listed(&env, "index").pop().unwrap();
     let index = shown(&env, &["index", &table]);
@@ -226,4 +226,16 @@ fn a_large_directory_is_one_list_of_nodes() {
             .windows(2)
             .all(|two| two[0]["name"].as_str() < two[1]["name"].as_str())
     );
+}
+
+#[test]
+fn an_empty_id_is_none() {
+    let env = TestEnvironment::new();
+    for kind in ["snapshot", "log", "key", "blob", "tree", "pack", "index"] {
+        for id in [&[""][..], &[]] {
+            env.run(&[&["cat", kind], id].concat())
+                .expect(2)
+                .says(&format!("`cat {kind}` needs an ID\n"));
+        }
+    }
 }

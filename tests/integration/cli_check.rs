@@ -98,18 +98,17 @@ fn parts_of_all_data_cover_all_of_it() {
 #[test]
 fn parts_that_make_no_sense_are_refused() {
     let env = TestEnvironment::new();
-    for subset in ["0/2", "3/2", "x", "0%", "200%", "1000"] {
+    for subset in ["0/2", "3/2", "x", "0%", "200%", "1000", ""] {
         let flag = format!("--read-data-subset={subset}");
         env.run(&["check", &flag])
             .expect(2)
             .says(&flag)
-            .says("Give it as 1/5");
+            .says("Give it as a part, 1/5, as a percentage, 2.5%, or as a size, 500M.");
     }
     env.run(&["check", "--read-data", "--read-data-subset", "1/2"])
         .expect(2)
         .says("contradict");
     let env = TestEnvironment::with_repository();
-    env.ok(&["check", "--read-data", "--read-data-subset", ""]);
     env.ok(&["check", "--with-cache"]);
 }
 
@@ -235,4 +234,76 @@ fn what_does_not_belong_to_the_repository_is_named_whatever_it_is_called() {
         std::fs::remove_file(env.path(&format!("repo/{name}"))).unwrap();
     }
     env.ok(&["check"]);
+}
+
+/// Two snapshots that share nothing, of other hosts, paths and tags; a pack of data that only the second one reaches.
+fn with_two() -> (TestEnvironment, [String; 2], PathBuf) {
+    let env = TestEnvironment::with_repository();
+    env.write("one/file", crate::environment::noise(300_000, 1));
+    env.write("two/file", crate::environment::noise(300_000, 2));
+    let first = env.backup(&["one", "--host", "web", "--tag", "a,b"]);
+    let before = env.files("repo/data");
+    let second = env.backup(&["two", "--host", "db"]);
+    let mut packs = env.files("repo/data").into_iter();
+    let pack = packs.find(|pack| !before.contains(pack)).unwrap();
+    let pack = env.path("repo/data").join(pack);
+    (env, [first, second], pack)
+}
+
+#[test]
+fn only_what_some_snapshots_reach_is_read() {
+    let (env, [first, second], pack) = with_two();
+    let whole = env.json(&["check", "--read-data"]);
+    let read = |flags: &[&str]| {
+        let summary = env.json(&[&["check", "--read-data"], flags].concat());
+        assert_eq!(summary["snapshots"], 1, "{flags:?}");
+        assert!(summary["bytes_read"].as_u64() < whole["bytes_read"].as_u64());
+        assert_eq!(summary["data_packs_read"], summary["data_packs"]);
+        let count = |summary: &serde_json::Value| summary["data_packs"].as_u64().unwrap();
+        assert!((1..count(&whole)).contains(&count(&summary)), "{summary}");
+    };
+    flip(&pack);
+    let path = env.text("one");
+    for flags in [
+        &[&first[..8]][..],
+        &["--host", "web"],
+        &["--path", &path],
+        &["--tag", "a"],
+        &["-H", "web", "latest"],
+    ] {
+        read(flags);
+    }
+    for flags in [&[&*second][..], &["--host", "db"], &["latest"], &[]] {
+        let arguments = [&["check", "--read-data"], flags].concat();
+        let run = env.run(&arguments).expect(1);
+        run.says(&format!("file in snapshot {}", &second[..8]));
+    }
+    // A part counts of what is reached.
+    env.ok(&["check", &first, "--read-data-subset", "1/1"]);
+    env.run(&["check", &second, "--read-data-subset", "1/1"])
+        .expect(1);
+    // A pack that is gone is found, whoever needs it.
+    std::fs::remove_file(&pack).unwrap();
+    env.run(&["check", &first]).expect(1).says("missing");
+}
+
+#[test]
+fn a_check_of_no_snapshot_is_none() {
+    let (env, ..) = with_two();
+    for flags in [
+        &["--host", "mail"][..],
+        &["--tag", "c"],
+        &["-H", "mail", "latest"],
+    ] {
+        let run = env.run(&[&["check"], flags].concat()).expect(1);
+        run.says("there is no snapshot that fits");
+    }
+    env.run(&["check", "0000"])
+        .expect(1)
+        .says("no snapshot has an ID");
+    // The environment chooses none.
+    let run = env
+        .run_with(&["check", "--json"], &[("LARDER_HOST", "mail")])
+        .expect(0);
+    assert_eq!(run.messages().last().unwrap()["snapshots"], 2);
 }

@@ -54,9 +54,13 @@ fn patterns_on_the_command_line() {
         taken(&env, &[&sub, "-e", "src/*.c"]),
         ["Cache", "Cache/x", "a.o", "{x,y}"]
     );
-    // The path itself was asked for.
+    // The path itself was asked for; what a pattern means below it was not.
     assert_eq!(taken(&env, &["-e", "src"]), all);
     assert_eq!(taken(&env, &["-e", ""]), all);
+    let below = env.text("src/**");
+    for pattern in ["src/**", &below, "/", "/**", "src/*"] {
+        assert_eq!(taken(&env, &["-e", pattern]), [""; 0], "{pattern}");
+    }
 }
 
 #[test]
@@ -122,7 +126,7 @@ fn bad_patterns_and_files_are_refused() {
     refused(
         &["--exclude-file", "list"],
         1,
-        &["list, line 4", "[x-]", "`]`"],
+        &["list, line 4", "[x-]", "ends with a `-`"],
     );
     refused(&["--iexclude-file", "list"], 1, &["list, line 4"]);
     refused(&["--exclude-file", "none"], 1, &["none", "no such file"]);
@@ -255,4 +259,21 @@ fn other_file_systems_are_left_out() {
     );
     assert_eq!(taken("-x src src/mnt2/e -e a"), ["mnt", "mnt2", "mnt2/e"]);
     assert_eq!(taken("-x src"), ["a", "mnt", "mnt2"]);
+}
+
+/// The system reads `link/../file` beside what the link names, restic stores it as `file`.
+#[test]
+fn a_path_that_backs_out_of_a_link_is_refused() {
+    let env = with_files(&["sub/deep/file", "sub/file"]);
+    env.write("src/file", "another one");
+    std::os::unix::fs::symlink("sub/deep", env.path("src/link")).unwrap();
+    let why = "link; give the path that is meant without it";
+    env.run(&["backup", "src/link/../file"]).expect(1).says(why);
+    env.write("list", "src/link/../deep/file\n");
+    env.run(&["backup", "--files-from-verbatim", "list"])
+        .expect(1)
+        .says(why);
+    assert_eq!(env.json(&["snapshots"]), serde_json::json!([]));
+    env.ok(&["backup", "src/sub/../file"]);
+    assert_eq!(in_snapshot(&env), ["file"]);
 }

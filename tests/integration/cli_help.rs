@@ -165,6 +165,13 @@ fn nothing_is_ever_locked() {
 }
 
 #[test]
+fn there_are_no_feature_flags() {
+    TestEnvironment::new()
+        .ok(&["features"])
+        .prints("no feature flags");
+}
+
+#[test]
 fn programs_are_told_of_usage_errors_too() {
     let env = TestEnvironment::new();
     for arguments in [

@@ -172,6 +172,15 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             "mkdir -p shut; : > shut/f; chmod 0 shut/f; if [ -r shut/f ]; then echo permission denied >&2; else \"$@\"; fi",
             &["backup", "shut"],
         ),
+        "stays, as asked for" => {
+            env.write("kept/src", "a file");
+            env.run(&["restore", "latest", "-t", "kept", "--overwrite", "never"])
+        }
+        "behind the symbolic link" => {
+            std::os::unix::fs::symlink("src", env.path("to-src")).unwrap();
+            env.run(&["backup", "to-src/../src"])
+        }
+        "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
         "is not there yet" => env.run(&["forget", "--keep-last", "1"]),
         other => panic!("nothing leads to {other:?}"),
     }

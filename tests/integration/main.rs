@@ -22,6 +22,7 @@ mod cli_readme;
 mod cli_restore;
 mod cli_restore_choice;
 mod cli_restore_in_place;
+mod cli_restore_replace;
 mod cli_restore_target;
 mod cli_signals;
 mod cli_small;

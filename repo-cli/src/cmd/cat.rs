@@ -76,7 +76,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             return Err(Failure::usage("there is one config, so it has no ID"));
         }
         Kind::Config => {}
-        _ if arguments.id.is_none() => {
+        _ if arguments.id.as_ref().is_none_or(|id| id.is_empty()) => {
             return Err(Failure::usage(format!(
                 "`cat {name}` needs an ID\n`larder cat --help` says what it may be."
             )));

@@ -4,11 +4,15 @@ use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::message::reason;
 use crate::reporter::{Reporter, Work};
+use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, printable};
-use crate::{json, repository};
+use crate::{json, repository, size};
 use clap::Args;
 use repo_core::format::name::ObjectKind;
+use repo_core::id::SnapshotId;
 use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm, Subset};
+use repo_core::repo::Repo;
+use repo_core::snapshot::Filter;
 use repo_core::{ErrorKind, Subject};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -16,6 +20,13 @@ use std::fmt::Write;
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub struct Arguments {
+    /// Read only what these reach: the beginnings of their IDs, or `latest`; all if none is named and no flag chooses some
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<String>,
+
+    #[command(flatten)]
+    selection: SelectionFlags,
+
     /// Read and verify all data too, not only that it is there
     #[arg(long)]
     read_data: bool,
@@ -34,8 +45,13 @@ pub struct Arguments {
 
 /// Checks the repository; damage is a failure.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    let options = options(&arguments)?;
+    let mut options = options(&arguments)?;
+    let filter = filter(app, &arguments)?;
     let repo = repository::open(app, false)?.repo;
+    options.snapshots = match filter {
+        Some(filter) => Some(chosen(app, &repo, &arguments.snapshots, &filter)?),
+        None => None,
+    };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Check);
     let summary =
         reporter.run(|progress, interrupt| ops::check(&repo, &options, progress, interrupt))?;
@@ -55,7 +71,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             bytes(summary.bytes_read),
             duration(reporter.elapsed())
         ))?;
-        if options.subset.is_some() {
+        if options.subset.is_some() || options.snapshots.is_some() && options.read_data {
             app.terminal.say(&format!(
                 "all data was read in {} of {}",
                 summary.data_packs_read,
@@ -76,10 +92,38 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     )))
 }
 
-/// What is to be read. An empty subset is none, as with restic.
+/// Which snapshots are meant, if not all. The environment names none: nobody shall believe that all was checked when it was not.
+fn filter(app: &App, arguments: &Arguments) -> Result<Option<Filter>, Failure> {
+    let mut filter = arguments.selection.filter(&app.env)?;
+    if arguments.selection.host.is_empty() {
+        filter.hosts.clear();
+    }
+    let all = arguments.snapshots.is_empty()
+        && filter.hosts.is_empty()
+        && filter.paths.is_empty()
+        && filter.tags.is_empty();
+    Ok((!all).then_some(filter))
+}
+
+/// The snapshots that are meant, one at least.
+fn chosen(
+    app: &App,
+    repo: &Repo,
+    names: &[String],
+    filter: &Filter,
+) -> Result<Vec<SnapshotId>, Failure> {
+    let found = selection::list(app, repo, names, filter)?.snapshots;
+    match found.is_empty() {
+        false => Ok(found.iter().map(|info| info.id).collect()),
+        true => Err(Failure::failed(
+            "there is no snapshot that fits, and nothing was checked\n`larder snapshots` lists those that there are.",
+        )),
+    }
+}
+
+/// What is to be read. An empty subset is refused: with restic a variable that is not set would have it read nothing.
 fn options(arguments: &Arguments) -> Result<CheckOptions, Failure> {
     let subset = arguments.read_data_subset.as_deref();
-    let subset = subset.filter(|text| !text.is_empty());
     if arguments.read_data && subset.is_some() {
         return Err(Failure::usage(
             "--read-data and --read-data-subset contradict each other\nGive only one of them.",
@@ -88,6 +132,7 @@ fn options(arguments: &Arguments) -> Result<CheckOptions, Failure> {
     Ok(CheckOptions {
         read_data: arguments.read_data,
         subset: subset.map(parse_subset).transpose()?,
+        snapshots: None,
     })
 }
 
@@ -95,11 +140,14 @@ fn options(arguments: &Arguments) -> Result<CheckOptions, Failure> {
 fn parse_subset(text: &str) -> Result<Subset, Failure> {
     let wrong = |why: &str| {
         Failure::usage(format!(
-            "--read-data-subset={}: {why}\nGive it as 1/5, as 2.5% or as 500M.",
+            "--read-data-subset={}: {why}\nGive it as a part, 1/5, as a percentage, 2.5%, or as a size, 500M.",
             printable(text)
         ))
     };
-    let unknown = || wrong("this is neither a part, nor a percentage, nor a size");
+    let unknown = || match text.is_empty() {
+        true => wrong("this names nothing to read"),
+        false => wrong("this is neither a part, nor a percentage, nor a size"),
+    };
     let (subset, bounds) = if let Some((part, parts)) = text.split_once('/') {
         let number = |text: &str| text.parse().map_err(|_| unknown());
         let (part, parts) = (number(part)?, number(parts)?);
@@ -110,19 +158,11 @@ fn parse_subset(text: &str) -> Result<Subset, Failure> {
         let bounds = "a percentage must be above 0 and at most 100";
         (Subset::Percent(percent), bounds)
     } else {
-        let bytes = parse_size(text).ok_or_else(unknown)?;
+        let bytes = size::parse_with_unit(text).ok_or_else(unknown)?;
         (Subset::Bytes(bytes), "a size must be above 0")
     };
     subset.check().map_err(|_| wrong(bounds))?;
     Ok(subset)
-}
-
-/// A whole number with one of the letters k, m, g, t, small or large, for a power of 1024, as restic takes it here.
-fn parse_size(text: &str) -> Option<u64> {
-    let letter = text.chars().next_back()?.to_ascii_lowercase();
-    let power = "kmgt".find(letter)? as u32 + 1;
-    let number: u64 = text[..text.len() - 1].parse().ok()?;
-    number.checked_mul(1024u64.pow(power))
 }
 
 /// What the findings mean together for what was backed up, and what to do.
@@ -351,6 +391,7 @@ mod tests {
         assert!(said("0%").contains("at most 100"));
         assert!(said("0k").contains("above 0"));
         assert!(said("much").contains("neither"));
+        assert!(said("").contains("names nothing") && said("").contains("1/5"));
         assert!(!said("\x1b[2J").contains('\x1b'));
     }
 }

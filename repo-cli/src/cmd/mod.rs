@@ -4,6 +4,7 @@ mod backup;
 mod cache;
 mod cat;
 mod check;
+mod features;
 mod generate;
 mod init;
 mod key;
@@ -51,6 +52,9 @@ pub enum Command {
     Generate(generate::Arguments),
     /// List extended options
     Options,
+    /// List feature flags: there are none
+    #[command(hide = true)]
+    Features,
     /// Do nothing: larder has no locks
     #[command(hide = true)]
     Unlock(unlock::Arguments),
@@ -74,6 +78,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Cache(arguments) => cache::run(app, arguments),
         Command::Generate(arguments) => generate::run(app, arguments),
         Command::Options => options::run(app),
+        Command::Features => features::run(app),
         Command::Unlock(arguments) => unlock::run(app, arguments),
         Command::Version => version::run(app),
     }

@@ -19,7 +19,7 @@ pub struct Arguments {
     #[command(flatten)]
     selection: SelectionFlags,
 
-    /// Only the newest N of each host and set of paths
+    /// Only the newest N of each host and set of paths; all if N is 0
     #[arg(long, value_name = "N", help_heading = "Which snapshots")]
     latest: Option<usize>,
 

@@ -135,6 +135,7 @@ pub(super) enum Weight {
     Beside,
     Items,
     Amount,
+    Reading,
     Rate,
     Errors,
     Remaining,
@@ -165,7 +166,7 @@ impl Words {
             0 => 0,
             len => len.min(PATH_COLUMNS) + 2,
         };
-        while self.len() + wanted > columns && self.drop_below(Weight::Rate) {}
+        while self.len() + wanted > columns && self.drop_below(Weight::Reading) {}
         while self.len() > columns && self.drop_below(Weight::Remaining) {}
         let mut text = self.text();
         let room = columns.saturating_sub(text.chars().count() + 2);

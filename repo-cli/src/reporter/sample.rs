@@ -23,6 +23,8 @@ pub(super) struct Counters {
     pub(super) nodes_skipped: AtomicU64,
     pub(super) bytes_skipped: AtomicU64,
     pub(super) nodes_deleted: AtomicU64,
+    pub(super) bytes_compared: AtomicU64,
+    pub(super) bytes_verified: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -40,6 +42,8 @@ pub(super) struct Sample {
     pub(super) nodes_skipped: u64,
     pub(super) bytes_skipped: u64,
     pub(super) nodes_deleted: u64,
+    pub(super) bytes_compared: u64,
+    pub(super) bytes_verified: u64,
     /// Bytes a second, lately.
     pub(super) rate: f64,
     /// From where on that is counted, and from where on it will be next.
@@ -93,6 +97,8 @@ impl Counters {
             nodes_skipped: read(&self.nodes_skipped),
             bytes_skipped: read(&self.bytes_skipped),
             nodes_deleted: read(&self.nodes_deleted),
+            bytes_compared: read(&self.bytes_compared),
+            bytes_verified: read(&self.bytes_verified),
             rate: now.rate_since(&last.marks[0]),
             marks: next_marks(last.marks, now),
         }
@@ -131,6 +137,15 @@ impl Sample {
             let skipped = counted(self.nodes_skipped, "item", "items");
             let bytes = bytes_roughly(self.bytes_skipped);
             words.add(Weight::Beside, format!("skipped {skipped}, {bytes}"));
+        }
+        for (what, bytes) in [
+            ("compared", self.bytes_compared),
+            ("verified", self.bytes_verified),
+        ] {
+            if bytes > 0 {
+                let bytes = bytes_roughly(bytes);
+                words.add(Weight::Reading, format!("{what} {bytes}"));
+            }
         }
         self.end(&mut words);
         words

@@ -91,6 +91,33 @@ fn a_check_says_how_many_packs_there_are() {
 }
 
 #[test]
+fn a_restore_says_what_it_compares_and_reads_back() {
+    let terminal = terminal(true, false);
+    let reporter = Reporter::new(&terminal, &Env::fixed(&[]), Work::Restore);
+    reporter.count(Counter::BytesCompared, 3 << 20);
+    let sample = |at| {
+        let counters = &reporter.counters;
+        counters.sample(Duration::from_secs(at), &Sample::default())
+    };
+    assert_eq!(
+        sample(2).data_words().text(),
+        "[0:02]  0 items, 0 B, compared 3.0 MiB"
+    );
+    reporter.count(Counter::BytesVerified, 5 << 20);
+    let text = sample(3).data_words().text();
+    assert!(
+        text.ends_with(", compared 3.0 MiB, verified 5.0 MiB"),
+        "{text}"
+    );
+    let status = reporter.status(&sample(3));
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(
+        (&status["bytes_compared"], &status["bytes_verified"]),
+        (&(3 << 20).into(), &(5 << 20).into())
+    );
+}
+
+#[test]
 fn nothing_expected_divides_by_nothing() {
     let sample = Sample {
         bytes_expected: 5,

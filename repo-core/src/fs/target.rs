@@ -35,7 +35,7 @@ const INHERITED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_de
 pub enum Existing {
     /// It stays, and the creation fails.
     Refuse,
-    /// It is removed, unless it is a directory: those go by [`TargetDir::remove`] only.
+    /// What is created takes its place once it is there, unless it is a directory: those go by [`TargetDir::remove`] only.
     ///
     /// ext4 gives no inode away for some seconds after it was deleted, and searches past all such (`recently_deleted`
     /// in its `ialloc.c`): 0.8 ms a file with 80,000 of them. Many files are better changed in place.
@@ -206,9 +206,7 @@ impl TargetDir {
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(unexpected(name, "not a directory")),
             Err(errno) => return Err(failed(name, "open", errno)),
         }
-        self.unlink(name)?;
-        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)
-            .map_err(|errno| failed(name, "create directory", errno))?;
+        self.dir_in_place_of(name)?;
         self.enter_new(name)
     }
 
@@ -301,12 +299,13 @@ impl TargetDir {
 
     /// Creates the file `name`, empty and open for reading and writing, with [`BEGUN_MODE`] until it gets its own.
     ///
-    /// A file that is replaced is never written into: other names of it keep its content.
+    /// A file that is replaced is never written into: other names of it keep its content. Its own name has nothing then:
+    /// who wants to keep it until the new one is whole creates that under one of its [`super::part_names`] first.
     pub fn create_file(&self, name: &[u8], existing: Existing) -> Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(BEGUN_MODE);
-        let fd = self.create(name, existing, || openat(&self.fd, name, flags, mode))?;
+        let fd = self.create(name, existing, |name| openat(&self.fd, name, flags, mode))?;
         self.take_acl_from(&Handle::Open(fd.as_fd()), name)?;
         Ok(fd.into())
     }
@@ -366,7 +365,7 @@ impl TargetDir {
 
     /// Creates the symbolic link `name` that points to `target`, whatever that is.
     pub fn symlink(&self, target: &[u8], name: &[u8], existing: Existing) -> Result<()> {
-        self.create(name, existing, || {
+        self.create(name, existing, |name| {
             rustix::fs::symlinkat(target, &self.fd, name)
         })
     }
@@ -382,8 +381,9 @@ impl TargetDir {
         existing: Existing,
     ) -> Result<bool> {
         let (from_name, name) = (component(from_name)?, component(name)?);
-        let link = || rustix::fs::linkat(from, from_name, &self.fd, name, AtFlags::empty());
-        match link() {
+        let link =
+            |name: &[u8]| rustix::fs::linkat(from, from_name, &self.fd, name, AtFlags::empty());
+        match link(name) {
             Ok(()) => return Ok(true),
             Err(Errno::EXIST) if existing == Existing::Replace => {}
             Err(errno) => return Err(failed(name, "create", errno)),
@@ -407,7 +407,7 @@ impl TargetDir {
             }
         };
         let mode = Mode::RUSR | Mode::WUSR;
-        self.create(name, existing, || {
+        self.create(name, existing, |name| {
             rustix::fs::mknodat(&self.fd, name, kind.file_type(), mode, rdev)
         })?;
         self.take_acl_from(&Handle::entry(self.as_fd(), name), name)
@@ -454,29 +454,6 @@ impl TargetDir {
         attributes: &Attributes<'_>,
     ) -> Result<Applied> {
         Ok(Object::Entry(self.as_fd(), component(name)?, kind).apply(name, attributes))
-    }
-
-    /// Creates what has no name yet, or takes the name from what has it.
-    fn create<T>(
-        &self,
-        name: &[u8],
-        existing: Existing,
-        make: impl Fn() -> Result<T, Errno>,
-    ) -> Result<T> {
-        component(name)?;
-        let mut made = retry_on_intr(&make);
-        if existing == Existing::Replace && matches!(made, Err(Errno::EXIST)) {
-            self.unlink(name)?;
-            made = retry_on_intr(&make);
-        }
-        made.map_err(|errno| failed(name, "create", errno))
-    }
-
-    fn unlink(&self, name: &[u8]) -> Result<()> {
-        match unlinkat(&self.fd, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(failed(name, "replace", errno)),
-        }
     }
 }
 

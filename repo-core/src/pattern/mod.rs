@@ -57,7 +57,8 @@ impl Reached {
         self.matched.plain.max(self.ahead.plain) > self.matched.negated
     }
 
-    /// The same as if nothing up to here had matched: what was asked for by name is not what a pattern is about.
+    /// The same as if nothing up to here had matched: what was asked for by name is not what a pattern is about. What a `**` at
+    /// the end of one means below is matched still.
     pub fn forgiven(self) -> Self {
         Self {
             matched: Last::default(),

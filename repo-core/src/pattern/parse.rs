@@ -37,8 +37,13 @@ pub(super) fn parse(text: &[u8]) -> Result<Option<Pattern>> {
             Err(why) => return Err(wrong(text, why)),
         }
     }
-    if parts.is_empty() && !anchored {
-        parts.push((b"*".to_vec(), Part::Any));
+    if parts.is_empty() {
+        // `/` is all that is, as `/**`.
+        let (text, any) = match anchored {
+            true => (b"**".to_vec(), Part::Deep),
+            false => (b"*".to_vec(), Part::Any),
+        };
+        parts.push((text, any));
     }
     Ok(Some(Pattern {
         negated,

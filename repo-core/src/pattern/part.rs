@@ -91,6 +91,11 @@ fn class(rest: &mut &[u8]) -> Result<Token, Wrong> {
         let mut high = low;
         if rest.first() == Some(&b'-') {
             *rest = &rest[1..];
+            if rest.first() == Some(&b']') {
+                return Err(
+                    "its `[...]` ends with a `-`, to which nothing follows; it is written `\\-`",
+                );
+            }
             high = member(rest)?;
         }
         ranges.push((low, high));

@@ -105,7 +105,12 @@ impl Tree {
                 }
             };
         }
-        self.nodes[at as usize].ends.raise(mine);
+        let last = &mut self.nodes[at as usize];
+        last.ends.raise(mine);
+        // A `**` at the end goes on to match below.
+        if last.deep {
+            last.ahead.raise(mine);
+        }
     }
 
     fn push(&mut self, deep: bool) -> u32 {

@@ -3,7 +3,7 @@
 use super::lists;
 use crate::app::App;
 use crate::exit::Failure;
-use crate::patterns;
+use crate::{patterns, size};
 use clap::Args;
 use repo_core::ops::{Exclusions, Marker};
 use std::ffi::OsString;
@@ -69,7 +69,7 @@ pub struct SelectFlags {
     exclude_caches: bool,
 
     /// Leave out files larger than this many bytes; k, M, G and T stand for KiB, MiB, GiB and TiB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = EXCLUDE)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = EXCLUDE)]
     exclude_larger_than: Option<u64>,
 
     /// Leave out other file systems below the paths; the directories where they begin are kept, empty
@@ -151,62 +151,9 @@ fn parse_name(text: &str) -> Result<OsString, String> {
     parse_marker(text).map(|marker| marker.name().to_owned())
 }
 
-/// Reads a number of bytes, with a binary unit if one follows.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((at, unit)) if unit.is_ascii_alphabetic() => (&text[..at], unit),
-        _ => (text, 'b'),
-    };
-    let shift = match unit.to_ascii_lowercase() {
-        'b' => 0,
-        'k' => 10,
-        'm' => 20,
-        'g' => 30,
-        't' => 40,
-        _ => return Err(format!("`{unit}` is none of the units b, k, M, G and T")),
-    };
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("expected a whole number, as in 512k or 2G".into());
-    }
-    let number: Option<u64> = number.parse().ok();
-    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "more than any file can have".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_the_units_of_restic() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("2048", 2048),
-            ("7b", 7),
-            ("1k", 1024),
-            ("10K", 10_240),
-            ("20m", 20 << 20),
-            ("30G", 30 << 30),
-            ("2t", 2 << 40),
-        ] {
-            assert_eq!(parse_size(text), Ok(bytes), "{text}");
-        }
-        for wrong in [
-            "",
-            "k",
-            "-1",
-            "+1",
-            "1.5M",
-            "1kB",
-            "1 k",
-            "1x",
-            "1ä",
-            "99999999999999999999",
-            "99999999T",
-        ] {
-            assert!(parse_size(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn markers_have_a_name_and_perhaps_a_header() {

@@ -42,7 +42,7 @@ impl Root {
 /// A path to back up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
-    /// Absolute, without `.` and `..`; links are left as they are named.
+    /// Absolute, without `.` and `..`, which follow no links; links are left as they are named.
     path: PathBuf,
     /// How many of its last names lead to it in the tree.
     depth: usize,
@@ -107,6 +107,9 @@ const SHOWN_CHARS: usize = 60;
 const PATH_BYTES_MAX: usize = 4096;
 
 /// The absolute path without `.` and `..`; links are left as they are named.
+///
+/// `InvalidInput` if a `..` follows a symbolic link: for the system that leads to where the link points, and the path that is
+/// left without it somewhere else.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().len() > PATH_BYTES_MAX {
         let shown = path
@@ -122,7 +125,36 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
     }
     let absolute = std::path::absolute(path)
         .map_err(|e| Error::io(crate::Subject::Path(path.to_path_buf()), e))?;
-    Ok(clean(&absolute))
+    let link = backs_out_of(&absolute, |at| {
+        crate::fs::stat_path(at).is_ok_and(|found| found.kind == crate::fs::Kind::Symlink)
+    });
+    match link {
+        None => Ok(clean(&absolute)),
+        Some(link) => {
+            let subject = Subject::Path(path.to_path_buf());
+            let why = format!(
+                "has a `..` behind the symbolic link {}; give the path that is meant without it",
+                link.display()
+            );
+            Err(Error::new(ErrorKind::InvalidInput, subject).detail(why))
+        }
+    }
+}
+
+/// The first symbolic link that a `..` of this absolute path follows.
+fn backs_out_of(path: &Path, is_link: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let mut at = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => at.push(name),
+            Component::ParentDir if is_link(&at) => return Some(at),
+            Component::ParentDir => {
+                at.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    None
 }
 
 /// The path from `/` on, without `.`, and without `..` and what that takes back.
@@ -225,6 +257,28 @@ mod tests {
             tree_of(["/a/b", "/a/b/c", "/a/./b", "/x/../a/d", "/a/bc"]),
             same
         );
+    }
+
+    #[test]
+    fn a_path_that_backs_out_of_a_link_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        std::fs::create_dir_all(at("elsewhere/sub")).unwrap();
+        std::os::unix::fs::symlink("elsewhere/sub", at("link")).unwrap();
+        for wrong in ["link/../file", "elsewhere/../link/..", "link/sub/../../x"] {
+            let error = absolute(&at(wrong)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{wrong}");
+            assert!(error.detail_text().unwrap().contains("/link;"), "{error}");
+            assert!(asked(&[at(wrong)]).is_err());
+        }
+        for (path, clean) in [
+            ("elsewhere/../file", "file"),
+            ("link/sub/../x", "link/x"),
+            ("link/.", "link"),
+            ("none/../x", "x"),
+        ] {
+            assert_eq!(absolute(&at(path)).unwrap(), at(clean));
+        }
     }
 
     #[test]

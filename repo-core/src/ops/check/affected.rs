@@ -159,9 +159,10 @@ impl Damage {
     }
 }
 
-/// Walks all snapshots, each directory once, and notes with each finding what it touches.
+/// Walks all snapshots, or those that are `chosen`, each directory once, and notes with each finding what it touches.
 pub fn name_files(
     repo: &Repo,
+    chosen: Option<&[SnapshotId]>,
     damage: Damage,
     summary: &mut CheckSummary,
     interrupt: &Interrupt,
@@ -174,7 +175,8 @@ pub fn name_files(
         seen: HashSet::new(),
     };
     let state = repo.state();
-    for (id, row) in state.live_snapshots() {
+    let is_chosen = |id: &SnapshotId| chosen.is_none_or(|chosen| chosen.contains(id));
+    for (id, row) in state.live_snapshots().filter(|(id, _)| is_chosen(id)) {
         let root = match repo.open_summary(id, &row.summary) {
             Ok(summary) => summary.root,
             Err(_) => continue,

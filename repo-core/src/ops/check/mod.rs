@@ -9,6 +9,7 @@ mod affected;
 mod log;
 mod objects;
 mod packs;
+mod reach;
 mod records;
 mod subset;
 mod surplus;
@@ -30,6 +31,9 @@ pub struct CheckOptions {
     pub read_data: bool,
     /// The same for a part of the data packs; without meaning if all are read.
     pub subset: Option<Subset>,
+    /// Read packs only as far as these snapshots reach them, of which each must be there. Records, the log, and whether all packs
+    /// are there, are checked all the same. If index tables are lost, all packs of trees are read.
+    pub snapshots: Option<Vec<SnapshotId>>,
 }
 
 /// One thing that is wrong with a repository.
@@ -80,11 +84,11 @@ impl Finding {
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct CheckSummary {
-    /// Snapshots checked.
+    /// Snapshots checked, all or those that were asked for.
     pub snapshots: u64,
     /// Packs checked.
     pub packs: u64,
-    /// Packs of data among them, as far as they are there.
+    /// Packs of data among them that were to be looked at, as far as they are there.
     pub data_packs: u64,
     /// Packs of data that were read whole.
     pub data_packs_read: u64,
@@ -170,28 +174,35 @@ pub fn check(
     repo.refresh()?;
     objects::check(repo, &inventory, &mut summary, interrupt)?;
     let lost = records::check(repo, &inventory, &mut summary, interrupt)?;
+    let chosen = options.snapshots.as_deref();
+    summary.snapshots = chosen.map_or(summary.snapshots, |chosen| chosen.len() as u64);
     let mut surplus = surplus::Surplus::default();
     let checked = surplus
         .look(repo, &inventory, &lost, &mut summary, interrupt)
         .and_then(|()| {
             let mut damage = affected::Damage::default();
             packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
+            let reached = chosen.map(|chosen| reach::packs_of(repo, chosen, interrupt));
+            let scope = packs::Scope {
+                reached: reached.transpose()?,
+                all_trees: !lost.is_empty(),
+            };
             packs::check_content(
                 repo,
-                options,
+                (options, &scope),
                 progress,
                 interrupt,
                 &mut summary,
                 &mut damage,
             )?;
             damage.unknown(trees::unknown_roots(repo)?);
-            if options.read_data {
+            if options.read_data && chosen.is_none() {
                 surplus::check_content(repo, interrupt, &mut summary)?;
             }
             tables::conclude(repo, lost, &surplus, &mut summary, &mut damage);
             let replaced = damage.replaced(repo)?;
             if !damage.is_empty() {
-                affected::name_files(repo, damage, &mut summary, interrupt)?;
+                affected::name_files(repo, chosen, damage, &mut summary, interrupt)?;
             }
             packs::excuse(repo, replaced, &mut summary)
         });

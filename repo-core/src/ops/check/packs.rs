@@ -13,7 +13,7 @@ use crate::id::{BlobId, PackId};
 use crate::index::Index;
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Ticket, pack_object};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 
 /// Compares the index with the listing: every pack is there, in its full length.
@@ -74,10 +74,26 @@ struct PackReport {
     unknown: Vec<BlobId>,
 }
 
+/// Which packs are looked into.
+pub struct Scope {
+    /// Only these, if not all.
+    pub reached: Option<HashSet<PackId>>,
+    /// All packs of trees in any case.
+    pub all_trees: bool,
+}
+
+impl Scope {
+    fn holds(&self, pack: &PackInfo) -> bool {
+        let reached = self.reached.as_ref();
+        self.all_trees && pack.kind == BlobType::Tree
+            || reached.is_none_or(|reached| reached.contains(&pack.id))
+    }
+}
+
 /// Reads packs of trees, and those of data that the options ask for, a pack a job.
 pub fn check_content(
     repo: &Repo,
-    options: &CheckOptions,
+    (options, scope): (&CheckOptions, &Scope),
     progress: &dyn Progress,
     interrupt: &Interrupt,
     summary: &mut CheckSummary,
@@ -86,7 +102,9 @@ pub fn check_content(
     let mut jobs: VecDeque<Ticket<Result<PackReport>>> = VecDeque::new();
     let state = repo.state();
     let lost = damage.lost_packs();
-    let is_there = |pack: &PackInfo| !lost.contains(&pack.id) && !state.is_deleted(&pack.id.0);
+    let is_there = |pack: &PackInfo| {
+        scope.holds(pack) && !lost.contains(&pack.id) && !state.is_deleted(&pack.id.0)
+    };
     let mut data_bytes = 0;
     repo.index().packs(&mut |pack, _| {
         if pack.kind == BlobType::Data && is_there(&pack) {

@@ -84,11 +84,42 @@ impl Wanted {
         })
     }
 
-    /// Whether an open file has them all.
-    pub fn are_those_of(&self, options: &RestoreOptions, file: &File, found: &Metadata) -> bool {
+    /// Whether an open file has them all, or all that this user could give to a new one. What it would still lack is told.
+    pub fn are_those_of(
+        &self,
+        options: &RestoreOptions,
+        file: &File,
+        found: &Metadata,
+    ) -> Option<Applied> {
         let xattrs = xattrs_of(file).unwrap_or_default();
-        self.change(options, found, &xattrs, &mut Vec::new())
-            .is_none()
+        let same = |wanted: &Self| {
+            let mut surplus = Vec::new();
+            let change = wanted.change(options, found, &xattrs, &mut surplus);
+            change.is_none()
+        };
+        if same(self) {
+            return Some(Applied::default());
+        }
+        let settable = Self {
+            owner: None,
+            // Set-id bits go only with the owner that they belong to.
+            mode: self.mode.map(|mode| mode & 0o1777),
+            xattrs: self.xattrs.clone(),
+            ..*self
+        };
+        (self.is_of_others() && is_as_made_by_us(self.owner, found) && same(&settable)).then(|| {
+            Applied {
+                owner_skipped: true,
+                ..Applied::default()
+            }
+        })
+    }
+
+    /// Whether the owner is one that this user cannot give.
+    fn is_of_others(&self) -> bool {
+        let us = rustix::process::geteuid();
+        let other = |(uid, _): (u32, u32)| uid != us.as_raw();
+        !us.is_root() && self.owner.is_some_and(other)
     }
 
     /// The permissions, or others if there are none.
@@ -158,6 +189,18 @@ impl Wanted {
             && opened == 0
             && lists().unwrap_or(false)
     }
+}
+
+/// Whether a file that this user made would be owned as the one that was found: by us, and by the group that is wanted if it
+/// is one of ours.
+fn is_as_made_by_us(wanted: Option<(u32, u32)>, found: &Metadata) -> bool {
+    let group = wanted.map(|(_, gid)| gid);
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    let is_ours = |gid: u32| {
+        gid == rustix::process::getegid().as_raw() || groups.iter().any(|it| it.as_raw() == gid)
+    };
+    found.uid == rustix::process::geteuid().as_raw()
+        && group.is_none_or(|gid| gid == found.gid || !is_ours(gid))
 }
 
 /// Counts and reports what became of attributes.

@@ -134,7 +134,7 @@ impl Context<'_> {
     pub fn link_restored(&self, outcome: Outcome, path: impl FnOnce() -> PathBuf) {
         self.counts.nodes.fetch_add(1, Ordering::Relaxed);
         self.problems.count(Counter::Nodes, 1);
-        self.tell(outcome, path, Some(0));
+        self.tell(outcome, path, None);
     }
 
     /// Counts what stays as it is.

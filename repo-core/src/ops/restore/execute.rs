@@ -2,7 +2,7 @@
 
 use super::attributes::note;
 use super::context::Context;
-use super::existing::{Verdict, examine};
+use super::existing::{Verdict, examine, present};
 use super::file::{FilePlan, There};
 use super::links::Fate;
 use super::place::{Place, Places};
@@ -10,9 +10,15 @@ use super::window::{Piece, Window};
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
 use crate::progress::Outcome;
+use crate::repo::lock;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Chunks of one file that one thread compares before it looks for other work: 16 MiB or so.
+const PART_PIECES: usize = 256;
 
 impl Window {
     /// Writes files, then further names, then attributes of directories. Gives the last file back if more of it follows in
@@ -47,15 +53,50 @@ impl Window {
             return Ok(());
         }
         let window = &*self;
+        let known = Mutex::new(window.compare_large(context, places, &numbers)?);
         let verdicts = on_all_threads(context, numbers.len(), &|at| {
             context.interrupt.check()?;
             let number = numbers[at];
             let pieces = &window.pieces[window.pieces_of(number)];
             let file = &window.files[number as usize];
-            Ok((number, examine(context, places, file, pieces)?))
+            let present = lock(&known).remove(&number);
+            let verdict = examine(context, places, file, pieces, present)?;
+            Ok((number, verdict))
         })?;
         self.apply(context, verdicts);
         Ok(())
+    }
+
+    /// Compares the large ones of these files, with a part of one for each thread; which chunks each has.
+    ///
+    /// Memory: a byte for each chunk, and a chunk a thread.
+    fn compare_large(
+        &self,
+        context: &Context<'_>,
+        places: &Places,
+        numbers: &[u32],
+    ) -> Result<HashMap<u32, Vec<bool>>> {
+        let mut parts: Vec<(u32, Range<usize>)> = Vec::new();
+        for number in numbers {
+            let range = self.pieces_of(*number);
+            if range.len() > PART_PIECES {
+                let starts = range.clone().step_by(PART_PIECES);
+                let end = |start: usize| range.end.min(start + PART_PIECES);
+                parts.extend(starts.map(|start| (*number, start..end(start))));
+            }
+        }
+        let mut compared = on_all_threads(context, parts.len(), &|at| {
+            let (number, range) = &parts[at];
+            let file = &self.files[*number as usize];
+            let present = present(context, places, file, &self.pieces[range.clone()])?;
+            Ok((*number, range.start, present))
+        })?;
+        compared.sort_by_key(|(_, start, _)| *start);
+        let mut known: HashMap<u32, Vec<bool>> = HashMap::new();
+        for (number, _, present) in compared {
+            known.entry(number).or_default().extend(present);
+        }
+        Ok(known)
     }
 
     fn apply(&mut self, context: &Context<'_>, verdicts: Vec<(u32, Verdict)>) {

@@ -2,7 +2,7 @@
 //!
 //! Into a file with other names nothing is ever written, nor are its attributes changed: they may lie anywhere. Nor into
 //! one of another owner, or one that is open to more users than the snapshot says, who would see what is written. Such a
-//! file is replaced by a new one, unless it has everything already.
+//! file is replaced by a new one, unless it has everything already. The new one lies beside it until it is whole.
 
 use super::attributes::note;
 use super::context::Context;
@@ -16,6 +16,7 @@ use crate::fs::{
     write_at,
 };
 use crate::id::BlobId;
+use crate::progress::{Counter, Progress};
 use crate::repo::lock;
 use std::fs::File;
 
@@ -29,7 +30,8 @@ pub enum Verdict {
     Replace,
 }
 
-/// Looks at the file that is there. `pieces` are its chunks of this window, in order. In a dry run nothing is changed.
+/// Looks at the file that is there. `pieces` are its chunks of this window, in order; which of them it has, if that is known
+/// already. In a dry run nothing is changed.
 ///
 /// Reads what is there once. `Interrupted` when asked to stop; whatever else goes wrong makes it be replaced.
 pub fn examine(
@@ -37,6 +39,7 @@ pub fn examine(
     places: &Places,
     file: &FilePlan,
     pieces: &[Piece],
+    present: Option<Vec<bool>>,
 ) -> Result<Verdict> {
     let verdict = file.dir(places).and_then(|dir| {
         Examined {
@@ -44,12 +47,32 @@ pub fn examine(
             file,
             dir: &dir,
         }
-        .verdict(pieces)
+        .verdict(pieces, present)
     });
     match verdict {
         Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
         Err(_) => Ok(Verdict::Replace),
         verdict => verdict,
+    }
+}
+
+/// Which of these chunks the file has that is there: of a large one, of which threads compare a part each. None if it cannot
+/// be read. `Interrupted` when asked to stop.
+pub fn present(
+    context: &Context<'_>,
+    places: &Places,
+    file: &FilePlan,
+    pieces: &[Piece],
+) -> Result<Vec<bool>> {
+    let present = file.dir(places).and_then(|dir| {
+        let (handle, found) = dir.open_file_to_read(file.name_there())?;
+        let dir = &dir;
+        Examined { context, file, dir }.present(&handle, &found, pieces)
+    });
+    match present {
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+        Err(_) => Ok(vec![false; pieces.len()]),
+        present => present,
     }
 }
 
@@ -60,14 +83,17 @@ struct Examined<'a> {
 }
 
 impl Examined<'_> {
-    fn verdict(&self, pieces: &[Piece]) -> Result<Verdict> {
+    fn verdict(&self, pieces: &[Piece], known: Option<Vec<bool>>) -> Result<Verdict> {
         let (context, file) = (self.context, self.file);
-        let opened = self.dir.open_file_to_read(file.name());
+        let opened = self.dir.open_file_to_read(file.name_there());
         if file.there == There::Trusted {
             return self.trusted(opened);
         }
         let (handle, found) = opened?;
-        let present = self.present(&handle, &found, pieces)?;
+        let present = match known {
+            Some(present) => present,
+            None => self.present(&handle, &found, pieces)?,
+        };
         let repairs = self.repairs(&handle, &found, pieces, &present)?;
         let same = file.is_whole() && found.size == file.size && present.iter().all(|it| *it);
         if same && found.links > 1 {
@@ -78,7 +104,7 @@ impl Examined<'_> {
                 Verdict::Replace
             });
         }
-        if same && (repairs.is_empty() || context.options.dry_run) {
+        if same && !file.is_part() && repairs.is_empty() {
             self.settle(&handle, &found);
             return Ok(Verdict::Unchanged);
         }
@@ -86,7 +112,7 @@ impl Examined<'_> {
             return Ok(Verdict::Replace);
         }
         match context.options.dry_run {
-            true => file.go_into(&found),
+            true => file.go_into(&found, !repairs.is_empty()),
             false => self.enter(&found, &repairs)?,
         }
         Ok(Verdict::Into(present))
@@ -112,7 +138,7 @@ impl Examined<'_> {
     }
 
     fn settle_unopened(&self) -> Result<()> {
-        let name = self.file.name();
+        let name = self.file.name_there();
         if let Some(found) = self.dir.stat(name)? {
             let options = self.context.options;
             let applied = self
@@ -127,12 +153,16 @@ impl Examined<'_> {
     /// Whether a file with several names may stay one: the snapshot's has several, all its attributes are right, and no other
     /// file of the snapshot has it already.
     fn may_stay_shared(&self, handle: &File, found: &Metadata) -> bool {
-        self.file.has_links
-            && self
-                .file
-                .wanted
-                .are_those_of(self.context.options, handle, found)
-            && lock(&self.context.claimed).insert(identity(found))
+        let wanted = &self.file.wanted;
+        let lacks = wanted.are_those_of(self.context.options, handle, found);
+        let Some(lacks) = lacks.filter(|_| self.file.has_links) else {
+            return false;
+        };
+        let stays = lock(&self.context.claimed).insert(identity(found));
+        if stays {
+            note(self.context, || self.file.path(), lacks);
+        }
+        stays
     }
 
     /// Which chunks the file has where they shall be.
@@ -144,6 +174,8 @@ impl Examined<'_> {
             let chunk = (piece.data_offset, piece.blob_len, piece.id);
             let there = piece.data_offset < found.size
                 && holds(self.context, extents, handle, chunk, &mut buffer)?;
+            let len = u64::from(piece.blob_len);
+            self.context.problems.count(Counter::BytesCompared, len);
             present.push(there);
         }
         Ok(present)
@@ -193,7 +225,7 @@ impl Examined<'_> {
 
     /// Opens the file for writing and makes it as long as it shall be, with its holes.
     fn enter(&self, found: &Metadata, repairs: &Repairs) -> Result<()> {
-        let (handle, now) = self.dir.open_existing_file(self.file.name())?;
+        let (handle, now) = self.dir.open_existing_file(self.file.name_there())?;
         if identity(&now) != identity(found) || now.links > 1 {
             return Err(Error::new(ErrorKind::Unavailable, crate::Subject::None));
         }
@@ -203,8 +235,10 @@ impl Examined<'_> {
             set_len(&handle, self.file.size)?;
         }
         repairs.make(&handle, self.file.size)?;
-        if !self.file.begun {
-            self.file.go_into(found);
+        match self.file.begun {
+            false => self.file.go_into(found, !repairs.is_empty()),
+            true if !repairs.is_empty() => self.file.is_changed(),
+            true => {}
         }
         Ok(())
     }

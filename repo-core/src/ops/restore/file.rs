@@ -43,6 +43,27 @@ enum Standing {
     Into(Identity),
 }
 
+/// Under which name a file lies that takes the place of another one, until it is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Under its own: nothing is there, or parts go into the file that is there.
+    None,
+    /// Under this one, where nothing is yet; it is not used if parts go into the file that is there.
+    New(Vec<u8>),
+    /// Under this one, where an interrupted run has begun it.
+    Begun(Vec<u8>),
+}
+
+impl Part {
+    /// The name.
+    pub fn name(&self) -> Option<&[u8]> {
+        match self {
+            Self::None => None,
+            Self::New(name) | Self::Begun(name) => Some(name),
+        }
+    }
+}
+
 /// Device and inode: somebody may put another file in place of ours between two writes.
 type Identity = (u64, u64);
 
@@ -65,6 +86,7 @@ pub struct FilePlan {
     pub has_links: bool,
     /// What is there.
     pub there: There,
+    part: Part,
     /// How many of its chunks this window has, as far as they have to be fetched.
     pub pieces: usize,
     /// Whether chunks follow in the next window.
@@ -77,8 +99,8 @@ pub struct FilePlan {
     left: AtomicUsize,
     failed: AtomicBool,
     standing: Mutex<Standing>,
-    /// Whether the file that was there had another length.
-    resized: AtomicBool,
+    /// Whether the file that was there had another length, or other holes.
+    changed: AtomicBool,
     written: AtomicU64,
     /// If it has further names: what becomes of it counts for them.
     first: Option<Arc<FirstName>>,
@@ -91,7 +113,7 @@ impl FilePlan {
         node: &Node,
         file: &FileContent,
         wanted: Wanted,
-        there: There,
+        (there, part): (There, Part),
         first: Option<Arc<FirstName>>,
     ) -> Self {
         Self {
@@ -102,6 +124,7 @@ impl FilePlan {
             extents: file.extents.clone(),
             has_links: node.links > 1,
             there,
+            part,
             pieces: 0,
             goes_on: false,
             begun: false,
@@ -109,7 +132,7 @@ impl FilePlan {
             left: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             standing: Mutex::new(Standing::Nowhere),
-            resized: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
             written: AtomicU64::new(0),
             first,
         }
@@ -126,9 +149,35 @@ impl FilePlan {
         self.place.path_of(&self.name)
     }
 
-    /// Its name in its directory.
-    pub fn name(&self) -> &[u8] {
-        &self.name
+    /// The name of the file that is there, and that parts may go into: its own, or that of what an interrupted run has begun.
+    pub fn name_there(&self) -> &[u8] {
+        match &self.part {
+            Part::Begun(name) => name,
+            Part::None | Part::New(_) => &self.name,
+        }
+    }
+
+    /// The name of a new file, until it is whole.
+    fn name_new(&self) -> &[u8] {
+        self.part.name().unwrap_or(&self.name)
+    }
+
+    /// Whether an interrupted run has begun it beside what has its name.
+    pub fn is_part(&self) -> bool {
+        matches!(self.part, Part::Begun(_))
+    }
+
+    /// Where it lies until it is whole, if that is not its own name.
+    pub fn part(&self) -> Option<(&Arc<Place>, &[u8])> {
+        self.part.name().map(|name| (&self.place, name))
+    }
+
+    /// Gives it its own name, now that it is whole.
+    fn put_in_place(&self, dir: &TargetDir, name: &[u8]) -> Result<()> {
+        match name == self.name {
+            true => Ok(()),
+            false => dir.rename_over(name, &self.name),
+        }
     }
 
     /// Its directory.
@@ -151,11 +200,17 @@ impl FilePlan {
         *lock(&self.standing) != Standing::Nowhere
     }
 
-    /// From now on parts go into the file that was there.
-    pub fn go_into(&self, found: &Metadata) {
+    /// From now on parts go into the file that was there, of which the holes are `repaired`, or need not be.
+    pub fn go_into(&self, found: &Metadata, repaired: bool) {
         *lock(&self.standing) = Standing::Into(identity(found));
-        let resized = found.size != self.size;
-        self.resized.fetch_or(resized, Ordering::Relaxed);
+        if repaired || found.size != self.size {
+            self.is_changed();
+        }
+    }
+
+    /// The file that was there is not as it was, whether or not parts of it are written.
+    pub fn is_changed(&self) {
+        self.changed.store(true, Ordering::Relaxed);
     }
 
     /// Where in the file a run of its data goes.
@@ -224,18 +279,23 @@ impl FilePlan {
 
     fn put(&self, context: &Context<'_>, dir: &TargetDir, data: &[u8]) -> Result<Applied> {
         let sparse = context.options.sparse && has_zero_block(0, data);
-        if self.extents.is_none() && !sparse {
-            let attributes = self.wanted.attributes();
-            return dir.put_file(&self.name, data, &attributes, Existing::Replace);
+        let (name, attributes) = (self.name_new(), self.wanted.attributes());
+        if self.is_part() {
+            dir.remove_part(name)?;
         }
-        let handle = dir.create_file(&self.name, Existing::Replace)?;
-        let written = self.fill(context, &handle, data);
-        if let Err(error) = written {
-            // What matters is the first error.
-            let _ = dir.remove_entry(&self.name);
-            return Err(error);
-        }
-        Ok(apply_to(&handle, Kind::File, &self.wanted.attributes()))
+        // What matters is the first error.
+        let remove = || drop(dir.remove_entry(name));
+        let applied = match self.extents.is_none() && !sparse {
+            true => dir.put_file(name, data, &attributes, Existing::Replace)?,
+            false => {
+                let handle = dir.create_file(name, Existing::Replace)?;
+                let filled = self.fill(context, &handle, data);
+                filled.inspect_err(|_| remove())?;
+                apply_to(&handle, Kind::File, &attributes)
+            }
+        };
+        let placed = self.put_in_place(dir, name);
+        placed.inspect_err(|_| remove()).map(|()| applied)
     }
 
     fn fill(&self, context: &Context<'_>, handle: &File, data: &[u8]) -> Result<()> {
@@ -272,16 +332,27 @@ impl FilePlan {
             Standing::Created(identity) => (identity, false),
             Standing::Into(identity) => (identity, true),
             Standing::Nowhere => {
-                let handle = dir.create_file(&self.name, Existing::Replace)?;
+                if self.is_part() {
+                    dir.remove_part(self.name_new())?;
+                }
+                let handle = dir.create_file(self.name_new(), Existing::Replace)?;
                 *standing = Standing::Created(identity(&metadata_of(&handle)?));
                 set_len(&handle, self.size)?;
                 return Ok((handle, false));
             }
         };
-        let (handle, found) = dir.open_existing_file(&self.name)?;
+        let (handle, found) = dir.open_existing_file(self.name_of(into))?;
         match identity(&found) == expected {
             true => Ok((handle, into)),
             false => Err(was_replaced()),
+        }
+    }
+
+    /// The name of the file that parts go to.
+    fn name_of(&self, into: bool) -> &[u8] {
+        match into {
+            true => self.name_there(),
+            false => self.name_new(),
         }
     }
 
@@ -327,13 +398,17 @@ impl FilePlan {
     /// Whether it is the file that was there, and nothing was written into it.
     pub fn is_as_before(&self) -> bool {
         self.goes_into()
+            && !self.is_part()
             && self.written.load(Ordering::Relaxed) == 0
-            && !self.resized.load(Ordering::Relaxed)
+            && !self.changed.load(Ordering::Relaxed)
     }
 
     fn give_up(&self, dir: &TargetDir) -> Result<bool> {
         match *lock(&self.standing) {
-            Standing::Created(_) => dir.remove_entry(&self.name).map(|()| false),
+            Standing::Created(_) => dir.remove_entry(self.name_new()).map(|()| false),
+            Standing::Into(_) if self.is_part() => {
+                dir.remove_entry(self.name_there()).map(|()| false)
+            }
             Standing::Into(expected) => {
                 let (handle, found) = dir.open_existing_file(&self.name)?;
                 if identity(&found) != expected {
@@ -357,7 +432,7 @@ impl FilePlan {
             }
         };
         note(context, || self.path(), applied);
-        Ok(())
+        self.put_in_place(dir, self.name_of(into))
     }
 }
 

@@ -214,14 +214,15 @@ impl Link {
         file: &FileContent,
     ) -> Result<Applied> {
         let dir = places.open(&self.place)?;
-        let handle = dir.create_file(&self.node.name, Existing::Replace)?;
-        if let Err(error) = write_content(context, file, &handle) {
-            // What matters is the first error.
-            let _ = dir.remove_entry(&self.node.name);
-            return Err(error);
-        }
+        let part = self.place.part_for(&self.node.name);
+        let handle = dir.create_file(&part, Existing::Replace)?;
         let wanted = Wanted::of(&self.node, context.options, false);
-        Ok(apply_to(&handle, Kind::File, &wanted.attributes()))
+        let written = write_content(context, file, &handle).and_then(|()| {
+            let applied = apply_to(&handle, Kind::File, &wanted.attributes());
+            dir.rename_over(&part, &self.node.name).map(|()| applied)
+        });
+        // What matters is the first error.
+        written.inspect_err(|_| drop(dir.remove_entry(&part)))
     }
 }
 

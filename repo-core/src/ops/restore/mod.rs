@@ -7,6 +7,7 @@
 
 mod attributes;
 mod context;
+mod dirs;
 mod execute;
 mod existing;
 mod file;
@@ -15,6 +16,7 @@ mod links;
 mod options;
 mod place;
 mod plan;
+mod regular;
 mod special;
 mod surplus;
 mod verify;

@@ -3,6 +3,7 @@
 use crate::format::tree::Node;
 use crate::fs::{BEGUN_MODE, Kind, Metadata, Owners};
 use crate::pattern::{List, Reached};
+use crate::time::Timestamp;
 use crate::tree::Nodes;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -61,17 +62,22 @@ pub enum Overwrite {
 }
 
 impl Overwrite {
-    /// Whether what is there stays in place of `node`.
+    /// Whether what is there stays in place of what the snapshot has with this time and, if that is no directory, mode.
     ///
     /// A file that a restore has begun and not finished does not: nobody put it there.
-    pub(super) fn keeps(self, node: &Node, found: &Metadata) -> bool {
+    pub(super) fn keeps(self, mtime: Timestamp, mode: Option<u32>, found: &Metadata) -> bool {
         let begun = found.kind == Kind::File && found.mode == BEGUN_MODE;
         match self {
-            _ if begun && u32::from(node.mode) != BEGUN_MODE => false,
+            _ if begun && mode != Some(BEGUN_MODE) => false,
             Self::Always | Self::IfChanged => false,
-            Self::IfNewer => node.mtime <= found.mtime,
+            Self::IfNewer => mtime <= found.mtime,
             Self::Never => true,
         }
+    }
+
+    /// The same of a node that is no directory.
+    pub(super) fn keeps_for(self, node: &Node, found: &Metadata) -> bool {
+        self.keeps(node.mtime, Some(u32::from(node.mode)), found)
     }
 }
 

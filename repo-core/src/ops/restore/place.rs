@@ -1,9 +1,10 @@
 //! Directories of the target, opened as they are needed.
 
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::fs::TargetDir;
+use crate::fs::{TargetDir, part_names};
 use crate::repo::lock;
-use std::collections::VecDeque;
+use crate::time::Timestamp;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -23,14 +24,35 @@ pub enum Presence {
     Absent,
     /// It could not be made, which was reported.
     Failed,
+    /// Something else stays in its place by request, which was reported.
+    Kept,
+}
+
+impl Presence {
+    /// Whether something may be restored in it.
+    pub fn is_usable(self) -> bool {
+        !matches!(self, Self::Failed | Self::Kept)
+    }
 }
 
 /// A directory of the target: its name in the one above it.
 pub struct Place {
     above: Option<Arc<Place>>,
     name: Vec<u8>,
+    /// When the snapshot's changed last, if it is one of the snapshot.
+    mtime: Option<Timestamp>,
     presence: OnceLock<Presence>,
     handle: Mutex<Option<Arc<TargetDir>>>,
+    parts: Mutex<Parts>,
+}
+
+/// Names of what is not whole, in one directory.
+#[derive(Default)]
+struct Parts {
+    /// What was there before; `None` until somebody asks for it.
+    left: Option<HashSet<Vec<u8>>>,
+    /// What the snapshot itself has of such names.
+    taken: HashSet<Vec<u8>>,
 }
 
 impl Place {
@@ -70,14 +92,53 @@ impl Place {
         matches!(self.presence(), Some(Presence::New | Presence::Absent))
     }
 
-    /// A directory that is not looked at yet.
-    pub fn below(above: &Arc<Place>, name: &[u8]) -> Arc<Place> {
+    /// When the snapshot's changed last; `None` of what is not in the snapshot, and of the target itself.
+    pub fn mtime(&self) -> Option<Timestamp> {
+        self.mtime
+    }
+
+    /// A directory that is not looked at yet, and that the snapshot has with this time, if it has it.
+    pub fn below(above: &Arc<Place>, name: &[u8], mtime: Option<Timestamp>) -> Arc<Place> {
         Arc::new(Place {
             above: Some(above.clone()),
             name: name.to_vec(),
+            mtime,
             presence: OnceLock::new(),
             handle: Mutex::default(),
+            parts: Mutex::default(),
         })
+    }
+
+    /// What an interrupted run left of the entry `name`, each told once. Reads the directory the first time; of one that
+    /// cannot be read nothing is told.
+    pub fn take_leftovers(&self, dir: &TargetDir, name: &[u8]) -> Vec<Vec<u8>> {
+        let mut parts = lock(&self.parts);
+        let Parts { left, taken } = &mut *parts;
+        let left = left.get_or_insert_with(|| {
+            let mut left = dir.parts().unwrap_or_default();
+            left.retain(|part| !taken.contains(part));
+            left
+        });
+        if left.is_empty() {
+            return Vec::new();
+        }
+        part_names(name).filter(|part| left.remove(part)).collect()
+    }
+
+    /// The snapshot has an entry of this name, so that it is none that an interrupted run left.
+    pub fn is_taken(&self, name: &[u8]) {
+        let mut parts = lock(&self.parts);
+        if let Some(left) = &mut parts.left {
+            left.remove(name);
+        }
+        parts.taken.insert(name.to_vec());
+    }
+
+    /// A name for what will be called `name` when it is whole.
+    pub fn part_for(&self, name: &[u8]) -> Vec<u8> {
+        let parts = lock(&self.parts);
+        let free = part_names(name).find(|part| !parts.taken.contains(part));
+        free.unwrap_or_else(|| name.to_vec())
     }
 
     /// Says what is known of it. Once only.
@@ -103,8 +164,10 @@ impl Places {
         let root = Arc::new(Place {
             above: None,
             name: Vec::new(),
+            mtime: None,
             presence: OnceLock::from(presence),
             handle: Mutex::new(root.map(Arc::new)),
+            parts: Mutex::default(),
         });
         (
             Self {

@@ -5,16 +5,15 @@ use super::context::Context;
 use super::file::{FilePlan, There};
 use super::layout::is_possible;
 use super::links::{Fate, FirstName};
-use super::options::{Chosen, Overwrite};
+use super::options::Chosen;
 use super::place::{Place, Places, Presence};
 use super::surplus::Surplus;
 use super::window::Window;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec;
 use crate::format::tree::{Content, FileContent, Node};
-use crate::fs::{Existing, Kind, Metadata, TargetDir};
+use crate::fs::{Kind, Metadata, TargetDir, is_part_name};
 use crate::id::BlobId;
-use crate::progress::{Counter, Progress};
 use crate::tree::{ChunkRef, Nodes, for_each_chunk};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -107,7 +106,8 @@ pub struct Planner<'a> {
     pub context: &'a Context<'a>,
     /// Directories of the target.
     pub places: &'a Places,
-    window: Window,
+    /// What is planned.
+    pub window: Window,
     /// The first names of what has several.
     pub first_names: HashMap<FileKey, Arc<FirstName>>,
 }
@@ -131,6 +131,9 @@ impl Planner<'_> {
         if !self.ensure(place)? {
             return Ok(None);
         }
+        if is_part_name(&node.name) {
+            self.is_no_part(place, &node.name)?;
+        }
         match &node.content {
             Content::File(file) => self.file(place, node, file, &chosen)?,
             _ => self.special(place, node, &chosen)?,
@@ -145,7 +148,7 @@ impl Planner<'_> {
         tree: Option<&BlobId>,
         chosen: Chosen,
     ) -> Result<Option<Frame>> {
-        let below = Place::below(place, &node.name);
+        let below = Place::below(place, &node.name, Some(node.mtime));
         if chosen.selected && !self.ensure(&below)? {
             return Ok(None);
         }
@@ -165,58 +168,6 @@ impl Planner<'_> {
         }))
     }
 
-    /// Sees to it that a directory is there, and those above it. `false` if one could not be made, which is reported once.
-    fn ensure(&self, place: &Arc<Place>) -> Result<bool> {
-        if let Some(presence) = place.presence() {
-            return Ok(presence != Presence::Failed);
-        }
-        let made = match place.above() {
-            Some(above) if self.ensure(above)? => self.make_dir(above, place),
-            _ => Ok(Presence::Failed),
-        };
-        let presence = made.unwrap_or_else(|error| {
-            self.context.problem(&place.path(), &error);
-            Presence::Failed
-        });
-        self.context.expected();
-        place.is_now(presence);
-        Ok(presence != Presence::Failed)
-    }
-
-    fn make_dir(&self, above: &Arc<Place>, place: &Arc<Place>) -> Result<Presence> {
-        let (options, name) = (self.context.options, place.name());
-        let existing = match options.overwrite {
-            Overwrite::Never => Existing::Refuse,
-            _ => Existing::Replace,
-        };
-        if above.presence() == Some(Presence::Absent) {
-            return Ok(Presence::Absent);
-        }
-        let dir = self.places.open(above)?;
-        if options.dry_run {
-            return match dir.open_dir(name) {
-                Ok(dir) => {
-                    self.places.opened(place, dir);
-                    Ok(Presence::Existing)
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Presence::Absent),
-                Err(error)
-                    if error.kind() == ErrorKind::Unavailable && existing == Existing::Replace =>
-                {
-                    Ok(Presence::Absent)
-                }
-                Err(error) => Err(error),
-            };
-        }
-        let dir = dir.create_dir(name, existing)?;
-        let is_new = dir.is_new();
-        self.places.opened(place, dir);
-        Ok(match is_new {
-            true => Presence::New,
-            false => Presence::Existing,
-        })
-    }
-
     /// A directory gets its attributes once its window is written; what is not in the snapshot goes now, to make room.
     fn leave(&mut self, frame: Frame) -> Result<()> {
         let Some(presence) = frame.place.presence() else {
@@ -226,10 +177,10 @@ impl Planner<'_> {
         if options.delete && presence == Presence::Existing && frame.is_whole {
             // Patterns that match nothing of the snapshot are more likely wrong than meant to remove everything.
             if !(options.selection.is_partial() && self.is_nothing_restored()) {
-                Surplus::new(self.context, self.places).remove(&frame)?;
+                Surplus::new(self.context, self.places, &self.window).remove(&frame)?;
             }
         }
-        if let (Some(wanted), true) = (frame.wanted, presence != Presence::Failed) {
+        if let (Some(wanted), true) = (frame.wanted, presence.is_usable()) {
             self.window.dirs.push((frame.place, wanted));
         }
         Ok(())
@@ -260,7 +211,7 @@ impl Planner<'_> {
             true => dir.open_dir(name)?.read()?.names()?.is_empty(),
             false => dir.remove_empty_dir(name)?,
         };
-        let surplus = Surplus::new(self.context, self.places);
+        let surplus = Surplus::new(self.context, self.places, &self.window);
         if is_gone || options.delete && surplus.remove_entry(place, name, chosen)? {
             return Ok(());
         }
@@ -268,78 +219,8 @@ impl Planner<'_> {
             .detail("a directory that is not empty is in its place"))
     }
 
-    fn file(
-        &mut self,
-        place: &Arc<Place>,
-        node: &Node,
-        file: &FileContent,
-        chosen: &Chosen,
-    ) -> Result<()> {
-        let found = self.found(place, &node.name)?;
-        let key = file_key(node);
-        let first = key.and_then(|key| self.first_names.get(&key)).cloned();
-        if let Some(found) = &found {
-            if self.context.options.overwrite.keeps(node, found) {
-                self.keep(place, node, file, found, key.filter(|_| first.is_none()));
-                return Ok(());
-            }
-            self.make_way(place, &node.name, found, chosen)?;
-        }
-        if let Some(first) = first {
-            self.window.links.add(first, place.clone(), node);
-            return Ok(());
-        }
-        let first = key.map(|key| {
-            let first = FirstName::new(place, &node.name, Fate::Planned);
-            self.first_names.insert(key, first.clone());
-            first
-        });
-        let there = found.map_or(There::Nothing, |found| self.there(node, file, &found));
-        self.context
-            .problems
-            .count(Counter::BytesExpected, file.size);
-        let wanted = Wanted::of(node, self.context.options, false);
-        let plan = FilePlan::new(place.clone(), node, file, wanted, there, first);
-        self.plan(plan, file)
-    }
-
-    fn there(&self, node: &Node, file: &FileContent, found: &Metadata) -> There {
-        let trusts = self.context.options.overwrite == Overwrite::IfChanged;
-        let looks_the_same = found.size == file.size && found.mtime == node.mtime;
-        match found.kind {
-            Kind::File if trusts && looks_the_same && found.links == 1 => There::Trusted,
-            Kind::File => There::File,
-            _ => There::Other,
-        }
-    }
-
-    /// A file that stays although it may be another one.
-    fn keep(
-        &mut self,
-        place: &Arc<Place>,
-        node: &Node,
-        file: &FileContent,
-        found: &Metadata,
-        key: Option<FileKey>,
-    ) {
-        let path = || place.path_of(&node.name);
-        self.context.others.add(path);
-        self.context.skipped(path, Some(file.size));
-        if let Some(key) = key {
-            let looks_the_same =
-                found.kind == Kind::File && (found.size, found.mtime) == (file.size, node.mtime);
-            // Further names that are not there are not linked to what may be something else.
-            let fate = match looks_the_same {
-                true => Fate::Written,
-                false => Fate::NotWritten,
-            };
-            let first = FirstName::new(place, &node.name, fate);
-            self.first_names.insert(key, first);
-        }
-    }
-
     /// Takes a file into the window, with its chunks.
-    fn plan(&mut self, plan: FilePlan, file: &FileContent) -> Result<()> {
+    pub(super) fn plan(&mut self, plan: FilePlan, file: &FileContent) -> Result<()> {
         let trusted = plan.there == There::Trusted;
         let mut first_piece = self.window.pieces.len();
         self.window.files.push(plan);
@@ -422,6 +303,16 @@ impl Planner<'_> {
         let carried = window.execute(self.context, self.places)?;
         self.window.files.extend(carried);
         Ok(())
+    }
+
+    /// The snapshot has an entry of such a name as is given to what is not whole: it is neither taken for that, nor written
+    /// while something else has it.
+    fn is_no_part(&mut self, place: &Arc<Place>, name: &[u8]) -> Result<()> {
+        place.is_taken(name);
+        match self.window.has_part(place, name) {
+            true => self.execute(),
+            false => Ok(()),
+        }
     }
 
     fn is_nothing_restored(&self) -> bool {

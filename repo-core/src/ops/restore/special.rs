@@ -16,8 +16,10 @@ impl Planner<'_> {
     pub fn special(&mut self, place: &Arc<Place>, node: &Node, chosen: &Chosen) -> Result<()> {
         let (context, path) = (self.context, || place.path_of(&node.name));
         let found = self.found(place, &node.name)?;
+        let begun = self.leftover(place, &node.name)?;
+        self.discard(place, begun)?;
         if let Some(found) = &found {
-            if context.options.overwrite.keeps(node, found) {
+            if context.options.overwrite.keeps_for(node, found) {
                 context.skipped(path, None);
                 return Ok(());
             }

@@ -8,8 +8,9 @@ use super::context::Context;
 use super::options::Chosen;
 use super::place::{Place, Places, Presence};
 use super::plan::Frame;
+use super::window::Window;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::fs::{Kind, Metadata, Scan, metadata_of};
+use crate::fs::{Kind, Metadata, Scan, is_part_name, metadata_of};
 use crate::tree::Nodes;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub struct Surplus<'a> {
     context: &'a Context<'a>,
     places: &'a Places,
+    window: &'a Window,
 }
 
 /// A directory that is going to be removed, while that is done with its entries.
@@ -37,9 +39,13 @@ enum Step {
 }
 
 impl<'a> Surplus<'a> {
-    /// For one restore.
-    pub fn new(context: &'a Context<'a>, places: &'a Places) -> Self {
-        Self { context, places }
+    /// For one restore; what the files of `window` are written to stays.
+    pub fn new(context: &'a Context<'a>, places: &'a Places, window: &'a Window) -> Self {
+        Self {
+            context,
+            places,
+            window,
+        }
     }
 
     /// Removes what a directory has and its tree has not. Problems are reported; `Interrupted` when asked to stop.
@@ -70,7 +76,8 @@ impl<'a> Surplus<'a> {
             {
                 node = nodes.next(self.context.repo)?;
             }
-            if node.as_ref().is_none_or(|node| node.name != name) {
+            let in_work = || is_part_name(name) && self.window.has_part(&frame.place, name);
+            if node.as_ref().is_none_or(|node| node.name != name) && !in_work() {
                 let chosen = self.context.options.selection.enter(&frame.chosen, name);
                 self.remove_entry(&frame.place, name, &chosen)?;
             }
@@ -165,7 +172,7 @@ impl<'a> Surplus<'a> {
         let below = dir.open_dir_of_same_mount(name)?;
         self.spare(&metadata_of(&below)?)?;
         let entries = below.read()?.names()?;
-        let place = Place::below(place, name);
+        let place = Place::below(place, name, None);
         place.is_now(Presence::Existing);
         self.places.opened(&place, below);
         Ok(Step::Into(Level {

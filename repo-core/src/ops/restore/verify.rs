@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{TargetDir, read_at};
 use crate::id::BlobId;
+use crate::progress::{Counter, Progress};
 use crate::tree::{ChunkRef, Nodes, for_each_chunk};
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -63,9 +64,11 @@ pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()
         let chosen = context.options.selection.enter(chosen, &node.name);
         match node.content {
             Content::Dir(Some(tree)) if chosen.below => {
-                let below = Place::below(place, &node.name);
+                let below = Place::below(place, &node.name, Some(node.mtime));
                 below.is_now(Presence::Existing);
-                next = Some(((below, chosen), tree));
+                if !context.others.holds(&below.path()) {
+                    next = Some(((below, chosen), tree));
+                }
             }
             Content::File(_) if chosen.selected => {
                 bytes += size_of::<Job>() + heap_bytes(&node);
@@ -133,6 +136,9 @@ fn compare(
             return Err(differs().at(at.first().map_or(offset, |(at, _)| *at)));
         }
         offset += u64::from(len);
+        context
+            .problems
+            .count(Counter::BytesVerified, u64::from(len));
         Ok(ControlFlow::Continue(()))
     })?;
     debug_assert!(flow.is_continue());

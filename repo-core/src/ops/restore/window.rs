@@ -70,6 +70,14 @@ impl Window {
             || self.links.is_full()
     }
 
+    /// Whether a file of the window may lie under this name until it is whole.
+    pub fn has_part(&self, place: &Arc<Place>, name: &[u8]) -> bool {
+        let parts = self.files.iter().filter_map(FilePlan::part);
+        parts
+            .into_iter()
+            .any(|(at, part)| part == name && Arc::ptr_eq(at, place))
+    }
+
     /// Plans one chunk of the last file.
     pub fn add_piece(&mut self, id: BlobId, data_offset: u64, pack: PackId, location: Location) {
         let next = self.blocks.len() as u32;

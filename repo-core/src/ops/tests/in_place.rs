@@ -4,11 +4,9 @@ use super::stage::*;
 use super::support::*;
 use crate::ops::RestoreOptions;
 use crate::ops::restore::restore_by;
-use crate::progress::{Counter, Interrupt, Outcome, Progress};
+use crate::progress::{Interrupt, Outcome};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
-use std::sync::Mutex;
 
 #[test]
 fn what_is_right_stays_untouched() {
@@ -273,33 +271,12 @@ fn a_dry_run_writes_nothing_and_says_what_would_be_done() {
 
 #[test]
 fn a_restore_that_was_stopped_goes_on_when_it_is_run_again() {
-    /// Asks to stop after so many bytes.
-    struct StopAfter<'a>(&'a Interrupt, Mutex<u64>);
-    impl Progress for StopAfter<'_> {
-        fn count(&self, counter: Counter, by: u64) {
-            let mut left = self.1.lock().unwrap();
-            if counter == Counter::Bytes {
-                *left = left.saturating_sub(by);
-                if *left == 0 {
-                    self.0.set();
-                }
-            }
-        }
-        fn problem(&self, path: &Path, error: &crate::Error) {
-            panic!("{}: {error}", path.display());
-        }
-    }
     let stage = Stage::empty(bed());
     let options = RestoreOptions {
         subfolder: Some(stage.bed.source()),
         ..Default::default()
     };
-    let stop = Interrupt::new();
-    let stopper = StopAfter(&stop, Mutex::new(1 << 20));
-    let part = (&stage.id, 1 << 19);
-    let target = stage.target.path();
-    let stopped = restore_by(&stage.repo, part, target, &options, &stopper, &stop);
-    assert_eq!(stopped.unwrap_err().kind(), crate::ErrorKind::Interrupted);
+    stage.restore_stopped(&RestoreOptions::default(), 1 << 20);
     let whole = 3 << 20;
     let read = stage.reads_of(|| {
         let done = stage.restore(&options);

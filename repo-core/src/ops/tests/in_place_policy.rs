@@ -167,3 +167,47 @@ fn what_differs_when_it_is_read_back_is_a_problem() {
     );
     assert_eq!(done.summary.problems, 1);
 }
+
+#[test]
+fn a_file_that_gets_holes_on_request_is_counted_as_changed() {
+    let bed = Bed::new();
+    bed.write("zeros", &vec![0; 1 << 20]);
+    bed.write("dense", &noise(2, 1 << 20));
+    let stage = Stage::of(bed);
+    for (dry_run, expected) in [(true, &["/zeros"][..]), (false, &["/zeros"]), (false, &[])] {
+        let done = stage.restore(&RestoreOptions {
+            sparse: true,
+            dry_run,
+            ..Default::default()
+        });
+        let updated = done.items.of(Outcome::Updated);
+        assert_eq!(updated, expected, "{dry_run}");
+        assert_eq!(done.summary.files, expected.len() as u64);
+        assert_eq!(done.summary.bytes, (expected.len() << 20) as u64);
+    }
+}
+
+#[test]
+fn what_is_compared_and_read_back_is_counted() {
+    use crate::progress::Counter;
+    let bed = bed();
+    // More chunks than one thread compares at a time.
+    bed.write("huge", &noise(7, 24 << 20));
+    let stage = Stage::of(bed);
+    let file = File::options().write(true).open(stage.at("huge")).unwrap();
+    for at in [0, 11 << 20, (24 << 20) - 5] {
+        file.write_all_at(b"other", at).unwrap();
+    }
+    let size = (24 << 20) + (3 << 20) + 10;
+    for verify in [false, true] {
+        let done = stage.restore(&RestoreOptions {
+            verify,
+            ..Default::default()
+        });
+        assert_eq!(done.items.problems(), [""; 0]);
+        assert_eq!(done.items.counted(Counter::BytesCompared), size);
+        let read_back = done.items.counted(Counter::BytesVerified);
+        assert_eq!(read_back, if verify { size } else { 0 });
+    }
+    stage.assert_restored();
+}

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 pub struct Items {
     problems: Mutex<Vec<String>>,
     items: Mutex<Vec<(Outcome, String)>>,
+    counted: Mutex<Vec<(Counter, u64)>>,
 }
 
 impl Items {
@@ -30,6 +31,13 @@ impl Items {
         found
     }
 
+    /// How much was counted of this.
+    pub fn counted(&self, counter: Counter) -> u64 {
+        let counted = self.counted.lock().unwrap();
+        let of = counted.iter().filter(|(one, _)| *one == counter);
+        of.map(|(_, by)| by).sum()
+    }
+
     /// The problems so far, a line each.
     pub fn problems(&self) -> Vec<String> {
         self.problems.lock().unwrap().clone()
@@ -37,7 +45,9 @@ impl Items {
 }
 
 impl Progress for Items {
-    fn count(&self, _: Counter, _: u64) {}
+    fn count(&self, counter: Counter, by: u64) {
+        self.counted.lock().unwrap().push((counter, by));
+    }
 
     fn problem(&self, path: &Path, error: &crate::Error) {
         let line = format!("{}: {error}", path.display());
@@ -124,6 +134,20 @@ impl Stage {
         Done { summary, items }
     }
 
+    /// The same, asked to stop after so many bytes.
+    pub fn restore_stopped(&self, options: &RestoreOptions, bytes: u64) {
+        let options = RestoreOptions {
+            subfolder: Some(self.bed.source()),
+            ..options.clone()
+        };
+        let stop = Interrupt::new();
+        let stopper = StopAfter(&stop, Mutex::new(bytes));
+        let part = (&self.id, 1 << 19);
+        let target = self.target.path();
+        let stopped = restore_by(&self.repo, part, target, &options, &stopper, &stop);
+        assert_eq!(stopped.unwrap_err().kind(), crate::ErrorKind::Interrupted);
+    }
+
     /// A path in the target.
     pub fn at(&self, name: &str) -> PathBuf {
         self.target.path().join(name)
@@ -140,6 +164,25 @@ impl Stage {
     /// Panics unless the target is as the source was.
     pub fn assert_restored(&self) {
         assert_same(&describe(self.target.path()), &self.bed.tree());
+    }
+}
+
+/// Asks to stop after so many bytes.
+struct StopAfter<'a>(&'a Interrupt, Mutex<u64>);
+
+impl Progress for StopAfter<'_> {
+    fn count(&self, counter: Counter, by: u64) {
+        let mut left = self.1.lock().unwrap();
+        if counter == Counter::Bytes {
+            *left = left.saturating_sub(by);
+            if *left == 0 {
+                self.0.set();
+            }
+        }
+    }
+
+    fn problem(&self, path: &Path, error: &crate::Error) {
+        panic!("{}: {error}", path.display());
     }
 }
 

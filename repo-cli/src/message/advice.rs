@@ -1,0 +1,87 @@
+//! What to do about an error.
+
+use super::clause::{is_full, is_read_only};
+use super::of_restic;
+use repo_core::format::name;
+use repo_core::{Error, ErrorKind, Subject};
+
+/// What to do about it, if something can be done.
+pub(super) fn advice(error: &Error) -> Option<&'static str> {
+    let about_costs = || match error.subject() {
+        Subject::Setting(name) => name == "password cost",
+        Subject::Key(_) => true,
+        _ => false,
+    };
+    Some(match error.kind() {
+        ErrorKind::NoRepository if error.detail_text().is_some() => {
+            "Look whether --repo is right: a repository is a directory."
+        }
+        ErrorKind::NoRepository => {
+            "Look whether --repo is right; `larder init`, or `backup --init`, makes a new one."
+        }
+        ErrorKind::WrongPassword => {
+            "Look whether it is the right repository and the right password or key file."
+        }
+        ErrorKind::RolledBack => {
+            "Someone may have put back an old copy, or hides new backups, or this is an older copy of it. If this is how \
+             you want it, run once with --accept-rollback."
+        }
+        ErrorKind::InvalidInput if about_costs() => {
+            "If you trust whoever made this key, allow it with --allow-costly-key."
+        }
+        ErrorKind::Unavailable if error.io_cause().is_some_and(is_full) => {
+            "Nothing that was committed is lost. Make room and run it again; it goes on from there."
+        }
+        _ if error.detail_text() == Some("use the cache directory") => {
+            "Name another one with --cache-dir, or use none with --no-cache."
+        }
+        ErrorKind::Unavailable if matches!(error.subject(), Subject::Path(_)) => return None,
+        ErrorKind::Unavailable => {
+            "Nothing that was committed is lost. When it works again, run this again."
+        }
+        ErrorKind::Denied if error.io_cause().is_none() => {
+            "Use a key that may do this: `larder key list` shows their roles."
+        }
+        ErrorKind::Denied if is_read_only(error) => {
+            "Mount it for writing, or choose another place."
+        }
+        ErrorKind::Denied => "Look at owner and mode, or run as a user who may do this.",
+        ErrorKind::Unsupported if of_restic(error) => {
+            "Use restic for it, or choose another place for larder."
+        }
+        ErrorKind::Unsupported if error.io_cause().is_some() => return None,
+        ErrorKind::Unsupported => "A newer version of larder may be able to.",
+        ErrorKind::Damaged if is_newest_entry(error) => {
+            "Put it back from a copy of the repository. If there is none, move it away: `larder check` names what it committed, \
+             which is lost then. Everything before it restores as before."
+        }
+        ErrorKind::Missing if is_segment_mark(error.subject()) => {
+            "Put it back from a copy of the repository: without it nothing can be added. Everything restores as before."
+        }
+        ErrorKind::Missing if error.detail_text() == Some("no index table names it") => {
+            "If an index table is lost, as `larder check` says, the next backup enters anew what its packs hold, and nothing is \
+             lost."
+        }
+        ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
+            "`larder check --read-data` says which snapshots and files are touched; the rest restores as before."
+        }
+        _ => return None,
+    })
+}
+
+/// Whether it is about the newest entry of the log, behind which nothing can be put.
+fn is_newest_entry(error: &Error) -> bool {
+    let newest = |detail: &str| detail.starts_with("is the newest one");
+    matches!(error.subject(), Subject::Entry(_)) && error.detail_text().is_some_and(newest)
+}
+
+fn is_segment_mark(subject: &Subject) -> bool {
+    matches!(subject, Subject::Object(object) if name::parse_segment_open(object).is_some())
+}
+
+fn in_repository(subject: &Subject) -> bool {
+    !matches!(
+        subject,
+        Subject::None | Subject::Path(_) | Subject::Setting(_)
+    )
+}
