@@ -463,6 +463,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn json_cannot_command_a_terminal() {
+        let text = line(&"a\u{9b}31m\x7f\u{202e}\u{2028}\u{feff}\u{e0041}ü\n");
+        assert_eq!(
+            text,
+            "\"a\\u009b31m\\u007f\\u202e\\u2028\\ufeff\\udb40\\udc41ü\\n\"\n"
+        );
+        let read: String = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, "a\u{9b}31m\x7f\u{202e}\u{2028}\u{feff}\u{e0041}ü\n");
+        assert_eq!(escaped("{\n}".into()), "{\n}");
+    }
+
+    #[test]
     fn ends_come_after_beginnings() {
         let end = after(Timestamp::new(10, 999_000_000), 2_001);
         assert_eq!(end, Timestamp::new(13, 0));

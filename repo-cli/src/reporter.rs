@@ -290,6 +290,11 @@ impl Progress for Reporter<'_> {
 
     fn problem(&self, path: &Path, error: &Error) {
         self.counters.problems.fetch_add(1, Ordering::Relaxed);
+        // What is below the target is named as in the snapshot.
+        let path = match self.work {
+            Work::Restore => &Path::new("/").join(path),
+            _ => path,
+        };
         let item = path.to_string_lossy();
         self.above(&match self.terminal.json() {
             true => json::line(&json::Problem {

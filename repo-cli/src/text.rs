@@ -107,6 +107,28 @@ fn escaped(letter: char) -> impl Iterator<Item = char> {
     kept.into_iter().chain(escape.into_iter().flatten())
 }
 
+/// Text whose lines end between words before so many columns; a longer word goes on. Further lines of one begin as it does, and
+/// with so many spaces more.
+pub fn wrapped(text: &str, columns: usize, hang: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let mut used = 0;
+        for word in line.split_inclusive(' ') {
+            let len = word.trim_end().chars().count();
+            if used > indent && used + len > columns {
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push('\n');
+                out.extend(std::iter::repeat_n(' ', indent + hang));
+                used = indent + hang;
+            }
+            out.push_str(word);
+            used += word.chars().count();
+        }
+    }
+    out
+}
+
 /// Rows under a heading, columns as wide as they must be. A cell may have several lines.
 pub struct Table {
     head: Vec<&'static str>,
@@ -137,12 +159,18 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// How many columns its lines take.
+    pub fn columns(&self) -> usize {
+        let widths = (0..self.head.len()).map(|column| self.width(column));
+        widths.sum::<usize>() + 2 * (self.head.len() - 1)
+    }
+
     /// The table between rules, every line ended.
     pub fn render(&self) -> String {
         let widths: Vec<usize> = (0..self.head.len())
             .map(|column| self.width(column))
             .collect();
-        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
+        let rule = "-".repeat(self.columns());
         let head = self
             .head
             .iter()
@@ -232,6 +260,21 @@ mod tests {
             printable("\u{1f468}\u{200d}\u{1f469}\u{200c}"),
             Cow::Borrowed(_)
         ));
+    }
+
+    #[test]
+    fn lines_end_between_words() {
+        let text = "error: this is long\n  and that too";
+        assert_eq!(wrapped(text, 80, 0), text);
+        assert_eq!(
+            wrapped(text, 12, 0),
+            "error: this\nis long\n  and that\n  too"
+        );
+        assert_eq!(
+            wrapped("a /very/long/path b\n", 6, 2),
+            "a\n  /very/long/path\n  b\n"
+        );
+        assert_eq!(wrapped("", 6, 2), "");
     }
 
     #[test]

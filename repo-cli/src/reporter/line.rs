@@ -1,13 +1,10 @@
 //! The line on a terminal that is drawn and redrawn, and what stands in it where there is not room for all.
 
+use crate::terminal;
 use crate::text::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
-use rustix::termios::tcgetwinsize;
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Columns of a terminal that does not say how many it has.
-const COLUMNS: u16 = 80;
 
 /// Columns that stay free behind the line: a terminal shows `^C` there and not on a line of its own.
 const FREE: u16 = 3;
@@ -85,9 +82,11 @@ impl Screen {
 
 impl TermLike for Screen {
     fn width(&self) -> u16 {
-        let size = tcgetwinsize(io::stderr()).ok();
-        let columns = size.map(|size| size.ws_col).filter(|&columns| columns > 0);
-        columns.unwrap_or(COLUMNS).saturating_sub(FREE)
+        // Where there is no terminal nothing is drawn.
+        let columns = terminal::columns(&io::stderr()).unwrap_or_default();
+        u16::try_from(columns)
+            .unwrap_or(u16::MAX)
+            .saturating_sub(FREE)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
