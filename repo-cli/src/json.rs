@@ -9,7 +9,7 @@ mod node;
 pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};
 
-use crate::text::rfc3339;
+use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
 use repo_core::ops::StatsSummary;
 use repo_core::snapshot::{GroupKey, SnapshotInfo};
@@ -18,9 +18,28 @@ use serde::Serialize;
 
 /// A message as one line of JSON.
 pub fn line(message: &impl Serialize) -> String {
-    let mut line = serde_json::to_string(message).expect("messages are structs of plain values");
-    line.push('\n');
-    line
+    let line = serde_json::to_string(message).expect("messages are structs of plain values");
+    escaped(line) + "\n"
+}
+
+/// JSON that a terminal can show: what it would obey, and JSON allows in strings, is escaped there. It means the same.
+pub fn escaped(json: String) -> String {
+    // Between values a line may end.
+    let is_unsafe = |letter| is_unsafe(letter) && letter != '\n';
+    if json.is_ascii() && !json.contains('\x7f') || !json.chars().any(is_unsafe) {
+        return json;
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for letter in json.chars() {
+        match is_unsafe(letter) {
+            false => safe.push(letter),
+            true => {
+                let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+                safe.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    safe
 }
 
 /// Why the command failed.
@@ -131,7 +150,15 @@ pub struct RestoredItem<'a> {
 pub struct CheckStatus {
     pub message_type: &'static str,
     pub seconds_elapsed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_remaining: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent_done: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_objects: Option<u64>,
     pub objects_done: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<u64>,
     pub bytes_done: u64,
 }
 
@@ -480,6 +507,18 @@ pub fn lossy(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_cannot_command_a_terminal() {
+        let text = line(&"a\u{9b}31m\x7f\u{202e}\u{2028}\u{feff}\u{e0041}ü\n");
+        assert_eq!(
+            text,
+            "\"a\\u009b31m\\u007f\\u202e\\u2028\\ufeff\\udb40\\udc41ü\\n\"\n"
+        );
+        let read: String = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, "a\u{9b}31m\x7f\u{202e}\u{2028}\u{feff}\u{e0041}ü\n");
+        assert_eq!(escaped("{\n}".into()), "{\n}");
+    }
 
     #[test]
     fn ends_come_after_beginnings() {

@@ -49,6 +49,10 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::show(error, &args),
     };
+    if let Err(failure) = cli.global.output.check() {
+        Terminal::new(cli.global.output).fatal(&failure);
+        return failure.code().into();
+    }
     signals::listen(Terminal::new(cli.global.output.clone()));
     let app = app::App::new(cli.global, env::Env::of_process());
     match cmd::run(&app, cli.command) {

@@ -9,7 +9,7 @@ use crate::message;
 use crate::signals;
 use crate::terminal::Terminal;
 use crate::text::{bytes, counted, printable};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use line::Line;
 use repo_core::progress::{Change, Counter, Interrupt, Note, Outcome, Progress, Saved};
 use repo_core::{Error, ErrorKind};
 use sample::{Counters, Sample, known};
@@ -28,6 +28,7 @@ const JSON_INTERVAL: Duration = Duration::from_secs(1);
 /// Most messages a second.
 const FPS_MAX: f64 = 60.0;
 
+mod line;
 mod sample;
 mod saved;
 
@@ -66,7 +67,11 @@ impl Work {
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
             Self::Prune => "Nothing is lost; run it again and it goes on from there.",
-            Self::Check | Self::Stats => "",
+            Self::Check => {
+                "A check changes nothing. What it had found was not shown yet: run it again, or with \
+                 --read-data-subset to read less at a time."
+            }
+            Self::Stats => "",
         }
     }
 }
@@ -79,8 +84,9 @@ pub struct Reporter<'a> {
     start: Instant,
     counters: Counters,
     current: Mutex<PathBuf>,
-    line: ProgressBar,
+    line: Line,
     listing: Listing,
+    dry_run: bool,
 }
 
 /// Which items are named.
@@ -97,11 +103,6 @@ pub enum Listing {
 impl<'a> Reporter<'a> {
     /// A reporter for this kind of work.
     pub fn new(terminal: &'a Terminal, env: &Env, work: Work) -> Self {
-        let target = match terminal.live() {
-            true => ProgressDrawTarget::stderr_with_hz(10),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let style = ProgressStyle::with_template("{wide_msg}").expect("the template is valid");
         Self {
             terminal,
             work,
@@ -109,14 +110,20 @@ impl<'a> Reporter<'a> {
             start: Instant::now(),
             counters: Counters::default(),
             current: Mutex::default(),
-            line: ProgressBar::with_draw_target(None, target).with_style(style),
+            line: Line::default(),
             listing: Listing::Nothing,
+            dry_run: false,
         }
     }
 
     /// The same, naming items.
     pub fn listing(self, listing: Listing) -> Self {
         Self { listing, ..self }
+    }
+
+    /// The same, of work that is not done.
+    pub fn dry_run(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
     }
 
     /// Whether anything is shown while the work goes on.
@@ -151,7 +158,7 @@ impl<'a> Reporter<'a> {
             drop(running);
             result
         });
-        self.line.finish_and_clear();
+        self.line.clear();
         result.map_err(|error| match error.kind() {
             ErrorKind::Interrupted => Failure::interrupted(self.work.when_interrupted()),
             _ => error.into(),
@@ -176,24 +183,21 @@ impl<'a> Reporter<'a> {
             // A reader that went away is noticed when the result is written.
             let _ = self.terminal.result(&self.status(sample));
         } else if self.terminal.live() {
-            self.line.set_message(self.text(sample));
+            self.line.show(self.text(sample, line::columns()));
         } else {
-            self.terminal.to_stderr(&(self.text(sample) + "\n"));
+            self.terminal
+                .to_stderr(&(self.text(sample, usize::MAX) + "\n"));
         }
     }
 
-    fn text(&self, sample: &Sample) -> String {
-        let mut text = match self.work {
-            Work::Check | Work::Prune => sample.check_text(),
-            Work::Stats => sample.count_text(),
-            Work::Backup | Work::Restore => sample.data_text(),
+    /// What the line says, in so many columns.
+    fn text(&self, sample: &Sample, columns: usize) -> String {
+        let words = match self.work {
+            Work::Check | Work::Prune => sample.check_words(),
+            Work::Stats => sample.count_words(),
+            Work::Backup | Work::Restore => sample.data_words(),
         };
-        let current = self.current();
-        if !current.as_os_str().is_empty() {
-            text.push_str("  ");
-            text.push_str(&printable(&current.to_string_lossy()));
-        }
-        text
+        words.fit(&self.current().to_string_lossy(), columns)
     }
 
     fn status(&self, sample: &Sample) -> String {
@@ -235,7 +239,11 @@ impl<'a> Reporter<'a> {
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,
+                seconds_remaining: sample.remaining().map(|time| time.as_secs()),
+                percent_done: sample.percent(),
+                total_objects: known(sample.objects_expected),
                 objects_done: sample.objects,
+                total_bytes: known(sample.bytes_expected),
                 bytes_done: sample.bytes,
             }),
         }
@@ -255,7 +263,7 @@ impl<'a> Reporter<'a> {
 
     /// Writes lines above the one that is redrawn.
     pub fn above(&self, lines: &str) {
-        self.line.suspend(|| self.terminal.to_stderr(lines));
+        self.line.above(|| self.terminal.to_stderr(lines));
     }
 }
 
@@ -266,6 +274,10 @@ impl Progress for Reporter<'_> {
             Counter::Nodes => &counters.nodes,
             Counter::Bytes => &counters.bytes,
             Counter::Objects => &counters.objects,
+            Counter::ObjectsExpected => {
+                counters.all_expected.store(true, Ordering::Relaxed);
+                &counters.objects_expected
+            }
             // What a restore has planned so far says nothing about all of it.
             Counter::NodesExpected | Counter::BytesExpected if self.work == Work::Restore => return,
             Counter::NodesExpected => &counters.nodes_expected,
@@ -282,6 +294,11 @@ impl Progress for Reporter<'_> {
 
     fn problem(&self, path: &Path, error: &Error) {
         self.counters.problems.fetch_add(1, Ordering::Relaxed);
+        // What is below the target is named as in the snapshot.
+        let path = match self.work {
+            Work::Restore => &Path::new("/").join(path),
+            _ => path,
+        };
         let item = path.to_string_lossy();
         self.above(&match self.terminal.json() {
             true => json::line(&json::Problem {
@@ -310,9 +327,7 @@ impl Progress for Reporter<'_> {
     fn note(&self, note: Note<'_>) {
         if let Note::Scanned { files, bytes, took } = note {
             self.counters.all_expected.store(true, Ordering::Relaxed);
-            let _ = self
-                .line
-                .suspend(|| saved::scanned(self, files, bytes, took));
+            let _ = self.line.above(|| saved::scanned(self, files, bytes, took));
             return;
         }
         let text = match note {
@@ -327,13 +342,13 @@ impl Progress for Reporter<'_> {
             Note::Unclear { path, why } => {
                 let path = path.to_string_lossy();
                 let text = format!("{path}: {why}; nothing is left out for that");
-                self.line.suspend(|| self.terminal.warn(&printable(&text)));
+                self.line.above(|| self.terminal.warn(&printable(&text)));
                 return;
             }
             _ => return,
         };
         // A reader that went away is noticed when the result is written.
-        let _ = self.line.suspend(|| self.terminal.say(&text));
+        let _ = self.line.above(|| self.terminal.say(&text));
     }
 
     fn wants_items(&self) -> bool {
@@ -346,21 +361,22 @@ impl Progress for Reporter<'_> {
             return;
         }
         // A reader that went away is noticed when the result is written.
-        let _ = self.line.suspend(|| saved::item(self, item));
+        let _ = self.line.above(|| saved::item(self, item));
     }
 
     fn item(&self, outcome: Outcome, path: &Path, size: Option<u64>) {
-        let action = match outcome {
-            Outcome::Restored => "restored",
-            Outcome::Updated => "updated",
+        // Programs are told the same of a dry run, as with restic.
+        let (action, would) = match outcome {
+            Outcome::Restored => ("restored", "would restore"),
+            Outcome::Updated => ("updated", "would update"),
             Outcome::Unchanged if self.listing < Listing::Everything => return,
-            Outcome::Unchanged => "unchanged",
-            Outcome::Deleted => "deleted",
+            Outcome::Unchanged => ("unchanged", "unchanged"),
+            Outcome::Deleted => ("deleted", "would delete"),
             _ => return,
         };
         let item = path.to_string_lossy();
         // A reader that went away is noticed when the result is written.
-        let _ = self.line.suspend(|| match self.terminal.json() {
+        let _ = self.line.above(|| match self.terminal.json() {
             true => self.terminal.json_line(&json::RestoredItem {
                 message_type: "verbose_status",
                 action,
@@ -369,7 +385,11 @@ impl Progress for Reporter<'_> {
             }),
             false => {
                 let size = size.map_or(String::new(), |size| format!(" with size {}", bytes(size)));
-                let line = format!("{action:<9} {}{size}", printable(&item));
+                let item = printable(&item);
+                let line = match self.dry_run {
+                    true => format!("{would:<13} {item}{size}"),
+                    false => format!("{action:<9} {item}{size}"),
+                };
                 self.terminal.say(&line)
             }
         });

@@ -2,10 +2,12 @@
 
 use crate::exit::{self, Failure};
 use crate::json;
-use crate::text::printable;
+use crate::text::{printable, wrapped};
 use clap::Args;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
+use std::os::fd::AsFd;
 
 /// Flags that say how much is shown, and in which form.
 #[derive(Args, Debug, Default, Clone)]
@@ -32,6 +34,42 @@ pub struct OutputFlags {
     pub verbose: Vec<u8>,
 }
 
+impl OutputFlags {
+    /// Refuses what wants less and more at once.
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.quiet && self.verbosity() > 0 {
+            true => Err(Failure::usage(
+                "--quiet and --verbose cannot be specified at the same time\nGive only one of them.",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn verbosity(&self) -> u32 {
+        self.verbose.iter().map(|&n| u32::from(n)).sum()
+    }
+}
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: u16 = 80;
+
+/// How many columns a stream has, if it is a terminal.
+pub fn columns(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    let says = || tcgetwinsize(stream).ok().map(|size| size.ws_col);
+    stream.is_terminal().then(|| {
+        let columns = says().filter(|&columns| columns > 0);
+        columns.unwrap_or(COLUMNS).into()
+    })
+}
+
+/// Lines that end between words, where a terminal shows them.
+fn for_people(text: &str, stream: &(impl AsFd + IsTerminal)) -> String {
+    match columns(stream) {
+        Some(columns) => wrapped(text, columns, 0),
+        None => text.to_owned(),
+    }
+}
+
 /// Where text goes, and how much of it.
 pub struct Terminal {
     flags: OutputFlags,
@@ -55,7 +93,7 @@ impl Terminal {
 
     /// How much more than usual people want to see.
     pub fn verbosity(&self) -> u32 {
-        self.flags.verbose.iter().map(|&n| u32::from(n)).sum()
+        self.flags.verbosity()
     }
 
     /// Whether a line may be drawn and redrawn while we work.
@@ -67,7 +105,7 @@ impl Terminal {
     pub fn say(&self, line: &str) -> Result<(), Failure> {
         match self.json() || self.quiet() {
             true => Ok(()),
-            false => self.result(&format!("{line}\n")),
+            false => self.result(&for_people(&format!("{line}\n"), &std::io::stdout())),
         }
     }
 
@@ -138,8 +176,12 @@ impl Terminal {
         }
     }
 
-    /// Text as it is; where standard error cannot be written, nobody could be told so.
+    /// Text, for people in lines that end between words; where standard error cannot be written, nobody could be told so.
     pub fn to_stderr(&self, text: &str) {
+        let text = match self.json() {
+            true => text,
+            false => &for_people(text, &std::io::stderr()),
+        };
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }

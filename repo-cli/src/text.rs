@@ -70,20 +70,63 @@ fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
 }
 
-/// Text from outside, safe to show: control characters, which could command a terminal, are written as escapes.
+/// Text from outside, safe to show: control characters, which could command a terminal, and format characters, which could
+/// make one name look like another, are written as escapes.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    match text.chars().any(char::is_control) {
+    match text.chars().any(is_unsafe) {
         false => Cow::Borrowed(text),
         true => Cow::Owned(text.chars().flat_map(escaped).collect()),
     }
 }
 
+/// Whether a terminal would obey it, or show nothing or text in another order for it: control characters, separators of lines,
+/// marks and overrides of direction, spaces without width, tags. Joiners stay: some scripts need them.
+pub fn is_unsafe(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 fn escaped(letter: char) -> impl Iterator<Item = char> {
-    let (kept, escape) = match letter.is_control() {
+    let (kept, escape) = match is_unsafe(letter) {
         true => (None, Some(letter.escape_default())),
         false => (Some(letter), None),
     };
     kept.into_iter().chain(escape.into_iter().flatten())
+}
+
+/// Text whose lines end between words before so many columns; a longer word goes on. Further lines of one begin as it does, and
+/// with so many spaces more.
+pub fn wrapped(text: &str, columns: usize, hang: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let mut used = 0;
+        for word in line.split_inclusive(' ') {
+            let len = word.trim_end().chars().count();
+            if used > indent && used + len > columns {
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push('\n');
+                out.extend(std::iter::repeat_n(' ', indent + hang));
+                used = indent + hang;
+            }
+            out.push_str(word);
+            used += word.chars().count();
+        }
+    }
+    out
 }
 
 /// Rows under a heading, columns as wide as they must be. A cell may have several lines.
@@ -116,12 +159,18 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// How many columns its lines take.
+    pub fn columns(&self) -> usize {
+        let widths = (0..self.head.len()).map(|column| self.width(column));
+        widths.sum::<usize>() + 2 * (self.head.len() - 1)
+    }
+
     /// The table between rules, every line ended.
     pub fn render(&self) -> String {
         let widths: Vec<usize> = (0..self.head.len())
             .map(|column| self.width(column))
             .collect();
-        let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
+        let rule = "-".repeat(self.columns());
         let head = self
             .head
             .iter()
@@ -201,7 +250,31 @@ mod tests {
     #[test]
     fn control_characters_become_escapes() {
         assert_eq!(printable("a\x1b[1m\nü"), "a\\u{1b}[1m\\nü");
+        assert_eq!(
+            printable("a\u{202e}b\u{2066}c\u{200b}\u{feff}\u{2028}\u{9b}"),
+            "a\\u{202e}b\\u{2066}c\\u{200b}\\u{feff}\\u{2028}\\u{9b}"
+        );
         assert!(matches!(printable("plain ü"), Cow::Borrowed(_)));
+        // Emoji and Persian need joiners.
+        assert!(matches!(
+            printable("\u{1f468}\u{200d}\u{1f469}\u{200c}"),
+            Cow::Borrowed(_)
+        ));
+    }
+
+    #[test]
+    fn lines_end_between_words() {
+        let text = "error: this is long\n  and that too";
+        assert_eq!(wrapped(text, 80, 0), text);
+        assert_eq!(
+            wrapped(text, 12, 0),
+            "error: this\nis long\n  and that\n  too"
+        );
+        assert_eq!(
+            wrapped("a /very/long/path b\n", 6, 2),
+            "a\n  /very/long/path\n  b\n"
+        );
+        assert_eq!(wrapped("", 6, 2), "");
     }
 
     #[test]

@@ -15,8 +15,10 @@ pub enum Counter {
     Bytes,
     /// Bytes that were new and sent to the backend.
     BytesStored,
-    /// Objects verified by a check.
+    /// Packs that a check has read.
     Objects,
+    /// Packs that a check reads in all; told at once, after the [`BytesExpected`](Counter::BytesExpected) of them.
+    ObjectsExpected,
     /// Nodes that an operation expects in all; grows while it scans.
     NodesExpected,
     /// Plaintext bytes that an operation expects in all; grows while it scans.

@@ -304,7 +304,7 @@ fn items_are_listed_for_who_wants_to_see_them() {
     for quieter in [
         &["-v", "backup", &source][..],
         &["backup", "-n", &source],
-        &["-q", "-vv", "backup", &source],
+        &["-q", "backup", &source],
     ] {
         assert!(named(&env.ok(quieter).stdout).is_empty(), "{quieter:?}");
     }

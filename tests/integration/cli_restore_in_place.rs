@@ -174,14 +174,14 @@ fn a_restore_reads_back_what_it_wrote() {
     let flags = ["restore", &what, "-t", "out", "--overwrite", "if-changed"];
     env.ok(&flags);
     let run = env.run(&[&flags[..], &["--verify"]].concat()).expect(3);
-    run.says("error: a.txt is damaged at byte 0: read back: not what the snapshot holds");
+    run.says("error: /a.txt is damaged at byte 0: read back: not what the snapshot holds");
     let errors = env
         .run(&[&["--json"], &flags[..], &["--verify"]].concat())
         .expect(3)
         .errors();
     assert_eq!(
         (&errors[0]["during"], &errors[0]["item"]),
-        (&"restore".into(), &"a.txt".into())
+        (&"restore".into(), &"/a.txt".into())
     );
 }
 

@@ -89,7 +89,7 @@ fn message(cache: &Cache, arguments: &Arguments) -> json::Cache {
 fn table(caches: &[Cache], arguments: &Arguments) -> String {
     let head = ["Repo ID", "Last Used", "Old", "Size"];
     let columns = if arguments.no_size { 3 } else { 4 };
-    let mut table = Table::new(&head[..columns]);
+    let mut table = Table::new(&head[..columns]).right(3);
     for cache in caches {
         let mut row = vec![
             cache.id[..10].to_owned(),

@@ -128,7 +128,7 @@ pub fn type_name(kind: BlobType) -> &'static str {
 /// JSON on several lines, as restic writes it.
 fn pretty(app: &App, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).expect("structs of plain values");
-    app.terminal.result(&(text + "\n"))
+    app.terminal.result(&(json::escaped(text) + "\n"))
 }
 
 fn raw(app: &App, bytes: &[u8]) -> Result<(), Failure> {

@@ -276,6 +276,9 @@ fn error_message(finding: &Finding) -> json::CheckError {
 
 fn error_text(finding: &Finding) -> String {
     let mut text = format!("error: {}\n", wrong(finding));
+    if finding.harm == Harm::None && matches!(finding.error.subject(), Subject::Pack(_)) {
+        text.push_str("  touches no file: all that is stored in it can be read\n");
+    }
     for (snapshot, path) in &finding.affected {
         let path = path.to_string_lossy();
         let _ = writeln!(

@@ -86,7 +86,9 @@ fn reporter<'a>(app: &'a App, info: &SnapshotInfo, options: &RestoreOptions) -> 
         (1, true) => Listing::Changes,
         _ => Listing::Everything,
     };
-    let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore).listing(listing);
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Restore)
+        .listing(listing)
+        .dry_run(options.dry_run);
     let whole = options.subfolder.is_none() && matches!(options.selection, Selection::All);
     match whole {
         true => {

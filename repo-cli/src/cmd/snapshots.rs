@@ -3,7 +3,8 @@
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::selection::{self, SelectionFlags, parse_group_by};
-use crate::text::{Table, bytes, counted, local_time, printable, rfc3339};
+use crate::terminal;
+use crate::text::{Table, bytes, counted, local_time, printable, rfc3339, wrapped};
 use crate::{json, repository, when};
 use clap::Args;
 use repo_core::log::{State, Terms};
@@ -87,11 +88,13 @@ fn print_json(app: &App, state: &State, groups: &[Group], grouped: bool) -> Resu
 
 fn print(app: &App, state: &State, groups: &[Group], compact: bool) -> Result<(), Failure> {
     let mut out = app.terminal.out();
+    let columns = terminal::columns(&std::io::stdout());
     for group in groups {
-        out.text(&heading(&group.key))?;
+        let heading = heading(&group.key);
+        out.text(&columns.map_or(heading.clone(), |columns| wrapped(&heading, columns, 2)))?;
         if !group.snapshots.is_empty() {
             let terms = terms(state, &group.snapshots);
-            out.text(&table(&group.snapshots, compact, terms))?;
+            out.text(&table(&group.snapshots, compact, columns, terms.as_ref()))?;
         }
         out.text(&count(group.snapshots.len()))?;
     }
@@ -171,47 +174,74 @@ fn newest(found: Vec<SnapshotInfo>, count: Option<usize>) -> Vec<SnapshotInfo> {
 }
 
 /// A column of the table: its heading, and what stands in it.
-type Column = (&'static str, fn(&SnapshotInfo) -> String);
+type Column = (&'static str, Box<dyn Fn(&SnapshotInfo) -> String>);
+
+/// How the table is laid out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Layout {
+    compact: bool,
+    /// One tag a line.
+    tags_apart: bool,
+    /// Columns of a description, if not as many as it takes.
+    description: Option<usize>,
+}
 
 /// The columns that restic has, and two of ours if there is something in them.
-fn columns(found: &[SnapshotInfo], compact: bool) -> Vec<Column> {
+fn columns(found: &[SnapshotInfo], layout: Layout) -> Vec<Column> {
     let mut columns: Vec<Column> = vec![
-        ("ID", |info| info.id.short()),
-        ("Time", |info| local_time(info.summary.time)),
-        ("Host", |info| printable(&info.summary.host).into_owned()),
+        ("ID", Box::new(|info| info.id.short())),
+        ("Time", Box::new(|info| local_time(info.summary.time))),
+        (
+            "Host",
+            Box::new(|info| printable(&info.summary.host).into_owned()),
+        ),
     ];
     if found.iter().any(|info| !info.summary.label.is_empty()) {
-        columns.push(("Label", |info| printable(&info.summary.label).into_owned()));
+        let label = |info: &SnapshotInfo| printable(&info.summary.label).into_owned();
+        columns.push(("Label", Box::new(label)));
     }
-    columns.push(match compact {
-        true => ("Tags", |info| lines(&info.summary.tags)),
-        false => ("Tags", |info| {
-            printable(&info.summary.tags.join(",")).into_owned()
-        }),
+    columns.push(match layout.compact || layout.tags_apart {
+        true => ("Tags", Box::new(|info| lines(&info.summary.tags))),
+        false => (
+            "Tags",
+            Box::new(|info| printable(&info.summary.tags.join(",")).into_owned()),
+        ),
     });
-    if !compact {
-        columns.push(("Paths", |info| {
+    if !layout.compact {
+        let paths = |info: &SnapshotInfo| {
             let paths = info.summary.paths.iter().map(|path| json::lossy(path));
             lines(&paths.collect::<Vec<_>>())
-        }));
+        };
+        columns.push(("Paths", Box::new(paths)));
         if found
             .iter()
             .any(|info| !info.summary.description.is_empty())
         {
-            let description = |info: &SnapshotInfo| {
-                let text: Vec<String> = info
-                    .summary
+            let description = move |info: &SnapshotInfo| {
+                let text = description(info);
+                layout
                     .description
-                    .lines()
-                    .map(str::to_owned)
-                    .collect();
-                lines(&text)
+                    .map_or(text.clone(), |columns| wrapped(&text, columns, 0))
             };
-            columns.push(("Description", description));
+            columns.push(("Description", Box::new(description)));
         }
     }
-    columns.push(("Size", |info| bytes(info.summary.totals.bytes)));
+    columns.push(("Size", Box::new(|info| bytes(info.summary.totals.bytes))));
     columns
+}
+
+fn description(info: &SnapshotInfo) -> String {
+    let lines_of_it = info.summary.description.lines();
+    lines(&lines_of_it.map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// Columns of the longest line of a description.
+fn longest_description(found: &[SnapshotInfo]) -> usize {
+    let longest = |info: &SnapshotInfo| {
+        let text = description(info);
+        text.lines().map(|line| line.chars().count()).max()
+    };
+    found.iter().filter_map(longest).max().unwrap_or(0)
 }
 
 fn lines(texts: &[String]) -> String {
@@ -227,27 +257,56 @@ pub struct Extra {
     pub cells: Vec<String>,
 }
 
-/// A table of snapshots, with one more column after the tags.
-pub fn table(found: &[SnapshotInfo], compact: bool, extra: Option<Extra>) -> String {
-    let columns = columns(found, compact);
+/// A description is not made narrower than this.
+const DESCRIPTION_COLUMNS_MIN: usize = 20;
+
+/// A table of snapshots, with one more column after the tags; if it has no room in so many columns, with one tag a line, and then with
+/// descriptions on several lines.
+pub fn table(
+    found: &[SnapshotInfo],
+    compact: bool,
+    columns: Option<usize>,
+    extra: Option<&Extra>,
+) -> String {
+    let room = columns.unwrap_or(usize::MAX);
+    let mut layout = Layout {
+        compact,
+        ..Layout::default()
+    };
+    let mut table = lay_out(found, layout, extra);
+    if table.columns() > room {
+        layout.tags_apart = true;
+        table = lay_out(found, layout, extra);
+    }
+    if table.columns() > room {
+        let too_much = table.columns() - room;
+        let columns = longest_description(found).saturating_sub(too_much);
+        layout.description = Some(columns.max(DESCRIPTION_COLUMNS_MIN));
+        table = lay_out(found, layout, extra);
+    }
+    table.render()
+}
+
+fn lay_out(found: &[SnapshotInfo], layout: Layout, extra: Option<&Extra>) -> Table {
+    let columns = columns(found, layout);
     let mut head: Vec<&'static str> = columns.iter().map(|(head, _)| *head).collect();
     let after_tags = 1 + head
         .iter()
         .position(|head| *head == "Tags")
         .expect("always there");
-    if let Some(extra) = &extra {
+    if let Some(extra) = extra {
         head.insert(after_tags, extra.head);
     }
     let mut table = Table::new(&head).right(head.len() - 1);
-    let mut cells = extra.map(|extra| extra.cells.into_iter());
+    let mut cells = extra.map(|extra| extra.cells.iter());
     for info in found {
         let mut row: Vec<String> = columns.iter().map(|(_, cell)| cell(info)).collect();
         if let Some(cells) = &mut cells {
-            row.insert(after_tags, cells.next().unwrap_or_default());
+            row.insert(after_tags, cells.next().cloned().unwrap_or_default());
         }
         table.row(row);
     }
-    table.render()
+    table
 }
 
 #[cfg(test)]
@@ -298,7 +357,7 @@ mod tests {
 
     #[test]
     fn the_table_is_safe_to_show_and_has_labels_only_if_there_are_any() {
-        let text = table(&[info(1, "web", "")], false, None);
+        let text = table(&[info(1, "web", "")], false, None, None);
         assert!(
             text.contains("01010101") && text.contains("2.000 KiB"),
             "{text}"
@@ -306,7 +365,7 @@ mod tests {
         assert!(!text.contains('\x1b') && !text.contains("Label"));
         let mut labelled = info(1, "web", "nightly");
         labelled.summary.description = "one\ntwo\x1b".into();
-        let text = table(&[labelled], false, None);
+        let text = table(&[labelled], false, None, None);
         let head = text.lines().next().unwrap();
         let head: Vec<&str> = head.split_whitespace().collect();
         assert_eq!(
@@ -326,7 +385,26 @@ mod tests {
             text.contains("one") && text.contains("two\\u{1b}"),
             "{text}"
         );
-        assert!(!table(&[info(1, "web", "")], true, None).contains("/a"));
+        assert!(!table(&[info(1, "web", "")], true, None, None).contains("/a"));
+    }
+
+    #[test]
+    fn a_table_that_has_no_room_becomes_higher() {
+        let mut tagged = info(1, "web", "");
+        tagged.summary.tags = vec!["nightly".into(), "database".into(), "offsite".into()];
+        let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap();
+        let whole = table(&[tagged.clone()], false, None, None);
+        assert!(whole.contains("nightly,database,offsite"));
+        assert_eq!(table(&[tagged.clone()], false, Some(200), None), whole);
+        let apart = table(&[tagged.clone()], false, Some(70), None);
+        assert!(
+            widest(&apart) <= 70 && apart.contains("database  "),
+            "{apart}"
+        );
+        tagged.summary.description = "words of a description, which are many ".repeat(4);
+        let described = table(&[tagged], false, Some(90), None);
+        assert!(widest(&described) <= 90, "{described}");
+        assert!(described.contains("which are many"), "{described}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::clause::{is_full, is_read_only};
 use super::of_restic;
 use repo_core::format::name;
 use repo_core::{Error, ErrorKind, Subject};
+use std::io::ErrorKind as Io;
 
 /// What to do about it, if something can be done.
 pub(super) fn advice(error: &Error) -> Option<&'static str> {
@@ -28,6 +29,9 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         }
         ErrorKind::InvalidInput if about_costs() => {
             "If you trust whoever made this key, allow it with --allow-costly-key."
+        }
+        _ if is_no_directory(error) => {
+            "There is a file where a directory must be: name another place, or move the file away."
         }
         ErrorKind::Unavailable if error.io_cause().is_some_and(is_full) => {
             "Nothing that was committed is lost. Make room and run it again; it goes on from there."
@@ -67,6 +71,15 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Whether a file is where a directory was named, or one above it.
+fn is_no_directory(error: &Error) -> bool {
+    let above = error.io_cause().map(std::io::Error::kind) == Some(Io::NotADirectory);
+    let creates = |detail: &str| detail == "create directory";
+    let detail = error.detail_text();
+    detail == Some("not a directory") && matches!(error.subject(), Subject::Path(_))
+        || above && detail.is_some_and(creates)
 }
 
 /// Whether it is about the newest entry of the log, behind which nothing can be put.

@@ -35,6 +35,9 @@ fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<
             format!("{subject} {detail}{at}: {cause}")
         }
         (Some(detail), _) if subject.is_empty() => format!("cannot {detail}{at}: {cause}"),
+        (Some(detail), _) if is_of_subject(detail) => {
+            format!("cannot {detail} of {subject}{at}: {cause}")
+        }
         (Some(detail), _) => format!("cannot {detail} {subject}{at}: {cause}"),
         (None, ErrorKind::NotFound) => format!("{subject} {}", predicate(error)),
         (None, ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Unsupported)
@@ -46,6 +49,11 @@ fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<
     }
 }
 
+/// Whether what could not be done was to be done with something of the subject.
+fn is_of_subject(detail: &str) -> bool {
+    detail.starts_with("set ") || detail.contains("extended attribute")
+}
+
 /// Words that a detail may begin with to be the predicate itself.
 const VERBS: [&str; 6] = ["is ", "has ", "does ", "says ", "names ", "asks "];
 
@@ -54,6 +62,7 @@ fn said(subject: &str, error: &Error, detail: &str) -> String {
     let verb = VERBS.iter().any(|verb| detail.starts_with(verb));
     let (predicate, because) = (predicate(error), because(error));
     match error.kind() {
+        _ if detail.starts_with("changed ") => format!("{subject}{because}").replacen(": ", " ", 1),
         ErrorKind::InvalidInput | ErrorKind::NotFound if detail.starts_with("not ") => {
             format!("{subject} is{because}").replacen(": ", " ", 1)
         }

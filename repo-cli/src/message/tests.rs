@@ -172,7 +172,19 @@ fn an_item_is_named_once() {
     );
     assert_eq!(
         of(Error::new(ErrorKind::Unavailable, Subject::None).detail("changed while it was read")),
-        "/srv/a cannot be read or written: changed while it was read"
+        "/srv/a changed while it was read"
+    );
+    assert_eq!(
+        of(Error::new(ErrorKind::Unavailable, path()).detail("changed meanwhile: it is gone")),
+        "/srv/a changed meanwhile: it is gone"
+    );
+    assert_eq!(
+        of(Error::io(path(), denied()).detail("set times")),
+        "cannot set times of /srv/a: permission denied"
+    );
+    assert_eq!(
+        of(Error::io(path(), denied()).detail("set extended attribute user.x")),
+        "cannot set extended attribute user.x of /srv/a: permission denied"
     );
     assert_eq!(
         of(Error::damaged(Subject::Entry(3)).detail("bad tag")),

@@ -1,11 +1,12 @@
 //! What was counted, at one moment, and in words.
 
+use super::line::{Weight, Words};
 use crate::text::{bytes_roughly, counted, duration};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Weight of the newest second in the rate that is shown.
-const RATE_WEIGHT: f64 = 0.2;
+/// The rate that is shown is that of the last one to two of these, or of all the time since the first byte.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
 
 /// What was counted so far.
 #[derive(Default)]
@@ -13,6 +14,7 @@ pub(super) struct Counters {
     pub(super) nodes: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) objects: AtomicU64,
+    pub(super) objects_expected: AtomicU64,
     pub(super) nodes_expected: AtomicU64,
     pub(super) bytes_expected: AtomicU64,
     /// Nothing more will be expected.
@@ -32,6 +34,7 @@ pub(super) struct Sample {
     pub(super) nodes: u64,
     pub(super) bytes: u64,
     pub(super) objects: u64,
+    pub(super) objects_expected: u64,
     pub(super) nodes_expected: u64,
     pub(super) bytes_expected: u64,
     pub(super) all_expected: bool,
@@ -43,20 +46,50 @@ pub(super) struct Sample {
     pub(super) bytes_verified: u64,
     /// Bytes a second, lately.
     pub(super) rate: f64,
+    /// From where on that is counted, and from where on it will be next.
+    pub(super) marks: [Mark; 2],
+}
+
+/// How many bytes there were at one time.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Mark {
+    elapsed: Duration,
+    bytes: u64,
+}
+
+impl Mark {
+    fn rate_since(&self, earlier: &Self) -> f64 {
+        let time = self.elapsed.saturating_sub(earlier.elapsed);
+        match time.is_zero() {
+            true => 0.0,
+            false => self.bytes.saturating_sub(earlier.bytes) as f64 / time.as_secs_f64(),
+        }
+    }
+}
+
+/// The marks after those: until the first byte they move on, for what comes before it says nothing about the rate.
+fn next_marks(marks: [Mark; 2], now: Mark) -> [Mark; 2] {
+    let [_, next] = marks;
+    if now.bytes == 0 {
+        [now, now]
+    } else if now.elapsed.saturating_sub(next.elapsed) >= RATE_WINDOW {
+        [next, now]
+    } else {
+        marks
+    }
 }
 
 impl Counters {
     pub(super) fn sample(&self, elapsed: Duration, last: &Sample) -> Sample {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let bytes = read(&self.bytes);
-        let seconds = (elapsed.saturating_sub(last.elapsed)).as_secs_f64();
-        let newest = bytes.saturating_sub(last.bytes) as f64 / seconds.max(1e-6);
-        let keep = (1.0 - RATE_WEIGHT).powf(seconds);
+        let now = Mark { elapsed, bytes };
         Sample {
             elapsed,
             nodes: read(&self.nodes),
             bytes,
             objects: read(&self.objects),
+            objects_expected: read(&self.objects_expected),
             nodes_expected: read(&self.nodes_expected),
             bytes_expected: read(&self.bytes_expected),
             all_expected: self.all_expected.load(Ordering::Relaxed),
@@ -66,10 +99,8 @@ impl Counters {
             nodes_deleted: read(&self.nodes_deleted),
             bytes_compared: read(&self.bytes_compared),
             bytes_verified: read(&self.bytes_verified),
-            rate: match last.elapsed.is_zero() {
-                true => newest,
-                false => last.rate * keep + newest * (1.0 - keep),
-            },
+            rate: now.rate_since(&last.marks[0]),
+            marks: next_marks(last.marks, now),
         }
     }
 }
@@ -98,70 +129,81 @@ impl Sample {
         (seconds < 1e7).then(|| Duration::from_secs_f64(seconds))
     }
 
-    pub(super) fn data_text(&self) -> String {
-        let mut text = format!("[{}]", duration(self.elapsed));
-        let known = self.bytes_expected > 0 && self.all_expected;
-        if known {
-            text.push_str(&format!(" {:.1}%", self.done() * 100.0));
-        }
-        text.push_str(&format!(
-            "  {}, {}",
-            counted(self.nodes, "item", "items"),
-            bytes_roughly(self.bytes)
-        ));
-        if known {
-            text.push_str(&format!(" of {}", bytes_roughly(self.bytes_expected)));
-        }
+    pub(super) fn data_words(&self) -> Words {
+        let (mut words, known) = self.begin();
+        words.add(Weight::Items, counted(self.nodes, "item", "items"));
+        words.add(Weight::Amount, self.amount(known));
         if self.nodes_skipped > 0 {
             let skipped = counted(self.nodes_skipped, "item", "items");
-            text.push_str(&format!(
-                ", skipped {skipped}, {}",
-                bytes_roughly(self.bytes_skipped)
-            ));
+            let bytes = bytes_roughly(self.bytes_skipped);
+            words.add(Weight::Beside, format!("skipped {skipped}, {bytes}"));
         }
         for (what, bytes) in [
             ("compared", self.bytes_compared),
             ("verified", self.bytes_verified),
         ] {
             if bytes > 0 {
-                text.push_str(&format!(", {what} {}", bytes_roughly(bytes)));
+                let bytes = bytes_roughly(bytes);
+                words.add(Weight::Reading, format!("{what} {bytes}"));
             }
         }
-        self.add_rate(&mut text);
-        if let Some(remaining) = self.remaining() {
-            text.push_str(&format!(", ETA {}", duration(remaining)));
+        self.end(&mut words);
+        words
+    }
+
+    pub(super) fn count_words(&self) -> Words {
+        let (mut words, _) = self.begin();
+        words.add(Weight::Items, counted(self.nodes, "item", "items"));
+        self.add_problems(&mut words);
+        words
+    }
+
+    pub(super) fn check_words(&self) -> Words {
+        let (mut words, known) = self.begin();
+        if !known {
+            words.add(Weight::Items, "looking at what is there".into());
+            return words;
         }
-        self.add_problems(&mut text);
-        text
+        let packs = counted(self.objects_expected, "pack", "packs");
+        words.add(Weight::Items, format!("{} of {packs}", self.objects));
+        words.add(Weight::Amount, self.amount(known));
+        self.end(&mut words);
+        words
     }
 
-    pub(super) fn count_text(&self) -> String {
-        let items = counted(self.nodes, "item", "items");
-        let mut text = format!("[{}]  {items}", duration(self.elapsed));
-        self.add_problems(&mut text);
-        text
-    }
-
-    pub(super) fn check_text(&self) -> String {
-        let objects = counted(self.objects, "object", "objects");
-        let mut text = format!("[{}]  {objects}", duration(self.elapsed));
-        if self.bytes > 0 {
-            text.push_str(&format!(", {} read", bytes_roughly(self.bytes)));
-            self.add_rate(&mut text);
+    /// Time and, if it is known, percentage.
+    fn begin(&self) -> (Words, bool) {
+        let mut words = Words::new(format!("[{}]", duration(self.elapsed)));
+        let known = self.bytes_expected > 0 && self.all_expected;
+        if known {
+            words.head += &format!(" {:.1}%", self.done() * 100.0);
         }
-        self.add_problems(&mut text);
-        text
+        (words, known)
     }
 
-    pub(super) fn add_rate(&self, text: &mut String) {
+    fn amount(&self, known: bool) -> String {
+        let done = bytes_roughly(self.bytes);
+        match known {
+            true => format!("{done} of {}", bytes_roughly(self.bytes_expected)),
+            false => done,
+        }
+    }
+
+    fn end(&self, words: &mut Words) {
         if self.rate >= 1.0 {
-            text.push_str(&format!(", {}/s", bytes_roughly(self.rate as u64)));
+            let rate = bytes_roughly(self.rate as u64);
+            words.add(Weight::Rate, format!("{rate}/s"));
         }
+        if let Some(remaining) = self.remaining() {
+            words.add(Weight::Remaining, format!("ETA {}", duration(remaining)));
+        }
+        self.add_problems(words);
     }
 
-    pub(super) fn add_problems(&self, text: &mut String) {
+    fn add_problems(&self, words: &mut Words) {
         if self.problems > 0 {
-            text.push_str(&format!(", {}", counted(self.problems, "error", "errors")));
+            let errors = counted(self.problems, "error", "errors");
+            words.add(Weight::Errors, errors);
         }
     }
 }

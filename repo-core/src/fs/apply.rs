@@ -183,7 +183,7 @@ impl Object<'_> {
             problems.extend(
                 result
                     .err()
-                    .map(|errno| xattr_problem(name, &xattr.name, errno)),
+                    .map(|errno| xattr_problem(name, "set", &xattr.name, errno)),
             );
         }
     }
@@ -195,7 +195,11 @@ impl Object<'_> {
         let handle = self.handle();
         for xattr in removed {
             let result = handle.remove(xattr);
-            problems.extend(result.err().map(|errno| xattr_problem(name, xattr, errno)));
+            problems.extend(
+                result
+                    .err()
+                    .map(|errno| xattr_problem(name, "remove", xattr, errno)),
+            );
         }
     }
 
@@ -253,8 +257,11 @@ fn is_acl(name: &[u8]) -> bool {
     name.starts_with(b"system.posix_acl_")
 }
 
-fn xattr_problem(name: &[u8], xattr: &[u8], errno: Errno) -> Error {
-    let what = format!("extended attribute {}", String::from_utf8_lossy(xattr));
+fn xattr_problem(name: &[u8], what: &str, xattr: &[u8], errno: Errno) -> Error {
+    let what = format!(
+        "{what} extended attribute {}",
+        String::from_utf8_lossy(xattr)
+    );
     failed(name, "", errno).detail(what)
 }
 

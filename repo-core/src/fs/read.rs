@@ -61,7 +61,10 @@ impl Dir {
                 fd,
                 scanned: AtomicBool::new(false),
             }),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(unexpected(name, "not a directory any more")),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(unexpected(
+                name,
+                "changed meanwhile: it is no directory any more",
+            )),
             Err(errno) => Err(failed(name, "open", errno)),
         }
     }
@@ -96,7 +99,10 @@ impl Dir {
     pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>> {
         match rustix::fs::readlinkat(&self.fd, component(name)?, Vec::new()) {
             Ok(target) => Ok(target.into_bytes()),
-            Err(Errno::INVAL) => Err(unexpected(name, "not a symbolic link any more")),
+            Err(Errno::INVAL) => Err(unexpected(
+                name,
+                "changed meanwhile: it is no symbolic link any more",
+            )),
             Err(errno) => Err(failed(name, "read link", errno)),
         }
     }
@@ -128,7 +134,7 @@ impl Dir {
     }
 }
 
-const NOT_A_FILE: &str = "not a regular file any more";
+const NOT_A_FILE: &str = "changed meanwhile: it is no regular file any more";
 
 /// Opens the regular file `name`, a name of one entry, for reading; see [`Dir::open_file`].
 pub(super) fn open_file(dir: BorrowedFd<'_>, name: &[u8]) -> Result<(File, Metadata)> {

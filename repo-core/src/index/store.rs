@@ -244,7 +244,7 @@ impl Store {
                 .somewhere(&|dir| self.build_unlinked(&merge, dir))
                 .map(Some);
         }
-        let mut out = Cursor::new(Vec::new());
+        let mut out = Cursor::new(Vec::with_capacity(room(&merge)));
         merge.write(&mut out, false)?;
         Run::open(Bytes::Own(out.into_inner()), &self.residency, None).map(Some)
     }
@@ -258,7 +258,7 @@ impl Store {
             let bytes = Bytes::map(file).map_err(io_at(&path))?;
             return Run::open(bytes, &self.residency, Some(path));
         }
-        let mut out = Cursor::new(Vec::new());
+        let mut out = Cursor::new(Vec::with_capacity(room(merge)));
         let hash = merge.write(&mut out, true).map_err(failed)?;
         let bytes = out.into_inner();
         let written = file.write_all(&bytes).map_err(io_at(&temporary));
@@ -313,6 +313,11 @@ impl Store {
             Err(e) => Err(self.failed(io_at(temporary)(e), temporary)),
         }
     }
+}
+
+/// Room for a run that is made in memory, its directory too, so that it does not outgrow its buffer.
+fn room(merge: &Merge<'_>) -> usize {
+    usize::try_from(merge.len() + merge.len() / 64 + PAGE as u64).unwrap_or(0)
 }
 
 /// Whether an error is about where it was to be written, not about what.

@@ -3,6 +3,9 @@
 use crate::chunk::Piece;
 use crate::id::BlobId;
 
+/// Most blobs of a block. Only what is below 256 bytes on average reaches it; each takes 40 bytes until its pack is sent.
+const BLOBS_MAX: usize = 8192;
+
 /// Where a blob lies in a block's plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainBlob {
@@ -59,7 +62,8 @@ impl BlockDraft {
     /// Whether a blob of `len` bytes still belongs into this block of at most `block_bytes`. Into an empty block
     /// anything does: a larger blob is a block of its own.
     pub fn takes(&self, len: usize, block_bytes: usize) -> bool {
-        self.is_empty() || self.bytes().len() + len <= block_bytes
+        let fits = self.bytes().len() + len <= block_bytes && self.blobs.len() < BLOBS_MAX;
+        self.is_empty() || fits
     }
 
     /// As [`BlockDraft::takes`], for a blob that need not be copied.
@@ -115,6 +119,16 @@ fn plain_blob(id: BlobId, offset: usize, len: usize) -> PlainBlob {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn blobs_of_a_block_are_bounded() {
+        let mut draft = BlockDraft::default();
+        for _ in 0..BLOBS_MAX {
+            assert!(draft.takes(1, 1 << 20));
+            draft.push(BlobId([1; 32]), b"x");
+        }
+        assert!(!draft.takes(1, 1 << 20));
+    }
 
     #[test]
     fn pieces_of_one_buffer_stay_there() {

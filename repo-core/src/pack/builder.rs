@@ -10,6 +10,10 @@ use crate::format::rows::{Blob, Block, PackEntry, WRAPS_LEN_MAX};
 use crate::id::{BlobId, Domain, PackId, RepositoryId};
 use std::sync::Arc;
 
+/// A pack of so many blobs is full whatever its length: their rows, 44 bytes each, lie in memory until the pack is in an
+/// index table, and several times over while it is read. Only blobs of less than 256 stored bytes on average get there.
+const BLOBS_ENOUGH: usize = 64 << 10;
+
 /// What seals the blocks of one pack, from any thread.
 pub struct PackKey {
     cipher: Cipher,
@@ -122,6 +126,11 @@ impl PackBuilder {
     /// Bytes so far, directory left out.
     pub fn len(&self) -> usize {
         pack::HEADER_LEN + self.wraps_len + self.bytes.len()
+    }
+
+    /// Whether it is to be ended: it has `enough` bytes, or too many blobs for more.
+    pub fn is_full(&self, enough: usize) -> bool {
+        self.len() >= enough || self.entry.blobs.len() >= BLOBS_ENOUGH
     }
 
     /// Whether no block is in it.

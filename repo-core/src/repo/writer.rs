@@ -25,6 +25,9 @@ const META_BLOCK_BYTES: usize = 512 << 10;
 /// A table is published after this many packs, so that an interrupted run loses little.
 const PUBLISH_PACKS: usize = 32;
 
+/// Or after this many blobs: their rows (44 bytes each) lie in memory until then, and three times while a table is made.
+const PUBLISH_BLOBS: usize = 128 << 10;
+
 /// Or after this long.
 const PUBLISH_AFTER: Duration = Duration::from_secs(60);
 
@@ -388,7 +391,7 @@ impl<'a> Writer<'a> {
     /// Closes a pack if it is large enough, and sends it once nothing of it is under way.
     fn settle(&mut self, lane: usize, number: u64) -> Result<()> {
         let pack = self.pack(lane, number)?;
-        match pack.full || pack.builder.len() >= pack.enough {
+        match pack.full || pack.builder.is_full(pack.enough) {
             true => self.close(lane, number),
             false => Ok(()),
         }
@@ -419,7 +422,9 @@ impl<'a> Writer<'a> {
         while let Some(arrived) = self.uploads.arrived() {
             self.take_uploaded(arrived?)?;
         }
-        if self.arrived.len() >= PUBLISH_PACKS || self.published.elapsed() >= PUBLISH_AFTER {
+        let blobs: usize = self.arrived.iter().map(|pack| pack.blobs.len()).sum();
+        let many = self.arrived.len() >= PUBLISH_PACKS || blobs >= PUBLISH_BLOBS;
+        if many || self.published.elapsed() >= PUBLISH_AFTER {
             self.publish()?;
         }
         Ok(())

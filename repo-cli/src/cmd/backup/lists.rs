@@ -63,7 +63,12 @@ fn path(bytes: Vec<u8>) -> PathBuf {
 
 fn content(list: &Path) -> Result<Vec<u8>, Failure> {
     if list.as_os_str() != STDIN {
-        return Ok(read_bounded(list, LIST_BYTES_MAX)?);
+        return read_bounded(list, LIST_BYTES_MAX).map_err(|error| match error.kind() {
+            repo_core::ErrorKind::NotFound => Failure::from(error).advising(
+                "Look at how it is spelled: it is to be a file that names what to back up. No snapshot was made.",
+            ),
+            _ => error.into(),
+        });
     }
     let mut bytes = Vec::new();
     let stdin = std::io::stdin().lock().take(LIST_BYTES_MAX as u64 + 1);

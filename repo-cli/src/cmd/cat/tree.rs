@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::exit::Failure;
-use crate::json::{Mode, kind, lossy};
+use crate::json::{Mode, escaped, kind, lossy};
 use crate::selection::{self, Named};
 use crate::terminal::Out;
 use crate::text::rfc3339;
@@ -82,7 +82,7 @@ pub fn show(app: &App, repo: &Repo, named: &Named) -> Result<(), Failure> {
                 for node in &leaf.nodes {
                     begin(&mut out, "nodes", &mut first)?;
                     let text = serde_json::to_string(&Shown::new(&leaf, node));
-                    out.text(&text.expect("structs of plain values"))?;
+                    out.text(&escaped(text.expect("structs of plain values")))?;
                 }
             }
             Tree::Chunks(ids) => {

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::cmd::snapshots::{Extra, heading, table};
 use crate::exit::Failure;
 use crate::json;
+use crate::terminal;
 use crate::text::{bytes, counted, printable};
 use crate::when;
 use repo_core::ops::{
@@ -179,7 +180,7 @@ fn part(verb: &str, found: &[&SnapshotInfo], reasons: &[Vec<String>], compact: b
     format!(
         "{verb} {}:\n{}\n",
         counted(found.len() as u64, "snapshot", "snapshots"),
-        table(&found, compact, Some(extra))
+        table(&found, compact, room(), Some(&extra))
     )
 }
 
@@ -242,7 +243,8 @@ pub fn emptied(group: &PlannedGroup) -> Failure {
 
 /// Snapshots that were named.
 pub fn named(app: &App, found: &[SnapshotInfo], compact: bool) -> Result<(), Failure> {
-    app.terminal.say(table(found, compact, None).trim_end())
+    app.terminal
+        .say(table(found, compact, room(), None).trim_end())
 }
 
 /// How many were forgotten, or would have been.
@@ -255,6 +257,11 @@ pub fn total(app: &App, count: u64, dry_run: bool) -> Result<(), Failure> {
             "{counted} forgotten; `larder unforget` takes that back until a prune has deleted the data"
         ),
     })
+}
+
+/// How wide a table may be.
+fn room() -> Option<usize> {
+    terminal::columns(&std::io::stdout())
 }
 
 #[cfg(test)]

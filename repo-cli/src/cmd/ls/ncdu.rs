@@ -129,7 +129,7 @@ fn name(path: &Path) -> String {
 }
 
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("structs of plain values")
+    crate::json::escaped(serde_json::to_string(value).expect("structs of plain values"))
 }
 
 #[cfg(test)]

@@ -222,13 +222,17 @@ impl<'t> Assembler<'t> {
             same_below = as_many.is_some() && dir.same_below;
             self.blobs_above += writer.new_blobs() - blobs;
         }
-        self.totals.dirs += 1;
+        let totals = &mut self.totals;
         let (compared, count) = match (same, dir.old) {
-            (true, _) => (Compared::Same, &mut self.totals.dirs_unmodified),
-            (false, Some(_)) => (Compared::Changed, &mut self.totals.dirs_changed),
-            (false, None) => (Compared::New, &mut self.totals.dirs_new),
+            (true, _) => (Compared::Same, &mut totals.dirs_unmodified),
+            (false, Some(_)) => (Compared::Changed, &mut totals.dirs_changed),
+            (false, None) => (Compared::New, &mut totals.dirs_new),
         };
-        *count += 1;
+        // The root of all is no directory that anybody backs up.
+        if !self.open.is_empty() {
+            *count += 1;
+            totals.dirs += 1;
+        }
         let node = Node {
             content: Content::Dir(Some(tree)),
             ..dir.node

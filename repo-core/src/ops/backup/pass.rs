@@ -344,5 +344,5 @@ fn file_content(size: u64, extents: Option<Vec<(u64, u64)>>) -> Content {
 
 fn changed() -> Error {
     Error::new(ErrorKind::Unavailable, Subject::None)
-        .detail("has changed each time it was read; what was read last is kept")
+        .detail("changed while it was backed up, each time it was read: what was read last is kept")
 }

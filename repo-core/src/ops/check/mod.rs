@@ -56,7 +56,7 @@ pub enum Harm {
     AtRisk,
     /// Nothing is lost: the next backup enters anew what cannot be found until then.
     Healable,
-    /// None: it is about an object that nothing refers to.
+    /// None: it is about an object that nothing refers to, or about what nothing reads of a pack.
     None,
 }
 

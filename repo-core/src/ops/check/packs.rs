@@ -4,7 +4,7 @@ use super::affected::Damage;
 use super::objects::Inventory;
 use super::subset::Chooser;
 use super::trees::{TreeCheck, check_tree};
-use super::{CheckOptions, CheckSummary, Finding, is_finding};
+use super::{CheckOptions, CheckSummary, Finding, Harm, is_finding};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::pack::decode_directory;
@@ -115,7 +115,13 @@ pub fn check_content(
     })?;
     let part = options.subset.filter(|_| !options.read_data);
     let mut part = part.map(|subset| Chooser::new(subset, summary.data_packs, data_bytes));
-    let mut takes = |id: &PackId| part.as_mut().is_some_and(|part| part.takes(id));
+    let reads = |part: &mut Option<Chooser>, pack: &PackInfo| {
+        let takes = |part: &mut Chooser| part.takes(&pack.id);
+        let of_trees = pack.kind == BlobType::Tree;
+        is_there(pack) && (of_trees || options.read_data || part.as_mut().is_some_and(takes))
+    };
+    let mut ahead = part.clone();
+    tell_how_much(repo, progress, &mut |pack| reads(&mut ahead, pack))?;
     let mut data_packs_read = 0;
     let mut take = |ticket: Ticket<Result<PackReport>>| -> Result<()> {
         let report = ticket.wait()??;
@@ -124,18 +130,23 @@ pub fn check_content(
         summary.bytes_read += report.bytes;
         if let Some(error) = report.error {
             damage.blocks_bad(report.id, &report.bad_blocks, summary.findings.len());
-            summary.findings.push(Finding::new(error));
+            // What is damaged beside the blocks, padding for one, keeps nothing from being read.
+            let harm = match report.bad_blocks.is_empty() {
+                true => Harm::None,
+                false => Harm::AtRisk,
+            };
+            let finding = Finding::new(error);
+            summary.findings.push(Finding { harm, ..finding });
         }
         damage.unknown(report.unknown);
         Ok(())
     };
     repo.index().packs(&mut |pack, _| {
         interrupt.check()?;
-        let of_trees = pack.kind == BlobType::Tree;
-        if !is_there(&pack) || !(of_trees || options.read_data || takes(&pack.id)) {
+        if !reads(&mut part, &pack) {
             return Ok(ControlFlow::Continue(()));
         }
-        data_packs_read += u64::from(!of_trees);
+        data_packs_read += u64::from(pack.kind == BlobType::Data);
         if jobs.len() > repo.pool().threads()
             && let Some(first) = jobs.pop_front()
         {
@@ -150,6 +161,25 @@ pub fn check_content(
     })?;
     jobs.into_iter().try_for_each(take)?;
     summary.data_packs_read = data_packs_read;
+    Ok(())
+}
+
+/// Says how many packs are going to be read, and their bytes.
+fn tell_how_much(
+    repo: &Repo,
+    progress: &dyn Progress,
+    reads: &mut dyn FnMut(&PackInfo) -> bool,
+) -> Result<()> {
+    let (mut packs, mut bytes) = (0, 0);
+    repo.index().packs(&mut |pack, _| {
+        if reads(&pack) {
+            packs += 1;
+            bytes += pack.len;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    progress.count(Counter::BytesExpected, bytes);
+    progress.count(Counter::ObjectsExpected, packs);
     Ok(())
 }
 

@@ -49,13 +49,16 @@ impl Subset {
 }
 
 /// Says pack by pack whether it is read. Of all that are asked for, exactly as many are taken as must be, each as likely as
-/// any other (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S). Needs no memory.
+/// any other (selection sampling: Knuth, TAOCP 2, 3.4.2, algorithm S). Needs no memory; a copy takes the same.
+#[derive(Clone)]
 pub struct Chooser {
     subset: Subset,
     /// Packs that will be asked for still.
     left: u64,
     /// Packs to take of them.
     wanted: u64,
+    /// Where the random numbers begin.
+    seed: [u8; 32],
 }
 
 impl Chooser {
@@ -65,6 +68,7 @@ impl Chooser {
             subset,
             left: packs,
             wanted: subset.count(packs, bytes),
+            seed: random_array(),
         }
     }
 
@@ -73,7 +77,12 @@ impl Chooser {
         if let Subset::Part { part, parts } = self.subset {
             return part_of(pack, parts) == part;
         }
-        let taken = u64::from_le_bytes(random_array()) % self.left.max(1) < self.wanted;
+        let hash = blake3::keyed_hash(&self.seed, &pack.0);
+        let random = hash
+            .as_bytes()
+            .first_chunk()
+            .map_or(0, |b| u64::from_le_bytes(*b));
+        let taken = random % self.left.max(1) < self.wanted;
         self.left = self.left.saturating_sub(1);
         self.wanted = self.wanted.saturating_sub(u64::from(taken));
         taken

@@ -96,7 +96,8 @@ pub(super) fn restore_by(
     let made = repo.load_snapshot(snapshot)?.summary;
     let spares = options.delete && made.totals.problems > 0;
     if spares {
-        problems.problem(target, &nothing_removed(made.totals.problems));
+        let target = std::path::absolute(target).unwrap_or(target.to_path_buf());
+        problems.problem(&target, &nothing_removed(made.totals.problems));
     }
     let options = &RestoreOptions {
         delete: options.delete && !spares,

@@ -146,7 +146,7 @@ fn a_large_file_that_never_holds_still_is_kept_and_named() {
     let (made, problems) = meddler.back_up(&bed);
     assert_eq!(problems.len(), 1);
     assert!(
-        problems[0].contains("/large") && problems[0].contains("has changed each time"),
+        problems[0].contains("/large") && problems[0].contains("changed while it was backed up"),
         "{problems:?}"
     );
     let read = meddler.read.load(Ordering::SeqCst);
