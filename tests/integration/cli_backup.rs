@@ -34,6 +34,34 @@ fn files_are_backed_up_and_the_second_time_they_are_unmodified() {
 }
 
 #[test]
+fn directories_are_counted_without_the_root_of_all() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let dirs = |summary: &serde_json::Value| {
+        ["dirs_new", "dirs_changed", "dirs_unmodified"]
+            .map(|field| summary[field].as_u64().unwrap())
+    };
+    assert_eq!(dirs(&env.json(&["backup", "src"])), [2, 0, 0]);
+    assert_eq!(dirs(&env.json(&["backup", "src"])), [0, 0, 2]);
+    env.write("src/sub/c.txt", "changed");
+    env.ok(&["backup", "src"])
+        .prints("Dirs:            0 new,     2 changed,     0 unmodified");
+    let above = std::path::Path::new(&source).components().count() as u64 - 1;
+    assert_eq!(dirs(&env.json(&["backup", &source])), [above + 1, 0, 0]);
+}
+
+#[test]
+fn a_time_in_the_future_is_warned_of() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let run = env.ok(&["backup", "--time", "2999-01-01 00:00:00", &source]);
+    run.says("warning: the time of this snapshot, 2999-01-01 00:00:00, is in the future")
+        .says("stays `latest`");
+    let run = env.ok(&["backup", "--time", "2020-01-01 00:00:00", &source]);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
 fn summaries_have_the_fields_of_restic() {
     let env = TestEnvironment::with_repository();
     let summary = env.json(&["backup", &env.write_source()]);

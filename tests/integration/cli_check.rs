@@ -21,16 +21,20 @@ fn with_pack() -> (TestEnvironment, PathBuf, String) {
 
 /// Turns over one bit in the middle of a file.
 fn flip(path: &PathBuf) {
+    let quarter = path.metadata().unwrap().len() / 4;
+    flip_at(path, quarter);
+}
+
+fn flip_at(path: &PathBuf, at: u64) {
     use std::os::unix::fs::FileExt;
     let file = std::fs::File::options()
         .read(true)
         .write(true)
         .open(path)
         .unwrap();
-    let middle = file.metadata().unwrap().len() / 4;
     let mut byte = [0];
-    file.read_exact_at(&mut byte, middle).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
 }
 
 #[test]
@@ -134,6 +138,19 @@ fn a_flipped_bit_is_named_with_what_it_touches() {
     });
     assert!(touched, "{errors:?}");
     assert_eq!(errors.last().unwrap()["message_type"], "exit_error");
+}
+
+#[test]
+fn damage_beside_the_blocks_of_a_pack_touches_no_file() {
+    let (env, pack, id) = with_pack();
+    let last = pack.metadata().unwrap().len() - 1;
+    flip_at(&pack, last);
+    env.run(&["check", "--read-data"])
+        .expect(1)
+        .says(&id)
+        .says("\n  touches no file: all that is stored in it can be read\n")
+        .says("Everything that was backed up restores as before.");
+    env.ok(&["restore", "latest", "-t", "out"]);
 }
 
 #[test]

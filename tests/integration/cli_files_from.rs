@@ -153,6 +153,9 @@ fn what_is_not_there_is_said() {
     let run = env.run(&["backup", "--files-from", "list"]).expect(1);
     let run = run.says("none/0").says("and more");
     assert!(run.stderr.len() < 1000, "{run:?}");
+    env.run(&["backup", "--files-from", "nope"])
+        .expect(1)
+        .says("cannot read nope: no such file or directory\nLook at how it is spelled");
 }
 
 #[test]

@@ -198,3 +198,18 @@ fn programs_are_told_of_usage_errors_too() {
         assert!(text.starts_with("Fatal: "), "{text}");
     }
 }
+
+#[test]
+fn less_and_more_at_once_is_refused() {
+    let env = TestEnvironment::with_repository();
+    for arguments in [
+        &["-q", "snapshots", "-v"][..],
+        &["--verbose=2", "snapshots", "--quiet"],
+        &["backup", "-qv", "."],
+    ] {
+        env.run(arguments)
+            .expect(2)
+            .says("Fatal: --quiet and --verbose cannot be specified at the same time");
+    }
+    env.ok(&["-q", "--verbose=0", "snapshots"]);
+}

@@ -46,19 +46,22 @@ fn every_item_is_named_as_by_restic() {
         lines.sort();
         (lines, summary)
     };
-    let changes = [
-        "deleted   /more",
-        "deleted   /more/deep",
-        "deleted   /more/deep/file",
-        "restored  /sub",
-        "restored  /sub/c.txt with size 6 B",
-        "updated   /a.txt with size 6 B",
+    let would = [
+        "would delete  /more",
+        "would delete  /more/deep",
+        "would delete  /more/deep/file",
+        "would restore /sub",
+        "would restore /sub/c.txt with size 6 B",
+        "would update  /a.txt with size 6 B",
     ];
     let (changed, _) = lines(&["--dry-run", "-v"]);
-    assert_eq!(changed, changes);
+    assert_eq!(changed, would);
     let (all, summary) = lines(&["--dry-run", "-vv"]);
-    let unchanged = ["unchanged /b.bin with size 292.969 KiB", "unchanged /link"];
-    let mut expected = [&changes[..], &unchanged].concat();
+    let unchanged = [
+        "unchanged     /b.bin with size 292.969 KiB",
+        "unchanged     /link",
+    ];
+    let mut expected = [&would[..], &unchanged].concat();
     expected.sort();
     assert_eq!(all, expected);
     let numbers =

@@ -20,6 +20,7 @@ fn a_target_that_is_no_directory_is_refused() {
     for target in ["file", "file/below"] {
         let run = env.run(&["restore", &what, "-t", target]).expect(1);
         assert!(run.stderr.contains("file"), "{run:?}");
+        run.says("\nThere is a file where a directory must be");
         env.run(&["restore", &what, "-t", target, "--dry-run"])
             .expect(1);
     }

@@ -184,6 +184,8 @@ struct Layout {
     tags_apart: bool,
     /// Columns of a description, if not as many as it takes.
     description: Option<usize>,
+    /// The same of paths, which go on after a slash.
+    paths: Option<usize>,
 }
 
 /// The columns that restic has, and two of ours if there is something in them.
@@ -208,9 +210,11 @@ fn columns(found: &[SnapshotInfo], layout: Layout) -> Vec<Column> {
         ),
     });
     if !layout.compact {
-        let paths = |info: &SnapshotInfo| {
-            let paths = info.summary.paths.iter().map(|path| json::lossy(path));
-            lines(&paths.collect::<Vec<_>>())
+        let paths = move |info: &SnapshotInfo| {
+            let text = paths(info);
+            layout
+                .paths
+                .map_or(text.clone(), |columns| folded(&text, columns))
         };
         columns.push(("Paths", Box::new(paths)));
         if found
@@ -235,13 +239,26 @@ fn description(info: &SnapshotInfo) -> String {
     lines(&lines_of_it.map(str::to_owned).collect::<Vec<_>>())
 }
 
-/// Columns of the longest line of a description.
-fn longest_description(found: &[SnapshotInfo]) -> usize {
+fn paths(info: &SnapshotInfo) -> String {
+    let paths = info.summary.paths.iter().map(|path| json::lossy(path));
+    lines(&paths.collect::<Vec<_>>())
+}
+
+/// How many columns cells may have to be narrower by `too_much`.
+fn narrower(found: &[SnapshotInfo], cell: fn(&SnapshotInfo) -> String, too_much: usize) -> usize {
     let longest = |info: &SnapshotInfo| {
-        let text = description(info);
+        let text = cell(info);
         text.lines().map(|line| line.chars().count()).max()
     };
-    found.iter().filter_map(longest).max().unwrap_or(0)
+    let longest = found.iter().filter_map(longest).max().unwrap_or(0);
+    longest.saturating_sub(too_much).max(COLUMNS_MIN)
+}
+
+/// Paths that go on after a slash on the next line, a little to the right, where they are longer than `columns`.
+fn folded(paths: &str, columns: usize) -> String {
+    let spaced = paths.replace(' ', "\u{1}").replace('/', "/ ");
+    let text = wrapped(&spaced, columns, 2);
+    text.replace("/ ", "/").replace('\u{1}', " ")
 }
 
 fn lines(texts: &[String]) -> String {
@@ -257,11 +274,11 @@ pub struct Extra {
     pub cells: Vec<String>,
 }
 
-/// A description is not made narrower than this.
-const DESCRIPTION_COLUMNS_MIN: usize = 20;
+/// No column is made narrower than this.
+const COLUMNS_MIN: usize = 20;
 
-/// A table of snapshots, with one more column after the tags; if it has no room in so many columns, with one tag a line, and then with
-/// descriptions on several lines.
+/// A table of snapshots, with one more column after the tags; if it has no room in so many columns, with one tag a line, then with
+/// descriptions, then with paths on several lines.
 pub fn table(
     found: &[SnapshotInfo],
     compact: bool,
@@ -279,9 +296,11 @@ pub fn table(
         table = lay_out(found, layout, extra);
     }
     if table.columns() > room {
-        let too_much = table.columns() - room;
-        let columns = longest_description(found).saturating_sub(too_much);
-        layout.description = Some(columns.max(DESCRIPTION_COLUMNS_MIN));
+        layout.description = Some(narrower(found, description, table.columns() - room));
+        table = lay_out(found, layout, extra);
+    }
+    if table.columns() > room {
+        layout.paths = Some(narrower(found, paths, table.columns() - room));
         table = lay_out(found, layout, extra);
     }
     table.render()
@@ -405,6 +424,15 @@ mod tests {
         let described = table(&[tagged], false, Some(90), None);
         assert!(widest(&described) <= 90, "{described}");
         assert!(described.contains("which are many"), "{described}");
+        let mut deep = info(1, "web", "");
+        deep.summary.paths = vec![b"/srv/data base/of a customer/with long names/live".to_vec()];
+        let folded = table(&[deep.clone()], false, Some(72), None);
+        assert!(widest(&folded) <= 72, "{folded}");
+        assert!(folded.contains("  /srv/data base/of a customer/") && folded.contains("    live"));
+        assert_eq!(
+            table(&[deep.clone()], false, Some(100), None),
+            table(&[deep], false, None, None)
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ const FREE: u16 = 3;
 const DRAWS_MAX: u8 = 255;
 
 /// Columns that a path gets at the expense of what counts for less.
-const PATH_COLUMNS: usize = 32;
+const PATH_COLUMNS: usize = 16;
 
 /// With fewer than these a path is not shown.
 const PATH_COLUMNS_MIN: usize = 8;

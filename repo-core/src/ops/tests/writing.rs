@@ -5,11 +5,12 @@ use crate::compress::{Encoding, Level};
 use crate::crypto::BlobType;
 use crate::error::ErrorKind;
 use crate::format::tree::{Chunks, Content};
-use crate::id::PackId;
+use crate::id::{BlobId, PackId};
 use crate::index::Want;
 use crate::ops::{BackupOptions, BackupSummary, Input, LsOptions, READERS_MAX, backup, ls};
 use crate::pattern::List;
 use crate::progress::{Interrupt, Silent};
+use crate::repo::WriteOptions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -256,4 +257,40 @@ fn content_that_is_to_be_apart_shares_no_block() {
     let usual = BTreeSet::from(["f".to_owned(), "g".into()]);
     assert!(blocks.contains(&usual), "others still share: {blocks:?}");
     assert_clean(&bed_apart.open());
+}
+
+#[test]
+fn packs_and_tables_of_tiny_blobs_end_early() {
+    const BLOBS: u32 = 300_000;
+    let bed = Bed::new();
+    let (repo, interrupt) = (bed.open(), Interrupt::new());
+    let options = WriteOptions {
+        domain: 0,
+        level: Level::default(),
+        pack_bytes: None,
+        dry_run: false,
+        progress: &Silent,
+        interrupt: &interrupt,
+    };
+    let (_, written) = repo
+        .write(options, |writer| {
+            for number in 0..BLOBS {
+                let bytes = number.to_le_bytes();
+                let id = BlobId(*blake3::hash(&bytes).as_bytes());
+                writer.add(BlobType::Data, &id, &bytes)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(written.data_blobs, u64::from(BLOBS));
+    for pack in &written.own {
+        let entry = repo.index().pack_entry(pack).unwrap().unwrap();
+        // Those of blocks that were on their way when it became full come in addition.
+        assert!(entry.blobs.len() <= 2 * (64 << 10), "{}", entry.blobs.len());
+        for number in 0..entry.blocks.len() {
+            let inside = entry.blobs.iter().filter(|b| b.block as usize == number);
+            assert!(inside.count() <= 8192);
+        }
+    }
+    assert!(repo.index().counts().tables > 1);
 }
