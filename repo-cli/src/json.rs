@@ -3,11 +3,15 @@
 //! Lines go to standard output, `error`, `warning` and `exit_error` to standard error. Fields of ours that restic does
 //! not have come last.
 
+mod derived;
 mod forget;
 mod node;
+mod repair;
 
+pub use derived::{Changed, ChangedSummary};
 pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};
+pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 
 use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
@@ -335,6 +339,8 @@ pub struct Snapshot {
     pub label: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
     /// Until when it must be kept, and from when on it need not be; only where that is asked for and said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_until: Option<String>,
@@ -363,6 +369,7 @@ impl From<&SnapshotInfo> for Snapshot {
             short_id: info.id.short(),
             label: summary.label.clone(),
             description: summary.description.clone(),
+            original: summary.original().map(|id| id.to_hex()),
             protected_until: None,
             expires: None,
         }

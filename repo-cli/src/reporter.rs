@@ -45,6 +45,8 @@ pub enum Work {
     Stats,
     /// A prune.
     Prune,
+    /// Changing what is there.
+    Repair,
 }
 
 impl Work {
@@ -56,6 +58,7 @@ impl Work {
             Self::Check => "check",
             Self::Stats => "stats",
             Self::Prune => "prune",
+            Self::Repair => "repair",
         }
     }
 
@@ -66,7 +69,9 @@ impl Work {
                 "What was finished stays in the repository; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
-            Self::Prune => "Nothing is lost; run it again and it goes on from there.",
+            Self::Prune | Self::Repair => {
+                "Nothing is lost; run it again and it goes on from there."
+            }
             Self::Check => {
                 "A check changes nothing. What it had found was not shown yet: run it again, or with \
                  --read-data-subset to read less at a time."
@@ -193,7 +198,7 @@ impl<'a> Reporter<'a> {
     /// What the line says, in so many columns.
     fn text(&self, sample: &Sample, columns: usize) -> String {
         let words = match self.work {
-            Work::Check | Work::Prune => sample.check_words(),
+            Work::Check | Work::Prune | Work::Repair => sample.check_words(),
             Work::Stats => sample.count_words(),
             Work::Backup | Work::Restore => sample.data_words(),
         };
@@ -235,7 +240,7 @@ impl<'a> Reporter<'a> {
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
-            Work::Stats | Work::Prune => String::new(),
+            Work::Stats | Work::Prune | Work::Repair => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,

@@ -15,12 +15,7 @@ const COMMANDS: &[&str] = &[
     "find",
     "migrate",
     "mount",
-    "rebuild-index",
-    "recover",
-    "repair",
-    "rewrite",
     "self-update",
-    "tag",
 ];
 
 /// Flags of restic's commands that this version does not have, in the order of their commands there.

@@ -180,6 +180,12 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             std::os::unix::fs::symlink("src", env.path("to-src")).unwrap();
             env.run(&["backup", "to-src/../src"])
         }
+        "is protected and cannot be replaced" => {
+            env.ok(&["protect", "latest", "--until", "forever"]);
+            let run = env.run(&["tag", "--add", "a"]);
+            env.ok(&["protect", "latest", "--remove"]);
+            run
+        }
         "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
         "is not there yet" => env.run(&["dump", "latest", "/"]),
         other => panic!("nothing leads to {other:?}"),

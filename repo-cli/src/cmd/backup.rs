@@ -409,7 +409,7 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
 }
 
 /// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub fn parse_time(text: &str) -> Result<Timestamp, String> {
     if text == "now" {
         return Ok(time::now());
     }

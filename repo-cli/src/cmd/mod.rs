@@ -4,6 +4,7 @@ mod backup;
 mod cache;
 mod cat;
 mod check;
+mod derived;
 mod features;
 mod forget;
 mod generate;
@@ -14,9 +15,13 @@ mod ls;
 mod options;
 mod protect;
 mod prune;
+mod recover;
+mod repair;
 mod restore;
+mod rewrite;
 mod snapshots;
 mod stats;
+mod tag;
 mod unforget;
 mod unlock;
 mod version;
@@ -55,6 +60,16 @@ pub enum Command {
     /// This works until a prune has deleted data that only forgotten snapshots need; then it says what is gone, and changes
     /// nothing.
     Unforget(unforget::Arguments),
+    /// Change the tags of snapshots
+    ///
+    /// Each is replaced by a new one, with a new ID, that is the same but for its tags; the old one is forgotten. Without
+    /// snapshots and filters all are changed.
+    Tag(tag::Arguments),
+    /// Make snapshots anew without some files, or with another host, time, description or label
+    ///
+    /// The new ones have the tag `rewrite`, unless the old ones are forgotten. Data that no snapshot needs any more is deleted
+    /// by a prune. Without snapshots and filters all are rewritten.
+    Rewrite(Box<rewrite::Arguments>),
     /// Keep snapshots from being forgotten
     ///
     /// Whatever a policy or a command says, until that time. Only a key with full access can say so, or take it back.
@@ -68,6 +83,15 @@ pub enum Command {
     Prune(prune::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
+    /// Put damage right, as far as it can be
+    Repair(repair::Arguments),
+    /// Make a snapshot of all directories that no snapshot reaches
+    ///
+    /// Forgotten snapshots are better brought back by `larder unforget`.
+    Recover(recover::Arguments),
+    /// Make index tables anew that are lost: as `repair index`
+    #[command(hide = true)]
+    RebuildIndex(repair::IndexArguments),
     /// List, add, change and remove passwords and key files
     Key(key::Arguments),
     /// List what a repository is made of
@@ -101,10 +125,15 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Stats(arguments) => stats::run(app, arguments),
         Command::Forget(arguments) => forget::run(app, *arguments),
         Command::Unforget(arguments) => unforget::run(app, arguments),
+        Command::Tag(arguments) => tag::run(app, arguments),
+        Command::Rewrite(arguments) => rewrite::run(app, *arguments),
         Command::Protect(arguments) => protect::protect(app, arguments),
         Command::Expire(arguments) => protect::expire(app, arguments),
         Command::Prune(arguments) => prune::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
+        Command::Repair(arguments) => repair::run(app, arguments),
+        Command::Recover(arguments) => recover::run(app, arguments),
+        Command::RebuildIndex(arguments) => repair::index(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
         Command::List(arguments) => list::run(app, arguments),
         Command::Cat(arguments) => cat::run(app, arguments),

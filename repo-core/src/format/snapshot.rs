@@ -57,6 +57,27 @@ pub struct Summary {
     pub ext: Vec<Ext>,
 }
 
+/// The number of the field that says which snapshot one was made from.
+pub const ORIGINAL: u16 = 1;
+
+impl Summary {
+    /// The snapshot that this one was made from by changing tags, files or the like, if a field says so. A field that makes no
+    /// sense says nothing.
+    pub fn original(&self) -> Option<SnapshotId> {
+        let field = self.ext.iter().find(|field| field.tag == ORIGINAL)?;
+        Some(SnapshotId(field.bytes.as_slice().try_into().ok()?))
+    }
+
+    /// Says which snapshot this one was made from.
+    pub fn set_original(&mut self, id: &SnapshotId) {
+        self.ext.retain(|field| field.tag != ORIGINAL);
+        self.ext.push(Ext {
+            tag: ORIGINAL,
+            bytes: id.0.to_vec(),
+        });
+    }
+}
+
 /// Numbers of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Totals {

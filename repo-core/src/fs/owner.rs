@@ -29,6 +29,16 @@ impl Owners {
         })
     }
 
+    /// Takes in what another system calls a user; the first name of a number stays.
+    pub fn know_user(&mut self, uid: u32, name: &str) {
+        self.users.names.entry(uid).or_insert_with(|| name.into());
+    }
+
+    /// The same for a group.
+    pub fn know_group(&mut self, gid: u32, name: &str) {
+        self.groups.names.entry(gid).or_insert_with(|| name.into());
+    }
+
     /// The name of the user with this number.
     pub fn user(&self, uid: u32) -> Option<&str> {
         self.users.names.get(&uid).map(|name| &**name)

@@ -364,6 +364,20 @@ impl State {
             .map(|(_, row)| *row)
     }
 
+    /// The hashes of damaged entries that no `Void` entry clears; those of a newer version are not among them.
+    pub fn to_void(&self) -> Vec<EntryHash> {
+        let damaged = self
+            .unreadable
+            .iter()
+            .filter(|(hash, (_, why))| *why == Unreadable::Damaged && !self.voided.contains(hash));
+        damaged.map(|(hash, _)| *hash).collect()
+    }
+
+    /// How many entries `Void` entries have cleared.
+    pub fn voided_count(&self) -> usize {
+        self.voided.len()
+    }
+
     /// Whether an entry at the tail could not be read.
     pub fn ends_unreadable(&self) -> bool {
         let mut heads = self.tail.heads.iter();

@@ -2,18 +2,25 @@
 
 mod backup;
 mod check;
+mod derive;
 mod forget;
 mod ls;
 mod prune;
+mod recover;
+mod repair;
+mod reshape;
 mod restore;
+mod rewrite;
 mod sizes;
 mod stats;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
+pub use derive::{Derived, Replace};
 pub use forget::{
     AHEAD_S, Anomaly, BEHIND_S, Candidate, Claim, Commit, Count, DURATION_S_MAX, Forget,
     ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup, Policy,
@@ -22,6 +29,14 @@ pub use forget::{
 };
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
+pub use recover::{RECOVERED_TAG, RecoverOptions, Recovered, recover};
+pub use repair::{
+    LostEntry, REPAIRED_TAG, RepairIndexOptions, RepairIndexSummary, RepairLogOptions,
+    RepairLogSummary, RepairSnapshotsOptions, RepairedPack, RepairedSnapshots, Uncommitted, WhyNot,
+    repair_index, repair_log, repair_packs, repair_snapshots,
+};
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
+pub use rewrite::{REWRITE_TAG, RewriteOptions, rewrite};
 pub use sizes::{Fit, SizeOf, fit, sizes};
 pub use stats::{StatsMode, StatsSummary, stats};
+pub use tag::{TagChange, tag};

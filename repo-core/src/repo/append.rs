@@ -27,6 +27,15 @@ impl Shared {
         self.append_as(&self.holder.signer, make)
     }
 
+    /// Says, by the admin key, that damaged entries count for nothing; nothing is appended if there are none.
+    pub(crate) fn void_unreadable(&self) -> Result<Option<u64>> {
+        let admin = self.ring().admin()?;
+        self.append_as(&admin, &mut |state| {
+            let entries = state.to_void();
+            Ok((!entries.is_empty()).then_some(Action::Void { entries }))
+        })
+    }
+
     /// Appends what `make` makes of the newest fold. On class A right after that fold: if others were faster, their
     /// entries are folded and `make` is asked again. `None` from `make` means that nothing is to be appended. Gives the
     /// number.

@@ -2,12 +2,13 @@
 
 use super::plan::{Candidate, ForgetOptions, ForgetPlan, plan};
 use super::times::{Commit, Stored, Times};
+use crate::crypto::Role;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::SnapshotRow;
 use crate::format::entry::Action;
 use crate::format::name;
 use crate::format::snapshot::Summary;
-use crate::id::SnapshotId;
+use crate::id::{SnapshotId, WriterId};
 use crate::log::State;
 use crate::repo::Repo;
 use crate::snapshot::SnapshotInfo;
@@ -86,6 +87,7 @@ impl<'a> Forget<'a> {
                     },
                     commit: commit(row),
                     terms: state.terms(id),
+                    vouched: summary.original().is_some() && may_forget(state, &row.writer),
                 });
             }
         }
@@ -107,6 +109,12 @@ impl<'a> Forget<'a> {
             Entry::Vacant(free) => free.insert(self.repo.open_summary(id, &row.summary)?),
         })
     }
+}
+
+/// Whether that writer may forget snapshots: then it has no need to push any out by times that it makes up.
+fn may_forget(state: &State, writer: &WriterId) -> bool {
+    let role = state.member(writer).map(|member| member.role);
+    matches!(role, Some(Role::Full))
 }
 
 fn commit(row: &SnapshotRow) -> Commit {
@@ -155,7 +163,7 @@ pub fn forget_ids(repo: &Repo, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
 }
 
 /// An entry that cannot be read may say anything: that a snapshot is protected, or wanted again.
-pub(super) fn refuse_unreadable(state: &State) -> Result<()> {
+pub fn refuse_unreadable(state: &State) -> Result<()> {
     match state.unreadable().next() {
         None => Ok(()),
         Some((number, _)) => Err(Error::damaged(Subject::Entry(number))

@@ -40,6 +40,9 @@ pub struct Candidate {
     pub commit: Commit,
     /// Until when it must be kept, and from when on it may go.
     pub terms: Terms,
+    /// It was made from another one, as by `tag`, by somebody who may forget snapshots: its time is that of the other, however
+    /// long ago.
+    pub vouched: bool,
 }
 
 /// Why a snapshot stays.
@@ -134,7 +137,10 @@ pub fn plan(
         let summary = &candidate.info.summary;
         let duration = summary.totals.duration_ms;
         let judge = |times: &Times| times.judge(&candidate.commit, summary.time, duration);
-        let claim = times.map_or(Claim::Plausible, judge);
+        let claim = match times.map_or(Claim::Plausible, judge) {
+            Claim::Early if candidate.vouched => Claim::Plausible,
+            claim => claim,
+        };
         let key = options.grouping.key(&candidate.info);
         series.entry((key, claim)).or_default().push(candidate);
     }

@@ -43,6 +43,7 @@ fn made(n: u8, on: i64) -> Candidate {
             time: day(on),
         },
         terms: Terms::default(),
+        vouched: false,
     }
 }
 

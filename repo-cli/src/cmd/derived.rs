@@ -1,0 +1,55 @@
+//! What is said of snapshots that were made from others.
+
+use crate::app::App;
+use crate::exit::Failure;
+use crate::json;
+use crate::text::counted;
+use repo_core::ops::{Derived, Replace};
+use repo_core::{Error, ErrorKind, Subject};
+
+/// What is called a failure to replace snapshots.
+pub fn failure(error: Error) -> Failure {
+    match (error.kind(), error.subject()) {
+        (ErrorKind::Denied, Subject::Snapshot(id)) => {
+            let id = id.short();
+            Failure::failed(format!(
+                "snapshot {id} is protected and cannot be replaced, and nothing was changed\n`larder protect --remove {id}` takes \
+                 that back."
+            ))
+        }
+        (ErrorKind::Interrupted, _) => Failure::interrupted(
+            "Snapshots that were replaced are; run it again and it goes on from there.",
+        ),
+        _ => error.into(),
+    }
+}
+
+/// Tells of each snapshot, then how many there are. `did` is what was done with them.
+pub fn say(app: &App, done: &[Derived], replace: Replace, did: &str) -> Result<(), Failure> {
+    if app.terminal.json() {
+        for derived in done {
+            app.terminal.json_line(&json::Changed::new(derived))?;
+        }
+        return app.terminal.json_line(&json::ChangedSummary {
+            message_type: "summary",
+            dry_run: replace.dry_run,
+            changed_snapshots: done.len() as u64,
+        });
+    }
+    for derived in done {
+        let old = derived.old.short();
+        app.terminal.say(&match (derived.new, replace.forget) {
+            (Some(new), true) => format!("snapshot {old} is now {}", new.short()),
+            (Some(new), false) => format!("snapshot {old}: made {}", new.short()),
+            (None, _) if replace.dry_run => format!("snapshot {old} would change"),
+            (None, _) => format!("snapshot {old}: nothing can be kept"),
+        })?;
+    }
+    let count = counted(done.len() as u64, "snapshot", "snapshots");
+    app.terminal.say(&match (done.len(), replace.dry_run) {
+        (0, true) => "no snapshot would change".to_owned(),
+        (0, false) => "no snapshot was changed".to_owned(),
+        (_, true) => format!("would change {count}"),
+        (_, false) => format!("{did} {count}"),
+    })
+}

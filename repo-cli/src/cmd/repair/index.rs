@@ -1,0 +1,99 @@
+//! `larder repair index`
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::message::reason;
+use crate::reporter::{Reporter, Work};
+use crate::text::{bytes, counted};
+use crate::{json, repository};
+use clap::Args;
+use repo_core::ops::{self, RepairIndexOptions, RepairIndexSummary};
+
+/// Arguments of `repair index`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Read every pack whole and prove it, also those that index tables name
+    #[arg(long)]
+    read_all_packs: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// Repairs the index.
+pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let repo = repository::open(app, false)?.repo;
+    let options = RepairIndexOptions {
+        read_all_packs: arguments.read_all_packs,
+        dry_run: arguments.dry_run,
+    };
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
+    let done = reporter
+        .run(|progress, interrupt| ops::repair_index(&repo, &options, progress, interrupt))?;
+    for (_, error) in done.tables_lost.iter().chain(&[]) {
+        app.terminal.warn(&reason(error));
+    }
+    for (_, error) in &done.packs_damaged {
+        app.terminal.warn(&format!(
+            "{}; `larder repair packs` saves what can be read of it",
+            reason(error)
+        ));
+    }
+    for pack in &done.packs_gone {
+        app.terminal.warn(&format!("pack {pack}: missing"));
+    }
+    if done.held_back {
+        app.terminal.warn(
+            "an entry of the log cannot be read, and while that is so nothing is taken out of the index; see `larder repair log`",
+        );
+    }
+    match app.terminal.json() {
+        true => app.terminal.json_line(&message(&done, &options))?,
+        false => app.terminal.say(&text(&done, &options))?,
+    }
+    Ok(Exit::with_problems(
+        done.packs_damaged.len() as u64 + done.packs_gone.len() as u64 + u64::from(done.held_back),
+    ))
+}
+
+fn text(done: &RepairIndexSummary, options: &RepairIndexOptions) -> String {
+    let packs = counted(done.packs_added, "pack is", "packs are");
+    let dropped = counted(done.tables_dropped, "index table", "index tables");
+    let lost = counted(
+        done.tables_lost.len() as u64,
+        "of them is lost",
+        "of them are lost",
+    );
+    if done.packs_added + done.tables_dropped == 0 {
+        return match done.held_back || !done.packs_gone.is_empty() {
+            true => "nothing was changed".to_owned(),
+            false => "the index names every pack: nothing to do".to_owned(),
+        };
+    }
+    let would = if options.dry_run { "would be " } else { "" };
+    format!(
+        "{packs} {would}named anew; {dropped} {would}dropped, {lost}; read {} of packs",
+        bytes(done.bytes_read)
+    )
+}
+
+fn message(done: &RepairIndexSummary, options: &RepairIndexOptions) -> json::RepairIndexSummary {
+    json::RepairIndexSummary {
+        message_type: "summary",
+        dry_run: options.dry_run,
+        tables_read: done.tables_read,
+        tables_lost: done.tables_lost.iter().map(|(id, _)| id.to_hex()).collect(),
+        tables_dropped: done.tables_dropped,
+        tables_added: done.tables_added,
+        packs_added: done.packs_added,
+        packs_missing: done.packs_gone.iter().map(|id| id.to_hex()).collect(),
+        packs_damaged: done
+            .packs_damaged
+            .iter()
+            .map(|(id, _)| id.to_hex())
+            .collect(),
+        held_back: done.held_back,
+        bytes_read: done.bytes_read,
+    }
+}

@@ -1,0 +1,116 @@
+//! `larder repair log`
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::reporter::{Reporter, Work};
+use crate::text::{counted, local_time, printable};
+use crate::{json, repository};
+use clap::Args;
+use repo_core::id::SnapshotId;
+use repo_core::ops::{self, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot};
+
+/// Arguments of `repair log`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Commit these snapshots too, which no entry commits: their whole IDs
+    #[arg(value_name = "SNAPSHOT", value_parser = parse)]
+    snapshots: Vec<SnapshotId>,
+
+    /// Say what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+fn parse(text: &str) -> Result<SnapshotId, String> {
+    text.parse()
+        .map_err(|_| "is not the whole ID of a snapshot".to_owned())
+}
+
+/// Clears entries that cannot be read.
+pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let options = RepairLogOptions {
+        snapshots: arguments.snapshots,
+        dry_run: arguments.dry_run,
+    };
+    let repo = repository::open(app, false)?.repo;
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
+    let done = reporter
+        .run(|progress, interrupt| ops::repair_log(&repo, &options, progress, interrupt))?;
+    let newer = done.entries.iter().filter(|entry| entry.newer).count() as u64;
+    let left = done.snapshots.iter().filter(|found| found.outcome.is_err());
+    let problems = newer + left.count() as u64;
+    match app.terminal.json() {
+        true => app.terminal.json_line(&message(&done, &options))?,
+        false => say(app, &done, &options)?,
+    }
+    Ok(Exit::with_problems(problems))
+}
+
+fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result<(), Failure> {
+    let would = if options.dry_run { "would be " } else { "" };
+    for entry in &done.entries {
+        let claims = match &entry.claims {
+            Some(kind) => format!(", which says it is a {}", printable(kind)),
+            None => String::new(),
+        };
+        let what = match entry.newer {
+            true => "of a newer version: left alone".to_owned(),
+            false => format!("cannot be read: {would}cleared"),
+        };
+        app.terminal
+            .say(&format!("log entry {}{claims}: {what}", entry.number))?;
+    }
+    if !done.tables.is_empty() {
+        let tables = counted(done.tables.len() as u64, "index table", "index tables");
+        app.terminal.say(&format!("{tables} {would}published"))?;
+    }
+    for found in &done.snapshots {
+        app.terminal.say(&line(found, would))?;
+    }
+    if done.entries.is_empty() && done.tables.is_empty() && done.snapshots.is_empty() {
+        return app
+            .terminal
+            .say("every entry of the log can be read: nothing to do");
+    }
+    if !done.entries.is_empty() {
+        app.terminal.say(
+            "Whether they forgot, protected or deleted something, or changed keys, nobody knows: look at `larder snapshots`, \
+             `larder key list` and `larder check`. If a copy of the repository has these entries, put them back instead.",
+        )?;
+    }
+    Ok(())
+}
+
+fn line(found: &Uncommitted, would: &str) -> String {
+    let id = found.id.to_hex();
+    let which = found.summary.as_ref().map_or(String::new(), |summary| {
+        let host = printable(&summary.host).into_owned();
+        format!(" of host {host}, made {}", local_time(summary.time))
+    });
+    let what = match found.outcome {
+        Ok(new) if new == found.id => format!("{would}committed"),
+        Ok(new) => format!("{would}committed as {}", new.short()),
+        Err(WhyNot::NotAsked) => {
+            "in no entry; it may have been forgotten: name it to commit it".to_owned()
+        }
+        Err(WhyNot::NotWhole) => "in no entry, and something of it is not there".to_owned(),
+        Err(WhyNot::NotProved) => "in no entry, and nobody who may has signed it".to_owned(),
+        Err(WhyNot::Forgotten) => "in no entry that can be read, but forgotten by one".to_owned(),
+    };
+    format!("snapshot {id}{which}: {what}")
+}
+
+fn message(done: &RepairLogSummary, options: &RepairLogOptions) -> json::RepairLogSummary {
+    let ids = |wanted: fn(&Uncommitted) -> bool| {
+        let found = done.snapshots.iter().filter(|found| wanted(found));
+        found.map(|found| found.id.to_hex()).collect()
+    };
+    json::RepairLogSummary {
+        message_type: "summary",
+        dry_run: options.dry_run,
+        entries_lost: done.entries.iter().map(|entry| entry.number).collect(),
+        tables_published: done.tables.iter().map(|id| id.to_hex()).collect(),
+        snapshots_committed: ids(|found| found.outcome.is_ok()),
+        snapshots_left: ids(|found| found.outcome.is_err()),
+    }
+}

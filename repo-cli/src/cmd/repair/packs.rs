@@ -1,0 +1,71 @@
+//! `larder repair packs`
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::reporter::{Reporter, Work};
+use crate::text::{bytes, counted};
+use crate::{json, repository};
+use clap::Args;
+use repo_core::id::PackId;
+use repo_core::ops;
+
+/// Arguments of `repair packs`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The whole ID of a pack, as `larder check` names it
+    #[arg(value_name = "ID", required = true, value_parser = parse)]
+    packs: Vec<PackId>,
+
+    /// Say what could be saved, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+fn parse(text: &str) -> Result<PackId, String> {
+    text.parse()
+        .map_err(|_| "is not the whole ID of a pack".to_owned())
+}
+
+/// Saves what can be read of packs.
+pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let mut packs = arguments.packs;
+    packs.sort_unstable();
+    packs.dedup();
+    let repo = repository::open(app, false)?.repo;
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
+    let done = reporter.run(|progress, interrupt| {
+        ops::repair_packs(&repo, &packs, arguments.dry_run, progress, interrupt)
+    })?;
+    let would = if arguments.dry_run { "would be " } else { "" };
+    for pack in &done {
+        if app.terminal.json() {
+            app.terminal.json_line(&json::RepairedPack {
+                message_type: "pack",
+                dry_run: arguments.dry_run,
+                id: pack.id.to_hex(),
+                whole: pack.whole,
+                blobs_saved: pack.saved,
+                bytes_saved: pack.bytes_saved,
+                blobs_lost: pack.lost,
+            })?;
+            continue;
+        }
+        app.terminal.say(&match pack.whole {
+            true => format!("pack {} is whole, and stays", pack.id),
+            false => format!(
+                "pack {}: {}, {}, {would}saved; {} lost; it {} condemned",
+                pack.id,
+                counted(pack.saved, "blob", "blobs"),
+                bytes(pack.bytes_saved),
+                pack.lost,
+                if arguments.dry_run { "would be" } else { "is" },
+            ),
+        })?;
+    }
+    if done.iter().any(|pack| pack.lost > 0) {
+        app.terminal.to_stderr(
+            "A backup stores again what the sources still hold; `larder repair snapshots --forget` makes do without the rest.\n",
+        );
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,342 @@
+//! Clears entries of the log that cannot be read, and enters again what they may have committed.
+//!
+//! 1. A `Void` of the admin key says that the entries count for nothing. Forget and prune work again.
+//! 2. Tables that lie there, that no entry names and whose packs are all there are published.
+//! 3. Snapshots that lie there, that no entry names, whose writer has signed them and may commit, and which are whole, are committed: if
+//!    one single entry is lost, for nothing else that is known forgot them; else only those that were asked for.
+//!
+//! What the lost entries said besides is not known: that something was forgotten, protected, condemned or deleted, that keys were
+//! changed. Stopped anywhere, the next run goes on.
+
+use super::is_lost;
+use crate::crypto::Role;
+use crate::error::Result;
+use crate::format::entry;
+use crate::format::entry::Action;
+use crate::format::envelope::RecordType;
+use crate::format::name::{self, ObjectKind};
+use crate::format::snapshot::{Snapshot, Summary};
+use crate::format::table::TableView;
+use crate::id::{IndexId, PackId, SnapshotId};
+use crate::log::{PackState, State, Unreadable};
+use crate::ops::recover::packs_of;
+use crate::ops::walk::Walk;
+use crate::progress::{Interrupt, Progress};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, lock};
+use crate::snapshot::{Filter, list, list_forgotten};
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+/// How the log is repaired.
+#[derive(Debug, Clone, Default)]
+pub struct RepairLogOptions {
+    /// Commit these too, if they can be.
+    pub snapshots: Vec<SnapshotId>,
+    /// Nothing is written.
+    pub dry_run: bool,
+}
+
+/// An entry that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostEntry {
+    /// Its number.
+    pub number: u64,
+    /// What it says that it is; nobody proves it.
+    pub claims: Option<String>,
+    /// It is of a newer version, and is left alone.
+    pub newer: bool,
+}
+
+/// Why a snapshot was not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyNot {
+    /// It may have been forgotten: it must be asked for.
+    NotAsked,
+    /// Something that it holds is not there.
+    NotWhole,
+    /// Nobody who may commit has signed it.
+    NotProved,
+    /// An entry forgets it.
+    Forgotten,
+}
+
+/// A snapshot that lies there and that no entry commits.
+#[derive(Debug, Clone)]
+pub struct Uncommitted {
+    /// Which.
+    pub id: SnapshotId,
+    /// What it says of itself, if that can be read.
+    pub summary: Option<Summary>,
+    /// Under which id it was committed, or why it was not; the former in a dry run the same.
+    pub outcome: std::result::Result<SnapshotId, WhyNot>,
+}
+
+/// What was found, and what was done about it.
+#[derive(Debug, Default)]
+pub struct RepairLogSummary {
+    /// Entries that could not be read.
+    pub entries: Vec<LostEntry>,
+    /// Tables that were published.
+    pub tables: Vec<IndexId>,
+    /// Snapshots that no entry commits.
+    pub snapshots: Vec<Uncommitted>,
+}
+
+/// Repairs the log. See the module's head for the steps.
+///
+/// `Denied` without the admin key, which full access has, if there is anything to clear. Memory: a bit for each blob of the index.
+pub fn repair_log(
+    repo: &Repo,
+    options: &RepairLogOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<RepairLogSummary> {
+    repo.refresh()?;
+    let _process = match options.dry_run || repo.state().ends_unreadable() {
+        true => None,
+        false => repo.announce()?,
+    };
+    repo.refresh()?;
+    let mut done = RepairLogSummary {
+        entries: lost_entries(repo),
+        ..RepairLogSummary::default()
+    };
+    if !options.dry_run && done.entries.iter().any(|entry| !entry.newer) {
+        repo.void_unreadable()?;
+        repo.refresh()?;
+    }
+    let job = Job {
+        repo,
+        options,
+        progress,
+        interrupt,
+        one_lost: {
+            let state = repo.state();
+            let damaged = state
+                .unreadable()
+                .filter(|(_, why)| *why == Unreadable::Damaged);
+            damaged.count() + state.voided_count() == 1
+        },
+    };
+    done.tables = job.publish()?;
+    repo.refresh()?;
+    done.snapshots = job.commit_all()?;
+    repo.refresh()?;
+    Ok(done)
+}
+
+fn lost_entries(repo: &Repo) -> Vec<LostEntry> {
+    let state = repo.state();
+    let lost = state.unreadable().map(|(number, why)| {
+        let file = repo.backend().get(&name::entry(number)).unwrap_or_default();
+        let core = entry::decode_file(&file).ok().map(|(core, _)| core);
+        let clear = core.and_then(|core| entry::clear(core).ok());
+        LostEntry {
+            number,
+            claims: clear.map(|clear| format!("{:?}", clear.kind)),
+            newer: why == Unreadable::Newer,
+        }
+    });
+    let mut lost: Vec<LostEntry> = lost.collect();
+    lost.sort_by_key(|entry| entry.number);
+    lost
+}
+
+struct Job<'a> {
+    repo: &'a Repo,
+    options: &'a RepairLogOptions,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+    one_lost: bool,
+}
+
+impl Job<'_> {
+    /// Objects of a kind that the log says nothing of.
+    fn strays(
+        &self,
+        kind: ObjectKind,
+        known: &dyn Fn(&State, &[u8; 32]) -> bool,
+    ) -> Result<Vec<[u8; 32]>> {
+        let state = self.repo.state();
+        let mut strays = Vec::new();
+        self.repo.backend().list(kind.folder(), &mut |found| {
+            if let Some((parsed, id)) = ObjectKind::parse(&found.name)
+                && parsed == kind
+                && !state.is_deleted(&id)
+                && !known(&state, &id)
+            {
+                strays.push(id);
+            }
+            Ok(())
+        })?;
+        strays.sort_unstable();
+        Ok(strays)
+    }
+
+    /// Publishes tables that no entry names, if they name a pack that no other does, and all of theirs are there and live.
+    fn publish(&self) -> Result<Vec<IndexId>> {
+        let strays = self.strays(ObjectKind::Index, &|state, id| {
+            state.has_table(&IndexId(*id))
+        })?;
+        let mut publish = Vec::new();
+        for id in strays.into_iter().map(IndexId) {
+            self.interrupt.check()?;
+            match self.is_wanted(&id) {
+                Ok(true) => publish.push(id),
+                Ok(false) => {}
+                Err(e) if is_lost(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if !self.options.dry_run && !publish.is_empty() {
+            let repo = self.repo;
+            repo.append(&mut |state| {
+                let stands = |id: &&IndexId| !state.is_deleted(&id.0) && !state.has_table(id);
+                let index: Vec<IndexId> = publish.iter().filter(stands).copied().collect();
+                Ok((!index.is_empty()).then_some(Action::Publish { index }))
+            })?;
+        }
+        Ok(publish)
+    }
+
+    fn is_wanted(&self, id: &IndexId) -> Result<bool> {
+        let (repo, mut any_new) = (self.repo, false);
+        let body = repo.load_table(id)?;
+        let table = TableView::parse(&body)?;
+        for row in 0..table.packs.len() {
+            let pack = table.pack(row)?;
+            let name = crate::repo::pack_object(pack.kind).name(&pack.id.0);
+            let live = repo.state().pack_state(&pack.id) == PackState::Live;
+            if !live || repo.backend().size(&name)? != Some(pack.len) {
+                return Ok(false);
+            }
+            any_new |= repo.index().pack(&pack.id)?.is_none();
+        }
+        Ok(any_new)
+    }
+
+    fn commit_all(&self) -> Result<Vec<Uncommitted>> {
+        let known = |state: &State, id: &[u8; 32]| state.snapshot(&SnapshotId(*id)).is_some();
+        let strays = self.strays(ObjectKind::Snapshot, &known)?;
+        let all = Filter::default();
+        let committed = [list(self.repo, &all), list_forgotten(self.repo, &all)];
+        let committed = committed.iter().flat_map(|listing| &listing.snapshots);
+        let mut there: Vec<Summary> = committed.map(|info| info.summary.clone()).collect();
+        let mut found = Vec::new();
+        for id in strays.into_iter().map(SnapshotId) {
+            self.interrupt.check()?;
+            let snapshot = match self.proved(&id) {
+                Ok(snapshot) => snapshot,
+                Err(e) if is_lost(&e) => None,
+                Err(e) => return Err(e),
+            };
+            let summary = snapshot.as_ref().map(|snapshot| snapshot.summary.clone());
+            // A run may store its snapshot more than once until it stands.
+            let same = |other: &Summary| {
+                let of = summary
+                    .as_ref()
+                    .map(|s| (s.root, s.time, &s.host, &s.paths));
+                other.original() == Some(id)
+                    || of == Some((other.root, other.time, &other.host, &other.paths))
+            };
+            if there.iter().any(same) {
+                continue;
+            }
+            let outcome = match snapshot {
+                None => Err(WhyNot::NotProved),
+                Some(snapshot) => self.commit(&id, snapshot)?,
+            };
+            if outcome.is_ok() {
+                there.extend(summary.clone());
+            }
+            found.push(Uncommitted {
+                id,
+                summary,
+                outcome,
+            });
+        }
+        Ok(found)
+    }
+
+    /// The snapshot, if its writer has signed it and may commit.
+    fn proved(&self, id: &SnapshotId) -> Result<Option<Snapshot>> {
+        let snapshot = self.repo.load_snapshot(id)?;
+        let opened = self
+            .repo
+            .load_record(ObjectKind::Snapshot, &id.0, RecordType::Snapshot)?;
+        let state = self.repo.state();
+        let role = state.member(&snapshot.writer).map(|member| member.role);
+        let may = matches!(role, Some(Role::Full | Role::Writer));
+        Ok((opened.signer == Some(snapshot.writer) && may).then_some(snapshot))
+    }
+
+    fn commit(
+        &self,
+        id: &SnapshotId,
+        mut snapshot: Snapshot,
+    ) -> Result<std::result::Result<SnapshotId, WhyNot>> {
+        let repo = self.repo;
+        if repo.state().forgotten_by(id).is_some() {
+            return Ok(Err(WhyNot::Forgotten));
+        }
+        let asked = self.options.snapshots.contains(id);
+        if !asked && !self.one_lost {
+            return Ok(Err(WhyNot::NotAsked));
+        }
+        let Some(hits) = self.packs(id, &snapshot)? else {
+            return Ok(Err(WhyNot::NotWhole));
+        };
+        if self.options.dry_run {
+            return Ok(Ok(*id));
+        }
+        let mut new = *id;
+        if snapshot.writer != repo.writer() {
+            // Who commits a snapshot must have signed it.
+            snapshot.summary.set_original(id);
+            snapshot.writer = repo.writer();
+            snapshot.sequence = repo.next_sequence();
+            new = repo.save_snapshot(&snapshot)?;
+        }
+        let request = CommitRequest {
+            snapshot: new,
+            summary: snapshot.summary,
+            tables: Vec::new(),
+            hits,
+            own: HashSet::new(),
+            lender: None,
+        };
+        Ok(match repo.commit(&request)? {
+            CommitOutcome::Committed => Ok(new),
+            CommitOutcome::Heal => Err(WhyNot::NotWhole),
+        })
+    }
+
+    /// The packs that hold everything of a snapshot; none if anything is not there.
+    fn packs(&self, id: &SnapshotId, snapshot: &Snapshot) -> Result<Option<HashSet<PackId>>> {
+        let repo = self.repo;
+        let walk = Walk {
+            repo,
+            progress: self.progress,
+            interrupt: self.interrupt,
+        };
+        let found = Mutex::new((repo.index().marks(), HashSet::new(), true));
+        let walked = walk.snapshot(id, &snapshot.summary.root, &|_, blob| {
+            let mut found = lock(&found);
+            if !found.0.insert(blob)? {
+                return Ok(false);
+            }
+            let packs = packs_of(repo, blob)?;
+            found.2 &= !packs.is_empty();
+            found.1.extend(packs);
+            Ok(true)
+        });
+        match walked {
+            Ok(()) => {}
+            Err(e) if is_lost(&e) => return Ok(None),
+            Err(e) => return Err(e),
+        }
+        let found = found.into_inner();
+        let (_, packs, whole) = found.unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(whole.then_some(packs))
+    }
+}

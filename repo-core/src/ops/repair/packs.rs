@@ -1,0 +1,200 @@
+//! Saves what can be read of damaged packs.
+//!
+//! 1. What can be read and is right goes to new packs, which are safe then.
+//! 2. One entry condemns the damaged ones and puts the tables of the new ones in force. A prune deletes them after the grace, unless
+//!    something that is still needed lies only there.
+//!
+//! Stopped before the entry, nothing has changed but for packs that a prune clears away.
+
+use super::index::read_ends;
+use super::is_lost;
+use crate::crypto::BlobType;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::entry::Action;
+use crate::format::pack::decode_directory;
+use crate::format::rows::{Block, PackEntry};
+use crate::id::{BlobId, PackId};
+use crate::log::PackState;
+use crate::ops::forget::refuse_unreadable;
+use crate::ops::rewrite::write_options;
+use crate::progress::{Counter, Interrupt, Progress};
+use crate::repo::{Repo, Writer, pack_object};
+use std::ops::ControlFlow;
+
+/// What became of a pack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairedPack {
+    /// Which.
+    pub id: PackId,
+    /// Nothing is wrong with it, and nothing was done.
+    pub whole: bool,
+    /// Blobs that were saved, and their bytes.
+    pub saved: u64,
+    /// Their bytes.
+    pub bytes_saved: u64,
+    /// Blobs that could not be read, and that no other pack holds that is there.
+    pub lost: u64,
+}
+
+/// Copies what can be read of these packs to new ones, and condemns them; whole ones are left alone.
+///
+/// `NotFound` about one that no table names and that is not there either; `Damaged` about an entry of the log while that cannot be
+/// read. Nothing is condemned then. Memory: one pack.
+pub fn repair_packs(
+    repo: &Repo,
+    packs: &[PackId],
+    dry_run: bool,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<RepairedPack>> {
+    repo.refresh()?;
+    let _process = match dry_run {
+        true => None,
+        false => repo.announce_deleting()?,
+    };
+    refuse_unreadable(&repo.state())?;
+    let (done, written) = repo.write(
+        write_options(repo, dry_run, progress, interrupt),
+        |writer| {
+            let mut done = Vec::new();
+            for id in packs {
+                interrupt.check()?;
+                done.push(save(repo, id, dry_run, writer)?);
+                progress.count(Counter::Objects, 1);
+            }
+            Ok(done)
+        },
+    )?;
+    let damaged: Vec<PackId> = done.iter().filter(|p| !p.whole).map(|p| p.id).collect();
+    if dry_run || damaged.is_empty() {
+        return Ok(done);
+    }
+    repo.append(&mut |state| {
+        refuse_unreadable(state)?;
+        let stands = |pack: &&PackId| {
+            matches!(
+                state.pack_state(pack),
+                PackState::Live | PackState::Quarantined
+            )
+        };
+        let packs: Vec<PackId> = damaged.iter().filter(stands).copied().collect();
+        Ok(
+            (!packs.is_empty() || !written.tables.is_empty()).then(|| Action::Condemn {
+                packs,
+                objects: Vec::new(),
+                index_add: written.tables.clone(),
+                reprieve: Vec::new(),
+            }),
+        )
+    })?;
+    repo.refresh()?;
+    Ok(done)
+}
+
+fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Result<RepairedPack> {
+    let mut done = RepairedPack {
+        id: *id,
+        whole: false,
+        saved: 0,
+        bytes_saved: 0,
+        lost: 0,
+    };
+    let entry = entry_of(repo, id)?;
+    let name = pack_object(entry.kind).name(&id.0);
+    let bytes = match repo.backend().get(&name) {
+        Ok(bytes) => Some(bytes),
+        Err(e) if is_lost(&e) => None,
+        Err(e) => return Err(e),
+    };
+    if bytes
+        .as_ref()
+        .is_some_and(|b| PackId::from(blake3::hash(b)) == *id)
+    {
+        done.whole = true;
+        return Ok(done);
+    }
+    for (number, block) in (0..).zip(&entry.blocks) {
+        let plain = match read(repo, &entry, block, &name, bytes.as_deref()) {
+            Ok(plain) => plain,
+            Err(e) if is_lost(&e) => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        let hasher = repo.ring().blob_hasher(entry.domain, entry.kind)?;
+        for blob in entry.blobs.iter().filter(|blob| blob.block == number) {
+            let from = blob.offset as usize;
+            let part = plain.get(from..from + blob.len as usize);
+            match part.filter(|part| hasher.id(part) == blob.id) {
+                Some(part) => {
+                    done.saved += 1;
+                    done.bytes_saved += part.len() as u64;
+                    if !dry_run {
+                        writer.copy_blob(entry.kind, &blob.id, part)?;
+                    }
+                }
+                None => done.lost += u64::from(!is_elsewhere(repo, id, &blob.id)?),
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// What the index says of a pack, or else its own directory.
+fn entry_of(repo: &Repo, id: &PackId) -> Result<PackEntry> {
+    if let Some(entry) = repo.index().pack_entry(id)? {
+        return Ok(entry);
+    }
+    for kind in [BlobType::Data, BlobType::Tree] {
+        if let Some(len) = repo.backend().size(&pack_object(kind).name(&id.0))? {
+            let (pack, _) = read_ends(repo, *id, kind, len)?;
+            let entry = decode_directory(repo.ring(), &repo.id(), *id, &pack);
+            return entry.map_err(|e| e.about(Subject::Pack(*id)));
+        }
+    }
+    Err(Error::new(ErrorKind::NotFound, Subject::Pack(*id)))
+}
+
+/// The plaintext of a block, out of the whole pack or by itself.
+fn read(
+    repo: &Repo,
+    entry: &PackEntry,
+    block: &Block,
+    name: &str,
+    pack: Option<&[u8]>,
+) -> Result<Vec<u8>> {
+    let (from, len) = (u64::from(block.offset), u64::from(block.stored_len));
+    let mut stored = match pack {
+        Some(pack) => {
+            let from = block.offset as usize;
+            let part = pack.get(from..from + block.stored_len as usize);
+            part.ok_or_else(|| Error::damaged(Subject::Pack(entry.id)))?
+                .to_vec()
+        }
+        None => repo.backend().get_range(name, from, len)?,
+    };
+    let first = block.first_base as usize;
+    let bases = entry
+        .bases
+        .get(first..first + usize::from(block.base_count));
+    let prefix = repo.read_bases(entry.id, entry.kind, bases.unwrap_or_default())?;
+    let reader = repo.block_reader(entry.id, entry.kind, &entry.wraps, block.wrap)?;
+    let mut plain = Vec::new();
+    repo.open_block(&reader, block, &mut stored, prefix.as_deref(), &mut plain)?;
+    Ok(plain)
+}
+
+/// Whether another pack that is there holds a blob too.
+fn is_elsewhere(repo: &Repo, pack: &PackId, blob: &BlobId) -> Result<bool> {
+    let mut copies = Vec::new();
+    repo.index().copies(blob, &mut |location| {
+        copies.push(location);
+        ControlFlow::Continue(())
+    })?;
+    for location in copies {
+        let other = repo.index().pack_id_of(&location)?;
+        let usable = repo.state().pack_state(&other) == PackState::Live;
+        if other != *pack && usable && repo.is_there(&other)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,148 @@
+//! Makes snapshots anew without some files, or with other words about them.
+
+use super::derive::{self, Derived, PASSES_MAX, Replace, Wanted, never_stands};
+use super::reshape::{Choice, Counts, Reshaper};
+use super::restore::Selection;
+use crate::compress::Level;
+use crate::error::Result;
+use crate::format::snapshot::Summary;
+use crate::progress::{Interrupt, Progress};
+use crate::repo::{Repo, WriteOptions};
+use crate::snapshot::SnapshotInfo;
+use crate::time::Timestamp;
+
+/// The tag of snapshots that were made anew beside the old ones.
+pub const REWRITE_TAG: &str = "rewrite";
+
+/// What is changed.
+#[derive(Debug, Clone, Default)]
+pub struct RewriteOptions {
+    /// Which files stay.
+    pub selection: Selection,
+    /// The host is called so from now on.
+    pub host: Option<String>,
+    /// The backup was made then, and so far is the clock there ahead of UTC, in minutes.
+    pub time: Option<(Timestamp, i16)>,
+    /// Another description.
+    pub description: Option<String>,
+    /// Another label.
+    pub label: Option<String>,
+    /// What becomes of the old ones.
+    pub replace: Replace,
+}
+
+/// Makes each of these snapshots anew, if that changes anything: the new one says which it was, and unless the old ones are
+/// forgotten has the tag [`REWRITE_TAG`]. One of which an inclusion would leave nothing stays as it is. Gives what was changed.
+///
+/// `Denied` about one that is to be forgotten and is protected; the error of the first tree that cannot be read. Nothing is changed
+/// then. All trees of the snapshots are read, those they share once, if files are chosen; no tree otherwise.
+pub fn rewrite(
+    repo: &Repo,
+    snapshots: &[SnapshotInfo],
+    options: &RewriteOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<Derived>> {
+    derive::begin(repo, snapshots, options.replace)?;
+    let _process = match options.replace.dry_run {
+        true => None,
+        false => repo.announce()?,
+    };
+    for _ in 0..PASSES_MAX {
+        repo.refresh()?;
+        let (wanted, written) = repo.write(
+            write_options(repo, options.replace.dry_run, progress, interrupt),
+            |writer| {
+                let choice = match &options.selection {
+                    Selection::All => Choice::All,
+                    Selection::Include(lists) => Choice::Include(lists),
+                    Selection::Exclude(lists) => Choice::Exclude(lists),
+                };
+                let looks = !matches!(choice, Choice::All);
+                let mut shaper = Reshaper::new(repo, writer, (progress, interrupt), choice)?;
+                let mut wanted = Vec::new();
+                for info in snapshots
+                    .iter()
+                    .filter(|info| repo.state().is_live(&info.id))
+                {
+                    let mut summary = info.summary.clone();
+                    if looks && let Some(shaped) = shaper.tree(&summary.root)? {
+                        let emptied = shaped.counts == Counts::default();
+                        if emptied && matches!(options.selection, Selection::Include(_)) {
+                            continue;
+                        }
+                        count(&mut summary, shaped.id, &shaped.counts);
+                    }
+                    wanted.extend(changed(info, summary, options));
+                }
+                Ok(wanted)
+            },
+        )?;
+        if let Some(done) = derive::commit(repo, wanted, &written, options.replace, interrupt)? {
+            return Ok(done);
+        }
+    }
+    Err(never_stands())
+}
+
+/// How trees are written that are made from others.
+pub(super) fn write_options<'a>(
+    repo: &Repo,
+    dry_run: bool,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+) -> WriteOptions<'a> {
+    WriteOptions {
+        domain: repo.settings().domain,
+        level: Level::default(),
+        pack_bytes: None,
+        dry_run,
+        progress,
+        interrupt,
+    }
+}
+
+/// Says in a summary what lies in its new tree, if that is another.
+pub(super) fn count(summary: &mut Summary, root: crate::id::BlobId, counts: &Counts) {
+    if summary.root != root {
+        summary.root = root;
+        summary.totals.files = counts.files;
+        summary.totals.dirs = counts.dirs;
+        summary.totals.bytes = counts.bytes;
+    }
+}
+
+fn changed(info: &SnapshotInfo, mut summary: Summary, options: &RewriteOptions) -> Option<Wanted> {
+    let set = |text: &mut String, new: &Option<String>| {
+        if let Some(new) = new {
+            text.clone_from(new);
+        }
+    };
+    set(&mut summary.host, &options.host);
+    set(&mut summary.description, &options.description);
+    set(&mut summary.label, &options.label);
+    if let Some((time, offset)) = options.time {
+        (summary.time, summary.utc_offset_min) = (time, offset);
+    }
+    if summary == info.summary {
+        return None;
+    }
+    Some(wanted(info, summary, options.replace, REWRITE_TAG))
+}
+
+/// A snapshot that says what it was made from, and has the tag if that is to stay.
+pub(super) fn wanted(
+    info: &SnapshotInfo,
+    mut summary: Summary,
+    replace: Replace,
+    tag: &str,
+) -> Wanted {
+    summary.set_original(&info.id);
+    if !replace.forget && !summary.tags.iter().any(|there| there == tag) {
+        summary.tags.push(tag.to_owned());
+    }
+    Wanted {
+        old: info.clone(),
+        summary,
+    }
+}

@@ -1,0 +1,81 @@
+//! Changes the tags of snapshots: each is replaced by one that is the same but for them.
+
+use super::derive::{self, Derived, Replace, Wanted};
+use crate::error::{Error, Result};
+use crate::progress::Interrupt;
+use crate::repo::{Repo, Written};
+use crate::snapshot::SnapshotInfo;
+
+/// What is to be done with tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagChange {
+    /// They are these and no others.
+    Set(Vec<String>),
+    /// Some are added, behind those that are there, and then some are taken away.
+    Change {
+        /// These are added.
+        add: Vec<String>,
+        /// These are taken away.
+        remove: Vec<String>,
+    },
+}
+
+impl TagChange {
+    fn over(&self, before: &[String]) -> Vec<String> {
+        let (mut tags, add, remove) = match self {
+            Self::Set(tags) => (Vec::new(), &tags[..], &[][..]),
+            Self::Change { add, remove } => (before.to_vec(), &add[..], &remove[..]),
+        };
+        for tag in add {
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
+        tags.retain(|tag| !remove.contains(tag));
+        tags
+    }
+}
+
+/// Changes the tags of these snapshots, each a [derived](Derived) one from then on that says which it was first; those whose tags
+/// are so already are left alone. Gives what was changed.
+///
+/// `Denied` about one that is protected, and nothing is changed. Opens no tree.
+pub fn tag(
+    repo: &Repo,
+    snapshots: &[SnapshotInfo],
+    change: &TagChange,
+    dry_run: bool,
+    interrupt: &Interrupt,
+) -> Result<Vec<Derived>> {
+    let replace = Replace {
+        forget: true,
+        dry_run,
+    };
+    let changed = |info: &SnapshotInfo| {
+        let tags = change.over(&info.summary.tags);
+        (tags != info.summary.tags).then(|| {
+            let mut summary = info.summary.clone();
+            let original = summary.original().unwrap_or(info.id);
+            summary.set_original(&original);
+            summary.tags = tags;
+            summary
+        })
+    };
+    let changed = snapshots.iter().filter_map(|info| {
+        let (old, summary) = (info.clone(), changed(info)?);
+        Some(Wanted { old, summary })
+    });
+    let wanted: Vec<Wanted> = changed.collect();
+    let olds: Vec<SnapshotInfo> = wanted.iter().map(|wanted| wanted.old.clone()).collect();
+    derive::begin(repo, &olds, replace)?;
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let _process = match dry_run {
+        true => None,
+        false => repo.announce()?,
+    };
+    repo.refresh()?;
+    let done = derive::commit(repo, wanted, &Written::default(), replace, interrupt)?;
+    done.ok_or_else(|| -> Error { derive::never_stands() })
+}

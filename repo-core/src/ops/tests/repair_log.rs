@@ -1,0 +1,208 @@
+//! Damaged packs, directories that nothing names, and entries of the log that cannot be read.
+
+use super::damage::findings;
+use super::support::*;
+use crate::backend::{Backend, MemoryBackend};
+use crate::error::ErrorKind;
+use crate::format::name::{self, ObjectKind};
+use crate::id::{PackId, SnapshotId};
+use crate::ops::{
+    PruneOptions, RecoverOptions, Recovered, RepairLogOptions, RepairLogSummary,
+    RepairSnapshotsOptions, Replace, WhyNot, forget_ids, prune, recover, repair_log, repair_packs,
+    repair_snapshots,
+};
+use crate::progress::Interrupt;
+use crate::repo::Repo;
+use crate::snapshot::{Filter, list};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
+    bed.open_anew(Arc::new(place.clone()), &password()).unwrap()
+}
+
+fn history() -> (Bed, Vec<(SnapshotId, Tree)>) {
+    let bed = Bed::new();
+    let repo = bed.open();
+    bed.write("dir/small", b"small");
+    let made = (0..3u64).map(|n| {
+        bed.write(&format!("dir/large{n}"), &noise(n, 1 << 20));
+        let made = bed.backup(&repo).unwrap().snapshot.unwrap();
+        (made, bed.tree())
+    });
+    let made = made.collect();
+    (bed, made)
+}
+
+fn prune_all(repo: &Repo) -> crate::Result<()> {
+    let options = PruneOptions {
+        grace: Duration::ZERO,
+        ..PruneOptions::default()
+    };
+    prune(repo, &options, &Listener::default(), &Interrupt::new()).map(drop)
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_pack_is_saved_and_the_rest_is_made_do_without() {
+    let (bed, _) = history();
+    for object in names(&bed.place, "data") {
+        let place = bed.place.fork();
+        place.corrupt(&object, |bytes| {
+            let at = bytes.len() / 2;
+            bytes[at] ^= 1;
+        });
+        let Some((ObjectKind::Data, id)) = ObjectKind::parse(&object) else {
+            panic!("{object}");
+        };
+        let repo = anew(&bed, &place);
+        let repair = |dry_run| {
+            let listener = Listener::default();
+            repair_packs(&repo, &[PackId(id)], dry_run, &listener, &Interrupt::new()).unwrap()
+        };
+        assert_eq!(repair(true), repair(false));
+        let before = list(&repo, &Filter::default()).snapshots;
+        let options = RepairSnapshotsOptions {
+            suffix: ".repaired".into(),
+            replace: Replace {
+                forget: true,
+                dry_run: false,
+            },
+            ..RepairSnapshotsOptions::default()
+        };
+        let listener = Listener::default();
+        repair_snapshots(&repo, &before, &options, &listener, &Interrupt::new()).unwrap();
+        prune_all(&anew(&bed, &place)).unwrap();
+        prune_all(&anew(&bed, &place)).unwrap();
+        assert!(place.get(&object).is_err(), "the damaged pack is gone");
+        assert_clean(&anew(&bed, &place));
+        assert_eq!(list(&repo, &Filter::default()).snapshots.len(), 3);
+    }
+}
+
+#[test]
+fn a_whole_pack_is_left_alone_and_an_unknown_one_refused() {
+    let (bed, _) = history();
+    let repo = bed.open();
+    let tail = repo.state().tail().number;
+    let object = names(&bed.place, "data").remove(0);
+    let (_, id) = ObjectKind::parse(&object).unwrap();
+    let listener = Listener::default();
+    let done = repair_packs(&repo, &[PackId(id)], false, &listener, &Interrupt::new()).unwrap();
+    assert!(done[0].whole);
+    let none = PackId([7; 32]);
+    let error = repair_packs(&repo, &[none], false, &listener, &Interrupt::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(repo.state().tail().number, tail);
+}
+
+fn recovered(repo: &Repo, dry_run: bool) -> Recovered {
+    let options = RecoverOptions {
+        host: "host".into(),
+        dry_run,
+        ..RecoverOptions::default()
+    };
+    recover(repo, &options, &Listener::default(), &Interrupt::new()).unwrap()
+}
+
+#[test]
+fn directories_of_forgotten_snapshots_are_found_once() {
+    let (bed, made) = history();
+    let repo = bed.open();
+    assert_eq!(recovered(&repo, false).roots, 0);
+    forget_ids(&repo, &[made[2].0]).unwrap();
+    for condemned in [false, true] {
+        let place = bed.place.fork();
+        let repo = anew(&bed, &place);
+        if condemned {
+            let options = PruneOptions::default();
+            prune(&repo, &options, &Listener::default(), &Interrupt::new()).unwrap();
+        }
+        assert_eq!(recovered(&repo, true).roots, 1);
+        let found = recovered(&repo, false);
+        assert_eq!((found.roots, found.items_lost), (1, 0));
+        assert_eq!(recovered(&repo, false).roots, 0);
+        let repo = anew(&bed, &place);
+        prune_all(&repo).unwrap();
+        assert_clean(&anew(&bed, &place));
+        let info = list(&repo, &Filter::default()).snapshots.pop().unwrap();
+        assert_eq!(Some(info.id), found.snapshot);
+        assert_eq!(info.summary.tags, ["recovered"]);
+        assert_eq!(info.summary.totals.files, 4);
+    }
+}
+
+fn log(repo: &Repo, ids: &[SnapshotId], dry_run: bool) -> RepairLogSummary {
+    let options = RepairLogOptions {
+        snapshots: ids.to_vec(),
+        dry_run,
+    };
+    repair_log(repo, &options, &Listener::default(), &Interrupt::new()).unwrap()
+}
+
+#[test]
+fn a_damaged_newest_entry_is_cleared_and_what_it_committed_is_entered_again() {
+    let (bed, made) = history();
+    let last = bed.open().state().tail().number;
+    bed.place
+        .corrupt(&name::entry(last), |bytes| bytes[300] ^= 1);
+    let repo = anew(&bed, &bed.place);
+    assert!(prune_all(&repo).is_err());
+    let dry = log(&repo, &[], true);
+    assert_eq!((dry.entries.len(), dry.snapshots.len()), (1, 1));
+    let done = log(&repo, &[], false);
+    assert_eq!(done.entries[0].number, last);
+    let [found] = &done.snapshots[..] else {
+        panic!("{done:?}");
+    };
+    assert_eq!((found.id, found.outcome), (made[2].0, Ok(made[2].0)));
+    let repo = anew(&bed, &bed.place);
+    for (id, tree) in &made {
+        bed.assert_restores(&repo, id, tree);
+    }
+    prune_all(&repo).unwrap();
+    assert_eq!(findings(&check_all(&anew(&bed, &bed.place))), [""; 0]);
+    let again = log(&anew(&bed, &bed.place), &[], false);
+    assert!(again.entries.is_empty() && again.snapshots.is_empty());
+}
+
+#[test]
+fn what_may_have_been_forgotten_must_be_asked_for() {
+    let (bed, made) = history();
+    let last = bed.open().state().tail().number;
+    // The log was cut off: nobody knows how much of it is lost.
+    bed.place.remove(&name::entry(last));
+    let repo = anew(&bed, &bed.place);
+    let found = log(&repo, &[], false);
+    assert_eq!(found.snapshots[0].outcome, Err(WhyNot::NotAsked));
+    assert!(!repo.state().is_live(&made[2].0));
+    let found = log(&repo, &[made[2].0], false);
+    assert_eq!(found.snapshots[0].outcome, Ok(made[2].0));
+    bed.assert_restores(&repo, &made[2].0, &made[2].1);
+    assert_clean(&anew(&bed, &bed.place));
+}
+
+#[test]
+fn one_that_is_not_whole_is_not_committed() {
+    let (bed, made) = history();
+    let last = bed.open().state().tail().number;
+    let trees = names(&bed.place, "meta");
+    bed.place
+        .corrupt(&name::entry(last), |bytes| bytes[300] ^= 1);
+    let mut not_whole = 0;
+    for lost in &trees {
+        let place = bed.place.fork();
+        place.remove(lost);
+        let repo = anew(&bed, &place);
+        let found = log(&repo, &[made[2].0], false);
+        match found.snapshots[0].outcome {
+            // The pack holds trees of older snapshots only.
+            Ok(id) => bed.assert_restores(&repo, &id, &made[2].1),
+            Err(why) => {
+                assert_eq!(why, WhyNot::NotWhole);
+                assert!(!repo.state().is_live(&made[2].0));
+                not_whole += 1;
+            }
+        }
+    }
+    assert_eq!((trees.len(), not_whole), (3, 1));
+}

@@ -1,0 +1,143 @@
+//! `rewrite`, `repair` and `recover`.
+
+use crate::environment::TestEnvironment;
+use std::path::PathBuf;
+
+/// Two snapshots of one source.
+fn two() -> (TestEnvironment, Vec<String>) {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    let first = env.backup(&[&source]);
+    env.write("src/more.txt", "more\n");
+    let second = env.backup(&[&source]);
+    (env, vec![first, second])
+}
+
+fn objects(env: &TestEnvironment, kind: &str) -> Vec<PathBuf> {
+    let root = env.path("repo").join(kind);
+    let mut found = Vec::new();
+    let mut stack = vec![root];
+    while let Some(dir) = stack.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => stack.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn count(env: &TestEnvironment) -> usize {
+    env.json(&["snapshots"]).as_array().unwrap().len()
+}
+
+#[test]
+fn rewriting_leaves_files_out_and_says_other_things() {
+    let (env, made) = two();
+    env.run(&["rewrite"])
+        .expect(2)
+        .says("nothing is to be changed");
+    env.run(&["rewrite", "-e", "x", "-i", "y"]).expect(2);
+    env.ok(&["rewrite", "-e", "*.bin", "-n"])
+        .prints("would change 2 snapshots");
+    let changed = env.ok(&["rewrite", "-e", "*.bin", &made[1], "--json"]);
+    let new = changed.messages()[0]["new_snapshot_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(count(&env), 3);
+    let listed = env.ok(&["ls", &new]).stdout;
+    assert!(
+        !listed.contains("b.bin") && listed.contains("a.txt"),
+        "{listed}"
+    );
+    let words = [
+        "rewrite",
+        "--new-host",
+        "other",
+        "--new-time",
+        "2024-01-02 03:04:05",
+    ];
+    let words = [&words[..], &["--new-label", "job", "--forget", &new]].concat();
+    env.ok(&words).prints("rewrote 1 snapshot");
+    let shown = env.json(&["snapshots", "--host", "other"]);
+    assert_eq!(shown[0]["label"], "job");
+    assert_eq!(shown[0]["time"], "2024-01-02T03:04:05Z");
+    assert_eq!(shown[0]["tags"][0], "rewrite");
+    env.ok(&["rewrite", "-e", "nothing"])
+        .prints("no snapshot was changed");
+    env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_lost_index_is_made_anew() {
+    let (env, _) = two();
+    env.ok(&["repair", "index"]).prints("nothing to do");
+    for table in objects(&env, "index") {
+        std::fs::remove_file(table).unwrap();
+    }
+    std::fs::remove_dir_all(env.path("cache")).unwrap();
+    env.ok(&["repair", "index", "-n"])
+        .prints("would be named anew");
+    let done = env.ok(&["rebuild-index", "--json"]);
+    assert_eq!(done.messages()[0]["tables_dropped"], 2);
+    env.ok(&["check", "--read-data"]);
+    env.ok(&["prune"]);
+}
+
+#[test]
+fn what_is_lost_is_made_do_without() {
+    let (env, made) = two();
+    env.ok(&["repair", "snapshots"])
+        .prints("no snapshot was changed");
+    for pack in objects(&env, "data") {
+        let id = pack.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut bytes = std::fs::read(&pack).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::remove_file(&pack).unwrap();
+        std::fs::write(&pack, bytes).unwrap();
+        env.run(&["check", "--read-data"]).expect(1);
+        env.ok(&["repair", "packs", &id, "-n"]).prints("would be");
+        env.ok(&["repair", "packs", &id]).prints("it is condemned");
+    }
+    env.run(&["repair", "packs", "0000"]).expect(2);
+    env.ok(&["repair", "snapshots", "--forget"]);
+    assert_eq!(count(&env), made.len());
+    env.ok(&["prune", "--grace", "0"]);
+    env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn forgotten_directories_are_recovered() {
+    let (env, made) = two();
+    env.ok(&["recover"]).prints("nothing to recover");
+    env.ok(&["forget", &made[1]]);
+    env.ok(&["recover", "-n"]).prints("found 1 directory");
+    env.ok(&["recover"])
+        .prints("`larder unforget` brings them back");
+    assert_eq!(env.json(&["snapshots"])[1]["tags"][0], "recovered");
+    env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_cleared() {
+    let (env, made) = two();
+    env.ok(&["repair", "log"]).prints("nothing to do");
+    let newest = objects(&env, "log");
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
+    let newest = newest.iter().max_by_key(|path| number(path)).unwrap();
+    let mut bytes = std::fs::read(newest).unwrap();
+    bytes[300] ^= 1;
+    std::fs::remove_file(newest).unwrap();
+    std::fs::write(newest, bytes).unwrap();
+    env.run(&["prune"]).expect(1);
+    env.ok(&["repair", "log", "-n"]).prints("would be cleared");
+    env.ok(&["repair", "log"]).prints("committed");
+    assert_eq!(env.json(&["snapshots"])[1]["id"], made[1].as_str());
+    env.ok(&["prune"]);
+    env.ok(&["check", "--read-data"]);
+}
