@@ -18,6 +18,14 @@ pub const COMMANDS: &[&[&str]] = &[
     &["protect"],
     &["expire"],
     &["check"],
+    &["tag"],
+    &["rewrite"],
+    &["repair"],
+    &["repair", "index"],
+    &["repair", "snapshots"],
+    &["repair", "packs"],
+    &["repair", "log"],
+    &["recover"],
     &["key"],
     &["key", "list"],
     &["key", "add"],
@@ -152,7 +160,7 @@ fn what_only_restic_has_is_not_there_yet() {
             "--unsafe-recover-no-free-space",
         ),
         (&["dump", "latest", "/x"], "dump"),
-        (&["repair", "index"], "repair"),
+        (&["diff", "a", "b"], "diff"),
     ] {
         let run = env.run(arguments).expect(2);
         let run = run.says(&format!("`{name}` is not there yet"));

@@ -65,9 +65,9 @@ pub enum Command {
     /// Each is replaced by a new one, with a new ID, that is the same but for its tags; the old one is forgotten. Without
     /// snapshots and filters all are changed.
     Tag(tag::Arguments),
-    /// Make snapshots anew without some files, or with another host, time, description or label
+    /// Make snapshots anew without some files, or with other words
     ///
-    /// The new ones have the tag `rewrite`, unless the old ones are forgotten. Data that no snapshot needs any more is deleted
+    /// Host, time, description and label can be changed. The new ones have the tag `rewrite`, unless the old ones are forgotten. Data that no snapshot needs any more is deleted
     /// by a prune. Without snapshots and filters all are rewritten.
     Rewrite(Box<rewrite::Arguments>),
     /// Keep snapshots from being forgotten

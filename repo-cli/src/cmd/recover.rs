@@ -19,8 +19,12 @@ pub struct Arguments {
 
 /// Makes a snapshot of what no snapshot reaches.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let host = app.env.ours("HOST");
+    let host = host.and_then(|host| host.value.into_string().ok());
     let options = RecoverOptions {
-        host: process::host(),
+        host: host
+            .filter(|host| !host.is_empty())
+            .unwrap_or_else(process::host),
         user: process::user(),
         program: format!("larder {}", env!("CARGO_PKG_VERSION")),
         utc_offset_min: process::utc_offset_min(time::now()),

@@ -394,7 +394,7 @@ impl Shared {
 
     /// Makes the tables of the fold count in the index, besides `own` ones that no entry names yet; condemned and
     /// deleted packs are not relied on by anything new. One that is missing or damaged is left out.
-    pub(super) fn sync_index(&self, own: &[IndexId]) -> Result<()> {
+    pub(crate) fn sync_index(&self, own: &[IndexId]) -> Result<()> {
         let state = self.state();
         let mut in_force: BTreeSet<IndexId> = state.tables().map(|(id, _)| *id).collect();
         in_force.extend(own);

@@ -119,7 +119,10 @@ pub fn repair_log(
         },
     };
     done.tables = job.publish()?;
-    repo.refresh()?;
+    match options.dry_run {
+        true => repo.sync_index(&done.tables)?,
+        false => repo.refresh()?,
+    }
     done.snapshots = job.commit_all()?;
     repo.refresh()?;
     Ok(done)
@@ -133,13 +136,36 @@ fn lost_entries(repo: &Repo) -> Vec<LostEntry> {
         let clear = core.and_then(|core| entry::clear(core).ok());
         LostEntry {
             number,
-            claims: clear.map(|clear| format!("{:?}", clear.kind)),
+            claims: clear
+                .and_then(|clear| kind_name(clear.kind))
+                .map(str::to_owned),
             newer: why == Unreadable::Newer,
         }
     });
     let mut lost: Vec<LostEntry> = lost.collect();
     lost.sort_by_key(|entry| entry.number);
     lost
+}
+
+/// What entries of that number are called.
+fn kind_name(kind: u16) -> Option<&'static str> {
+    Some(match kind {
+        0x8001 => "Roles",
+        0x8002 => "Settings",
+        0x8003 => "Class",
+        0x8004 => "Publish",
+        0x8005 => "Commit",
+        0x8006 => "Forget",
+        0x8007 => "Unforget",
+        0x8008 => "Condemn",
+        0x8009 => "Deleting",
+        10 => "Evidence",
+        11 => "Waiting",
+        0x800c => "Fence",
+        0x800d => "Void",
+        0x800e => "Terms",
+        _ => return None,
+    })
 }
 
 struct Job<'a> {
