@@ -426,11 +426,14 @@ mod tests {
         assert!(described.contains("which are many"), "{described}");
         let mut deep = info(1, "web", "");
         deep.summary.paths = vec![b"/srv/data base/of a customer/with long names/live".to_vec()];
-        let folded = table(&[deep.clone()], false, Some(76), None);
-        assert!(widest(&folded) <= 76, "{folded}");
-        assert!(folded.contains("  /srv/data base/of a customer/") && folded.contains("    live"));
+        let folded = table(&[deep.clone()], false, Some(86), None);
+        assert!(widest(&folded) <= 86, "{folded}");
+        assert!(
+            folded.contains("  /srv/data base/of a customer/")
+                && folded.contains("    with long names/live")
+        );
         assert_eq!(
-            table(&[deep.clone()], false, Some(100), None),
+            table(&[deep.clone()], false, Some(110), None),
             table(&[deep], false, None, None)
         );
     }
