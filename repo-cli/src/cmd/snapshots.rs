@@ -426,14 +426,15 @@ mod tests {
         assert!(described.contains("which are many"), "{described}");
         let mut deep = info(1, "web", "");
         deep.summary.paths = vec![b"/srv/data base/of a customer/with long names/live".to_vec()];
-        let folded = table(&[deep.clone()], false, Some(86), None);
-        assert!(widest(&folded) <= 86, "{folded}");
+        let folded = table(&[deep.clone()], false, Some(92), None);
+        assert!(widest(&folded) <= 92, "{folded}");
         assert!(
             folded.contains("  /srv/data base/of a customer/")
-                && folded.contains("    with long names/live")
+                && folded.contains("    with long names/live"),
+            "{folded}"
         );
         assert_eq!(
-            table(&[deep.clone()], false, Some(110), None),
+            table(&[deep.clone()], false, Some(120), None),
             table(&[deep], false, None, None)
         );
     }
