@@ -17,8 +17,8 @@ pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use forget::{
     AHEAD_S, Anomaly, BEHIND_S, Candidate, Claim, Commit, Count, DURATION_S_MAX, Forget,
     ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup, Policy,
-    Quarantine, Reason, Removed, Span, Stored, Times, TooLate, Unforgotten, forget_ids, plan,
-    set_terms, unforget,
+    Quarantine, Reason, Removed, Span, Stored, Times, TooLate, Unforgotten, WithinSize, forget_ids,
+    plan, set_terms, unforget,
 };
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
