@@ -34,7 +34,9 @@ fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<
         (Some(detail), _) if detail.starts_with("cannot ") => {
             format!("{subject} {detail}{at}: {cause}")
         }
-        (Some(detail), _) if subject.is_empty() => format!("cannot {detail}{at}: {cause}"),
+        (Some(detail), _) if subject.is_empty() => {
+            format!("cannot {}{at}: {cause}", detail.trim_end_matches(" of"))
+        }
         (Some(detail), _) => format!("cannot {detail} {subject}{at}: {cause}"),
         (None, ErrorKind::NotFound) => format!("{subject} {}", predicate(error)),
         (None, ErrorKind::Denied | ErrorKind::Unavailable | ErrorKind::Unsupported)

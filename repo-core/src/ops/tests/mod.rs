@@ -32,4 +32,5 @@ mod stats;
 mod stream;
 mod support;
 mod surplus;
+mod verifying;
 mod writing;
