@@ -108,11 +108,12 @@ impl Named {
             None => (bytes, None),
         };
         let snapshot = str::from_utf8(name).ok().filter(|name| !name.is_empty());
-        let snapshot = snapshot.ok_or_else(|| {
-            Failure::usage(format!(
+        let snapshot = snapshot.ok_or_else(|| match bytes.is_empty() {
+            true => Failure::usage(NO_NAME),
+            false => Failure::usage(format!(
                 "{} names no snapshot\nName one by the beginning of its ID, or by `latest`.",
                 text.display()
-            ))
+            )),
         })?;
         let subfolder = folder.filter(|folder| !folder.is_empty() && *folder != b"/");
         Ok(Self {
@@ -191,9 +192,14 @@ pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo, Fa
     snapshot::find(repo, name, filter).map_err(|error| not_found(name, error))
 }
 
+/// What is said of a name that is empty, as that of a variable of a script may be that is not set.
+const NO_NAME: &str =
+    "the name of the snapshot is empty\nName one by the beginning of its ID, or by `latest`.";
+
 fn not_found(name: &str, error: Error) -> Failure {
     let said = matches!(error.subject(), Subject::None | Subject::Setting(_));
     match error.kind() {
+        _ if name.is_empty() => Failure::usage(NO_NAME),
         ErrorKind::NotFound if name == "latest" => Failure::failed(
             "there is no snapshot that fits\n`larder snapshots` lists those that there are.",
         ),
@@ -212,7 +218,7 @@ fn not_found(name: &str, error: Error) -> Failure {
 
 /// What a failure about a path in this snapshot is called: if it holds no such path, what it holds and how to choose another.
 pub fn explain(info: &SnapshotInfo, failure: Failure) -> Failure {
-    if failure.kind() != Some(ErrorKind::NotFound) {
+    if failure.kind() != Some(ErrorKind::NotFound) || failure.is_of_system() {
         return failure;
     }
     let id = info.id.short();
