@@ -91,7 +91,8 @@ pub struct Arguments {
     )]
     host: Option<String>,
 
-    /// The time, 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now
+    /// The time, 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now; also `now`, a date alone, or one with a zone as in
+    /// 2012-11-01T22:08:41Z
     #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "What to record")]
     time: Option<Timestamp>,
 
@@ -418,7 +419,9 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
         Err(_) => {
             let local: DateTime = text.parse().map_err(|_| "expected YYYY-MM-DD HH:MM:SS")?;
             let zoned = local.to_zoned(TimeZone::system());
-            zoned.map_err(|_| "no calendar has that day")?.timestamp()
+            zoned
+                .map_err(|_| "later or earlier than any time that can be kept, -9999-01-02 to 9999-12-30")?
+                .timestamp()
         }
     };
     let nanos = instant.as_nanosecond();
@@ -446,5 +449,9 @@ mod tests {
         assert_eq!(local.seconds + offset, 1_351_807_721);
         assert!(parse_time("yesterday").is_err());
         assert!(parse_time("2012-13-01 00:00:00").is_err());
+        assert!(parse_time("2012-11-01").unwrap() < local);
+        assert!(parse_time("now").is_ok());
+        let error = parse_time("9999-12-31 23:59:59").unwrap_err();
+        assert!(error.starts_with("later or earlier"), "{error}");
     }
 }

@@ -23,7 +23,7 @@ mod tests;
 mod write;
 mod xattr;
 
-pub use apply::{Applied, Attributes, apply_to, surplus_xattrs};
+pub use apply::{Applied, Attributes, RefusedXattr, apply_to, surplus_xattrs};
 pub use meta::{Kind, Metadata, metadata_of, stat_path};
 pub use owner::Owners;
 pub use part::{is_begun_by_us, is_part_name, part_names};

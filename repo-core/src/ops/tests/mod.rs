@@ -34,4 +34,5 @@ mod stats;
 mod stream;
 mod support;
 mod surplus;
+mod verifying;
 mod writing;
