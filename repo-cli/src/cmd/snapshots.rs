@@ -354,11 +354,13 @@ mod tests {
         assert!(described.contains("which are many"), "{described}");
         let mut deep = info(1, "web", "");
         deep.summary.paths = vec![b"/srv/data base/of a customer/with long names/live".to_vec()];
-        let folded = table(&[deep.clone()], false, Some(72));
-        assert!(widest(&folded) <= 72, "{folded}");
-        assert!(folded.contains("  /srv/data base/of a customer/") && folded.contains("    live"));
+        let folded = table(&[deep.clone()], false, Some(80));
+        assert!(widest(&folded) <= 80, "{folded}");
+        assert!(
+            folded.contains("  /srv/data base/ ") && folded.contains("  with long names/live\n")
+        );
         assert_eq!(
-            table(&[deep.clone()], false, Some(100)),
+            table(&[deep.clone()], false, Some(120)),
             table(&[deep], false, None)
         );
     }
