@@ -202,6 +202,14 @@ fn actions() -> Vec<(&'static str, Action)> {
                 entries: vec![EntryHash([9; 32])],
             },
         ),
+        (
+            "terms",
+            Action::Terms {
+                snapshots: vec![SnapshotId([2; 32])],
+                protected_until: Some(Timestamp::new(8, 0)),
+                expires: None,
+            },
+        ),
     ]
 }
 

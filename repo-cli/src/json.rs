@@ -3,8 +3,10 @@
 //! Lines go to standard output, `error`, `warning` and `exit_error` to standard error. Fields of ours that restic does
 //! not have come last.
 
+mod forget;
 mod node;
 
+pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};
 
 use crate::text::{is_unsafe, rfc3339};
@@ -258,6 +260,43 @@ pub struct CheckSummary {
     pub absent: Vec<String>,
 }
 
+/// `prune`: what was planned, and what was done.
+#[derive(Serialize)]
+pub struct PruneSummary {
+    pub message_type: &'static str,
+    pub dry_run: bool,
+    pub snapshots: u64,
+    pub packs_total: u64,
+    pub bytes_total: u64,
+    pub bytes_used: u64,
+    pub bytes_unused: u64,
+    pub packs_to_condemn: u64,
+    pub bytes_to_condemn: u64,
+    pub packs_to_rewrite: u64,
+    pub bytes_to_rewrite: u64,
+    pub bytes_kept_of_rewritten: u64,
+    pub bytes_left_unused: u64,
+    pub packs_stray: u64,
+    pub bytes_stray: u64,
+    pub packs_waiting: u64,
+    pub bytes_waiting: u64,
+    pub packs_to_delete: u64,
+    pub bytes_to_delete: u64,
+    pub bytes_freed_now: u64,
+    pub bytes_freed_later: u64,
+    pub bytes_to_read: u64,
+    pub requests: u64,
+    pub packs_written: u64,
+    pub bytes_written: u64,
+    pub packs_condemned: u64,
+    pub packs_deleted: u64,
+    pub bytes_deleted: u64,
+    pub packs_reprieved: u64,
+    pub objects_removed: u64,
+    pub objects_refused: u64,
+    pub waits_for_processes: u64,
+}
+
 /// `check`: one thing that is wrong.
 #[derive(Serialize)]
 pub struct CheckError {
@@ -296,6 +335,11 @@ pub struct Snapshot {
     pub label: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Until when it must be kept, and from when on it need not be; only where that is asked for and said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
 }
 
 impl From<&SnapshotInfo> for Snapshot {
@@ -319,6 +363,8 @@ impl From<&SnapshotInfo> for Snapshot {
             short_id: info.id.short(),
             label: summary.label.clone(),
             description: summary.description.clone(),
+            protected_until: None,
+            expires: None,
         }
     }
 }

@@ -26,6 +26,7 @@ mod terminal;
 mod text;
 mod text_file;
 mod usage;
+mod when;
 mod writing;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches};

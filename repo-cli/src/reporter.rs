@@ -43,6 +43,8 @@ pub enum Work {
     Check,
     /// Counting.
     Stats,
+    /// A prune.
+    Prune,
 }
 
 impl Work {
@@ -53,6 +55,7 @@ impl Work {
             Self::Restore => "restore",
             Self::Check => "check",
             Self::Stats => "stats",
+            Self::Prune => "prune",
         }
     }
 
@@ -63,6 +66,7 @@ impl Work {
                 "What was finished stays in the repository; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
+            Self::Prune => "Nothing is lost; run it again and it goes on from there.",
             Self::Check => {
                 "A check changes nothing. What it had found was not shown yet: run it again, or with \
                  --read-data-subset to read less at a time."
@@ -189,7 +193,7 @@ impl<'a> Reporter<'a> {
     /// What the line says, in so many columns.
     fn text(&self, sample: &Sample, columns: usize) -> String {
         let words = match self.work {
-            Work::Check => sample.check_words(),
+            Work::Check | Work::Prune => sample.check_words(),
             Work::Stats => sample.count_words(),
             Work::Backup | Work::Restore => sample.data_words(),
         };
@@ -231,7 +235,7 @@ impl<'a> Reporter<'a> {
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
-            Work::Stats => String::new(),
+            Work::Stats | Work::Prune => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,

@@ -7,6 +7,7 @@ use crate::message::{self, plain_io};
 use crate::text::printable;
 use crate::{json, repository};
 use clap::Args;
+use repo_core::id::SnapshotId;
 use repo_core::repo::Repo;
 use repo_core::snapshot::{self, Filter, GroupBy, SnapshotInfo};
 use repo_core::{Error, ErrorKind, Subject};
@@ -166,15 +167,7 @@ pub struct Found {
 /// The snapshots of these names, or else all that match `filter`, which counts for `latest` too.
 pub fn list(app: &App, repo: &Repo, names: &[String], filter: &Filter) -> Result<Found, Failure> {
     if names.is_empty() {
-        let listing = snapshot::list(repo, filter);
-        for (_, error) in &listing.unreadable {
-            app.terminal
-                .warn(&format!("{}, and not listed", message::reason(error)));
-        }
-        return Ok(Found {
-            snapshots: listing.snapshots,
-            unreadable: listing.unreadable.len() as u64,
-        });
+        return Ok(named(app, snapshot::list(repo, filter)));
     }
     let found = names.iter().map(|name| find(repo, name, filter));
     let mut snapshots = found.collect::<Result<Vec<_>, _>>()?;
@@ -186,9 +179,79 @@ pub fn list(app: &App, repo: &Repo, names: &[String], filter: &Filter) -> Result
     })
 }
 
+/// The forgotten snapshots of these names, or else all that match `filter`.
+pub fn list_forgotten(
+    app: &App,
+    repo: &Repo,
+    names: &[String],
+    filter: &Filter,
+) -> Result<Found, Failure> {
+    let mut found = named(app, snapshot::list_forgotten(repo, filter));
+    if !names.is_empty() {
+        let ids = names.iter().map(|name| find_forgotten(repo, name));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        found.snapshots.retain(|info| ids.contains(&info.id));
+    }
+    Ok(found)
+}
+
+/// Names those of which nothing can be told.
+fn named(app: &App, listing: snapshot::Listing) -> Found {
+    for (_, error) in &listing.unreadable {
+        app.terminal
+            .warn(&format!("{}, and not listed", message::reason(error)));
+    }
+    Found {
+        snapshots: listing.snapshots,
+        unreadable: listing.unreadable.len() as u64,
+    }
+}
+
 /// The snapshot of this name; `filter` counts for `latest` only.
 pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo, Failure> {
-    snapshot::find(repo, name, filter).map_err(|error| not_found(name, error))
+    snapshot::find(repo, name, filter).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => forgotten(repo, name).unwrap_or_else(|| not_found(name, error)),
+        _ => not_found(name, error),
+    })
+}
+
+/// The id of the forgotten snapshot of this name, or of the one that is not forgotten.
+pub fn find_forgotten(repo: &Repo, name: &str) -> Result<SnapshotId, Failure> {
+    match snapshot::find_forgotten(repo, name) {
+        Ok(info) => Ok(info.id),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            match snapshot::find(repo, name, &Filter::default()) {
+                Ok(info) if name != "latest" => Ok(info.id),
+                _ => Err(Failure::failed(format!(
+                    "no forgotten snapshot has an ID that begins with {}\n`larder snapshots --forgotten` lists those that can be had again.",
+                    printable(name)
+                ))),
+            }
+        }
+        Err(error) => Err(not_found(name, error)),
+    }
+}
+
+/// What is said of a name that only fits forgotten snapshots.
+fn forgotten(repo: &Repo, name: &str) -> Option<Failure> {
+    let state = repo.state();
+    if name == "latest" {
+        let any =
+            state.live_snapshots().next().is_none() && state.forgotten_snapshots().next().is_some();
+        return any.then(|| {
+            Failure::failed(
+                "there is no snapshot that is not forgotten\n`larder snapshots --forgotten` lists those that `larder unforget` brings back.",
+            )
+        });
+    }
+    let name = name.to_ascii_lowercase();
+    let fits = |id: &SnapshotId| !name.is_empty() && id.to_hex().starts_with(&name);
+    let mut found = state.forgotten_snapshots().filter(|(id, _)| fits(id));
+    let (id, _) = found.next()?;
+    let id = id.short();
+    Some(Failure::failed(format!(
+        "snapshot {id} is forgotten\n`larder unforget {id}` brings it back, until a prune has deleted its data."
+    )))
 }
 
 fn not_found(name: &str, error: Error) -> Failure {

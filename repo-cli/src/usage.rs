@@ -13,10 +13,8 @@ const COMMANDS: &[&str] = &[
     "diff",
     "dump",
     "find",
-    "forget",
     "migrate",
     "mount",
-    "prune",
     "rebuild-index",
     "recover",
     "repair",
@@ -40,6 +38,8 @@ const FLAGS: &[&str] = &[
     "--use-fs-snapshot",
     // check
     "--check-unused",
+    // prune
+    "--unsafe-recover-no-free-space",
     // key
     "--new-password-command",
 ];

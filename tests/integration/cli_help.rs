@@ -12,6 +12,11 @@ pub const COMMANDS: &[&[&str]] = &[
     &["ls"],
     &["restore"],
     &["stats"],
+    &["forget"],
+    &["prune"],
+    &["unforget"],
+    &["protect"],
+    &["expire"],
     &["check"],
     &["key"],
     &["key", "list"],
@@ -142,7 +147,10 @@ fn what_only_restic_has_is_not_there_yet() {
             &["backup", "x", "--exclude-cloud-files"],
             "--exclude-cloud-files",
         ),
-        (&["forget", "--keep-daily", "7", "--prune"], "forget"),
+        (
+            &["prune", "--unsafe-recover-no-free-space"],
+            "--unsafe-recover-no-free-space",
+        ),
         (&["dump", "latest", "/x"], "dump"),
         (&["repair", "index"], "repair"),
     ] {
@@ -176,7 +184,7 @@ fn programs_are_told_of_usage_errors_too() {
     let env = TestEnvironment::new();
     for arguments in [
         &["frobnicate", "--json"][..],
-        &["--json", "forget"],
+        &["--json", "dump"],
         &["backup", "--json"],
         &["ls", "--json", "latest", "--frobnicate"],
     ] {

@@ -181,7 +181,7 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.run(&["backup", "to-src/../src"])
         }
         "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
-        "is not there yet" => env.run(&["forget", "--keep-last", "1"]),
+        "is not there yet" => env.run(&["dump", "latest", "/"]),
         other => panic!("nothing leads to {other:?}"),
     }
 }

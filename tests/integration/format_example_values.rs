@@ -152,7 +152,7 @@ pub fn checkpoint() -> Checkpoint {
         fences: vec![],
         cut_off: vec![],
         voided: vec![],
-        parts: StateKind::ALL.map(part).to_vec(),
+        parts: StateKind::ALL[..8].iter().copied().map(part).collect(),
         ext: vec![],
     }
 }

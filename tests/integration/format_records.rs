@@ -3,7 +3,8 @@
 use crate::format_example_values::sized_node;
 use crate::format_values::{
     actions, announcement, branch, checkpoint, deleted_row, entry, entry_row, evidence, label,
-    leaf, object_row, pack_row, settings, snapshot, snapshot_row, summary, table_row, wanted_row,
+    leaf, object_row, pack_row, settings, snapshot, snapshot_row, summary, table_row, terms_row,
+    wanted_row,
 };
 use crate::format_vectors::{Named, assert_exact, envelopes, named, read, signer};
 use repo_core::crypto::Role;
@@ -65,6 +66,7 @@ pub fn exact() -> Named {
         record!("state-deleted", deleted_row()),
         record!("state-evidence", vec![(EvidenceId([0x76; 32]), 12u64)]),
         record!("state-entry", entry_row()),
+        record!("state-terms", terms_row()),
     ];
     let envelopes = envelopes();
     for (name, action) in actions() {

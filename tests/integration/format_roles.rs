@@ -164,6 +164,11 @@ fn every_action() -> Vec<Action> {
             members: vec![],
             removed: vec![],
         },
+        Action::Terms {
+            snapshots: vec![SnapshotId([1; 32])],
+            protected_until: Some(Timestamp::new(1, 0)),
+            expires: None,
+        },
     ]
 }
 
@@ -190,7 +195,7 @@ fn allowed(role: Role) -> String {
                 let condemned: Vec<_> = state.condemned().map(|(id, _)| *id).collect();
                 let deleted: Vec<_> = state.deleted().map(|(object, _)| object).collect();
                 let evidence = state.evidence().count();
-                let waiting = state.waiting().count();
+                let waiting = (state.waiting().count(), state.terms(&SnapshotId([1; 32])));
                 (
                     tables,
                     live,
@@ -216,11 +221,11 @@ fn allowed(role: Role) -> String {
 
 #[test]
 fn entries_count_as_their_signer_may_write_them() {
-    // Settings Publish Commit Forget Unforget Condemn Deleting Evidence Waiting Fence Void Roles
-    assert_eq!(allowed(Role::Full), "-+++++++++--");
-    assert_eq!(allowed(Role::Writer), "-++----+----");
-    assert_eq!(allowed(Role::Prune), "-+-+++++++--");
-    assert_eq!(allowed(Role::Read), "-------+----");
+    // Settings Publish Commit Forget Unforget Condemn Deleting Evidence Waiting Fence Void Roles Terms
+    assert_eq!(allowed(Role::Full), "-+++++++++--+");
+    assert_eq!(allowed(Role::Writer), "-++----+-----");
+    assert_eq!(allowed(Role::Prune), "-+-+++++++---");
+    assert_eq!(allowed(Role::Read), "-------+-----");
 }
 
 /// A holder that may not commit is told so, and not that its backup stands.

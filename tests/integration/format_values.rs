@@ -6,7 +6,7 @@ use repo_core::crypto::{Role, SealPublic};
 use repo_core::format::announcement::Announcement;
 use repo_core::format::checkpoint::{
     Checkpoint, Condemned, Deleted, EntryRow, PackRow, RolesAt, SnapshotRow, StateKind, StatePart,
-    StateTable, TableRow, Tail, WaitingRow, WantedRow,
+    StateTable, TableRow, Tail, Terms, WaitingRow, WantedRow,
 };
 use repo_core::format::codec::Ext;
 use repo_core::format::entry::{Action, Entry, Fenced, Member, ObjectRef};
@@ -283,6 +283,14 @@ pub fn actions() -> Vec<(&'static str, Action)> {
                 entries: vec![hash(0x78)],
             },
         ),
+        (
+            "terms",
+            Action::Terms {
+                snapshots: vec![SnapshotId([0x70; 32])],
+                protected_until: Some(Timestamp::new(1_790_000_000, 5)),
+                expires: Some(Timestamp::new(-1, 6)),
+            },
+        ),
     ]);
     actions
 }
@@ -404,7 +412,7 @@ pub fn checkpoint() -> Checkpoint {
         fences: vec![fenced()],
         cut_off: vec![fenced()],
         voided: vec![hash],
-        parts: StateKind::ALL.map(part).to_vec(),
+        parts: StateKind::ALL[..8].iter().copied().map(part).collect(),
         ext: ext(),
     }
 }
@@ -432,6 +440,15 @@ pub fn snapshot_row() -> Vec<(SnapshotId, SnapshotRow)> {
 
 pub fn wanted_row() -> Vec<(SnapshotId, WantedRow)> {
     vec![(SnapshotId([0x70; 32]), WantedRow { forgot: 6, kept: 7 })]
+}
+
+pub fn terms_row() -> Vec<(SnapshotId, Terms)> {
+    let terms = Terms {
+        number: 8,
+        protected_until: Some(Timestamp::new(1, 2)),
+        expires: None,
+    };
+    vec![(SnapshotId([0x70; 32]), terms)]
 }
 
 pub fn pack_row() -> Vec<(PackId, PackRow)> {

@@ -5,15 +5,19 @@ mod cache;
 mod cat;
 mod check;
 mod features;
+mod forget;
 mod generate;
 mod init;
 mod key;
 mod list;
 mod ls;
 mod options;
+mod protect;
+mod prune;
 mod restore;
 mod snapshots;
 mod stats;
+mod unforget;
 mod unlock;
 mod version;
 
@@ -38,6 +42,30 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Count what snapshots hold, or what that takes
     Stats(stats::Arguments),
+    /// Forget snapshots, by a policy or by ID
+    ///
+    /// A policy is applied to one series of snapshots at a time: those of one host and label; where they have no label, those
+    /// of one host and set of paths, whatever the order of the paths (--group-by says otherwise). What no rule keeps is
+    /// forgotten. Where a rule would keep more than there is, it keeps the oldest snapshot too.
+    ///
+    /// Data is not deleted before a prune: until then, `larder unforget` takes it back.
+    Forget(Box<forget::Arguments>),
+    /// Take a forget back
+    ///
+    /// This works until a prune has deleted data that only forgotten snapshots need; then it says what is gone, and changes
+    /// nothing.
+    Unforget(unforget::Arguments),
+    /// Keep snapshots from being forgotten
+    ///
+    /// Whatever a policy or a command says, until that time. Only a key with full access can say so, or take it back.
+    Protect(protect::ProtectArguments),
+    /// Say when snapshots may be forgotten
+    ///
+    /// From then on they go with the first forget by policy even if a rule would keep them, unless they are protected or the
+    /// policy names them by --keep-id or --keep-tag.
+    Expire(protect::ExpireArguments),
+    /// Free what no snapshot needs
+    Prune(prune::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// List, add, change and remove passwords and key files
@@ -71,6 +99,11 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Stats(arguments) => stats::run(app, arguments),
+        Command::Forget(arguments) => forget::run(app, *arguments),
+        Command::Unforget(arguments) => unforget::run(app, arguments),
+        Command::Protect(arguments) => protect::protect(app, arguments),
+        Command::Expire(arguments) => protect::expire(app, arguments),
+        Command::Prune(arguments) => prune::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Key(arguments) => key::run(app, arguments),
         Command::List(arguments) => list::run(app, arguments),

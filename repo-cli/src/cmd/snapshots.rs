@@ -4,9 +4,10 @@ use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::selection::{self, SelectionFlags, parse_group_by};
 use crate::terminal;
-use crate::text::{Table, bytes, counted, local_time, printable, wrapped};
-use crate::{json, repository};
+use crate::text::{Table, bytes, counted, local_time, printable, rfc3339, wrapped};
+use crate::{json, repository, when};
 use clap::Args;
+use repo_core::log::{State, Terms};
 use repo_core::snapshot::{self, Group, GroupBy, GroupKey, SnapshotInfo};
 use std::collections::HashMap;
 
@@ -31,13 +32,21 @@ pub struct Arguments {
     /// Show less of each: no paths, and tags one below the other
     #[arg(short, long)]
     compact: bool,
+
+    /// Those that were forgotten and that `larder unforget` may bring back
+    #[arg(long, help_heading = "Which snapshots")]
+    forgotten: bool,
 }
 
 /// Lists snapshots, oldest first.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = arguments.selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
-    let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    let found = match arguments.forgotten {
+        true => selection::list_forgotten(app, &repo, &arguments.snapshots, &filter)?,
+        false => selection::list(app, &repo, &arguments.snapshots, &filter)?,
+    };
+    let state = repo.state();
     let groups = snapshot::group(found.snapshots, &arguments.group_by);
     let groups = groups.into_iter().map(|group| Group {
         snapshots: newest(group.snapshots, arguments.latest),
@@ -45,14 +54,27 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     });
     let groups: Vec<Group> = groups.collect();
     match app.terminal.json() {
-        true => print_json(app, &groups, arguments.group_by.any())?,
-        false => print(app, &groups, arguments.compact)?,
+        true => print_json(app, &state, &groups, arguments.group_by.any())?,
+        false => print(app, &state, &groups, arguments.compact)?,
     }
     Ok(Exit::with_problems(found.unreadable))
 }
 
-fn print_json(app: &App, groups: &[Group], grouped: bool) -> Result<(), Failure> {
-    let messages = |group: &Group| group.snapshots.iter().map(json::Snapshot::from).collect();
+fn print_json(app: &App, state: &State, groups: &[Group], grouped: bool) -> Result<(), Failure> {
+    let message = |info: &SnapshotInfo| {
+        let (terms, time) = (state.terms(&info.id), |time| rfc3339(time, 0));
+        json::Snapshot {
+            protected_until: terms
+                .protected_until
+                .map(|until| match until == Terms::FOREVER {
+                    true => "forever".to_owned(),
+                    false => time(until),
+                }),
+            expires: terms.expires.map(time),
+            ..json::Snapshot::from(info)
+        }
+    };
+    let messages = |group: &Group| group.snapshots.iter().map(message).collect();
     if grouped {
         let all = groups.iter().map(|group| json::SnapshotGroup {
             group_key: (&group.key).into(),
@@ -64,14 +86,15 @@ fn print_json(app: &App, groups: &[Group], grouped: bool) -> Result<(), Failure>
     app.terminal.json_line(&all)
 }
 
-fn print(app: &App, groups: &[Group], compact: bool) -> Result<(), Failure> {
+fn print(app: &App, state: &State, groups: &[Group], compact: bool) -> Result<(), Failure> {
     let mut out = app.terminal.out();
     let columns = terminal::columns(&std::io::stdout());
     for group in groups {
         let heading = heading(&group.key);
         out.text(&columns.map_or(heading.clone(), |columns| wrapped(&heading, columns, 2)))?;
         if !group.snapshots.is_empty() {
-            out.text(&table(&group.snapshots, compact, columns))?;
+            let terms = terms(state, &group.snapshots);
+            out.text(&table(&group.snapshots, compact, columns, terms.as_ref()))?;
         }
         out.text(&count(group.snapshots.len()))?;
     }
@@ -85,8 +108,31 @@ fn count(snapshots: usize) -> String {
     counted(snapshots as u64, "snapshot", "snapshots") + "\n"
 }
 
+/// A column of how long snapshots are kept, if that is said of any.
+fn terms(state: &State, found: &[SnapshotInfo]) -> Option<Extra> {
+    let cell = |info: &SnapshotInfo| {
+        let terms = state.terms(&info.id);
+        let protected = terms
+            .protected_until
+            .map(|until| match when::shown(until).as_str() {
+                "forever" => "protected".to_owned(),
+                time => format!("protected until {time}"),
+            });
+        let expires = terms
+            .expires
+            .map(|at| format!("expires {}", when::shown(at)));
+        let lines: Vec<String> = protected.into_iter().chain(expires).collect();
+        lines.join("\n")
+    };
+    let cells: Vec<String> = found.iter().map(cell).collect();
+    cells.iter().any(|cell| !cell.is_empty()).then_some(Extra {
+        head: "Terms",
+        cells,
+    })
+}
+
 /// What the snapshots of a group have in common; nothing where that is nothing.
-fn heading(key: &GroupKey) -> String {
+pub fn heading(key: &GroupKey) -> String {
     let list = |texts: Vec<String>| format!("[{}]", texts.join(", "));
     let mut parts = Vec::new();
     if let Some(host) = &key.host {
@@ -220,38 +266,64 @@ fn lines(texts: &[String]) -> String {
     safe.join("\n")
 }
 
+/// A column that is not of a snapshot itself: a cell, safe to show, for each.
+pub struct Extra {
+    /// Its heading.
+    pub head: &'static str,
+    /// Its cells.
+    pub cells: Vec<String>,
+}
+
 /// No column is made narrower than this.
 const COLUMNS_MIN: usize = 20;
 
-/// The table; if it has no room in so many columns, with one tag a line, then with descriptions, then with paths on several lines.
-fn table(found: &[SnapshotInfo], compact: bool, columns: Option<usize>) -> String {
+/// A table of snapshots, with one more column after the tags; if it has no room in so many columns, with one tag a line, then with
+/// descriptions, then with paths on several lines.
+pub fn table(
+    found: &[SnapshotInfo],
+    compact: bool,
+    columns: Option<usize>,
+    extra: Option<&Extra>,
+) -> String {
     let room = columns.unwrap_or(usize::MAX);
     let mut layout = Layout {
         compact,
         ..Layout::default()
     };
-    let mut table = lay_out(found, layout);
+    let mut table = lay_out(found, layout, extra);
     if table.columns() > room {
         layout.tags_apart = true;
-        table = lay_out(found, layout);
+        table = lay_out(found, layout, extra);
     }
     if table.columns() > room {
         layout.description = Some(narrower(found, description, table.columns() - room));
-        table = lay_out(found, layout);
+        table = lay_out(found, layout, extra);
     }
     if table.columns() > room {
         layout.paths = Some(narrower(found, paths, table.columns() - room));
-        table = lay_out(found, layout);
+        table = lay_out(found, layout, extra);
     }
     table.render()
 }
 
-fn lay_out(found: &[SnapshotInfo], layout: Layout) -> Table {
+fn lay_out(found: &[SnapshotInfo], layout: Layout, extra: Option<&Extra>) -> Table {
     let columns = columns(found, layout);
-    let head: Vec<&'static str> = columns.iter().map(|(head, _)| *head).collect();
+    let mut head: Vec<&'static str> = columns.iter().map(|(head, _)| *head).collect();
+    let after_tags = 1 + head
+        .iter()
+        .position(|head| *head == "Tags")
+        .expect("always there");
+    if let Some(extra) = extra {
+        head.insert(after_tags, extra.head);
+    }
     let mut table = Table::new(&head).right(head.len() - 1);
+    let mut cells = extra.map(|extra| extra.cells.iter());
     for info in found {
-        table.row(columns.iter().map(|(_, cell)| cell(info)).collect());
+        let mut row: Vec<String> = columns.iter().map(|(_, cell)| cell(info)).collect();
+        if let Some(cells) = &mut cells {
+            row.insert(after_tags, cells.next().cloned().unwrap_or_default());
+        }
+        table.row(row);
     }
     table
 }
@@ -304,7 +376,7 @@ mod tests {
 
     #[test]
     fn the_table_is_safe_to_show_and_has_labels_only_if_there_are_any() {
-        let text = table(&[info(1, "web", "")], false, None);
+        let text = table(&[info(1, "web", "")], false, None, None);
         assert!(
             text.contains("01010101") && text.contains("2.000 KiB"),
             "{text}"
@@ -312,7 +384,7 @@ mod tests {
         assert!(!text.contains('\x1b') && !text.contains("Label"));
         let mut labelled = info(1, "web", "nightly");
         labelled.summary.description = "one\ntwo\x1b".into();
-        let text = table(&[labelled], false, None);
+        let text = table(&[labelled], false, None, None);
         let head = text.lines().next().unwrap();
         let head: Vec<&str> = head.split_whitespace().collect();
         assert_eq!(
@@ -332,7 +404,7 @@ mod tests {
             text.contains("one") && text.contains("two\\u{1b}"),
             "{text}"
         );
-        assert!(!table(&[info(1, "web", "")], true, None).contains("/a"));
+        assert!(!table(&[info(1, "web", "")], true, None, None).contains("/a"));
     }
 
     #[test]
@@ -340,28 +412,30 @@ mod tests {
         let mut tagged = info(1, "web", "");
         tagged.summary.tags = vec!["nightly".into(), "database".into(), "offsite".into()];
         let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap();
-        let whole = table(&[tagged.clone()], false, None);
+        let whole = table(&[tagged.clone()], false, None, None);
         assert!(whole.contains("nightly,database,offsite"));
-        assert_eq!(table(&[tagged.clone()], false, Some(200)), whole);
-        let apart = table(&[tagged.clone()], false, Some(70));
+        assert_eq!(table(&[tagged.clone()], false, Some(200), None), whole);
+        let apart = table(&[tagged.clone()], false, Some(70), None);
         assert!(
             widest(&apart) <= 70 && apart.contains("database  "),
             "{apart}"
         );
         tagged.summary.description = "words of a description, which are many ".repeat(4);
-        let described = table(&[tagged], false, Some(90));
+        let described = table(&[tagged], false, Some(90), None);
         assert!(widest(&described) <= 90, "{described}");
         assert!(described.contains("which are many"), "{described}");
         let mut deep = info(1, "web", "");
         deep.summary.paths = vec![b"/srv/data base/of a customer/with long names/live".to_vec()];
-        let folded = table(&[deep.clone()], false, Some(80));
-        assert!(widest(&folded) <= 80, "{folded}");
+        let folded = table(&[deep.clone()], false, Some(92), None);
+        assert!(widest(&folded) <= 92, "{folded}");
         assert!(
-            folded.contains("  /srv/data base/ ") && folded.contains("  with long names/live\n")
+            folded.contains("  /srv/data base/of a customer/")
+                && folded.contains("    with long names/live"),
+            "{folded}"
         );
         assert_eq!(
-            table(&[deep.clone()], false, Some(120)),
-            table(&[deep], false, None)
+            table(&[deep.clone()], false, Some(120), None),
+            table(&[deep], false, None, None)
         );
     }
 

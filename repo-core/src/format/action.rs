@@ -8,6 +8,7 @@ use crate::backend::Class;
 use crate::crypto::{Role, SealPublic};
 use crate::error::{Error, Result, Subject};
 use crate::id::{Domain, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotId, WriterId};
+use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 
 /// Who may write what: one holder of a key slot.
@@ -133,6 +134,15 @@ pub enum Action {
         /// Their hashes, of the stored cores.
         entries: Vec<EntryHash>,
     },
+    /// How long snapshots are kept; replaces what was said of them before.
+    Terms {
+        /// Which.
+        snapshots: Vec<SnapshotId>,
+        /// Until then they must not be forgotten.
+        protected_until: Option<Timestamp>,
+        /// From then on they need not be kept.
+        expires: Option<Timestamp>,
+    },
 }
 
 /// The kinds of entries by number. All of version 1 must be understood, evidence and waiting aside.
@@ -153,15 +163,16 @@ pub enum EntryKind {
     Waiting = 11,
     Fence = MUST_UNDERSTAND | 12,
     Void = MUST_UNDERSTAND | 13,
+    Terms = MUST_UNDERSTAND | 14,
 }
 
 impl EntryKind {
     /// All kinds of version 1.
-    pub const ALL: [Self; 13] = {
+    pub const ALL: [Self; 14] = {
         use EntryKind::*;
         [
             Roles, Settings, Class, Publish, Commit, Forget, Unforget, Condemn, Deleting, Evidence,
-            Waiting, Fence, Void,
+            Waiting, Fence, Void, Terms,
         ]
     };
 
@@ -187,6 +198,7 @@ impl Action {
             Self::Waiting { .. } => EntryKind::Waiting,
             Self::Fence { .. } => EntryKind::Fence,
             Self::Void { .. } => EntryKind::Void,
+            Self::Terms { .. } => EntryKind::Terms,
         }
     }
 
@@ -229,6 +241,11 @@ impl Action {
             } => codec::encode(&(condemn, nonces, forgotten)),
             Self::Fence { fenced } => codec::encode(fenced),
             Self::Void { entries } => codec::encode(entries),
+            Self::Terms {
+                snapshots,
+                protected_until,
+                expires,
+            } => codec::encode(&(snapshots, protected_until, expires)),
         }
     }
 
@@ -315,6 +332,14 @@ impl Action {
             EntryKind::Void => Self::Void {
                 entries: codec::decode(payload)?,
             },
+            EntryKind::Terms => {
+                let (snapshots, protected_until, expires) = codec::decode(payload)?;
+                Self::Terms {
+                    snapshots,
+                    protected_until,
+                    expires,
+                }
+            }
         })
     }
 

@@ -69,6 +69,48 @@ pub struct WantedRow {
     pub kept: u64,
 }
 
+/// How long a snapshot is kept, as the newest `Terms` entry says. On class C, of entries of one number, that which keeps
+/// it longer counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Terms {
+    /// The entry, by number; 0 if there is none.
+    pub number: u64,
+    /// Until then it must not be forgotten.
+    pub protected_until: Option<Timestamp>,
+    /// From then on it need not be kept; without it, never.
+    pub expires: Option<Timestamp>,
+}
+
+impl Terms {
+    /// As late as a time can be: protection without an end.
+    pub const FOREVER: Timestamp = Timestamp {
+        seconds: i64::MAX,
+        nanos: 0,
+    };
+
+    /// Whether the snapshot must not be forgotten at that time.
+    pub fn is_protected(&self, now: Timestamp) -> bool {
+        self.protected_until.is_some_and(|until| now < until)
+    }
+
+    /// What holds of two entries: the newer, and of one number what keeps the snapshot longer.
+    pub fn or_newer(self, other: Self) -> Self {
+        let never = |expires: Option<Timestamp>| expires.unwrap_or(Self::FOREVER);
+        match self.number.cmp(&other.number) {
+            std::cmp::Ordering::Less => other,
+            std::cmp::Ordering::Greater => self,
+            std::cmp::Ordering::Equal => Self {
+                number: self.number,
+                protected_until: self.protected_until.max(other.protected_until),
+                expires: match never(self.expires) < never(other.expires) {
+                    true => other.expires,
+                    false => self.expires,
+                },
+            },
+        }
+    }
+}
+
 /// By which entry something was condemned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct Condemned {
@@ -148,11 +190,13 @@ pub enum StateKind {
     Evidence,
     /// `((number, Nonce), EntryRow)`: class C, the entries folded.
     Entry,
+    /// `(SnapshotId, Terms)`. A checkpoint has this part only if there are any.
+    Terms,
 }
 
 impl StateKind {
     /// All kinds, in the order of a checkpoint's parts.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Table,
         Self::Snapshot,
         Self::Wanted,
@@ -161,6 +205,7 @@ impl StateKind {
         Self::Deleted,
         Self::Evidence,
         Self::Entry,
+        Self::Terms,
     ];
 }
 
@@ -220,8 +265,9 @@ impl Checkpoint {
         if let Some((_, _, settings)) = &self.settings {
             settings.check()?;
         }
-        let kinds = self.parts.iter().map(|part| part.kind);
-        match kinds.eq(StateKind::ALL) {
+        let kinds: Vec<StateKind> = self.parts.iter().map(|part| part.kind).collect();
+        let without_terms = &StateKind::ALL[..StateKind::ALL.len() - 1];
+        match kinds == StateKind::ALL || kinds == without_terms {
             true => Ok(()),
             false => Err(Error::damaged(Subject::None).detail("a checkpoint with other parts")),
         }

@@ -256,6 +256,11 @@ mod tests {
             Action::Void {
                 entries: vec![EntryHash([9; 32])],
             },
+            Action::Terms {
+                snapshots: vec![SnapshotId([2; 32])],
+                protected_until: Some(Timestamp::new(8, 0)),
+                expires: None,
+            },
         ]
     }
 

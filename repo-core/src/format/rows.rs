@@ -262,6 +262,24 @@ impl Blob {
     }
 }
 
+/// A copy of a blob in an index whose packs, blocks and rows are numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyAt {
+    /// The number of its row.
+    pub row: u64,
+    /// The number of its block.
+    pub block: u32,
+    /// The number of its pack.
+    pub pack: u32,
+    /// Bytes of plaintext.
+    pub len: u32,
+    /// Whether its block has no bases.
+    pub whole: bool,
+}
+
+/// Told of a blob, the number of the row that stands for it, and all its copies.
+pub type EachBlob<'a> = dyn FnMut(&BlobId, u64, &[CopyAt]) -> Result<()> + 'a;
+
 impl Row for BlobId {
     const LEN: usize = ID_LEN;
 

@@ -57,6 +57,11 @@ impl ByPack {
 
     /// Everything the run says of pack `row`, with rows counted within the entry.
     pub(super) fn entry(&self, run: &Run, row: u32) -> Result<PackEntry> {
+        Ok(self.numbered(run, row)?.entry)
+    }
+
+    /// As [`ByPack::entry`], with where it stands in the run.
+    pub(super) fn numbered(&self, run: &Run, row: u32) -> Result<Numbered> {
         let mut entry = PackEntry::from(run.pack(row)?);
         let first_block = first_block(run, row)?;
         for at in first_block..run.count(Section::Blocks) {
@@ -68,16 +73,31 @@ impl ByPack {
         }
         let rows = &self.rows.as_slice()[self.starts[row as usize] as usize * 4..];
         let count = self.starts[row as usize + 1] - self.starts[row as usize];
+        let mut blobs = Vec::with_capacity(count as usize);
         for bytes in rows.as_chunks().0.iter().take(count as usize) {
-            let mut blob = run.blob(u32::from_le_bytes(*bytes))?;
+            let row = u32::from_le_bytes(*bytes);
+            let mut blob = run.blob(row)?;
             blob.block = blob.block.wrapping_sub(first_block);
-            entry.blobs.push(blob);
+            blobs.push((blob, row));
         }
-        entry
-            .blobs
-            .sort_unstable_by_key(|blob| (blob.block, blob.offset, blob.id));
-        Ok(entry)
+        blobs.sort_unstable_by_key(|(blob, _)| (blob.block, blob.offset, blob.id));
+        let rows;
+        (entry.blobs, rows) = blobs.into_iter().unzip();
+        Ok(Numbered {
+            entry,
+            first_block,
+            rows,
+        })
     }
+}
+
+/// Everything a run says of a pack, and where.
+pub(super) struct Numbered {
+    pub(super) entry: PackEntry,
+    /// The row of its first block.
+    pub(super) first_block: u32,
+    /// The row of each of its blobs.
+    pub(super) rows: Vec<u32>,
 }
 
 fn failed(cause: std::io::Error) -> Error {

@@ -13,6 +13,7 @@ mod map;
 mod marks;
 mod merge;
 mod pending;
+mod picture;
 mod region;
 mod run;
 mod search;
@@ -26,6 +27,7 @@ mod tests;
 pub use location::{Location, PackRef, Want};
 pub use marks::Marks;
 pub use pending::{Pending, Reserve};
+pub use picture::{BlockAt, Picture, PictureMarks};
 pub use store::{Limits, Place};
 pub use sync::Synced;
 

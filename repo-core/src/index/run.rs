@@ -1,6 +1,6 @@
 //! A run: the rows of one or more tables, their blobs sorted together, searched in place.
 
-use super::by_pack::ByPack;
+use super::by_pack::{ByPack, Numbered};
 use super::layout::{self, Layout, Section, Segment};
 use super::region::{Bytes, Region, Residency};
 use super::search;
@@ -281,12 +281,19 @@ impl Run {
 
     /// Everything the run says of a pack.
     pub(super) fn pack_entry(&self, row: u32, store: &Store) -> Result<PackEntry> {
+        self.by_pack(store)?.entry(self, row)
+    }
+
+    /// The same, and where it stands.
+    pub(super) fn numbered(&self, row: u32, store: &Store) -> Result<Numbered> {
+        self.by_pack(store)?.numbered(self, row)
+    }
+
+    fn by_pack(&self, store: &Store) -> Result<Arc<ByPack>> {
         let mut by_pack = self.by_pack.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = match &*by_pack {
+        Ok(match &*by_pack {
             Some(order) => Arc::clone(order),
             None => Arc::clone(by_pack.insert(Arc::new(ByPack::build(self, store)?))),
-        };
-        drop(by_pack);
-        order.entry(self, row)
+        })
     }
 }

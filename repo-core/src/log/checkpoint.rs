@@ -190,7 +190,12 @@ impl State {
             .map(|(id, number)| (*number, (*id, *number)));
         writer.part(StateKind::Evidence, rows.collect())?;
         let rows = self.entries.iter().map(|(key, row)| (key.0, (*key, *row)));
-        writer.part(StateKind::Entry, rows.collect())
+        writer.part(StateKind::Entry, rows.collect())?;
+        if self.terms.is_empty() {
+            return Ok(());
+        }
+        let rows = self.terms.iter().map(|(id, row)| (row.number, (*id, *row)));
+        writer.part(StateKind::Terms, rows.collect())
     }
 
     /// The state that a checkpoint holds. Whether it counts is for [`check_checkpoint`].
@@ -221,6 +226,7 @@ impl State {
                 StateKind::Deleted => state.deleted = rows_of(part, load)?.into_iter().collect(),
                 StateKind::Evidence => state.evidence = rows_of(part, load)?.into_iter().collect(),
                 StateKind::Entry => state.entries = rows_of(part, load)?.into_iter().collect(),
+                StateKind::Terms => state.terms = rows_of(part, load)?.into_iter().collect(),
             }
         }
         Ok(state)

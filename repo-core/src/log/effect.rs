@@ -6,7 +6,7 @@
 use super::mutant::{Rule, off};
 use super::state::State;
 use crate::backend::Class;
-use crate::format::checkpoint::{Condemned, Deleted, SnapshotRow, TableRow, WaitingRow};
+use crate::format::checkpoint::{Condemned, Deleted, SnapshotRow, TableRow, Terms, WaitingRow};
 use crate::format::entry::{Action, Fenced, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
@@ -58,6 +58,18 @@ impl State {
             }
             Action::Void { entries } => {
                 self.voided.extend(entries);
+            }
+            Action::Terms {
+                snapshots,
+                protected_until,
+                expires,
+            } => {
+                let terms = Terms {
+                    number,
+                    protected_until: *protected_until,
+                    expires: *expires,
+                };
+                self.set_terms(snapshots, terms);
             }
             Action::Publish { .. }
             | Action::Commit { .. }
@@ -183,6 +195,15 @@ impl State {
         }
     }
 
+    fn set_terms(&mut self, snapshots: &[SnapshotId], terms: Terms) {
+        for id in snapshots {
+            if !self.is_deleted(&id.0) {
+                let row = self.terms.entry(*id).or_insert(terms);
+                *row = row.or_newer(terms);
+            }
+        }
+    }
+
     fn condemn(&mut self, packs: &[PackId], objects: &[ObjectRef], by: Condemned) {
         for id in packs {
             if !self.is_deleted(&id.0) {
@@ -224,6 +245,7 @@ impl State {
             ObjectKind::Snapshot => {
                 self.snapshots.remove(&SnapshotId(id));
                 self.wanted.remove(&SnapshotId(id));
+                self.terms.remove(&SnapshotId(id));
             }
             ObjectKind::Evidence => {
                 self.evidence.remove(&crate::id::EvidenceId(id));

@@ -22,7 +22,7 @@ mod tests;
 mod wait;
 
 pub use crate::format::checkpoint::{
-    Condemned, Deleted, PackRow, RolesAt, SnapshotRow, TableRow, Tail, WaitingRow,
+    Condemned, Deleted, PackRow, RolesAt, SnapshotRow, TableRow, Tail, Terms, WaitingRow,
 };
 pub use check::{
     Catalog, CommitCheck, Lost, Reliance, UnforgetCheck, check_commit, check_not_rolled_back,
@@ -30,8 +30,8 @@ pub use check::{
 };
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
-    CondemnPlan, DeletePlan, Inventory, Needed, may_append_deleting, plan_condemn, plan_delete,
-    plan_holds,
+    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Rows, keep, may_append_deleting,
+    plan_condemn, plan_delete, plan_holds,
 };
 pub use state::{Outcome, PackState, Seen, State, Unreadable, VoidReason};
 pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};

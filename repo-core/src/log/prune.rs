@@ -12,14 +12,12 @@ use crate::error::Result;
 use crate::format::checkpoint::Tail;
 use crate::format::entry::{Action, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
+use crate::format::rows::{CopyAt, EachBlob};
 use crate::id::{BlobId, EvidenceId, IndexId, PackId, SnapshotId};
 use std::collections::BTreeSet;
 
 /// A catalog that can be walked through.
 pub trait Inventory: Catalog {
-    /// Calls `each` for every pack, in ascending order.
-    fn packs(&self, each: &mut dyn FnMut(&PackId) -> Result<()>) -> Result<()>;
-
     /// Calls `each` for every blob of a pack, with the bases of its block.
     fn blobs(
         &self,
@@ -31,16 +29,205 @@ pub trait Inventory: Catalog {
     fn with_bases(&self, each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>) -> Result<()>;
 }
 
+/// All blobs, their packs, blocks and rows numbered.
+pub trait Rows {
+    /// Numbers of packs are below this.
+    fn pack_count(&self) -> u32;
+
+    /// Numbers of blocks are below this.
+    fn block_count(&self) -> u32;
+
+    /// Numbers of rows are below this.
+    fn row_count(&self) -> u64;
+
+    /// Calls `each` for every pack.
+    fn for_each_pack(&self, each: &mut dyn FnMut(u32, &PackId) -> Result<()>) -> Result<()>;
+
+    /// Calls `each` for every blob once, with the row that stands for it and all its copies. Always in the same order.
+    fn for_each_blob(&self, each: &mut EachBlob<'_>) -> Result<()>;
+
+    /// Calls `each` for every block that has bases, with these.
+    fn for_each_base(&self, each: &mut dyn FnMut(u32, &[BlobId]) -> Result<()>) -> Result<()>;
+}
+
 /// The blobs that the snapshots to keep need: what a mark found. Anything unreadable must have stopped it.
 pub trait Needed {
     /// Whether a blob is needed.
-    fn needs(&self, blob: &BlobId) -> bool;
+    fn needs(&self, blob: &BlobId) -> Result<bool>;
+
+    /// The same of a blob for which that row stands.
+    fn needs_at(&self, blob: &BlobId, _row: u64) -> Result<bool> {
+        self.needs(blob)
+    }
 }
 
 impl Needed for BTreeSet<BlobId> {
-    fn needs(&self, blob: &BlobId) -> bool {
-        self.contains(blob)
+    fn needs(&self, blob: &BlobId) -> Result<bool> {
+        Ok(self.contains(blob))
     }
+}
+
+/// Which copy of each needed blob is kept.
+///
+/// Memory: a bit a row, 4 bytes a block, 5 a pack; 40 for each base that is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    rows: Vec<u64>,
+    blocks: Vec<u32>,
+    packs: Vec<u32>,
+    states: Vec<PackState>,
+    /// Needed blobs of which no pack that stays holds a copy, or as bases no whole one: the repository is damaged, condemn nothing.
+    /// 100 at most; what no table names at all is not among them.
+    pub lost: Vec<BlobId>,
+}
+
+impl Kept {
+    /// Whether the copy at that row is kept.
+    pub fn has_row(&self, row: u64) -> bool {
+        let word = self.rows.get((row / 64) as usize);
+        word.is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// How many bytes of plaintext are kept in a block.
+    pub fn bytes_in_block(&self, block: u32) -> u32 {
+        self.blocks.get(block as usize).copied().unwrap_or(0)
+    }
+
+    /// How many blobs are kept in a pack.
+    pub fn blobs_in_pack(&self, pack: u32) -> u32 {
+        self.packs.get(pack as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether a pack was live: others are no matter of choice.
+    pub fn is_live(&self, pack: u32) -> bool {
+        self.states.get(pack as usize) == Some(&PackState::Live)
+    }
+
+    fn is_condemned(&self, pack: u32) -> bool {
+        self.states.get(pack as usize) == Some(&PackState::Condemned)
+    }
+
+    fn keep(&mut self, copy: &CopyAt) {
+        let (word, bit) = (
+            &mut self.rows[(copy.row / 64) as usize],
+            1 << (copy.row % 64),
+        );
+        if *word & bit == 0 {
+            *word |= bit;
+            let block = &mut self.blocks[copy.block as usize];
+            *block = block.saturating_add(copy.len);
+            let pack = &mut self.packs[copy.pack as usize];
+            *pack = pack.saturating_add(1);
+        }
+    }
+
+    /// The live copies of a blob.
+    fn live_copies(&self, copies: &[CopyAt]) -> Vec<CopyAt> {
+        let live = copies.iter().filter(|copy| self.is_live(copy.pack));
+        live.copied().collect()
+    }
+}
+
+/// Chooses which copy of each needed blob to keep, of those in live packs: the only one, else one in the pack in which most is kept
+/// anyhow. A kept block with bases makes these needed, whole.
+///
+/// What has no live copy and a condemned one is left to [`plan_delete`]. Walks through all blobs twice, or four times if any block
+/// has bases.
+pub fn keep(state: &State, rows: &dyn Rows, needed: &dyn Needed) -> Result<Kept> {
+    let mut states = vec![PackState::Deleting; rows.pack_count() as usize];
+    rows.for_each_pack(&mut |pack, id| {
+        states[pack as usize] = state.pack_state(id);
+        Ok(())
+    })?;
+    let mut kept = Kept {
+        rows: vec![0; rows.row_count().div_ceil(64) as usize],
+        blocks: vec![0; rows.block_count() as usize],
+        packs: vec![0; rows.pack_count() as usize],
+        states,
+        lost: Vec::new(),
+    };
+    let bases = bases_needed(rows, needed, &kept)?;
+    let mut choices = false;
+    let mut lost = Vec::new();
+    rows.for_each_blob(&mut |blob, row, copies| {
+        let base = !bases.is_empty() && bases.contains(blob);
+        if !base && !needed.needs_at(blob, row)? {
+            return Ok(());
+        }
+        let fits = |copy: &&CopyAt| !base || copy.whole;
+        let there = |copy: &&CopyAt| fits(copy) && kept.is_live(copy.pack);
+        let mut candidates = copies.iter().filter(there);
+        match (candidates.next(), candidates.next()) {
+            (Some(only), None) => kept.keep(only),
+            (Some(_), Some(_)) => choices = true,
+            (None, _)
+                if copies
+                    .iter()
+                    .any(|copy| fits(&copy) && kept.is_condemned(copy.pack)) => {}
+            (None, _) if lost.len() < LOST_MAX => lost.push(*blob),
+            (None, _) => {}
+        }
+        Ok(())
+    })?;
+    kept.lost = lost;
+    if choices {
+        let sure = kept.packs.clone();
+        rows.for_each_blob(&mut |blob, row, copies| {
+            let base = !bases.is_empty() && bases.contains(blob);
+            if copies.len() < 2 || !base && !needed.needs_at(blob, row)? {
+                return Ok(());
+            }
+            let mut candidates = kept.live_copies(copies);
+            candidates.retain(|copy| !base || copy.whole);
+            // Of equal ones the first.
+            let best = candidates
+                .iter()
+                .rev()
+                .max_by_key(|copy| sure[copy.pack as usize]);
+            if let Some(best) = best {
+                kept.keep(best);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(kept)
+}
+
+/// Most blobs that are named as lost.
+const LOST_MAX: usize = 100;
+
+/// The bases of live blocks that hold anything needed.
+fn bases_needed(rows: &dyn Rows, needed: &dyn Needed, kept: &Kept) -> Result<BTreeSet<BlobId>> {
+    let mut bases = BTreeSet::new();
+    if off(Rule::Bases) {
+        return Ok(bases);
+    }
+    let mut any = false;
+    rows.for_each_base(&mut |_, _| {
+        any = true;
+        Ok(())
+    })?;
+    if !any {
+        return Ok(bases);
+    }
+    let mut blocks = BTreeSet::new();
+    rows.for_each_blob(&mut |blob, row, copies| {
+        let deltas = copies
+            .iter()
+            .filter(|copy| !copy.whole && kept.is_live(copy.pack));
+        let deltas: Vec<u32> = deltas.map(|copy| copy.block).collect();
+        if !deltas.is_empty() && needed.needs_at(blob, row)? {
+            blocks.extend(deltas);
+        }
+        Ok(())
+    })?;
+    rows.for_each_base(&mut |block, of| {
+        if blocks.contains(&block) {
+            bases.extend(of);
+        }
+        Ok(())
+    })?;
+    Ok(bases)
 }
 
 /// What to condemn.
@@ -48,52 +235,26 @@ impl Needed for BTreeSet<BlobId> {
 pub struct CondemnPlan {
     /// These packs, once the copies are there.
     pub condemn: Vec<PackId>,
-    /// Write these, whole, to new packs, and bring their tables in with the same entry.
-    pub copy: Vec<BlobId>,
+    /// What is kept of these is to be written, whole, to new packs, whose tables come in with the same entry.
+    pub repack: BTreeSet<u32>,
 }
 
-/// Plans to condemn every live pack that holds anything nobody needs: what of it is needed is copied.
-///
-/// `orphans` are packs that no table names and that may be condemned too. A needed blob in a block with bases makes
-/// them needed, whole. Memory: 40 bytes for each needed blob and base.
+/// Plans to condemn every live pack of which nothing is kept, those that are to be rewritten, and `orphans`: packs that no table
+/// names. Whatever is chosen, nothing is lost.
 pub fn plan_condemn(
     state: &State,
-    inventory: &dyn Inventory,
-    needed: &dyn Needed,
+    rows: &dyn Rows,
+    kept: &Kept,
+    rewrite: &dyn Fn(u32) -> bool,
     orphans: &[PackId],
 ) -> Result<CondemnPlan> {
-    let mut bases_needed = BTreeSet::new();
-    inventory.with_bases(&mut |blob, bases| {
-        if needed.needs(blob) && !off(Rule::Bases) {
-            bases_needed.extend(bases.iter().copied());
-        }
-        Ok(())
-    })?;
     let mut plan = CondemnPlan::default();
-    let (mut kept, mut kept_whole) = (BTreeSet::new(), BTreeSet::new());
-    inventory.packs(&mut |pack| {
-        if state.pack_state(pack) != PackState::Live {
-            return Ok(());
-        }
-        let (mut wanted, mut all) = (Vec::new(), true);
-        inventory.blobs(pack, &mut |blob, bases| {
-            let whole = bases.is_empty();
-            let first = needed.needs(blob) && !kept.contains(blob);
-            let base = whole && bases_needed.contains(blob) && !kept_whole.contains(blob);
-            match first || base {
-                true => wanted.push((*blob, whole)),
-                false => all = false,
-            }
-            Ok(())
-        })?;
-        if !all {
-            plan.condemn.push(*pack);
-            plan.copy.extend(wanted.iter().map(|(blob, _)| *blob));
-        }
-        for (blob, whole) in wanted {
-            kept.insert(blob);
-            if whole || !all {
-                kept_whole.insert(blob);
+    rows.for_each_pack(&mut |pack, id| {
+        let used = kept.blobs_in_pack(pack) > 0;
+        if kept.is_live(pack) && (!used || rewrite(pack)) {
+            plan.condemn.push(*id);
+            if used {
+                plan.repack.insert(pack);
             }
         }
         Ok(())
@@ -102,8 +263,6 @@ pub fn plan_condemn(
     plan.condemn.extend(orphans.iter().filter(new));
     plan.condemn.sort_unstable();
     plan.condemn.dedup();
-    plan.copy.sort_unstable();
-    plan.copy.dedup();
     Ok(plan)
 }
 
@@ -137,12 +296,12 @@ pub fn plan_delete(
     let candidates = || candidates.iter().filter(|pack| condemned(pack));
     if !off(Rule::DeleteCheck) {
         for pack in candidates() {
-            inventory.blobs(pack, &mut |blob, _| match needed.needs(blob) {
+            inventory.blobs(pack, &mut |blob, _| match needed.needs(blob)? {
                 true => spare(state, inventory, blob, &|_| true, &mut reprieve, &mut lost),
                 false => Ok(()),
             })?;
         }
-        inventory.with_bases(&mut |blob, _| match needed.needs(blob) {
+        inventory.with_bases(&mut |blob, _| match needed.needs(blob)? {
             true => spare(state, inventory, blob, &|_| true, &mut reprieve, &mut lost),
             false => Ok(()),
         })?;

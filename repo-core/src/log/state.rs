@@ -4,12 +4,13 @@ use super::mutant::{Rule, off};
 use crate::backend::Class;
 use crate::error::{Error, Result, Subject};
 use crate::format::checkpoint::{
-    Condemned, Deleted, EntryRow, PackRow, RolesAt, SnapshotRow, TableRow, Tail, WaitingRow,
+    Condemned, Deleted, EntryRow, PackRow, RolesAt, SnapshotRow, TableRow, Tail, Terms, WaitingRow,
     WantedRow,
 };
 use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
 use crate::format::settings::Settings;
 use crate::id::{EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
+use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,6 +80,7 @@ pub struct State {
     pub(super) dropped: BTreeSet<IndexId>,
     pub(super) snapshots: BTreeMap<SnapshotId, SnapshotRow>,
     pub(super) wanted: BTreeMap<SnapshotId, WantedRow>,
+    pub(super) terms: BTreeMap<SnapshotId, Terms>,
     pub(super) packs: BTreeMap<PackId, PackRow>,
     pub(super) objects: BTreeMap<ObjectRef, Condemned>,
     pub(super) deleted: BTreeMap<[u8; 32], Deleted>,
@@ -110,6 +112,7 @@ impl State {
             dropped: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            terms: BTreeMap::new(),
             packs: BTreeMap::new(),
             objects: BTreeMap::new(),
             deleted: BTreeMap::new(),
@@ -259,10 +262,26 @@ impl State {
         self.snapshots.contains_key(id) && !self.is_forgotten(id)
     }
 
+    /// The newest entry that forgot a snapshot, by number, unless that was taken back.
+    pub fn forgotten_by(&self, id: &SnapshotId) -> Option<u64> {
+        let wanted = self.wanted.get(id).filter(|_| self.is_forgotten(id))?;
+        Some(wanted.forgot)
+    }
+
     fn is_forgotten(&self, id: &SnapshotId) -> bool {
         self.wanted
             .get(id)
             .is_some_and(|wanted| wanted.forgot > wanted.kept)
+    }
+
+    /// How long a snapshot is kept, as far as any entry says.
+    pub fn terms(&self, id: &SnapshotId) -> Terms {
+        self.terms.get(id).copied().unwrap_or_default()
+    }
+
+    /// Whether a snapshot must be kept at that time, whatever entry forgot it.
+    pub fn is_protected(&self, id: &SnapshotId, now: Timestamp) -> bool {
+        self.terms(id).is_protected(now)
     }
 
     /// What the log says of a pack.

@@ -6,7 +6,7 @@ use crate::compress::Encoding;
 use crate::crypto::{BlobType, Cipher, Keyring, Secret, random_array};
 use crate::error::Result;
 use crate::format::pack::{self, Header, KeyWrap};
-use crate::format::rows::{Blob, Block, PackEntry};
+use crate::format::rows::{Blob, Block, PackEntry, WRAPS_LEN_MAX};
 use crate::id::{BlobId, Domain, PackId, RepositoryId};
 use std::sync::Arc;
 
@@ -36,6 +36,18 @@ pub struct SealedBlock {
     pub bases: Vec<BlobId>,
 }
 
+/// A block as it lies in another pack: opened by nobody on the way.
+pub struct CopiedBlock {
+    /// Its row there.
+    pub block: Block,
+    /// The key wrap it names there, as encoded.
+    pub wrap: Vec<u8>,
+    /// Ciphertext and tag.
+    pub bytes: Parts,
+    /// What it consists of.
+    pub blobs: Vec<PlainBlob>,
+}
+
 impl PackKey {
     /// Replaces `sealed` by the ciphertext and tag of an encoded block.
     pub fn seal(&self, counter: u32, encoded: &[u8], sealed: &mut Vec<u8>) {
@@ -46,7 +58,11 @@ impl PackKey {
 /// A pack that is being filled. Memory: its bytes so far, and 28 bytes a block, 44 a blob.
 pub struct PackBuilder {
     header: Header,
+    /// The pack's own key wrap, and those of packs that blocks were copied from.
+    wraps: Vec<Vec<u8>>,
+    wraps_len: usize,
     key: Arc<PackKey>,
+    /// The blocks.
     bytes: Parts,
     entry: PackEntry,
     next_counter: u32,
@@ -64,25 +80,23 @@ impl PackBuilder {
         let wrap = KeyWrap::seal(ring, repository, kind, &secret)?;
         let wraps = pack::encode_wraps(&[wrap]);
         let (epoch, salt) = (ring.epoch(), random_array());
-        let len = pack::HEADER_LEN + wraps.len();
         let header = Header {
             kind,
             epoch,
             domain,
             salt,
-            wrap_count: 1,
-            wraps,
-            len,
+            wrap_count: 0,
+            wraps: Vec::new(),
+            len: 0,
         };
-        let bytes = pack::encode_header(&header).into();
         let entry = PackEntry {
             id: PackId::default(),
             len: 0,
             kind,
             epoch,
             domain,
-            wrap_count: 1,
-            wraps: header.wraps.clone(),
+            wrap_count: 0,
+            wraps: Vec::new(),
             blocks: Vec::new(),
             blobs: Vec::new(),
             bases: Vec::new(),
@@ -93,8 +107,10 @@ impl PackBuilder {
         });
         Ok(Self {
             header,
+            wraps_len: wraps.len(),
+            wraps: vec![wraps],
             key,
-            bytes,
+            bytes: Parts::default(),
             entry,
             next_counter: 0,
         })
@@ -109,7 +125,7 @@ impl PackBuilder {
 
     /// Bytes so far, directory left out.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        pack::HEADER_LEN + self.wraps_len + self.bytes.len()
     }
 
     /// Whether it is to be ended: it has `enough` bytes, or too many blobs for more.
@@ -124,11 +140,7 @@ impl PackBuilder {
 
     /// Appends a block that was sealed with this pack's key.
     pub fn push(&mut self, block: SealedBlock) {
-        let number = u32_of(self.entry.blocks.len());
-        self.entry.blocks.push(Block {
-            pack: 0,
-            offset: u32_of(self.bytes.len()),
-            stored_len: u32_of(block.bytes.len()),
+        let row = Block {
             raw_len: block.raw_len,
             counter: block.counter,
             first_base: if block.bases.is_empty() {
@@ -139,15 +151,53 @@ impl PackBuilder {
             base_count: u16::try_from(block.bases.len()).expect("few bases a block"),
             encoding: block.encoding as u8,
             wrap: 0,
-        });
+            ..Block::default()
+        };
         self.entry.bases.extend_from_slice(&block.bases);
-        self.entry.blobs.extend(block.blobs.iter().map(|blob| Blob {
+        self.append(row, block.bytes, &block.blobs);
+    }
+
+    /// Whether there is room for one more key wrap, should a copied block need it.
+    pub fn takes_copy(&self, wrap: &[u8]) -> bool {
+        let known = self.wraps.iter().any(|known| known == wrap);
+        let room = self.wraps.len() < pack::WRAPS_MAX
+            && self.wraps_len + wrap.len() <= WRAPS_LEN_MAX as usize;
+        known || room
+    }
+
+    /// Appends a block of another pack, without bases, with the key wrap that opens it; [`PackBuilder::takes_copy`] must have said yes.
+    pub fn push_copy(&mut self, copied: CopiedBlock) {
+        let known = self.wraps.iter().position(|known| *known == copied.wrap);
+        let wrap = known.unwrap_or_else(|| {
+            self.wraps_len += copied.wrap.len();
+            self.wraps.push(copied.wrap);
+            self.wraps.len() - 1
+        });
+        let row = Block {
+            first_base: 0,
+            base_count: 0,
+            wrap: u8::try_from(wrap).expect("at most WRAPS_MAX wraps"),
+            ..copied.block
+        };
+        self.append(row, copied.bytes, &copied.blobs);
+    }
+
+    /// Appends a block's bytes and rows. Where it lies is counted from the first block until the header is complete.
+    fn append(&mut self, row: Block, bytes: Parts, blobs: &[PlainBlob]) {
+        let number = u32_of(self.entry.blocks.len());
+        self.entry.blocks.push(Block {
+            pack: 0,
+            offset: u32_of(self.bytes.len()),
+            stored_len: u32_of(bytes.len()),
+            ..row
+        });
+        self.entry.blobs.extend(blobs.iter().map(|blob| Blob {
             id: blob.id,
             block: number,
             offset: blob.offset,
             len: blob.len,
         }));
-        self.bytes.append(block.bytes);
+        self.bytes.append(bytes);
     }
 
     /// Seals the directory and pads; gives what the index says of the pack, and its bytes.
@@ -156,16 +206,26 @@ impl PackBuilder {
         ring: &Keyring,
         repository: &RepositoryId,
     ) -> Result<(PackEntry, Parts)> {
-        let at = self.bytes.len();
+        self.header.wraps = self.wraps.concat();
+        self.header.wrap_count = u8::try_from(self.wraps.len()).expect("at most WRAPS_MAX wraps");
+        self.header.len = pack::HEADER_LEN + self.header.wraps.len();
+        self.entry.wraps = self.header.wraps.clone();
+        self.entry.wrap_count = self.header.wrap_count;
+        for block in &mut self.entry.blocks {
+            block.offset += u32_of(self.header.len);
+        }
+        let mut bytes = Parts::from(pack::encode_header(&self.header));
+        bytes.append(self.bytes);
+        let at = bytes.len();
         let directory = pack::encode_directory(ring, repository, &self.header, &self.entry, at)?;
-        self.bytes.append(directory.into());
+        bytes.append(directory.into());
         let mut hasher = blake3::Hasher::new();
-        for part in self.bytes.slices() {
+        for part in bytes.slices() {
             hasher.update(part);
         }
         self.entry.id = hasher.finalize().into();
-        self.entry.len = self.bytes.len() as u64;
-        Ok((self.entry, self.bytes))
+        self.entry.len = bytes.len() as u64;
+        Ok((self.entry, bytes))
     }
 }
 

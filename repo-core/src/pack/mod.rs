@@ -7,7 +7,7 @@ mod open;
 mod slabs;
 
 pub use block::{BlockDraft, PlainBlob};
-pub use builder::{PackBuilder, PackKey, SealedBlock};
+pub use builder::{CopiedBlock, PackBuilder, PackKey, SealedBlock};
 pub use deal::Dealer;
 pub use open::{BlockReader, open_block_of};
 pub use slabs::{Parts, Slabs};

@@ -17,7 +17,8 @@ pub struct Slabs(Arc<Mutex<Vec<Vec<u8>>>>);
 /// Bytes in parts, in order. Their slabs are free again when it is dropped.
 #[derive(Default)]
 pub struct Parts {
-    slabs: Slabs,
+    /// Where slabs among the parts came from, if any did.
+    slabs: Option<Slabs>,
     parts: Vec<Vec<u8>>,
     len: usize,
 }
@@ -36,7 +37,7 @@ impl Slabs {
             slab
         };
         Parts {
-            slabs: self.clone(),
+            slabs: Some(self.clone()),
             parts: bytes.chunks(SLAB_BYTES).map(part).collect(),
             len: bytes.len(),
         }
@@ -63,13 +64,16 @@ impl Parts {
     pub fn append(&mut self, mut other: Self) {
         self.len += other.len;
         self.parts.append(&mut other.parts);
+        if self.slabs.is_none() {
+            self.slabs = other.slabs.take();
+        }
     }
 }
 
 impl From<Vec<u8>> for Parts {
     fn from(bytes: Vec<u8>) -> Self {
         Self {
-            slabs: Slabs::default(),
+            slabs: None,
             len: bytes.len(),
             parts: vec![bytes],
         }
@@ -78,7 +82,8 @@ impl From<Vec<u8>> for Parts {
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        let mut free = self.slabs.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slabs) = &self.slabs else { return };
+        let mut free = slabs.0.lock().unwrap_or_else(PoisonError::into_inner);
         for mut part in self.parts.drain(..) {
             if part.capacity() == SLAB_BYTES {
                 part.clear();
@@ -96,12 +101,13 @@ mod tests {
     fn bytes_come_back_and_slabs_are_used_again() {
         let slabs = Slabs::default();
         let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(3 * SLAB_BYTES + 5).collect();
-        let mut parts = slabs.copy(&bytes);
+        let mut parts = Parts::from(vec![3]);
+        parts.append(slabs.copy(&bytes));
         parts.append(vec![1, 2].into());
         parts.append(slabs.copy(&[]));
         parts.append(slabs.copy(&bytes[..7]));
-        assert_eq!(parts.len(), bytes.len() + 9);
-        let expected = [&bytes[..], &[1, 2], &bytes[..7]].concat();
+        assert_eq!(parts.len(), bytes.len() + 10);
+        let expected = [&[3], &bytes[..], &[1, 2], &bytes[..7]].concat();
         assert_eq!(parts.slices().concat(), expected);
         drop(parts);
         let free = |slabs: &Slabs| slabs.0.lock().unwrap().len();

@@ -43,6 +43,7 @@ impl Shared {
             history.read_on(self)?;
             self.settle_class(&mut history)?;
             let Some(action) = make(&history.state)? else {
+                self.set_state(history.state.clone());
                 return Ok(None);
             };
             if let Some(number) = self.try_append(&mut history, signer, action)? {

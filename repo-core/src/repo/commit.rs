@@ -1,6 +1,7 @@
 //! The last step of a backup: everything relied on is checked against the newest fold, then the entry is appended.
 
 use super::Repo;
+use super::catalog::IndexCatalog;
 use crate::error::Result;
 use crate::format::entry::Action;
 use crate::format::rows::Blob;
@@ -9,7 +10,6 @@ use crate::id::{BlobId, IndexId, PackId, SnapshotId};
 use crate::index::Index;
 use crate::log::{Catalog, Reliance, check_commit};
 use std::collections::{BTreeSet, HashSet};
-use std::ops::ControlFlow;
 
 /// What a backup wants to commit.
 pub struct CommitRequest {
@@ -34,36 +34,6 @@ pub enum CommitOutcome {
     Committed,
     /// Something relied on is gone: look everything up again, store what is not there, and come back.
     Heal,
-}
-
-/// The index as the checks see it.
-struct IndexCatalog<'a>(&'a Index);
-
-impl Catalog for IndexCatalog<'_> {
-    fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
-        let mut failed = None;
-        self.0.copies(blob, &mut |location| {
-            let known = self
-                .0
-                .pack_id_of(&location)
-                .and_then(|p| Ok((p, self.0.bases(&location)?)));
-            match known {
-                Ok((pack, bases)) => {
-                    each(&pack, &bases);
-                    ControlFlow::Continue(())
-                }
-                Err(e) => {
-                    failed = Some(e);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
-    }
-
-    fn knows(&self, pack: &PackId) -> Result<bool> {
-        Ok(self.0.pack(pack)?.is_some())
-    }
 }
 
 /// What the request relies on: whole packs. Which of their blobs are really needed is not kept, so that memory does not
@@ -124,7 +94,7 @@ impl Repo {
             };
             let parents: Vec<SnapshotId> = request.lender.into_iter().collect();
             let snapshot = Some(&request.snapshot);
-            let catalog = IndexCatalog(self.index());
+            let catalog = self.catalog();
             let check = check_commit(
                 state,
                 &catalog,

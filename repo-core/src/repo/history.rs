@@ -14,7 +14,7 @@ use crate::format::entry::{self, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::id::{EntryHash, IndexId, StateId};
-use crate::log::{Found, State, check_checkpoint, check_not_rolled_back, find_tail};
+use crate::log::{Found, Seen, State, check_checkpoint, check_not_rolled_back, find_tail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
@@ -81,6 +81,10 @@ impl History {
 
     /// Reads on from the tail until there is nothing more.
     pub(super) fn read_on(&mut self, shared: &Shared) -> Result<()> {
+        let seen = match self.proved || self.memory.accept_rollback {
+            true => None,
+            false => self.memory.seen()?,
+        };
         if self.state.class() == Class::A {
             self.read_chain(shared)?;
         }
@@ -88,7 +92,7 @@ impl History {
             self.read_set(shared)?;
         }
         if !self.proved {
-            self.prove(shared)?;
+            self.prove(shared, seen)?;
         }
         Ok(())
     }
@@ -146,11 +150,10 @@ impl History {
         Ok(())
     }
 
-    /// Compares the log with what this client saw of it before.
-    fn prove(&mut self, shared: &Shared) -> Result<()> {
-        if !self.memory.accept_rollback
-            && let Some(seen) = self.memory.seen()?
-        {
+    /// Compares the log with what this client saw of it before the log was read: what other processes of it append meanwhile,
+    /// and remember, is no hole.
+    fn prove(&mut self, shared: &Shared, seen: Option<Seen>) -> Result<()> {
+        if let Some(seen) = seen {
             let tail = self.state.tail().number;
             if tail < seen.number && shared.read_entry(seen.number)?.is_some() {
                 // What came later is there, so this is no older log but one with a hole.

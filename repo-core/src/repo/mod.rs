@@ -4,8 +4,10 @@
 
 mod append;
 mod blocks;
+mod catalog;
 mod codec;
 mod commit;
+mod deleting;
 mod detect;
 mod entry_set;
 mod history;
@@ -22,7 +24,9 @@ mod uploads;
 mod writer;
 
 pub use blocks::{blob_in, lock};
+pub(crate) use catalog::PictureRows;
 pub use commit::{CommitOutcome, CommitRequest};
+pub use deleting::{DeletingProcess, Waited};
 pub use keys::{Changed, KeyFailure, KeyInfo, NewOwner};
 pub use open::{InitOptions, OpenOptions};
 pub use orphans::{Resumed, Run};

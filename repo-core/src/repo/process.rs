@@ -19,7 +19,6 @@ pub struct Process {
     backend: Arc<dyn Backend>,
 }
 
-#[cfg(test)]
 impl Process {
     /// Under which it is announced.
     pub fn nonce(&self) -> Nonce {
@@ -38,6 +37,11 @@ impl Shared {
     /// once more after it.
     /// `None` on class A.
     pub(crate) fn announce(&self) -> Result<Option<Arc<Process>>> {
+        self.announce_as(false)
+    }
+
+    /// As [`Shared::announce`]; a process that `deletes` is announced anew, whatever else runs in this one.
+    pub(super) fn announce_as(&self, deletes: bool) -> Result<Option<Arc<Process>>> {
         self.find_out_class()?;
         let state = self.state();
         if state.class() == Class::A {
@@ -45,13 +49,13 @@ impl Shared {
         }
         let mut current = lock(&self.process);
         let usable = |process: &Arc<Process>| !state.is_fenced(&process.nonce);
-        if let Some(process) = current.upgrade().filter(usable) {
+        if let Some(process) = current.upgrade().filter(usable).filter(|_| !deletes) {
             return Ok(Some(process));
         }
         let nonce = random_array();
         let announcement = Announcement {
             nonce,
-            deletes: false,
+            deletes,
             time: now(),
             host: String::new(),
             program: format!("larder {}", env!("CARGO_PKG_VERSION")),

@@ -1,5 +1,7 @@
 //! Writes blobs: reserve, fill blocks in order, compress, verify, seal, pack, upload, index.
 
+mod copies;
+
 use super::Repo;
 use super::codec::encode_and_seal;
 use super::memory::Published;
@@ -337,10 +339,7 @@ impl<'a> Writer<'a> {
             Some(number) => number,
             None => self.new_pack(lane, slot)?,
         };
-        let mut packs = self.lanes[lane].packs.iter_mut();
-        packs
-            .find(|pack| pack.number == number)
-            .ok_or_else(lost_track)
+        self.pack(lane, number)
     }
 
     fn new_pack(&mut self, lane: usize, slot: usize) -> Result<u64> {
@@ -375,27 +374,47 @@ impl<'a> Writer<'a> {
         };
         let (block, buffer) = first.ticket.wait()??;
         self.plain_buffers.push(buffer);
-        let lane = &mut self.lanes[first.lane];
-        let at = lane
-            .packs
-            .iter()
-            .position(|p| p.number == first.pack)
-            .ok_or_else(lost_track)?;
-        let pack = &mut lane.packs[at];
+        let pack = self.pack(first.lane, first.pack)?;
         pack.builder.push(block);
         pack.in_flight -= 1;
-        if !pack.full && pack.builder.is_full(pack.enough) {
-            pack.full = true;
-            lane.slots
-                .iter_mut()
-                .filter(|slot| **slot == Some(first.pack))
-                .for_each(|slot| *slot = None);
+        self.settle(first.lane, first.pack)
+    }
+
+    /// An open pack.
+    fn pack(&mut self, lane: usize, number: u64) -> Result<&mut OpenPack> {
+        let mut packs = self.lanes[lane].packs.iter_mut();
+        packs
+            .find(|pack| pack.number == number)
+            .ok_or_else(lost_track)
+    }
+
+    /// Closes a pack if it is large enough, and sends it once nothing of it is under way.
+    fn settle(&mut self, lane: usize, number: u64) -> Result<()> {
+        let pack = self.pack(lane, number)?;
+        match pack.full || pack.builder.is_full(pack.enough) {
+            true => self.close(lane, number),
+            false => Ok(()),
         }
-        if pack.full && pack.in_flight == 0 {
-            let pack = lane.packs.swap_remove(at);
-            self.send(pack)?;
+    }
+
+    /// Nothing more goes to a pack: it is sent once nothing of it is under way.
+    fn close(&mut self, lane: usize, number: u64) -> Result<()> {
+        let pack = self.pack(lane, number)?;
+        pack.full = true;
+        let ready = pack.in_flight == 0;
+        let lane = &mut self.lanes[lane];
+        let mut slots = lane.slots.iter_mut();
+        if let Some(slot) = slots.find(|slot| **slot == Some(number)) {
+            *slot = None;
         }
-        Ok(())
+        let at = lane.packs.iter().position(|pack| pack.number == number);
+        match at.filter(|_| ready) {
+            Some(at) => {
+                let pack = lane.packs.swap_remove(at);
+                self.send(pack)
+            }
+            None => Ok(()),
+        }
     }
 
     fn send(&mut self, pack: OpenPack) -> Result<()> {

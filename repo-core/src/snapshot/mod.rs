@@ -51,8 +51,23 @@ pub struct Listing {
 /// Snapshots that match. Opens no snapshot object: their summaries stand in the log's fold. One that does not open, or is of
 /// a newer version, does not hide the others.
 pub fn list(repo: &Repo, filter: &Filter) -> Listing {
+    opened(repo, repo.live_snapshots(), filter)
+}
+
+/// The same for snapshots that were forgotten and that no prune has deleted yet.
+pub fn list_forgotten(repo: &Repo, filter: &Filter) -> Listing {
+    opened(repo, forgotten(repo), filter)
+}
+
+fn forgotten(repo: &Repo) -> Vec<(SnapshotId, Vec<u8>)> {
+    let state = repo.state();
+    let rows = state.forgotten_snapshots();
+    rows.map(|(id, row)| (*id, row.summary.clone())).collect()
+}
+
+fn opened(repo: &Repo, rows: Vec<(SnapshotId, Vec<u8>)>, filter: &Filter) -> Listing {
     let mut found = Listing::default();
-    for (id, sealed) in repo.live_snapshots() {
+    for (id, sealed) in rows {
         match repo.open_summary(&id, &sealed) {
             Ok(summary) if filter.matches(&summary) => {
                 found.snapshots.push(SnapshotInfo { id, summary });
@@ -79,12 +94,24 @@ pub fn find(repo: &Repo, name: &str, filter: &Filter) -> Result<SnapshotInfo> {
     if name == "latest" {
         return list(repo, filter).snapshots.pop().ok_or_else(none);
     }
+    of_name(repo, repo.live_snapshots(), name)
+}
+
+/// The forgotten snapshot whose id begins so; errors as [`find`].
+pub fn find_forgotten(repo: &Repo, name: &str) -> Result<SnapshotInfo> {
+    of_name(repo, forgotten(repo), name)
+}
+
+fn of_name(repo: &Repo, rows: Vec<(SnapshotId, Vec<u8>)>, name: &str) -> Result<SnapshotInfo> {
+    let none = || {
+        Error::new(ErrorKind::NotFound, Subject::Setting("snapshot".into()))
+            .detail(format!("no snapshot {name:?}"))
+    };
     if name.is_empty() {
         return Err(none());
     }
     let name_lower = name.to_ascii_lowercase();
-    let mut matching = repo
-        .live_snapshots()
+    let mut matching = rows
         .into_iter()
         .filter(|(id, _)| id.to_hex().starts_with(&name_lower));
     match (matching.next(), matching.next()) {

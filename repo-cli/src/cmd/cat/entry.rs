@@ -168,6 +168,15 @@ fn fields(repo: &Repo, action: &Action) -> Value {
             "fenced": fenced.iter().map(fence).collect::<Vec<_>>(),
         }),
         Action::Void { entries } => json!({ "entries": hex(entries) }),
+        Action::Terms {
+            snapshots,
+            protected_until,
+            expires,
+        } => json!({
+            "snapshots": hex(snapshots),
+            "protected_until": protected_until.map(|time| rfc3339(time, 0)),
+            "expires": expires.map(|time| rfc3339(time, 0)),
+        }),
     }
 }
 

@@ -4,6 +4,7 @@ mod cache;
 mod marks;
 mod model;
 mod pending;
+mod picture;
 mod searching;
 
 use super::*;

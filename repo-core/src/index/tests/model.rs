@@ -44,6 +44,64 @@ impl Model {
         synced.loaded
     }
 
+    /// Compares the index by numbers.
+    fn compare_picture(
+        &self,
+        index: &Index,
+        places: &Places,
+        packs: &BTreeMap<PackId, &PackEntry>,
+    ) {
+        let picture = Arc::new(index.picture().unwrap());
+        let marks = picture.marks();
+        for id in (0..80).step_by(2).map(blob_id) {
+            let known = places.contains_key(&id);
+            assert_eq!(marks.insert(&id).unwrap(), known.then_some(true));
+            assert_eq!(marks.insert(&id).unwrap(), known.then_some(false));
+        }
+        let marked: BTreeSet<_> = (0..80).step_by(2).map(blob_id).collect();
+        let (mut seen, mut last) = (0, None);
+        let mut rows = BTreeSet::new();
+        picture
+            .for_each_blob(&mut |id, stands, copies| {
+                assert!(last < Some(*id));
+                last = Some(*id);
+                assert_eq!(marks.has_row(stands), marked.contains(id));
+                assert_eq!(marks.contains(id).unwrap(), marked.contains(id));
+                let whole = places[id].values().filter(|base| base.is_none()).count();
+                assert_eq!(copies.iter().filter(|copy| copy.whole).count(), whole);
+                assert_eq!(copies.len(), places[id].len());
+                for copy in copies {
+                    assert_eq!(picture.pack_of_block(copy.block), Some(copy.pack));
+                    let pack = picture.pack_row(copy.pack).unwrap().id;
+                    assert!(places[id].keys().any(|(place, ..)| *place == pack));
+                    assert!(rows.insert(copy.row) && copy.row < picture.row_count());
+                }
+                seen += 1;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, places.len());
+        let numbers: Vec<u32> = picture.packs().collect();
+        assert_eq!(numbers.len(), packs.len());
+        for number in numbers {
+            let pack = packs[&picture.pack_info(number).unwrap().id];
+            let blocks = picture.blocks_of(index, number).unwrap();
+            assert_eq!(blocks.len(), pack.blocks.len());
+            for (block, row) in blocks.iter().zip(&pack.blocks) {
+                assert_eq!(
+                    (block.block.offset, block.bases.len()),
+                    (row.offset, row.base_count.into())
+                );
+                for (blob, of) in &block.blobs {
+                    assert!(places[&blob.id].contains_key(&(pack.id, row.offset, blob.offset)));
+                    assert!(of.iter().all(|row| rows.contains(row)));
+                }
+            }
+            let blobs: usize = blocks.iter().map(|block| block.blobs.len()).sum();
+            assert_eq!(blobs, pack.blobs.len());
+        }
+    }
+
     /// Compares everything that can be asked with what the tables in force say.
     fn compare(&self, index: &Index, in_force: &BTreeSet<IndexId>) {
         let mut places = Places::new();
@@ -74,6 +132,7 @@ impl Model {
             Ok(ControlFlow::Continue(()))
         };
         index.for_each_blob(&mut each).unwrap();
+        self.compare_picture(index, &places, &packs);
         let counts = index.counts();
         assert_eq!((seen, counts.blobs), (total, total as u64));
         assert_eq!(counts.packs, packs.len() as u64);

@@ -9,7 +9,7 @@ use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::log::mutant::{Rule, off};
-use crate::log::{DeletePlan, may_append_deleting, plan_condemn, plan_delete, plan_holds};
+use crate::log::{DeletePlan, may_append_deleting, plan_delete, plan_holds};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,19 +70,18 @@ impl Prune {
             .iter()
             .map(|pack| pack.id())
             .collect();
-        let plan = plan_condemn(&log.state, &log.seen_by(who), &blobs(log.needed), &ids)
-            .expect("catalogs in memory do not fail");
+        let (condemn, copy) = log.to_condemn(who, &ids);
         self.seen = site.log;
-        self.packs = bits_of(&plan.condemn);
+        self.packs = bits_of(&condemn);
         self.at = if self.packs == 0 {
             At::Condemned
         } else {
             At::Marked
         };
-        if plan.copy.is_empty() {
+        if copy.is_empty() {
             return "mark";
         }
-        let copies = plan.copy.iter().fold(0, |bits, id| bits | 1 << id.0[0]);
+        let copies = copy.iter().fold(0, |bits, id| bits | 1 << id.0[0]);
         self.copies = 1 << site.put(copies, 0, 0).no;
         "repack"
     }

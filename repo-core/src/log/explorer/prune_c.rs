@@ -11,7 +11,7 @@ use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId};
 use crate::log::mutant::{Rule, off};
-use crate::log::{condemned_of, deletion_blockers, plan_condemn, plan_delete, snapshots_to_spare};
+use crate::log::{condemned_of, deletion_blockers, plan_delete, snapshots_to_spare};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,15 +138,9 @@ impl Prune {
                 .map(|pack| pack.id())
                 .collect::<Vec<_>>()
         };
-        let plan = plan_condemn(
-            &log.state,
-            &log.seen_by(process),
-            &blobs(log.needed),
-            &ids(orphans(&model.world, site)),
-        );
-        let plan = plan.expect("catalogs in memory do not fail");
+        let (condemn, copy) = log.to_condemn(process, &ids(orphans(&model.world, site)));
         self.seen = site.log;
-        self.packs = bits_of(&plan.condemn);
+        self.packs = bits_of(&condemn);
         let unsaid = |snap: &Snap| log.forgotten.contains(snap);
         if model.setup.objects && unsaid(&PARENT) {
             self.snaps = slot(PARENT);
@@ -158,10 +152,10 @@ impl Prune {
         } else {
             At::Marked
         };
-        if plan.copy.is_empty() {
+        if copy.is_empty() {
             return "mark";
         }
-        let copies = plan.copy.iter().fold(0, |bits, id| bits | 1 << id.0[0]);
+        let copies = copy.iter().fold(0, |bits, id| bits | 1 << id.0[0]);
         self.copies = 1 << site.put(copies, 0, 0).no;
         "repack"
     }

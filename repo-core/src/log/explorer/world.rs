@@ -7,10 +7,12 @@ use crate::error::Result;
 use crate::format::entry::{Action, Entry, Nonce, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
-use crate::log::testing::{ADMIN, Packs, first_action, writer_of};
-use crate::log::{Catalog, Inventory, PackState, State};
+use crate::log::testing::{ADMIN, Numbered, Packs, first_action, writer_of};
+use crate::log::{Catalog, Inventory, PackState, State, keep, plan_condemn};
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
+
+const IN_MEMORY: &str = "catalogs in memory do not fail";
 
 /// A set of blobs or of packs: bit `n` for number `n`.
 pub type Bits = u16;
@@ -417,6 +419,20 @@ impl Folded {
         }
     }
 
+    /// What prune `who` condemns, having all packs rewritten of which not everything is kept, and the blobs that it copies.
+    pub fn to_condemn(&self, who: u8, orphans: &[PackId]) -> (Vec<PackId>, Vec<BlobId>) {
+        let rows = Numbered {
+            packs: &self.catalog,
+            backwards: who % 2 == 1,
+        };
+        let packs: Vec<&Vec<_>> = self.catalog.0.values().collect();
+        let kept = keep(&self.state, &rows, &blobs(self.needed)).expect(IN_MEMORY);
+        let partly = |pack: u32| (kept.blobs_in_pack(pack) as usize) < packs[pack as usize].len();
+        let plan = plan_condemn(&self.state, &rows, &kept, &partly, orphans).expect(IN_MEMORY);
+        let copied = rows.copied(&kept, &plan);
+        (plan.condemn, copied)
+    }
+
     /// Whether a table in force names that pack.
     pub fn knows(&self, pack: Pack) -> bool {
         self.catalog.0.contains_key(&pack.id())
@@ -475,10 +491,6 @@ impl Catalog for With<'_> {
 
 /// For prunes, which look into what is indexed only.
 impl Inventory for With<'_> {
-    fn packs(&self, each: &mut dyn FnMut(&PackId) -> Result<()>) -> Result<()> {
-        self.catalog.packs(each)
-    }
-
     fn blobs(
         &self,
         pack: &PackId,

@@ -37,6 +37,14 @@ fn roles_say_who_may_write_what() {
         (Action::Settings(Box::default()), [false; 4]),
         (Action::Class(Class::A), [false; 4]),
         (Action::Void { entries: vec![] }, [false; 4]),
+        (
+            Action::Terms {
+                snapshots: vec![],
+                protected_until: None,
+                expires: None,
+            },
+            [true, false, false, false],
+        ),
         (first_action(), [false; 4]),
     ];
     for (action, expected) in cases {

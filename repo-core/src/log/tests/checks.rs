@@ -3,6 +3,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::id::EntryHash;
+use crate::log::testing::Numbered;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Blob 1 whole in packs 1 and 2, blob 2 in pack 3 on base 1, blob 3 in pack 4.
@@ -86,13 +87,23 @@ fn a_commit_is_checked_for_its_parents_and_objects() {
 fn prune_spares_what_is_needed_and_its_bases() {
     let mut log = Log::new();
     let needed = BTreeSet::from([blob(2)]);
-    let plan = plan_condemn(&log.state, &catalog(), &needed, &[pack(9)]).unwrap();
+    let catalog = catalog();
+    let rows = Numbered {
+        packs: &catalog,
+        backwards: false,
+    };
+    let kept = keep(&log.state, &rows, &needed).unwrap();
+    let plan = plan_condemn(&log.state, &rows, &kept, &|_| false, &[pack(9)]).unwrap();
     // Pack 1 holds the base, pack 3 the blob; pack 2 is a second copy, pack 4 unused, pack 9 an orphan.
     assert_eq!(plan.condemn, [pack(2), pack(4), pack(9)]);
-    assert_eq!(plan.copy, []);
+    assert_eq!(rows.copied(&kept, &plan), []);
+    // Rewriting the pack of the base has it copied.
+    let plan = plan_condemn(&log.state, &rows, &kept, &|pack| pack == 0, &[]).unwrap();
+    assert_eq!(plan.condemn, [pack(1), pack(2), pack(4)]);
+    assert_eq!(rows.copied(&kept, &plan), [blob(1)]);
     let all = BTreeSet::from([pack(1), pack(2), pack(4)]);
     log.by(Role::Prune, condemn(all.iter().copied().collect()));
-    let plan = plan_delete(&log.state, &catalog(), &needed, &all).unwrap();
+    let plan = plan_delete(&log.state, &catalog, &needed, &all).unwrap();
     assert_eq!(plan.packs, [pack(2), pack(4)]);
     assert_eq!(plan.reprieve, [pack(1)]);
     assert!(may_append_deleting(&plan.planned_on, &log.state));
@@ -107,6 +118,28 @@ fn prune_spares_what_is_needed_and_its_bases() {
         (vec![pack(2)], vec![pack(1)])
     );
     assert_eq!(&renewed.planned_on, log.state.tail());
+}
+
+#[test]
+fn of_several_copies_the_one_in_the_fuller_pack_is_kept() {
+    let mut log = Log::new();
+    let rows = |blobs: &[u8]| blobs.iter().map(|b| (blob(*b), vec![])).collect();
+    let packs = [&[1, 9][..], &[1, 2, 3], &[7], &[8]];
+    let packs = (1..).zip(packs).map(|(n, blobs)| (pack(n), rows(blobs)));
+    log.by(Role::Prune, condemn(vec![pack(4)]));
+    log.by(Role::Prune, deleting(vec![data(3)], vec![]));
+    let catalog = Packs(packs.collect());
+    let rows = Numbered {
+        packs: &catalog,
+        backwards: false,
+    };
+    let needed = BTreeSet::from([1, 2, 3, 7, 8].map(blob));
+    let kept = keep(&log.state, &rows, &needed).unwrap();
+    assert_eq!((kept.blobs_in_pack(0), kept.blobs_in_pack(1)), (0, 3));
+    // Blob 8 is condemned, which a deletion will see; blob 7 is gone.
+    assert_eq!(kept.lost, [blob(7)]);
+    let plan = plan_condemn(&log.state, &rows, &kept, &|_| false, &[]).unwrap();
+    assert_eq!(plan.condemn, [pack(1)]);
 }
 
 #[test]

@@ -55,6 +55,16 @@ fn condemn(packs: Vec<PackId>) -> Action {
     }
 }
 
+/// Terms of one snapshot; which depends on `n`.
+fn terms(id: u8, n: u8) -> Action {
+    let at = |n| (n > 0).then(|| crate::time::Timestamp::new(i64::from(n), 0));
+    Action::Terms {
+        snapshots: vec![snapshot(id)],
+        protected_until: at(n % 3),
+        expires: at(n / 3 % 3),
+    }
+}
+
 fn deleting(objects: Vec<ObjectRef>, fenced: Vec<Fenced>) -> Action {
     Action::Deleting {
         objects,

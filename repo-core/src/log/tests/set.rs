@@ -205,7 +205,7 @@ pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
         }
         let state = folded(&set[..views[process]]);
         let n = arg % 4;
-        let action = match what % 11 {
+        let action = match what % 12 {
             0 | 1 => commit(n, vec![pack(arg % 3)]),
             2 => Action::Forget {
                 snapshots: vec![snapshot(n)],
@@ -228,6 +228,7 @@ pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
                 nonces: vec![[n; 16]],
                 forgotten: vec![],
             },
+            10 => terms(n, arg),
             _ => Action::Publish {
                 index: vec![table(n)],
             },

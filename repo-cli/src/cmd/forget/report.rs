@@ -1,0 +1,292 @@
+//! What `forget` says.
+
+use crate::app::App;
+use crate::cmd::snapshots::{Extra, heading, table};
+use crate::exit::Failure;
+use crate::json;
+use crate::terminal;
+use crate::text::{bytes, counted, printable};
+use crate::when;
+use repo_core::ops::{
+    Anomaly, Claim, Count, ForgetPlan, Goes, Grouping, Keeps, Period, PlannedGroup, Policy, Reason,
+};
+use repo_core::snapshot::SnapshotInfo;
+
+/// What will be kept, and of what.
+pub fn policy(app: &App, policy: &Policy, grouping: &Grouping) -> Result<(), Failure> {
+    app.terminal
+        .say(&format!("Applying Policy: {}", words(policy)))?;
+    app.terminal.say(match grouping {
+        Grouping::Series => {
+            "to each series of snapshots: those of one host and label, or without a label of one host and set of paths (see --group-by)\n"
+        }
+        Grouping::By(by) if by.any() => "to each series of snapshots as --group-by says\n",
+        Grouping::By(_) => "to all snapshots together\n",
+    })
+}
+
+/// A policy in the words of restic.
+fn words(policy: &Policy) -> String {
+    let counts = policy.counts.iter().filter_map(|(period, count)| {
+        let name = match period {
+            Period::Last => "latest",
+            other => name(*other),
+        };
+        match count {
+            Count::Newest(0) => None,
+            Count::Newest(count) => Some(format!("{count} {name}")),
+            Count::All => Some(format!("all {name}")),
+        }
+    });
+    let counts: Vec<String> = counts.collect();
+    let spans = policy.within.iter().filter(|(_, span)| !span.is_zero());
+    let (all, by_period): (Vec<_>, Vec<_>) =
+        spans.partition(|(period, _)| **period == Period::Last);
+    let mut parts = Vec::new();
+    if !counts.is_empty() {
+        parts.push(format!("{} snapshots", counts.join(", ")));
+    }
+    parts.extend(
+        by_period
+            .iter()
+            .map(|(period, span)| format!("{} snapshots within {span}", name(**period))),
+    );
+    let mut text = parts.join(", ");
+    let mut and = |part: String| {
+        if !text.is_empty() {
+            text.push_str(" and ");
+        }
+        text.push_str(&part);
+    };
+    if !policy.tags.is_empty() {
+        let lists = policy
+            .tags
+            .iter()
+            .map(|list| format!("[{}]", list.join(", ")));
+        let lists: Vec<String> = lists.collect();
+        and(format!(
+            "all snapshots with tags [{}]",
+            printable(&lists.join(" "))
+        ));
+    }
+    if let Some((_, span)) = all.first() {
+        and(format!("all snapshots within {span} of the newest"));
+    }
+    if !policy.ids.is_empty() {
+        let ids: Vec<String> = policy.ids.iter().map(|id| id.short()).collect();
+        and(format!("the snapshots {}", ids.join(", ")));
+    }
+    match text.is_empty() {
+        true => "remove".to_owned(),
+        false => format!("keep {text}"),
+    }
+}
+
+fn name(period: Period) -> &'static str {
+    match period {
+        Period::Last => "last",
+        Period::Hourly => "hourly",
+        Period::Daily => "daily",
+        Period::Weekly => "weekly",
+        Period::Monthly => "monthly",
+        Period::Quarterly => "quarterly",
+        Period::Yearly => "yearly",
+    }
+}
+
+/// Why a snapshot stays, in the words of restic where it has them.
+fn stays(keeps: &Keeps) -> String {
+    let reason = match keeps {
+        Keeps::Policy(reason) => reason,
+        Keeps::Protected(until) => {
+            return match when::shown(*until).as_str() {
+                "forever" => "protected".to_owned(),
+                time => format!("protected until {time}"),
+            };
+        }
+        Keeps::Quarantine => return "quarantine".to_owned(),
+    };
+    match reason {
+        Reason::Id => "has this ID".to_owned(),
+        Reason::Tags(tags) => format!("has tags [{}]", tags.join(", ")),
+        Reason::Within(span) => format!("within {span}"),
+        Reason::Newest(period) => format!("{} snapshot", name(*period)),
+        Reason::Oldest(period) => format!("oldest {} snapshot", name(*period)),
+        Reason::NewestWithin(period, span) => format!("{} within {span}", name(*period)),
+        Reason::OldestWithin(period, span) => format!("oldest {} within {span}", name(*period)),
+    }
+}
+
+fn matches(group: &PlannedGroup) -> Vec<Vec<String>> {
+    let kept = group.keep.iter();
+    kept.map(|kept| kept.reasons.iter().map(stays).collect())
+        .collect()
+}
+
+fn goes(reason: &Goes) -> String {
+    match reason {
+        Goes::NoRule => "no rule keeps it".to_owned(),
+        Goes::Expired(at) => format!("expired {}", when::shown(*at)),
+    }
+}
+
+/// The plan: tables, or one JSON document as restic's; nothing if there is no series.
+pub fn plan(app: &App, plan: &ForgetPlan, compact: bool) -> Result<(), Failure> {
+    if app.terminal.json() {
+        let groups = plan.groups.iter();
+        let groups = groups.map(|group| json::ForgetGroup::new(group, matches(group)));
+        return match plan.groups.is_empty() {
+            true => Ok(()),
+            false => app.terminal.json_line(&groups.collect::<Vec<_>>()),
+        };
+    }
+    if app.terminal.quiet() {
+        return Ok(());
+    }
+    let mut out = app.terminal.out();
+    for group in &plan.groups {
+        out.text(&heading(&group.key))?;
+        if let Some(note) = doubtful(group.claim) {
+            out.text(&format!("{note}\n"))?;
+        }
+        let kept: Vec<&SnapshotInfo> = group.keep.iter().map(|kept| &kept.info).collect();
+        out.text(&part("keep", &kept, &matches(group), compact))?;
+        let removed: Vec<&SnapshotInfo> = group.remove.iter().map(|gone| &gone.info).collect();
+        let reasons = group.remove.iter().map(|gone| vec![goes(&gone.reason)]);
+        out.text(&part(
+            "remove",
+            &removed,
+            &reasons.collect::<Vec<_>>(),
+            compact,
+        ))?;
+    }
+    out.finish()
+}
+
+/// A table of snapshots with the reasons of each, given newest first and shown oldest first.
+fn part(verb: &str, found: &[&SnapshotInfo], reasons: &[Vec<String>], compact: bool) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let found: Vec<SnapshotInfo> = found.iter().rev().map(|info| (*info).clone()).collect();
+    let lines = |reasons: &Vec<String>| {
+        let safe: Vec<_> = reasons.iter().map(|reason| printable(reason)).collect();
+        safe.join("\n")
+    };
+    let extra = Extra {
+        head: "Reasons",
+        cells: reasons.iter().rev().map(lines).collect(),
+    };
+    format!(
+        "{verb} {}:\n{}\n",
+        counted(found.len() as u64, "snapshot", "snapshots"),
+        table(&found, compact, room(), Some(&extra))
+    )
+}
+
+fn doubtful(claim: Claim) -> Option<&'static str> {
+    match claim {
+        Claim::Plausible => None,
+        Claim::Early => Some(
+            "the log and the place show that these were made later than they say (imported, backdated or forged): a series of its own (see --trust-times)",
+        ),
+        Claim::Late => Some(
+            "these say that they were made later than the log and the place show, or in the future: a series of its own (see --trust-times)",
+        ),
+    }
+}
+
+/// Says which series is in quarantine, and why.
+pub fn quarantine(app: &App, group: &PlannedGroup) {
+    let why = match group.quarantine {
+        None => return,
+        Some(Anomaly::FewerFiles { now, before }) => {
+            format!("has {now} files, and one before it had {before}")
+        }
+        Some(Anomaly::FewerBytes { now, before }) => {
+            format!(
+                "has {}, and one before it had {}",
+                bytes(now),
+                bytes(before)
+            )
+        }
+        Some(Anomaly::Changed { new, all }) => {
+            format!("has {} of new data among {}", bytes(new), bytes(all))
+        }
+    };
+    let newest = group
+        .keep
+        .first()
+        .map_or(String::new(), |kept| kept.info.id.short());
+    let series = heading(&group.key);
+    let series = series.trim_end().trim_end_matches(':');
+    app.terminal.warn(&format!(
+        "{}: all are kept, in quarantine: the newest, {newest}, {why}\nIf that is right, forget once more with `--quarantine off`.",
+        if series.is_empty() { "snapshots" } else { series }
+    ));
+}
+
+/// Why a policy is not applied that would leave nothing.
+pub fn emptied(group: &PlannedGroup) -> Failure {
+    let series = heading(&group.key);
+    let series = series.trim_end().trim_end_matches(':');
+    let series = if series.is_empty() {
+        "snapshots"
+    } else {
+        series
+    };
+    Failure::failed(format!(
+        "the policy keeps none of {}, and nothing was forgotten: {series}\nGive a rule that keeps some, or --allow-empty.",
+        group.remove.len()
+    ))
+}
+
+/// Snapshots that were named.
+pub fn named(app: &App, found: &[SnapshotInfo], compact: bool) -> Result<(), Failure> {
+    app.terminal
+        .say(table(found, compact, room(), None).trim_end())
+}
+
+/// How many were forgotten, or would have been.
+pub fn total(app: &App, count: u64, dry_run: bool) -> Result<(), Failure> {
+    let counted = counted(count, "snapshot", "snapshots");
+    app.terminal.say(&match (dry_run, count) {
+        (_, 0) => "nothing to forget".to_owned(),
+        (true, _) => format!("Would have forgotten {counted}"),
+        (false, _) => format!(
+            "{counted} forgotten; `larder unforget` takes that back until a prune has deleted the data"
+        ),
+    })
+}
+
+/// How wide a table may be.
+fn room() -> Option<usize> {
+    terminal::columns(&std::io::stdout())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use repo_core::id::SnapshotId;
+    use repo_core::ops::Span;
+
+    #[test]
+    fn policies_are_said_as_restic_says_them() {
+        let mut all = Policy::default();
+        assert_eq!(words(&all), "remove");
+        all.counts.insert(Period::Last, Count::Newest(3));
+        all.counts.insert(Period::Daily, Count::All);
+        all.counts.insert(Period::Yearly, Count::Newest(0));
+        assert_eq!(words(&all), "keep 3 latest, all daily snapshots");
+        let span = Span::parse("1y2d").unwrap();
+        all.within.insert(Period::Weekly, span);
+        all.within.insert(Period::Last, span);
+        all.tags = vec![vec!["a".into(), "b".into()]];
+        all.ids = vec![SnapshotId([0xab; 32])];
+        assert_eq!(
+            words(&all),
+            "keep 3 latest, all daily snapshots, weekly snapshots within 1y2d and all snapshots with tags [[a, b]] \
+             and all snapshots within 1y2d of the newest and the snapshots abababab"
+        );
+    }
+}

@@ -1,0 +1,311 @@
+//! `larder prune`
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::reporter::{Reporter, Work};
+use crate::text::{bytes, counted, printable};
+use crate::{json, repository, size};
+use clap::Args;
+use jiff::{Span, SpanRelativeTo, Unit};
+use repo_core::ops::{self, MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
+use repo_core::repo::Repo;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Arguments of `prune`.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(flatten)]
+    flags: PruneFlags,
+
+    /// Say what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+const HEADING: &str = "Freeing space";
+
+/// How space is freed; `forget --prune` has these too.
+#[derive(Args, Debug)]
+pub struct PruneFlags {
+    /// Most that may stay unused, of all that is stored (5%), in bytes (500M), or `unlimited`: packs of which less is unused are not
+    /// rewritten
+    #[arg(long, value_name = "SIZE|N%|unlimited", default_value = "5%", value_parser = parse_max_unused, help_heading = HEADING)]
+    max_unused: MaxUnused,
+
+    /// Rewrite packs of no more bytes than this
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
+    max_repack_size: Option<u64>,
+
+    /// Rewrite packs of trees only
+    #[arg(long, help_heading = HEADING)]
+    repack_cacheable_only: bool,
+
+    /// Join packs that have less than four fifths of the usual size
+    #[arg(long, help_heading = HEADING)]
+    repack_small: bool,
+
+    /// Join packs that have fewer bytes than this
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
+    repack_smaller_than: Option<u64>,
+
+    /// Compress what is stored uncompressed; reads all of it, also what does not shrink
+    #[arg(long, help_heading = HEADING)]
+    repack_uncompressed: bool,
+
+    /// How long what nothing needs stays before it is deleted, so that `unforget` can bring it back: as 7d, 12h or 0
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_grace, help_heading = HEADING)]
+    grace: Duration,
+}
+
+impl PruneFlags {
+    /// As the library wants them.
+    pub fn options(&self, dry_run: bool) -> PruneOptions {
+        PruneOptions {
+            max_unused: self.max_unused,
+            max_repack_bytes: self.max_repack_size,
+            repack_small: self.repack_small,
+            repack_smaller_than: self.repack_smaller_than,
+            repack_uncompressed: self.repack_uncompressed,
+            trees_only: self.repack_cacheable_only,
+            grace: self.grace,
+            dry_run,
+            ..PruneOptions::default()
+        }
+    }
+}
+
+/// Reads `5%`, `500M` or `unlimited`.
+fn parse_max_unused(text: &str) -> Result<MaxUnused, String> {
+    if text == "unlimited" {
+        return Ok(MaxUnused::Unlimited);
+    }
+    let Some(percent) = text.strip_suffix('%') else {
+        return size::parse(text).map(MaxUnused::Bytes);
+    };
+    match percent.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(MaxUnused::Percent(percent)),
+        _ => Err("a percentage must be a number from 0 to 100".into()),
+    }
+}
+
+/// Reads a span of time without months and years, whose lengths differ.
+fn parse_grace(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let wrong = || "expected a time as in 7d, 36h or 1w, or 0".to_owned();
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    if span.get_months() != 0 || span.get_years() != 0 {
+        return Err("months and years differ in length: give days".into());
+    }
+    let relative = SpanRelativeTo::days_are_24_hours();
+    let seconds = span.total((Unit::Second, relative)).map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "must not be negative".into())
+}
+
+/// Frees what no snapshot needs.
+pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    let repo = repository::open(app, false)?.repo;
+    prune(app, &repo, &arguments.flags.options(arguments.dry_run))
+}
+
+/// Frees what no snapshot needs, and tells of it.
+pub fn prune(app: &App, repo: &Repo, options: &PruneOptions) -> Result<Exit, Failure> {
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Prune);
+    let summary =
+        reporter.run(|progress, interrupt| ops::prune(repo, options, progress, interrupt))?;
+    if app.terminal.json() {
+        app.terminal.json_line(&message(&summary, options))?;
+    } else {
+        app.terminal
+            .say(plan_text(&summary.plan, options).trim_end())?;
+        if !options.dry_run {
+            app.terminal.say(done_text(&summary, options).trim_end())?;
+        }
+    }
+    for (name, why) in &summary.refused {
+        let line = format!("error: {name} was not removed: {}\n", printable(why));
+        app.terminal.to_stderr(&line);
+    }
+    if !summary.refused.is_empty() {
+        app.terminal.to_stderr(
+            "Nothing refers to these any more. Prune again with credentials that may delete.\n",
+        );
+    }
+    if summary.waits_for > 0 {
+        let others = counted(summary.waits_for, "process", "processes");
+        app.terminal.to_stderr(&format!(
+            "{others} at work may rely on what is to be deleted: prune again when they have ended\n"
+        ));
+    }
+    Ok(Exit::with_problems(
+        summary.refused.len() as u64 + summary.waits_for,
+    ))
+}
+
+/// A line of the plan, if there is anything to tell.
+fn line(text: &mut String, label: &str, sum: Sum, meaning: &str) {
+    if sum.count > 0 {
+        let packs = counted(sum.count, "pack", "packs");
+        let _ = writeln!(text, "{label:<14}{packs}, {}{meaning}", bytes(sum.bytes));
+    }
+}
+
+fn plan_text(plan: &PrunePlan, options: &PruneOptions) -> String {
+    let mut text = String::new();
+    let snapshots = counted(plan.snapshots, "snapshot needs", "snapshots need");
+    let share =
+        100.0 * plan.unused_bytes as f64 / (plan.used_bytes + plan.unused_bytes).max(1) as f64;
+    let _ = writeln!(
+        text,
+        "{snapshots} {} in {}; {} are unused ({share:.1}%)",
+        bytes(plan.used_bytes),
+        counted(plan.packs.count, "pack", "packs"),
+        bytes(plan.unused_bytes)
+    );
+    line(
+        &mut text,
+        "unused:",
+        plan.to_condemn,
+        ": nothing in them is needed",
+    );
+    let kept = format!(
+        ": {} of that are kept, in new packs",
+        bytes(plan.rewritten_bytes)
+    );
+    line(&mut text, "to rewrite:", plan.to_rewrite, &kept);
+    line(
+        &mut text,
+        "strays:",
+        plan.strays,
+        ": in no index, left by interrupted runs",
+    );
+    line(
+        &mut text,
+        "waiting:",
+        plan.waiting,
+        ": nothing in them was needed when a prune condemned them",
+    );
+    line(
+        &mut text,
+        "to delete:",
+        plan.to_delete,
+        ": condemned before, their grace is over",
+    );
+    let _ = writeln!(
+        text,
+        "stays unused: {}; reads {}, about {}",
+        bytes(plan.left_unused_bytes),
+        bytes(plan.to_rewrite.bytes),
+        counted(plan.requests, "request", "requests")
+    );
+    let _ = write!(text, "frees now:    {}", bytes(plan.frees_now_bytes));
+    if plan.frees_later_bytes > 0 {
+        let _ = write!(
+            text,
+            "; another {} with a prune after the grace of {}",
+            bytes(plan.frees_later_bytes),
+            grace_text(options.grace)
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn grace_text(grace: Duration) -> String {
+    let seconds = grace.as_secs();
+    match (seconds / 86400, seconds / 3600) {
+        (days, _) if days > 0 && seconds.is_multiple_of(86400) => counted(days, "day", "days"),
+        (_, hours) if hours > 0 && seconds.is_multiple_of(3600) => counted(hours, "hour", "hours"),
+        _ => counted(seconds, "second", "seconds"),
+    }
+}
+
+fn done_text(summary: &PruneSummary, options: &PruneOptions) -> String {
+    let mut text = String::new();
+    line(&mut text, "written:", summary.written, "");
+    let until = match options.grace.is_zero() {
+        true => String::new(),
+        false => format!(
+            ", to be deleted by a prune in {}",
+            grace_text(options.grace)
+        ),
+    };
+    line(&mut text, "condemned:", summary.condemned, &until);
+    line(&mut text, "deleted:", summary.deleted, "");
+    if summary.reprieved > 0 {
+        let packs = counted(summary.reprieved, "pack is", "packs are");
+        let _ = writeln!(text, "{packs} needed again and kept");
+    }
+    if summary.tables_replaced > 0 {
+        let tables = counted(summary.tables_replaced, "index table", "index tables");
+        let _ = writeln!(text, "{tables} merged");
+    }
+    if text.is_empty() {
+        text.push_str("nothing to do\n");
+    }
+    text
+}
+
+fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSummary {
+    let plan = &summary.plan;
+    json::PruneSummary {
+        message_type: "summary",
+        dry_run: options.dry_run,
+        snapshots: plan.snapshots,
+        packs_total: plan.packs.count,
+        bytes_total: plan.packs.bytes,
+        bytes_used: plan.used_bytes,
+        bytes_unused: plan.unused_bytes,
+        packs_to_condemn: plan.to_condemn.count,
+        bytes_to_condemn: plan.to_condemn.bytes,
+        packs_to_rewrite: plan.to_rewrite.count,
+        bytes_to_rewrite: plan.to_rewrite.bytes,
+        bytes_kept_of_rewritten: plan.rewritten_bytes,
+        bytes_left_unused: plan.left_unused_bytes,
+        packs_stray: plan.strays.count,
+        bytes_stray: plan.strays.bytes,
+        packs_waiting: plan.waiting.count,
+        bytes_waiting: plan.waiting.bytes,
+        packs_to_delete: plan.to_delete.count,
+        bytes_to_delete: plan.to_delete.bytes,
+        bytes_freed_now: plan.frees_now_bytes,
+        bytes_freed_later: plan.frees_later_bytes,
+        bytes_to_read: plan.to_rewrite.bytes,
+        requests: plan.requests,
+        packs_written: summary.written.count,
+        bytes_written: summary.written.bytes,
+        packs_condemned: summary.condemned.count,
+        packs_deleted: summary.deleted.count,
+        bytes_deleted: summary.deleted.bytes,
+        packs_reprieved: summary.reprieved,
+        objects_removed: summary.objects_removed,
+        objects_refused: summary.refused.len() as u64,
+        waits_for_processes: summary.waits_for,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_times_are_read() {
+        assert_eq!(parse_max_unused("unlimited"), Ok(MaxUnused::Unlimited));
+        assert_eq!(parse_max_unused("5%"), Ok(MaxUnused::Percent(5.0)));
+        assert_eq!(parse_max_unused("2k"), Ok(MaxUnused::Bytes(2048)));
+        for wrong in ["101%", "-1%", "x%", "nan%", "much", ""] {
+            assert!(parse_max_unused(wrong).is_err(), "{wrong}");
+        }
+        let days = |days: u64| Ok(Duration::from_secs(days * 86400));
+        assert_eq!(parse_grace("0"), days(0));
+        assert_eq!(parse_grace("7d"), days(7));
+        assert_eq!(parse_grace("1w 24h"), days(8));
+        for wrong in ["7", "-1d", "1mo", "1y", "x", "99999999999999999999d"] {
+            assert!(parse_grace(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(grace_text(Duration::from_secs(86400)), "1 day");
+        assert_eq!(grace_text(Duration::from_secs(7200)), "2 hours");
+    }
+}

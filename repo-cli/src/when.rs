@@ -1,0 +1,87 @@
+//! Points in time as users write them.
+
+use crate::text::local_time;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use repo_core::log::Terms;
+use repo_core::ops::Span;
+use repo_core::time::{self, Timestamp};
+
+/// Reads a date, a date and time by the local clock, one with an offset (RFC 3339), or a span from now such as `1y6m` or
+/// `30d`.
+pub fn parse(text: &str) -> Result<Timestamp, String> {
+    if let Ok(span) = Span::parse(text) {
+        return after(&span).ok_or_else(|| "is out of range".to_owned());
+    }
+    let instant = match text.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant,
+        Err(_) => {
+            let expected = "expected a date (YYYY-MM-DD, or with HH:MM:SS) or a span (30d, 1y6m)";
+            let local: DateTime = text.parse().map_err(|_| expected)?;
+            let zoned = local.to_zoned(TimeZone::system());
+            zoned.map_err(|_| "no calendar has that day")?.timestamp()
+        }
+    };
+    Ok(timestamp(instant))
+}
+
+/// The same, or `forever`.
+pub fn parse_until(text: &str) -> Result<Timestamp, String> {
+    match text {
+        "forever" => Ok(Terms::FOREVER),
+        _ => parse(text),
+    }
+}
+
+/// As [`parse_until`] reads it, for people.
+pub fn shown(time: Timestamp) -> String {
+    match time == Terms::FOREVER {
+        true => "forever".to_owned(),
+        false => local_time(time),
+    }
+}
+
+fn after(span: &Span) -> Option<Timestamp> {
+    let now = time::now();
+    let now = jiff::Timestamp::new(now.seconds, 0).ok()?;
+    let span = jiff::Span::new()
+        .try_years(span.years)
+        .and_then(|s| s.try_months(span.months))
+        .and_then(|s| s.try_days(span.days))
+        .and_then(|s| s.try_hours(span.hours));
+    let later = now.to_zoned(TimeZone::system()).checked_add(span.ok()?);
+    Some(timestamp(later.ok()?.timestamp()))
+}
+
+fn timestamp(instant: jiff::Timestamp) -> Timestamp {
+    let nanos = instant.as_nanosecond();
+    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
+    Timestamp::new(seconds, nanos.rem_euclid(1_000_000_000) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_spans_and_forever() {
+        let day = 86_400;
+        let now = time::now().seconds;
+        let days = parse("30d").unwrap().seconds - now;
+        assert!((days - 30 * day).abs() < day / 12, "{days}");
+        assert_eq!(
+            parse("2023-11-14T23:13:20Z").unwrap().seconds,
+            1_700_003_600
+        );
+        let midnight = parse("2023-11-14").unwrap().seconds;
+        assert_eq!(
+            parse("2023-11-14 01:00:00").unwrap().seconds - midnight,
+            3600
+        );
+        assert_eq!(parse_until("forever").unwrap(), Terms::FOREVER);
+        assert_eq!(shown(Terms::FOREVER), "forever");
+        for wrong in ["", "tomorrow", "2023-13-01", "4294967295y", "30", "forever"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

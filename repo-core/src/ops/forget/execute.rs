@@ -1,0 +1,164 @@
+//! Reads what a policy needs out of the log's fold, and appends what comes of it.
+
+use super::plan::{Candidate, ForgetOptions, ForgetPlan, plan};
+use super::times::{Commit, Stored, Times};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::checkpoint::SnapshotRow;
+use crate::format::entry::Action;
+use crate::format::name;
+use crate::format::snapshot::Summary;
+use crate::id::SnapshotId;
+use crate::log::State;
+use crate::repo::Repo;
+use crate::snapshot::SnapshotInfo;
+use crate::time::now;
+use std::collections::{BTreeSet, HashMap};
+
+/// A forget by policy: [`Forget::plan`] it as often as wanted, then [`Forget::execute`] it.
+///
+/// Memory: the summaries of all live snapshots, opened once.
+pub struct Forget<'a> {
+    repo: &'a Repo,
+    options: &'a ForgetOptions,
+    opened: HashMap<SnapshotId, Summary>,
+    stored: Stored,
+}
+
+impl<'a> Forget<'a> {
+    /// Looks up when the backend stored the entries that commit live snapshots: one listing for every 4096 numbers with any.
+    /// None if claimed times are trusted.
+    pub fn new(repo: &'a Repo, options: &'a ForgetOptions) -> Result<Self> {
+        let stored = match options.trust_times {
+            true => Stored::new(),
+            false => stored_times(repo, &repo.state())?,
+        };
+        Ok(Self {
+            repo,
+            options,
+            opened: HashMap::new(),
+            stored,
+        })
+    }
+
+    /// What would become of the snapshots, by the log as it was last folded.
+    pub fn plan(&mut self) -> Result<ForgetPlan> {
+        self.plan_on(&self.repo.state())
+    }
+
+    /// Appends a `Forget` of what goes, if anything does, right after the fold it was planned on; planned again whenever
+    /// others were faster. Gives the plan that stands.
+    ///
+    /// `InvalidInput` if the policy keeps nothing of a series and may not; `Damaged` or `Unsupported` while entries of the
+    /// log cannot be read, for they may say anything. Nothing is forgotten then.
+    pub fn execute(&mut self) -> Result<ForgetPlan> {
+        let mut done = None;
+        let repo = self.repo;
+        repo.append(&mut |state| {
+            let planned = self.plan_on(state)?;
+            if planned.emptied().is_some() && !self.options.allow_empty {
+                return Err(Error::invalid("policy").detail("keeps nothing of a series"));
+            }
+            let snapshots: Vec<SnapshotId> = planned.removed().map(|r| r.info.id).collect();
+            done = Some(planned);
+            Ok((!snapshots.is_empty()).then_some(Action::Forget { snapshots }))
+        })?;
+        Ok(done.expect("an append asks at least once"))
+    }
+
+    fn plan_on(&mut self, state: &State) -> Result<ForgetPlan> {
+        refuse_unreadable(state)?;
+        let options = self.options;
+        let mut unreadable = Vec::new();
+        let mut candidates = Vec::new();
+        for (id, row) in state.live_snapshots() {
+            let summary = match self.summary(id, row) {
+                Ok(summary) => summary,
+                Err(e) => {
+                    unreadable.push((*id, e.about(Subject::Snapshot(*id))));
+                    continue;
+                }
+            };
+            if options.filter.matches(summary) {
+                candidates.push(Candidate {
+                    info: SnapshotInfo {
+                        id: *id,
+                        summary: summary.clone(),
+                    },
+                    commit: commit(row),
+                    terms: state.terms(id),
+                });
+            }
+        }
+        let now = now();
+        let times = (!options.trust_times).then(|| {
+            let rows = state.live_snapshots().chain(state.forgotten_snapshots());
+            Times::new(rows.map(|(_, row)| commit(row)), self.stored.clone(), now)
+        });
+        Ok(ForgetPlan {
+            groups: plan(candidates, options, times.as_ref(), now),
+            unreadable,
+        })
+    }
+
+    fn summary(&mut self, id: &SnapshotId, row: &SnapshotRow) -> Result<&Summary> {
+        use std::collections::hash_map::Entry;
+        Ok(match self.opened.entry(*id) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => free.insert(self.repo.open_summary(id, &row.summary)?),
+        })
+    }
+}
+
+fn commit(row: &SnapshotRow) -> Commit {
+    Commit {
+        number: row.number,
+        time: row.time,
+    }
+}
+
+/// When the backend stored the log's entries, in the segments that hold commits of live snapshots and in the first.
+fn stored_times(repo: &Repo, state: &State) -> Result<Stored> {
+    let segment = |number: u64| number / name::SEGMENT_ENTRIES;
+    let live = state.live_snapshots().map(|(_, row)| segment(row.number));
+    let segments: BTreeSet<u64> = live.chain([0]).collect();
+    let mut stored = Stored::new();
+    for segment in segments {
+        let folder = name::segment_folder(segment * name::SEGMENT_ENTRIES);
+        repo.backend().list(&folder, &mut |listed| {
+            let number = name::parse_numbered(&listed.name).map(|(number, _)| number);
+            if let (Some(number), Some(time)) = (number, listed.modified) {
+                let (first, last) = stored.entry(number).or_insert((time, time));
+                (*first, *last) = (time.min(*first), time.max(*last));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(stored)
+}
+
+/// Forgets these snapshots, protected ones excepted: `Denied`, about the first of them, and none is forgotten. Gives those
+/// that were not forgotten already.
+pub fn forget_ids(repo: &Repo, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
+    let mut forgotten = Vec::new();
+    repo.append(&mut |state| {
+        refuse_unreadable(state)?;
+        forgotten = ids.iter().filter(|id| state.is_live(id)).copied().collect();
+        let now = now();
+        if let Some(id) = forgotten.iter().find(|id| state.is_protected(id, now)) {
+            let protected = Error::new(ErrorKind::Denied, Subject::Snapshot(*id));
+            return Err(protected.detail("it is protected"));
+        }
+        let snapshots = forgotten.clone();
+        Ok((!snapshots.is_empty()).then_some(Action::Forget { snapshots }))
+    })?;
+    Ok(forgotten)
+}
+
+/// An entry that cannot be read may say anything: that a snapshot is protected, or wanted again.
+pub(super) fn refuse_unreadable(state: &State) -> Result<()> {
+    match state.unreadable().next() {
+        None => Ok(()),
+        Some((number, _)) => Err(Error::damaged(Subject::Entry(number))
+            .detail("cannot be read, and while that is so nothing is forgotten")),
+    }
+}

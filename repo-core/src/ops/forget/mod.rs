@@ -1,0 +1,27 @@
+//! Forgets snapshots, by policy or by id, and takes that back; says how long a snapshot is kept.
+//!
+//! Everything here is one log entry. Objects stay until a prune deletes them, so what was forgotten can be had again till
+//! then. What decides is pure ([`plan::plan`], [`policy::evaluate`]); on a lost race it is asked again on the newer fold.
+
+mod calendar;
+mod execute;
+mod groups;
+mod plan;
+mod policy;
+mod quarantine;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod times;
+mod undo;
+
+pub use execute::{Forget, forget_ids};
+pub use groups::Grouping;
+pub use plan::{
+    Candidate, ForgetOptions, ForgetPlan, Goes, Keeps, Kept, PlannedGroup, Removed, plan,
+};
+pub use policy::{Count, Period, Policy, Reason, Span};
+pub use quarantine::{Anomaly, Quarantine};
+pub use terms::{NewTerms, set_terms};
+pub use times::{AHEAD_S, BEHIND_S, Claim, Commit, DURATION_S_MAX, Stored, Times};
+pub use undo::{TooLate, Unforgotten, unforget};

@@ -1,0 +1,112 @@
+//! Prune: frees what no snapshot needs any more (`docs/design/0003-retention.md`).
+//!
+//! First a plan, of which nothing depends on the clock but the grace; then what the plan says, in an order in which a stop at any
+//! moment loses nothing and the next prune goes on: copies, `Condemn`, `Deleting`, removal.
+
+mod choose;
+mod condemn;
+mod delete;
+mod listing;
+mod options;
+mod strays;
+mod survey;
+mod tables;
+
+pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
+
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::progress::{Interrupt, Progress};
+use crate::repo::Repo;
+use listing::Listing;
+use survey::Survey;
+
+/// How often a prune begins again because another one took away what it was reading.
+const TRIES: u32 = 3;
+
+/// Who asks for a prune, and who may stop it.
+struct Job<'a> {
+    repo: &'a Repo,
+    options: &'a PruneOptions,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+/// Plans a prune, and does what the plan says unless it is a dry run.
+///
+/// Safe beside anything that writes, and at any interruption. `Missing` or `Damaged`, and nothing is changed, if any snapshot cannot
+/// be read whole, a needed pack is not there, or an index table is lost; `Unsupported` while a log entry cannot be read.
+///
+/// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; four packs while some are rewritten.
+pub fn prune(
+    repo: &Repo,
+    options: &PruneOptions,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<PruneSummary> {
+    options.check()?;
+    let job = Job {
+        repo,
+        options,
+        progress,
+        interrupt,
+    };
+    let mut tries = 1;
+    loop {
+        let before = repo.state().tail().clone();
+        match job.attempt() {
+            // What was read is gone: by a deletion that came meanwhile, or it is lost.
+            Err(e) if tries < TRIES && is_absence(&e) => {
+                repo.refresh()?;
+                if *repo.state().tail() == before {
+                    return Err(e);
+                }
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_absence(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Missing | ErrorKind::NotFound)
+}
+
+impl Job<'_> {
+    fn attempt(&self) -> Result<PruneSummary> {
+        let process = match self.options.dry_run {
+            true => None,
+            false => self.repo.announce_deleting()?,
+        };
+        // Before the fold, so that what was listed and is named by any entry is known to be.
+        let listing = Listing::of(self.repo)?;
+        self.repo.refresh()?;
+        self.check_state()?;
+        let survey = Survey::make(self, &listing)?;
+        let mut summary = PruneSummary {
+            plan: survey.plan.clone(),
+            ..PruneSummary::default()
+        };
+        if self.options.dry_run {
+            return Ok(summary);
+        }
+        condemn::execute(self, &survey, &mut summary)?;
+        delete::execute(self, &survey, &listing, process.as_ref(), &mut summary)?;
+        strays::remove(self, &listing, &mut summary)?;
+        Ok(summary)
+    }
+
+    /// Refuses to decide anything on half of the truth.
+    fn check_state(&self) -> Result<()> {
+        let state = self.repo.state();
+        if let Some((number, _)) = state.unreadable().next() {
+            let detail = "cannot be read, so that it is not known what may go; nothing was deleted";
+            return Err(Error::unsupported(Subject::Entry(number)).detail(detail));
+        }
+        if self.repo.index_is_incomplete() {
+            let place = Subject::Repository(self.repo.place());
+            let detail = "an index table is missing or damaged, so that it is not known what may go; nothing was deleted";
+            return Err(Error::new(ErrorKind::Damaged, place).detail(detail));
+        }
+        Ok(())
+    }
+}

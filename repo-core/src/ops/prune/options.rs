@@ -1,0 +1,149 @@
+//! How a prune is asked for, and what it tells.
+
+use crate::error::{Error, Result};
+use crate::id::SnapshotId;
+use std::time::Duration;
+
+/// How much may stay that nobody needs, because freeing it costs more than it takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxUnused {
+    /// Of what is stored afterwards, in percent: 0 to 100.
+    Percent(f64),
+    /// Bytes.
+    Bytes(u64),
+    /// No pack is rewritten; those that hold nothing needed go.
+    Unlimited,
+}
+
+/// How a prune is done.
+#[derive(Debug, Clone)]
+pub struct PruneOptions {
+    /// What may stay unused.
+    pub max_unused: MaxUnused,
+    /// Packs are rewritten while they have no more bytes than this together.
+    pub max_repack_bytes: Option<u64>,
+    /// Rewrite packs of less than four fifths of the usual size too, if there are several.
+    pub repack_small: bool,
+    /// The same with this many bytes for a limit.
+    pub repack_smaller_than: Option<u64>,
+    /// Rewrite packs that hold blocks stored as they are, and try to compress those.
+    pub repack_uncompressed: bool,
+    /// Rewrite packs of trees only.
+    pub trees_only: bool,
+    /// How long what is condemned stays before it is deleted. Zero is safe.
+    pub grace: Duration,
+    /// Objects that no entry names are left alone until they are so old, by the backend's clock.
+    pub stray_age: Duration,
+    /// Plan only.
+    pub dry_run: bool,
+    /// In a dry run: as if these were forgotten.
+    pub without: Vec<SnapshotId>,
+}
+
+impl Default for PruneOptions {
+    fn default() -> Self {
+        Self {
+            max_unused: MaxUnused::Percent(5.0),
+            max_repack_bytes: None,
+            repack_small: false,
+            repack_smaller_than: None,
+            repack_uncompressed: false,
+            trees_only: false,
+            grace: Duration::from_secs(7 * 24 * 3600),
+            stray_age: Duration::from_secs(48 * 3600),
+            dry_run: false,
+            without: Vec::new(),
+        }
+    }
+}
+
+impl PruneOptions {
+    pub(super) fn check(&self) -> Result<()> {
+        if !self.dry_run && !self.without.is_empty() {
+            return Err(Error::invalid("prune").detail("only a dry run can leave snapshots out"));
+        }
+        match self.max_unused {
+            MaxUnused::Percent(percent) if !(0.0..=100.0).contains(&percent) => {
+                Err(Error::invalid("max unused").detail("must lie between 0% and 100%"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a prune is going to do. Bytes are as stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PrunePlan {
+    /// Snapshots whose content is kept.
+    pub snapshots: u64,
+    /// Forgotten snapshots whose objects go.
+    pub snapshots_to_go: u64,
+    /// Live packs that a table names, and their bytes.
+    pub packs: Sum,
+    /// What live packs hold for snapshots.
+    pub used_bytes: u64,
+    /// What blocks of live packs hold for none.
+    pub unused_bytes: u64,
+    /// Packs of which nothing is needed.
+    pub to_condemn: Sum,
+    /// Packs of which something is needed, that is written anew.
+    pub to_rewrite: Sum,
+    /// About how much of those is kept.
+    pub rewritten_bytes: u64,
+    /// What stays unused afterwards.
+    pub left_unused_bytes: u64,
+    /// Packs that no table names.
+    pub strays: Sum,
+    /// Condemned by earlier prunes, and deleted by this one.
+    pub to_delete: Sum,
+    /// Condemned by earlier prunes, and not for long enough.
+    pub waiting: Sum,
+    /// Needed again by now, and so kept.
+    pub needed_again: Sum,
+    /// What this run frees by the end, as far as it can tell.
+    pub frees_now_bytes: u64,
+    /// What a prune after the grace frees.
+    pub frees_later_bytes: u64,
+    /// Requests to the backend that writing and deleting takes, about.
+    pub requests: u64,
+}
+
+/// How many, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Sum {
+    /// One more.
+    pub fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What a prune did.
+#[derive(Debug, Clone, Default)]
+pub struct PruneSummary {
+    /// What it planned.
+    pub plan: PrunePlan,
+    /// Packs written, and their bytes.
+    pub written: Sum,
+    /// Packs condemned, and their bytes.
+    pub condemned: Sum,
+    /// Packs that the log names as deleted now, and their bytes.
+    pub deleted: Sum,
+    /// Packs that were condemned and are needed after all.
+    pub reprieved: u64,
+    /// Index tables that others replaced.
+    pub tables_replaced: u64,
+    /// Objects removed from the backend.
+    pub objects_removed: u64,
+    /// Objects that the backend did not let go, the first with the reason: they go with a later prune.
+    pub refused: Vec<(String, String)>,
+    /// Class C: processes at work that a deletion waits for. The next prune goes on.
+    pub waits_for: u64,
+}

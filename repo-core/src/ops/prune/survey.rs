@@ -1,0 +1,276 @@
+//! What is needed, what is there, and what follows from it.
+
+use super::Job;
+use super::choose::Uses;
+use super::listing::{Listing, is_past};
+use super::options::PrunePlan;
+use crate::crypto::BlobType;
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::checkpoint::Condemned;
+use crate::format::entry::ObjectRef;
+use crate::format::name::ObjectKind;
+use crate::id::{BlobId, PackId, SnapshotId};
+use crate::index::{Picture, PictureMarks};
+use crate::log::{CondemnPlan, Kept, PackState, State, keep, plan_condemn};
+use crate::ops::walk::Walk;
+use crate::repo::{PictureRows, Repo, lock, pack_object};
+use crate::time::{Timestamp, now};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex};
+
+/// Everything that a prune decided on one fold.
+pub struct Survey {
+    pub state: Arc<State>,
+    pub picture: Arc<Picture>,
+    pub marks: PictureMarks,
+    /// The snapshots whose content is marked.
+    pub marked: HashSet<SnapshotId>,
+    pub kept: Kept,
+    pub condemn: CondemnPlan,
+    /// Objects that are no packs, to be condemned: those of forgotten snapshots, and strays.
+    pub objects: Vec<ObjectRef>,
+    /// From which share of dead bytes on a block is written anew.
+    pub dead_share_max: f64,
+    pub plan: PrunePlan,
+}
+
+impl Survey {
+    /// Marks what live snapshots hold, and decides what goes. Fails if anything needed cannot be read or is not there.
+    pub fn make(job: &Job<'_>, listing: &Listing) -> Result<Self> {
+        let repo = job.repo;
+        let state = repo.state();
+        let picture = Arc::new(repo.index().picture()?);
+        let marks = picture.marks();
+        let mut marked = HashSet::new();
+        mark_new(job, &state, &marks, &mut marked, false)?;
+        let rows = PictureRows(&picture);
+        let kept = keep(&state, &rows, &marks)?;
+        if let Some(lost) = kept.lost.first() {
+            let detail = "is needed and lies in no pack that stays; nothing was deleted";
+            return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
+        }
+        check_presence(repo, &picture, &kept, listing)?;
+        let uses = Uses::count(&picture, &kept, job.options)?;
+        let rewrite = uses.choose(job.options, repo.settings().pack_bytes);
+        let strays = strays(job, &state, listing)?;
+        let condemn = plan_condemn(
+            &state,
+            &rows,
+            &kept,
+            &|pack| rewrite.contains(&pack),
+            &strays,
+        )?;
+        let mut survey = Self {
+            plan: PrunePlan::default(),
+            objects: objects(job, &state, listing),
+            dead_share_max: uses.dead_share_max,
+            state,
+            picture,
+            marks,
+            marked,
+            kept,
+            condemn,
+        };
+        survey.plan = survey.numbers(job, &uses, listing);
+        Ok(survey)
+    }
+
+    /// Marks what has been committed, or is wanted again, since.
+    pub fn mark_since(&self, job: &Job<'_>, state: &State, also: &[SnapshotId]) -> Result<()> {
+        let mut marked = self.marked.clone();
+        mark_new(job, state, &self.marks, &mut marked, true)?;
+        for id in also.iter().filter(|id| !self.marked.contains(*id)) {
+            if let Some(row) = state.snapshot(id) {
+                mark(job, &self.marks, id, &row.summary, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, job: &Job<'_>, uses: &Uses, listing: &Listing) -> PrunePlan {
+        let mut plan = PrunePlan {
+            snapshots: self.marked.len() as u64,
+            ..PrunePlan::default()
+        };
+        let snapshots = self
+            .objects
+            .iter()
+            .filter(|o| o.kind == ObjectKind::Snapshot);
+        plan.snapshots_to_go = snapshots.count() as u64;
+        let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
+        for (number, used) in uses.packs() {
+            plan.packs.add(used.len);
+            plan.used_bytes += used.used;
+            plan.unused_bytes += used.unused;
+            if self.condemn.repack.contains(&number) {
+                plan.to_rewrite.add(used.len);
+                plan.rewritten_bytes += used.used + (used.unused - used.reclaims);
+                plan.left_unused_bytes += used.unused - used.reclaims;
+            } else if self.kept.blobs_in_pack(number) == 0 {
+                plan.to_condemn.add(used.len);
+            } else {
+                plan.left_unused_bytes += used.unused;
+            }
+        }
+        let indexed = plan.to_condemn.count + plan.to_rewrite.count;
+        let strays = self.condemn.condemn.len() as u64 - indexed;
+        if strays > 0 {
+            let indexed: HashSet<PackId> = uses.packs().map(|(_, used)| used.id).collect();
+            for id in self
+                .condemn
+                .condemn
+                .iter()
+                .filter(|id| !indexed.contains(*id))
+            {
+                plan.strays.add(known(id));
+            }
+        }
+        let now = now();
+        for (id, by) in self.state.condemned() {
+            match is_past(by.time, job.options.grace, now) {
+                true => plan.to_delete.add(known(id)),
+                false => plan.waiting.add(known(id)),
+            }
+        }
+        let goes = plan.to_condemn.bytes + plan.to_rewrite.bytes + plan.strays.bytes;
+        let later = goes + plan.waiting.bytes;
+        (plan.frees_now_bytes, plan.frees_later_bytes) = match job.options.grace.is_zero() {
+            true => (plan.to_delete.bytes + later, 0),
+            false => (plan.to_delete.bytes, later),
+        };
+        let pack_bytes = u64::from(job.repo.settings().pack_bytes).max(1);
+        let writes = plan.rewritten_bytes.div_ceil(pack_bytes) + 3;
+        plan.requests = plan.to_rewrite.count + writes + plan.to_delete.count;
+        if job.options.grace.is_zero() {
+            plan.requests += self.condemn.condemn.len() as u64;
+        }
+        plan
+    }
+}
+
+/// Marks the live snapshots that are not among those marked, and adds them.
+fn mark_new(
+    job: &Job<'_>,
+    state: &State,
+    marks: &PictureMarks,
+    marked: &mut HashSet<SnapshotId>,
+    newer: bool,
+) -> Result<()> {
+    // Who may forget must not thereby get rid of what is protected.
+    let now = now();
+    let protected = state
+        .forgotten_snapshots()
+        .filter(|(id, _)| state.is_protected(id, now));
+    for (id, row) in state.live_snapshots().chain(protected) {
+        if !job.options.without.contains(id) && marked.insert(*id) {
+            mark(job, marks, id, &row.summary, newer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks what a snapshot holds. With `newer` also blobs are met that came into the index after the picture was taken: those are not
+/// marked; else they are missing.
+fn mark(
+    job: &Job<'_>,
+    marks: &PictureMarks,
+    id: &SnapshotId,
+    summary: &[u8],
+    newer: bool,
+) -> Result<()> {
+    let root: BlobId = job.repo.open_summary(id, summary)?.root;
+    let walk = Walk {
+        repo: job.repo,
+        progress: job.progress,
+        interrupt: job.interrupt,
+    };
+    let unknown = Mutex::new(HashSet::new());
+    let meet = |kind, id: &BlobId| match marks.insert(id)? {
+        Some(new) => Ok(new),
+        None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
+        None => Err(Error::missing(Subject::Blob(*id)).detail("no index table names it")),
+    };
+    walk.snapshot(id, &root, &meet).map_err(|e| match e.kind() {
+        ErrorKind::Interrupted => e,
+        _ => {
+            let detail = "a snapshot cannot be read whole, so that it is not known what it needs; nothing was deleted";
+            Error::new(e.kind(), e.subject().clone()).detail(detail).because(e)
+        }
+    })
+}
+
+/// Refuses to go on while a pack that holds anything needed is not there, or not whole.
+fn check_presence(repo: &Repo, picture: &Picture, kept: &Kept, listing: &Listing) -> Result<()> {
+    for number in picture
+        .packs()
+        .filter(|number| kept.blobs_in_pack(*number) > 0)
+    {
+        let row = picture.pack_row(number)?;
+        let len = match listing.packs.get(&row.id) {
+            Some(stored) => Some(stored.len),
+            // It may have come since.
+            None => repo
+                .backend()
+                .size(&pack_object(row.kind).name(&row.id.0))?,
+        };
+        if len != Some(row.len) {
+            let error = match len {
+                None => Error::missing(Subject::Pack(row.id)),
+                Some(_) => Error::damaged(Subject::Pack(row.id)),
+            };
+            return Err(error.detail("snapshots need what it holds; nothing was deleted"));
+        }
+    }
+    Ok(())
+}
+
+/// Packs that are there, that no table names and no entry condemns or deletes, and that are old enough.
+fn strays(job: &Job<'_>, state: &State, listing: &Listing) -> Result<Vec<PackId>> {
+    let now = now();
+    let mut strays = Vec::new();
+    for (id, stored) in &listing.packs {
+        if state.pack_state(id) == PackState::Live
+            && stored.is_older(job.options.stray_age, now)
+            && job.repo.index().pack(id)?.is_none()
+        {
+            strays.push(*id);
+        }
+    }
+    Ok(strays)
+}
+
+/// Objects besides packs that no entry wants, and that are not condemned for that yet: those of forgotten snapshots at once, others
+/// when they are old enough.
+fn objects(job: &Job<'_>, state: &State, listing: &Listing) -> Vec<ObjectRef> {
+    let now = now();
+    let condemned: BTreeSet<&ObjectRef> = standing(state).map(|(object, _)| object).collect();
+    let unwanted = listing.others.iter().filter(|(object, stored)| {
+        let forgotten =
+            object.kind == ObjectKind::Snapshot && state.snapshot(&SnapshotId(object.id)).is_some();
+        !state.wants(object)
+            && !state.is_deleted(&object.id)
+            && !condemned.contains(object)
+            && !state.is_protected(&SnapshotId(object.id), now)
+            && (forgotten || stored.is_older(job.options.stray_age, now))
+    });
+    unwanted.map(|(object, _)| *object).collect()
+}
+
+/// Condemned objects that are no packs, wanted by no entry since.
+pub fn standing(state: &State) -> impl Iterator<Item = (&ObjectRef, &Condemned)> {
+    let now = now();
+    let unprotected = state.condemned_objects().filter(move |(object, _)| {
+        object.kind != ObjectKind::Snapshot || !state.is_protected(&SnapshotId(object.id), now)
+    });
+    unprotected.filter(|(object, by)| {
+        let forgotten = state.forgotten_by(&SnapshotId(object.id));
+        object.kind != ObjectKind::Snapshot || forgotten.is_none_or(|number| number < by.number)
+    })
+}
+
+/// Which condemned packs have been so for longer than the grace.
+pub fn expired(state: &State, grace: std::time::Duration, now: Timestamp) -> BTreeSet<PackId> {
+    let condemned = state.condemned();
+    let expired = condemned.filter(|(_, by)| is_past(by.time, grace, now));
+    expired.map(|(id, _)| *id).collect()
+}
