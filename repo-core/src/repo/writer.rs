@@ -26,7 +26,7 @@ const META_BLOCK_BYTES: usize = 512 << 10;
 const PUBLISH_PACKS: usize = 32;
 
 /// Or after this many blobs: their rows (44 bytes each) lie in memory until then, and three times while a table is made.
-const PUBLISH_BLOBS: usize = 128 << 10;
+const PUBLISH_BLOBS: usize = 64 << 10;
 
 /// Or after this long.
 const PUBLISH_AFTER: Duration = Duration::from_secs(60);

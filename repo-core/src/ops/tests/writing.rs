@@ -286,10 +286,10 @@ fn packs_and_tables_of_tiny_blobs_end_early() {
     for pack in &written.own {
         let entry = repo.index().pack_entry(pack).unwrap().unwrap();
         // Those of blocks that were on their way when it became full come in addition.
-        assert!(entry.blobs.len() <= 2 * (64 << 10), "{}", entry.blobs.len());
+        assert!(entry.blobs.len() <= 64 << 10, "{}", entry.blobs.len());
         for number in 0..entry.blocks.len() {
             let inside = entry.blobs.iter().filter(|b| b.block as usize == number);
-            assert!(inside.count() <= 8192);
+            assert!(inside.count() <= 4096);
         }
     }
     assert!(repo.index().counts().tables > 1);
