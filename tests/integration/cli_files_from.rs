@@ -159,7 +159,7 @@ fn what_is_not_there_is_said() {
     assert!(run.stderr.len() < 1000, "{run:?}");
     env.run(&["backup", "--files-from", "nope"])
         .expect(1)
-        .says("cannot read nope: no such file or directory\nLook at how it is spelled");
+        .says("cannot read nope: no such file or directory\nA flag names this file");
 }
 
 #[test]

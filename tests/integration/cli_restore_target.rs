@@ -333,11 +333,14 @@ fn a_target_without_attributes_says_once_what_it_cannot_keep() {
     let one = [&restore[..], &["-i", "file"]].concat();
     let said = with_mounts(&env, script, &one).unwrap().expect(3);
     said.says("warning: 4 extended attributes were not set");
-    // The target's own, which has the name that it was given.
+    // The target's own, which is named by its whole path.
     let none = [&restore[..], &["-e", "*"]].concat();
     let script = "mount -t ramfs none out || exit 77\n\"$@\"";
     let said = with_mounts(&env, script, &none).unwrap().expect(3);
-    said.says("user.more of out/new: operation not supported");
+    said.says(&format!(
+        "user.more of {}: operation not supported",
+        env.text("out/new")
+    ));
     // What nothing is restored to is left as it was made.
     let nothing = [&restore[..], &["-i", "/nothing"]].concat();
     with_mounts(&env, script, &nothing).unwrap().expect(0);

@@ -130,12 +130,14 @@ impl Context<'_> {
         self.tells(path, error);
     }
 
-    /// Reports something about one item. The target itself is named as the user named it.
+    /// Reports something about one item, by its path below the target. The target itself is named by its whole path.
     pub fn tells(&self, path: &Path, error: &Error) {
-        match path.as_os_str().is_empty() {
-            true => self.problems.problem(self.target, error),
-            false => self.problems.problem(path, error),
+        if !path.as_os_str().is_empty() {
+            return self.problems.problem(path, error);
         }
+        let whole = std::path::absolute(self.target);
+        let target = whole.as_deref().unwrap_or(self.target);
+        self.problems.problem(target, error);
     }
 
     /// Counts an extended attribute that was refused; the first of each sort is a problem.
