@@ -135,6 +135,8 @@ fn message(summary: &RestoreSummary, dry_run: bool, took: Duration) -> json::Res
         bytes_restored: summary.bytes,
         bytes_skipped: summary.bytes_skipped,
         owners_skipped: summary.owners_skipped,
+        xattrs_refused: summary.xattrs_refused,
+        without_room: summary.without_room,
         error_count: summary.problems,
         dry_run,
         files_verified: summary.files_verified,

@@ -22,7 +22,7 @@ pub struct Arguments {
     selection: SelectionFlags,
 
     /// Only the newest N of each host and set of paths; all if N is 0
-    #[arg(long, value_name = "N", help_heading = "Which snapshots")]
+    #[arg(long, value_name = "N", value_parser = parse_latest, help_heading = "Which snapshots")]
     latest: Option<usize>,
 
     /// Show groups of snapshots with the same host, paths, tags or label: a list of these words, with commas
@@ -264,6 +264,11 @@ fn folded(paths: &str, columns: usize) -> String {
 fn lines(texts: &[String]) -> String {
     let safe: Vec<_> = texts.iter().map(|text| printable(text)).collect();
     safe.join("\n")
+}
+
+fn parse_latest(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, as in --latest 3".into())
 }
 
 /// A column that is not of a snapshot itself: a cell, safe to show, for each.
