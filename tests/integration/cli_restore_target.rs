@@ -234,6 +234,30 @@ fn a_full_target_loses_nothing_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_file_that_cannot_grow_for_lack_of_room_is_not_touched() {
+    let (env, what) = place();
+    fs::create_dir(env.path("small")).unwrap();
+    // The old one is older, and shorter, than what is to be written into it.
+    let script = "mount -t tmpfs -o size=200k none small || exit 77\n\
+                  head -c 5000 src/b.bin | tr '\\000' x > small/b.bin\n\
+                  touch -d 2020-01-01 small/b.bin; chmod 640 small/b.bin; cp -a small/b.bin old\n\
+                  code=0; \"$@\" || code=$?\n\
+                  cmp small/b.bin old; stat -c '%a %y' small/b.bin; ls -A small | wc -l\n\
+                  mount -o remount,size=10m small\n\
+                  \"$@\" --overwrite if-newer > /dev/null\n\
+                  cmp small/b.bin src/b.bin\n\
+                  exit $code";
+    let arguments = ["restore", &what, "-t", "small", "-q", "-i", "b.bin"];
+    let Some(run) = with_mounts(&env, script, &arguments) else {
+        return;
+    };
+    run.expect(3)
+        .says("b.bin cannot be written")
+        .prints("640 2020-01-01")
+        .prints("\n1\n");
+}
+
+#[test]
 fn a_file_too_large_for_the_target_costs_no_other() {
     let env = TestEnvironment::with_repository();
     env.write("src/a-large", noise(20_000_000, 1));

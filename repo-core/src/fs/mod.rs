@@ -32,5 +32,5 @@ pub use read::{Dir, advise_sequential, read_at};
 pub use scan::{Scan, WINDOW};
 pub use sparse::{EXTENTS_MAX, Extent, extents};
 pub use target::{BEGUN_MODE, Existing, Target, TargetDir};
-pub use write::{punch_hole, punch_to_end, set_len, set_mode, write_at};
+pub use write::{punch_hole, punch_to_end, reserve, set_len, set_mode, write_at};
 pub use xattr::{XATTRS_BYTES_MAX, Xattr, xattrs_of};

@@ -120,11 +120,6 @@ impl Wanted {
         !us.is_root() && self.owner.is_some_and(other)
     }
 
-    /// The permissions, or others if there are none.
-    pub fn mode_or(&self, other: u32) -> u32 {
-        self.mode.unwrap_or(other)
-    }
-
     /// Gives them to an open file or directory that was there before, as far as it has others.
     pub fn settle(
         &self,

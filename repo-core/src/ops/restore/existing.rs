@@ -12,8 +12,8 @@ use super::place::Places;
 use super::window::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{
-    BEGUN_MODE, Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, set_len, set_mode,
-    write_at, xattrs_of,
+    BEGUN_MODE, Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, reserve, set_len,
+    set_mode, write_at, xattrs_of,
 };
 use crate::id::BlobId;
 use crate::progress::{Counter, Progress};
@@ -228,6 +228,11 @@ impl Examined<'_> {
         let (handle, now) = self.dir.open_existing_file(self.file.name_there())?;
         if identity(&now) != identity(found) || now.links > 1 {
             return Err(Error::new(ErrorKind::Unavailable, crate::Subject::None));
+        }
+        // A file without recorded holes that has to grow: nothing of it is touched if there is no room.
+        let dense = self.file.extents.is_none() && !self.context.options.sparse;
+        if dense && found.size < self.file.size {
+            reserve(&handle, found.size, self.file.size - found.size)?;
         }
         // Until it is whole; where that cannot be said, it goes without.
         let _ = set_mode(&handle, BEGUN_MODE);

@@ -8,10 +8,7 @@ use super::place::{Place, Places};
 use super::room::is_full;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{FileContent, Node};
-use crate::fs::{
-    Applied, BEGUN_MODE, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len,
-    set_mode,
-};
+use crate::fs::{Applied, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len};
 use crate::progress::{Counter, Outcome, Progress};
 use crate::repo::lock;
 use std::fs::File;
@@ -450,13 +447,12 @@ impl FilePlan {
                 dir.remove_entry(self.name_there()).map(|()| false)
             }
             Standing::Into(expected) => {
-                let (handle, found) = dir.open_existing_file(&self.name)?;
-                if identity(&found) != expected {
-                    return Err(was_replaced());
+                // It keeps the permissions of one that was begun: the next run finishes it, whatever is kept else.
+                let (_, found) = dir.open_existing_file(&self.name)?;
+                match identity(&found) == expected {
+                    true => Ok(false),
+                    false => Err(was_replaced()),
                 }
-                // Set-id bits belong to the owner that was recorded, and to content that is whole.
-                let mode = self.wanted.mode_or(BEGUN_MODE) & 0o1777;
-                set_mode(&handle, mode).map(|()| false)
             }
             Standing::Nowhere => Ok(false),
         }
