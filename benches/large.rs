@@ -6,7 +6,6 @@
 //! `larder -r DIRECTORY prune --dry-run`.
 
 use repo_core::backend::LocalBackend;
-use repo_core::compress::Level;
 use repo_core::crypto::{BlobType, KdfParams};
 use repo_core::format::codec;
 use repo_core::format::key_slot::Credential;
@@ -74,14 +73,7 @@ fn write<T>(
     work: impl FnOnce(&mut dyn FnMut(&Tree) -> Result<BlobId>) -> Result<T>,
 ) -> Result<(T, Written)> {
     let interrupt = Interrupt::new();
-    let options = WriteOptions {
-        domain: 0,
-        level: Level::default(),
-        pack_bytes: None,
-        dry_run: false,
-        progress: &Silent,
-        interrupt: &interrupt,
-    };
+    let options = WriteOptions::new(&Silent, &interrupt);
     let hasher = repo.hasher(BlobType::Tree)?;
     repo.write(options, |writer| {
         work(&mut |tree| {

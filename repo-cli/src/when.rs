@@ -13,16 +13,34 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     if let Ok(span) = Span::parse(text) {
         return after(&span).ok_or_else(|| "is out of range".to_owned());
     }
-    let instant = match text.parse::<jiff::Timestamp>() {
-        Ok(instant) => instant,
-        Err(_) => {
-            let expected = "expected a date (YYYY-MM-DD, or with HH:MM:SS) or a span (30d, 1y6m)";
-            let local: DateTime = text.parse().map_err(|_| expected)?;
-            let zoned = local.to_zoned(TimeZone::system());
-            zoned.map_err(|_| "no calendar has that day")?.timestamp()
+    instant(text).map_err(|why| match why {
+        Wrong::Form => {
+            "expected a date (YYYY-MM-DD, or with HH:MM:SS) or a span (30d, 1y6m)".into()
         }
-    };
-    Ok(timestamp(instant))
+        Wrong::Range => OUT_OF_RANGE.into(),
+    })
+}
+
+/// What a time is that has the right form and cannot be kept.
+pub const OUT_OF_RANGE: &str =
+    "later or earlier than any time that can be kept, -9999-01-02 to 9999-12-30";
+
+/// Why a text is no point in time.
+pub enum Wrong {
+    /// It does not look like one.
+    Form,
+    /// No clock goes so far.
+    Range,
+}
+
+/// Reads a date, a date and time by the local clock, or one with an offset (RFC 3339).
+pub fn instant(text: &str) -> Result<Timestamp, Wrong> {
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(timestamp(instant));
+    }
+    let local: DateTime = text.parse().map_err(|_| Wrong::Form)?;
+    let zoned = local.to_zoned(TimeZone::system());
+    Ok(timestamp(zoned.map_err(|_| Wrong::Range)?.timestamp()))
 }
 
 /// The same, or `forever`.

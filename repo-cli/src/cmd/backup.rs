@@ -14,11 +14,10 @@ use crate::repository::{self, Opened};
 use crate::selection;
 use crate::stdin::Stdin;
 use crate::text::{bytes, duration, local_time, printable};
+use crate::when::{self, Wrong};
 use crate::{json, process};
 use clap::Args;
 use command::CommandOutput;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use options::{CompareFlags, ReadingFlags};
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
@@ -414,22 +413,10 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
     if text == "now" {
         return Ok(time::now());
     }
-    let instant = match text.parse::<jiff::Timestamp>() {
-        Ok(instant) => instant,
-        Err(_) => {
-            let local: DateTime = text.parse().map_err(|_| "expected YYYY-MM-DD HH:MM:SS")?;
-            let zoned = local.to_zoned(TimeZone::system());
-            zoned
-                .map_err(|_| "later or earlier than any time that can be kept, -9999-01-02 to 9999-12-30")?
-                .timestamp()
-        }
-    };
-    let nanos = instant.as_nanosecond();
-    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| "out of range")?;
-    Ok(Timestamp::new(
-        seconds,
-        nanos.rem_euclid(1_000_000_000) as u32,
-    ))
+    when::instant(text).map_err(|why| match why {
+        Wrong::Form => "expected YYYY-MM-DD HH:MM:SS".into(),
+        Wrong::Range => when::OUT_OF_RANGE.into(),
+    })
 }
 
 #[cfg(test)]

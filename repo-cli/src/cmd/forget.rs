@@ -246,9 +246,9 @@ fn frees(app: &App, repo: &Repo, plan: &ForgetPlan) -> Result<Frees, Failure> {
     }
     let all = snapshot::list(repo, &Filter::default()).snapshots;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Stats);
-    let sizes = reporter.run(|progress, interrupt| ops::sizes(repo, &all, progress, interrupt))?;
-    let sizes = all.iter().zip(sizes);
-    Ok(sizes.map(|(info, size)| (info.id, size.unique)).collect())
+    let sizes =
+        reporter.run(|progress, interrupt| ops::unique_sizes(repo, &all, progress, interrupt))?;
+    Ok(all.iter().map(|info| info.id).zip(sizes).collect())
 }
 
 /// Finds out which snapshots do not fit into so many bytes, the newest first.

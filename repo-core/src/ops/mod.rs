@@ -23,5 +23,5 @@ pub use forget::{
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
-pub use sizes::{Fit, SizeOf, fit, sizes};
+pub use sizes::{Fit, fit, unique_sizes};
 pub use stats::{StatsMode, StatsSummary, stats};

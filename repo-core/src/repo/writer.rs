@@ -48,6 +48,20 @@ pub struct WriteOptions<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+impl<'a> WriteOptions<'a> {
+    /// Domain 0, compressed and packed as usual, and really written.
+    pub fn new(progress: &'a dyn Progress, interrupt: &'a Interrupt) -> Self {
+        Self {
+            domain: 0,
+            level: Level::default(),
+            pack_bytes: None,
+            dry_run: false,
+            progress,
+            interrupt,
+        }
+    }
+}
+
 /// What was written.
 #[derive(Debug, Default)]
 pub struct Written {
@@ -207,11 +221,20 @@ impl<'a> Writer<'a> {
         if !new || self.options.dry_run {
             return Ok((new, None));
         }
+        Ok((new, Some(self.draft(kind, takes)?)))
+    }
+
+    /// The draft of a lane if that `takes` it in a block of so many bytes, else a fresh one.
+    fn draft(
+        &mut self,
+        kind: BlobType,
+        takes: &dyn Fn(&BlockDraft, usize) -> bool,
+    ) -> Result<&mut BlockDraft> {
         let lane = lane_of(kind);
         if !takes(&self.lanes[lane].draft, self.lanes[lane].block_bytes) {
             self.flush(lane)?;
         }
-        Ok((new, Some(&mut self.lanes[lane].draft)))
+        Ok(&mut self.lanes[lane].draft)
     }
 
     /// Whether a blob is new; counts it then, and remembers what is relied on else.

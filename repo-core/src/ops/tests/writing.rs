@@ -264,14 +264,7 @@ fn packs_and_tables_of_tiny_blobs_end_early() {
     const BLOBS: u32 = 300_000;
     let bed = Bed::new();
     let (repo, interrupt) = (bed.open(), Interrupt::new());
-    let options = WriteOptions {
-        domain: 0,
-        level: Level::default(),
-        pack_bytes: None,
-        dry_run: false,
-        progress: &Silent,
-        interrupt: &interrupt,
-    };
+    let options = WriteOptions::new(&Silent, &interrupt);
     let (_, written) = repo
         .write(options, |writer| {
             for number in 0..BLOBS {
