@@ -3,6 +3,7 @@
 use crate::cli::Global;
 use crate::credential::CredentialFlags;
 use crate::env::Env;
+use crate::exit::Failure;
 use crate::repository::RepositoryFlags;
 use crate::terminal::Terminal;
 use crate::writing::WritingFlags;
@@ -34,6 +35,18 @@ impl App {
             env,
             terminal: Terminal::new(global.output),
             passed_over: Cell::new(false),
+        }
+    }
+
+    /// Refuses values of flags that make no sense, also where the command has no use for them, and says which flags have no
+    /// effect at all.
+    pub fn look_at_flags(&self) -> Result<(), Failure> {
+        self.writing.check()?;
+        match self.repository.locks.given() {
+            Some(have) => self
+                .terminal
+                .say_more(&format!("{have} no effect: larder has no locks")),
+            None => Ok(()),
         }
     }
 }

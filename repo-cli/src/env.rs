@@ -104,6 +104,16 @@ fn is_secret(name: &OsStr) -> bool {
     })
 }
 
+impl Env {
+    /// An environment without variables.
+    pub fn none() -> Self {
+        Self {
+            read: Rc::new(|_| None),
+            infix: "",
+        }
+    }
+}
+
 #[cfg(test)]
 impl Env {
     /// An environment of these variables.

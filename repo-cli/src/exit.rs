@@ -139,6 +139,13 @@ impl Failure {
         &self.text
     }
 
+    /// Whether it is the system that refused something, and not the repository that lacks it.
+    pub fn is_of_system(&self) -> bool {
+        self.core
+            .as_ref()
+            .is_some_and(|error| error.io_cause().is_some())
+    }
+
     /// What the library calls it.
     pub fn kind(&self) -> Option<ErrorKind> {
         self.core.as_ref().map(Error::kind)

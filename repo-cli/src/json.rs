@@ -238,6 +238,9 @@ pub struct RestoreSummary {
     pub bytes_restored: u64,
     pub bytes_skipped: u64,
     pub owners_skipped: u64,
+    /// Extended attributes that could not be set, and entries for which there was no room.
+    pub xattrs_refused: u64,
+    pub without_room: u64,
     pub error_count: u64,
     pub dry_run: bool,
     pub files_verified: u64,

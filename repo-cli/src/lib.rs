@@ -10,6 +10,7 @@ mod env;
 mod exit;
 mod json;
 mod key_file;
+mod locks;
 mod message;
 mod open_files;
 mod options;
@@ -55,7 +56,10 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     }
     signals::listen(Terminal::new(cli.global.output.clone()));
     let app = app::App::new(cli.global, env::Env::of_process());
-    match cmd::run(&app, cli.command) {
+    let done = app
+        .look_at_flags()
+        .and_then(|()| cmd::run(&app, cli.command));
+    match done {
         Ok(Exit::Done) if !app.passed_over.get() => Exit::Done.into(),
         Ok(_) => {
             app.terminal.partial();

@@ -55,7 +55,7 @@ fn of_file(app: &App, file: &Path) -> Result<Vec<OsString>, Failure> {
             ));
         }
         if let Err(error) = pattern::check(&text) {
-            return Err(Failure::failed(format!(
+            return Err(Failure::usage(format!(
                 "{}: the pattern {} makes no sense: {}\nCorrect it; nothing was done.",
                 place(),
                 printable(&text.to_string_lossy()),

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::credential::{self, CredentialFlags};
 use crate::env::Env;
 use crate::exit::Failure;
+use crate::locks::LockFlags;
 use crate::place::{self, Place, place, vacant};
 use crate::text::printable;
 use crate::{cache, options};
@@ -89,13 +90,9 @@ pub struct RepositoryFlags {
     )]
     pub accept_rollback: bool,
 
-    /// Accepted without effect: larder has no locks
-    #[arg(long, global = true, hide = true)]
-    pub no_lock: bool,
-
-    /// Accepted without effect: larder has no locks
-    #[arg(long, value_name = "DURATION", global = true, hide = true)]
-    pub retry_lock: Option<OsString>,
+    /// Flags about locks.
+    #[command(flatten)]
+    pub locks: LockFlags,
 }
 
 /// An open repository and what opened it.

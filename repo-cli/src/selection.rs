@@ -109,11 +109,12 @@ impl Named {
             None => (bytes, None),
         };
         let snapshot = str::from_utf8(name).ok().filter(|name| !name.is_empty());
-        let snapshot = snapshot.ok_or_else(|| {
-            Failure::usage(format!(
+        let snapshot = snapshot.ok_or_else(|| match bytes.is_empty() {
+            true => Failure::usage(NO_NAME),
+            false => Failure::usage(format!(
                 "{} names no snapshot\nName one by the beginning of its ID, or by `latest`.",
                 text.display()
-            ))
+            )),
         })?;
         let subfolder = folder.filter(|folder| !folder.is_empty() && *folder != b"/");
         Ok(Self {
@@ -254,9 +255,14 @@ fn forgotten(repo: &Repo, name: &str) -> Option<Failure> {
     )))
 }
 
+/// What is said of a name that is empty, as that of a variable of a script may be that is not set.
+const NO_NAME: &str =
+    "the name of the snapshot is empty\nName one by the beginning of its ID, or by `latest`.";
+
 fn not_found(name: &str, error: Error) -> Failure {
     let said = matches!(error.subject(), Subject::None | Subject::Setting(_));
     match error.kind() {
+        _ if name.is_empty() => Failure::usage(NO_NAME),
         ErrorKind::NotFound if name == "latest" => Failure::failed(
             "there is no snapshot that fits\n`larder snapshots` lists those that there are.",
         ),
@@ -275,7 +281,7 @@ fn not_found(name: &str, error: Error) -> Failure {
 
 /// What a failure about a path in this snapshot is called: if it holds no such path, what it holds and how to choose another.
 pub fn explain(info: &SnapshotInfo, failure: Failure) -> Failure {
-    if failure.kind() != Some(ErrorKind::NotFound) {
+    if failure.kind() != Some(ErrorKind::NotFound) || failure.is_of_system() {
         return failure;
     }
     let id = info.id.short();

@@ -10,7 +10,18 @@ pub type Line = Vec<u8>;
 
 /// Reads the lines of a file of at most `bytes_max` bytes.
 pub fn read(path: &Path, bytes_max: usize) -> Result<Vec<Line>, Failure> {
-    lines(read_bounded(path, bytes_max)?, path)
+    lines(read_whole(path, bytes_max)?, path)
+}
+
+/// Reads the bytes of a file of at most `bytes_max` bytes, which a flag names.
+pub fn read_whole(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+    let read = read_bounded(path, bytes_max).map_err(Failure::from);
+    read.map_err(|failure| match failure.text().lines().count() {
+        1 => {
+            failure.advising("A flag names this file: look at how it is spelled. Nothing was done.")
+        }
+        _ => failure,
+    })
 }
 
 /// The lines of a text: bytes as they are, or UTF-16 that begins with a byte order mark, as some editors write it.

@@ -13,16 +13,45 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
     if let Ok(span) = Span::parse(text) {
         return after(&span).ok_or_else(|| "is out of range".to_owned());
     }
-    let instant = match text.parse::<jiff::Timestamp>() {
-        Ok(instant) => instant,
-        Err(_) => {
-            let expected = "expected a date (YYYY-MM-DD, or with HH:MM:SS) or a span (30d, 1y6m)";
-            let local: DateTime = text.parse().map_err(|_| expected)?;
-            let zoned = local.to_zoned(TimeZone::system());
-            zoned.map_err(|_| "no calendar has that day")?.timestamp()
+    instant(text).map_err(|why| match why {
+        Wrong::Form => {
+            "expected a date (YYYY-MM-DD, or with HH:MM:SS) or a span (30d, 1y6m)".into()
         }
-    };
-    Ok(timestamp(instant))
+        Wrong::Range => OUT_OF_RANGE.into(),
+    })
+}
+
+/// What a time is that has the right form and cannot be kept.
+const OUT_OF_RANGE: &str =
+    "later or earlier than any time that can be kept, -9999-01-02 to 9999-12-30";
+
+/// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
+pub fn parse_past(text: &str) -> Result<Timestamp, String> {
+    if text == "now" {
+        return Ok(time::now());
+    }
+    instant(text).map_err(|why| match why {
+        Wrong::Form => "expected YYYY-MM-DD HH:MM:SS".into(),
+        Wrong::Range => OUT_OF_RANGE.into(),
+    })
+}
+
+/// Why a text is no point in time.
+enum Wrong {
+    /// It does not look like one.
+    Form,
+    /// No clock goes so far.
+    Range,
+}
+
+/// Reads a date, a date and time by the local clock, or one with an offset (RFC 3339).
+fn instant(text: &str) -> Result<Timestamp, Wrong> {
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(timestamp(instant));
+    }
+    let local: DateTime = text.parse().map_err(|_| Wrong::Form)?;
+    let zoned = local.to_zoned(TimeZone::system());
+    Ok(timestamp(zoned.map_err(|_| Wrong::Range)?.timestamp()))
 }
 
 /// The same, or `forever`.
@@ -83,5 +112,24 @@ mod tests {
         for wrong in ["", "tomorrow", "2023-13-01", "4294967295y", "30", "forever"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn times_are_local_or_have_an_offset() {
+        let zoned = parse_past("2023-11-14T23:13:20.5+01:00").unwrap();
+        assert_eq!(zoned, Timestamp::new(1_700_000_000, 500_000_000));
+        assert_eq!(
+            parse_past("1969-12-31T23:59:59.5Z").unwrap(),
+            Timestamp::new(-1, 500_000_000)
+        );
+        let local = parse_past("2012-11-01 22:08:41").unwrap();
+        let offset = i64::from(crate::process::utc_offset_min(local)) * 60;
+        assert_eq!(local.seconds + offset, 1_351_807_721);
+        assert!(parse_past("yesterday").is_err());
+        assert!(parse_past("2012-13-01 00:00:00").is_err());
+        assert!(parse_past("2012-11-01").unwrap() < local);
+        assert!(parse_past("now").is_ok());
+        let error = parse_past("9999-12-31 23:59:59").unwrap_err();
+        assert!(error.starts_with("later or earlier"), "{error}");
     }
 }

@@ -25,7 +25,8 @@ pub struct WritingFlags {
     )]
     pub compression: Option<OsString>,
 
-    /// Close a pack once it has this many MiB, 1 to 256; it may get some blocks more [$LARDER_PACK_SIZE, default 16]
+    /// Close a pack once it has this many MiB, 1 to 256, or 0 for what the repository has; it may get some blocks more
+    /// [$LARDER_PACK_SIZE, default 16]
     ///
     /// Fewer and larger objects suit a place that is slow to answer. A pack may become larger by some blocks of 2 MiB. About six
     /// packs are in memory at a time.
@@ -39,11 +40,18 @@ pub struct WritingFlags {
     pub pack_size: Option<OsString>,
 
     /// Accepted without effect: what is written is always verified
-    #[arg(long, global = true, hide = true)]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Writing")]
     pub no_extra_verify: bool,
 }
 
 impl WritingFlags {
+    /// Refuses flags that make no sense.
+    pub fn check(&self) -> Result<(), Failure> {
+        let none = Env::none();
+        self.level(&none)?;
+        self.pack_bytes(&none).map(drop)
+    }
+
     /// How hard to compress, by flag or environment.
     pub fn level(&self, env: &Env) -> Result<Level, Failure> {
         let Some((name, value)) = given("--compression", &self.compression, env, "COMPRESSION")

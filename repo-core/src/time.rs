@@ -1,6 +1,6 @@
 //! Points in time, and the one place that asks the system's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds in a second.
 pub const NANOS: u32 = 1_000_000_000;
@@ -19,6 +19,12 @@ impl Timestamp {
     pub fn new(seconds: i64, nanos: u32) -> Self {
         let nanos = nanos.min(NANOS - 1);
         Self { seconds, nanos }
+    }
+
+    /// Whether `age` has passed from then until `now`, in whole seconds; none at all always has, whatever the clocks say.
+    pub fn is_past(self, age: Duration, now: Self) -> bool {
+        let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        age == 0 || self.seconds.saturating_add(age) <= now.seconds
     }
 }
 
@@ -72,7 +78,6 @@ pub fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn nanoseconds_stay_below_a_second() {

@@ -356,3 +356,45 @@ fn items_are_told_to_programs_with_the_fields_of_restic() {
     let silent = env.ok(&["--json", "backup", &source]).messages();
     assert!(silent.iter().all(|m| m["message_type"] != "verbose_status"));
 }
+
+#[test]
+fn a_directory_that_cannot_be_read_is_no_file() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let env = TestEnvironment::new();
+    let mode = |name: &str, mode| {
+        std::fs::set_permissions(env.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    };
+    for name in ["", "repo", "home", "cache", "state", "src", "src/closed"] {
+        std::fs::create_dir_all(env.path(name)).unwrap();
+        std::os::unix::fs::chown(env.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    env.write("src/file", "content");
+    mode("", 0o755);
+    mode("src/closed", 0);
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, &["--insecure-no-password", "--json"]].concat();
+        let mut command = env.command(&arguments);
+        Run::of(command.uid(NOBODY).gid(NOBODY).output().unwrap())
+    };
+    run(&["init"]).expect(0);
+    let counted = || {
+        let summary = run(&["backup", "src"]).expect(3).messages().pop().unwrap();
+        let names = [
+            "files_new",
+            "files_unmodified",
+            "total_files_processed",
+            "dirs_new",
+            "dirs_changed",
+        ];
+        names.map(|name| summary[name].as_u64().unwrap())
+    };
+    let first = counted();
+    assert_eq!(first[..3], [1, 0, 1]);
+    assert_eq!(counted(), [0, 1, 1, 0, 0]);
+    mode("src/closed", 0o755);
+}

@@ -125,11 +125,12 @@ fn bad_patterns_and_files_are_refused() {
     env.write("list", "fine\n\n#\n[x-]\n");
     refused(
         &["--exclude-file", "list"],
-        1,
+        2,
         &["list, line 4", "[x-]", "ends with a `-`"],
     );
-    refused(&["--iexclude-file", "list"], 1, &["list, line 4"]);
-    refused(&["--exclude-file", "none"], 1, &["none", "no such file"]);
+    refused(&["--iexclude-file", "list"], 2, &["list, line 4"]);
+    let says = ["none", "no such file", "look at how it is spelled"];
+    refused(&["--exclude-file", "none"], 1, &says);
     refused(&["--exclude-file", "src"], 1, &["src", "directory"]);
     refused(&["--exclude-larger-than", "1X"], 2, &["1X", "units"]);
     refused(&["--exclude-larger-than", ""], 2, &["whole number"]);
@@ -152,7 +153,7 @@ fn bad_patterns_and_files_are_refused() {
     env.ok(&["snapshots"]).prints("0 snapshots");
 
     let run = env.run(&["--json", "backup", "src", "--exclude-file", "list"]);
-    let error = run.expect(1).errors().pop().unwrap();
+    let error = run.expect(2).errors().pop().unwrap();
     assert_eq!(error["message_type"], "exit_error");
     assert!(
         error["message"].as_str().unwrap().contains("list, line 4"),

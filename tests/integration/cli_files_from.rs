@@ -115,7 +115,10 @@ fn lists_that_make_no_sense_are_refused() {
             .expect(1)
             .says(says);
     };
-    refused("--files-from", "src/a\nsrc/[\n", "list, line 2");
+    env.write("list", "src/a\nsrc/[\n");
+    env.run(&["backup", "src", "--files-from", "list"])
+        .expect(2)
+        .says("list, line 2");
     refused("--files-from-raw", "src/a", "cut off");
     refused("--files-from-raw", "src/a\0\0", "empty");
     refused("--files-from-verbatim", &"a/".repeat(3000), "4096");
@@ -126,7 +129,8 @@ fn lists_that_make_no_sense_are_refused() {
     env.run(&["backup", "src", "--files-from", "none"])
         .expect(1)
         .says("none")
-        .says("no such file");
+        .says("no such file")
+        .says("look at how it is spelled");
     env.run(&["backup", "--files-from-raw", "src"])
         .expect(1)
         .says("directory");
@@ -155,7 +159,7 @@ fn what_is_not_there_is_said() {
     assert!(run.stderr.len() < 1000, "{run:?}");
     env.run(&["backup", "--files-from", "nope"])
         .expect(1)
-        .says("cannot read nope: no such file or directory\nLook at how it is spelled");
+        .says("cannot read nope: no such file or directory\nA flag names this file");
 }
 
 #[test]

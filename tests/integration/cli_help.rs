@@ -178,6 +178,37 @@ fn nothing_is_ever_locked() {
     env.ok(&["unlock", "--remove-all"]);
     env.ok(&["snapshots", "--no-lock"]);
     env.ok(&["--retry-lock", "5m", "snapshots"]);
+    env.ok(&["-v", "--retry-lock", "1h30m", "snapshots"])
+        .prints("--retry-lock has no effect: larder has no locks\n");
+    env.run(&["--retry-lock", "5x", "snapshots"])
+        .expect(2)
+        .says("5x");
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_by_all_commands() {
+    let env = TestEnvironment::with_repository();
+    for wrong in [["--compression", "zzz"], ["--pack-size", "257"]] {
+        env.run(&[&wrong[..], &["snapshots"]].concat())
+            .expect(2)
+            .says(&format!("{} cannot be `{}`", wrong[0], wrong[1]));
+    }
+    env.ok(&["--pack-size", "0", "snapshots"]);
+}
+
+#[test]
+fn names_that_are_empty_are_said_to_be() {
+    let env = TestEnvironment::with_repository();
+    for command in [
+        &["snapshots", ""][..],
+        &["ls", ""],
+        &["restore", "", "-t", "x"],
+    ] {
+        let run = env.run(command).expect(2);
+        run.says("the name of the snapshot is empty");
+    }
+    let run = env.run(&["key", "remove", ""]).expect(2);
+    run.says("the ID of the key is empty");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn progress_knows_the_totals_of_a_whole_snapshot() {
     let mut messages = run.expect(0).messages();
     let summary = messages.pop().unwrap();
     assert_eq!(summary["message_type"], "summary");
-    assert!(messages.len() >= 2, "{messages:?}");
+    assert!(!messages.is_empty());
     for status in &messages {
         assert_eq!(status["total_files"], 2);
         assert_eq!(status["total_bytes"], 40_000_001);

@@ -294,6 +294,6 @@ fn a_snapshot_made_with_problems_removes_nothing() {
     env.write("out/only-copy", "x");
     env.run(&["restore", "latest:/src", "-t", "out", "--delete"])
         .expect(3)
-        .says("nothing is removed: the snapshot was made with 1 problems");
+        .says("is left with what the snapshot has not got: that was made with a problem");
     assert!(env.path("out/only-copy").exists());
 }

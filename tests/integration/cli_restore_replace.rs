@@ -32,6 +32,19 @@ fn a_file_that_cannot_be_written_costs_no_other() {
 }
 
 #[test]
+fn an_empty_directory_stays_until_the_file_is_there() {
+    let (env, what) = restored();
+    fs::remove_file(env.path("out/large")).unwrap();
+    fs::create_dir(env.path("out/large")).unwrap();
+    let script = "trap '' XFSZ; ulimit -f 2000; \"$@\"";
+    let run = env.run_by_shell(script, &["--no-cache", "restore", &what, "-t", "out"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(env.path("out/large").is_dir());
+    env.ok(&["restore", &what, "-t", "out"]);
+    assert_same_entries(&env.path("src"), &env.path("out"));
+}
+
+#[test]
 fn a_file_newer_than_a_directory_stays_and_is_said() {
     let env = TestEnvironment::with_repository();
     env.write_source();

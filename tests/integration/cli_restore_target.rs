@@ -1,6 +1,6 @@
 //! `restore` to all sorts of targets: such that are no directory, full, or not writable; traps in the target.
 
-use crate::environment::{TestEnvironment, assert_same_entries, assert_same_tree};
+use crate::environment::{TestEnvironment, assert_same_entries, assert_same_tree, noise};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
@@ -19,8 +19,7 @@ fn a_target_that_is_no_directory_is_refused() {
     env.write("file", "mine");
     for target in ["file", "file/below"] {
         let run = env.run(&["restore", &what, "-t", target]).expect(1);
-        assert!(run.stderr.contains("file"), "{run:?}");
-        run.says("\nThere is a file where a directory must be");
+        run.says("file").says("Choose another directory.");
         env.run(&["restore", &what, "-t", target, "--dry-run"])
             .expect(1);
     }
@@ -28,7 +27,23 @@ fn a_target_that_is_no_directory_is_refused() {
     symlink("nowhere", env.path("dangling")).unwrap();
     env.run(&["restore", &what, "-t", "dangling"])
         .expect(1)
-        .says("dangling does not exist");
+        .says("dangling is a symbolic link that leads nowhere\nChoose another directory.");
+    let run = env.run(&["restore", &what, "-t", "/proc/larder"]).expect(1);
+    run.says("cannot create directory /proc/larder: no such file or directory\nChoose another");
+    env.run(&["restore", "latest:/src/a.txt", "-t", "out"])
+        .expect(1)
+        .says("/src/a.txt is no folder in the snapshot\nRestore the folder that it lies in");
+}
+
+#[test]
+fn patterns_that_match_nothing_are_told() {
+    let (env, what) = place();
+    let told = env.ok(&["restore", &what, "-t", "out", "-i", "/nothing/here"]);
+    told.says("nothing in the snapshot matches --include");
+    let told = env.ok(&["restore", &what, "-t", "out", "-i", "a.txt"]);
+    assert_eq!(told.stderr, "");
+    let told = env.ok(&["restore", &what, "-t", "out", "-i", "a.txt"]);
+    assert_eq!(told.stderr, "", "it is there already");
 }
 
 #[test]
@@ -219,6 +234,83 @@ fn a_full_target_loses_nothing_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_file_that_cannot_grow_for_lack_of_room_is_not_touched() {
+    let (env, what) = place();
+    fs::create_dir(env.path("small")).unwrap();
+    // The old one is older, and shorter, than what is to be written into it.
+    let script = "mount -t tmpfs -o size=200k none small || exit 77\n\
+                  head -c 5000 src/b.bin | tr '\\000' x > small/b.bin\n\
+                  touch -d 2020-01-01 small/b.bin; chmod 640 small/b.bin; cp -a small/b.bin old\n\
+                  code=0; \"$@\" || code=$?\n\
+                  cmp small/b.bin old; stat -c '%a %y' small/b.bin; ls -A small | wc -l\n\
+                  mount -o remount,size=10m small\n\
+                  \"$@\" --overwrite if-newer > /dev/null\n\
+                  cmp small/b.bin src/b.bin\n\
+                  exit $code";
+    let arguments = ["restore", &what, "-t", "small", "-q", "-i", "b.bin"];
+    let Some(run) = with_mounts(&env, script, &arguments) else {
+        return;
+    };
+    run.expect(3)
+        .says("b.bin cannot be written")
+        .prints("640 2020-01-01")
+        .prints("\n1\n");
+}
+
+#[test]
+fn a_file_too_large_for_the_target_costs_no_other() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/a-large", noise(20_000_000, 1));
+    let small: Vec<String> = (0..26).map(|n| format!("src/z{n}")).collect();
+    for (name, seed) in small.iter().zip(2..) {
+        env.write(name, noise(100_000, seed));
+    }
+    env.backup(&["src"]);
+    fs::create_dir(env.path("out")).unwrap();
+    let script = "mount -t tmpfs -o size=8m none out || exit 77\n\
+                  code=0; \"$@\" || code=$?\n\
+                  for f in src/z*; do cmp $f out/${f#src/} || exit 99; done\n\
+                  ls -A out | wc -l\n\
+                  exit $code";
+    let arguments = ["restore", "latest:/src", "-t", "out", "-q"];
+    let Some(run) = with_mounts(&env, script, &arguments) else {
+        return;
+    };
+    let run = run
+        .expect(3)
+        .prints("26\n")
+        .says("a-large cannot be written")
+        .says("1 file is too large for the room in the target: make room and run it again");
+    assert_eq!(run.stderr.matches("error: ").count(), 1, "{run:?}");
+}
+
+#[test]
+fn a_target_that_nothing_fits_into_ends_the_restore() {
+    let env = TestEnvironment::with_repository();
+    for n in 0..50 {
+        env.write(&format!("src/z{n}"), noise(20_000, n));
+    }
+    env.backup(&["src"]);
+    fs::create_dir(env.path("out")).unwrap();
+    let script = "mount -t tmpfs -o size=200k none out || exit 77\n\
+                  code=0; \"$@\" || code=$?\n\
+                  mount -o remount,size=10m out\n\
+                  \"$@\" > /dev/null\n\
+                  ls -A out | wc -l\n\
+                  exit $code";
+    let arguments = ["restore", "latest:/src", "-t", "out", "-q"];
+    let Some(run) = with_mounts(&env, script, &arguments) else {
+        return;
+    };
+    let run = run.expect(1).prints("50\n");
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{run:?}");
+    assert!(lines[0].starts_with("Fatal: out/z"), "{run:?}");
+    assert!(lines[0].ends_with(" cannot be written: no space left on device"));
+    assert!(lines[1].starts_with("Make room there and run it again"));
+}
+
+#[test]
 fn a_target_that_is_read_only_is_said_once() {
     let (env, what) = place();
     fs::create_dir(env.path("out")).unwrap();
@@ -234,27 +326,50 @@ fn a_target_that_is_read_only_is_said_once() {
 }
 
 #[test]
-fn a_target_without_attributes_says_of_each_what_it_cannot_keep() {
+fn a_target_without_attributes_says_once_what_it_cannot_keep() {
     let env = TestEnvironment::with_repository();
-    let file = env.write("src/file", "content");
+    env.write("src/file", "content");
+    env.write("src/other", "content");
     let empty = rustix::fs::XattrFlags::empty();
-    if rustix::fs::setxattr(&file, "user.note", b"x", empty).is_err() {
-        return;
+    for name in ["src", "src/file", "src/other"] {
+        for attribute in ["user.note", "user.more"] {
+            if rustix::fs::setxattr(env.path(name), attribute, b"x", empty).is_err() {
+                return;
+            }
+        }
     }
     env.backup(&["src"]);
     fs::create_dir(env.path("out")).unwrap();
     let what = "latest:/src".to_owned();
     let script = "mount -t ramfs none out || exit 77\n\
-                  code=0; \"$@\" || code=$?; cat out/file; exit $code";
-    let Some(run) = with_mounts(&env, script, &["restore", &what, "-t", "out", "-q"]) else {
+                  code=0; \"$@\" || code=$?; cat out/new/file; exit $code";
+    let restore = ["restore", &what, "-t", "out/new", "-q"];
+    let Some(run) = with_mounts(&env, script, &restore) else {
         return;
     };
     let run = run.expect(3).prints("content");
     let said = run
-        .says("file")
-        .says("extended attribute user.note")
-        .says("not supported");
+        .says("error: cannot set extended attribute user.more of ")
+        .says(": operation not supported\n")
+        .says("warning: 6 extended attributes were not set")
+        .says("--exclude-xattr '*'");
     assert_eq!(said.stderr.matches("error: ").count(), 1, "{said:?}");
+    let one = [&restore[..], &["-i", "file"]].concat();
+    let said = with_mounts(&env, script, &one).unwrap().expect(3);
+    said.says("warning: 4 extended attributes were not set");
+    // The target's own, which is named by its whole path.
+    let none = [&restore[..], &["-e", "*"]].concat();
+    let script = "mount -t ramfs none out || exit 77\n\"$@\"";
+    let said = with_mounts(&env, script, &none).unwrap().expect(3);
+    said.says(&format!(
+        "user.more of {}: operation not supported",
+        env.text("out/new")
+    ));
+    // What nothing is restored to is left as it was made.
+    let nothing = [&restore[..], &["-i", "/nothing"]].concat();
+    with_mounts(&env, script, &nothing).unwrap().expect(0);
+    let without = [&restore[..], &["--exclude-xattr", "*"]].concat();
+    with_mounts(&env, script, &without).unwrap().expect(0);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use repo_core::Result;
 use repo_core::backend::{Backend, MemoryBackend, Put};
-use repo_core::compress::Level;
 use repo_core::crypto::{BlobType, KdfParams, Role, Secret, Signer, random_array};
 use repo_core::format::entry::{self, Action, Entry, Member};
 use repo_core::format::key_slot::{self, Credential, Holder, Label};
@@ -113,14 +112,8 @@ pub type Blobs<'a> = (BlobType, &'a [&'a [u8]]);
 
 /// Writes blobs, and gives their ids.
 pub fn write(repo: &Repo, blobs: &[Blobs<'_>]) -> Result<(Vec<BlobId>, Written)> {
-    let options = WriteOptions {
-        domain: 0,
-        level: Level::default(),
-        pack_bytes: None,
-        dry_run: false,
-        progress: &Silent,
-        interrupt: &Interrupt::new(),
-    };
+    let interrupt = Interrupt::new();
+    let options = WriteOptions::new(&Silent, &interrupt);
     repo.write(options, |writer| {
         let mut ids = Vec::new();
         for (kind, plaintexts) in blobs {

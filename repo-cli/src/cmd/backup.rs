@@ -14,11 +14,10 @@ use crate::repository::{self, Opened};
 use crate::selection;
 use crate::stdin::Stdin;
 use crate::text::{bytes, duration, local_time, printable};
+use crate::when;
 use crate::{json, process};
 use clap::Args;
 use command::CommandOutput;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use options::{CompareFlags, ReadingFlags};
 use repo_core::format::snapshot::Totals;
 use repo_core::ops::{self, BackupOptions, BackupSummary, Input};
@@ -91,8 +90,9 @@ pub struct Arguments {
     )]
     host: Option<String>,
 
-    /// The time, 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = "What to record")]
+    /// The time, 'YYYY-MM-DD HH:MM:SS' by the local clock, instead of now; also `now`, a date alone, or one with a zone as in
+    /// 2012-11-01T22:08:41Z
+    #[arg(long, value_name = "TIME", value_parser = when::parse_past, help_heading = "What to record")]
     time: Option<Timestamp>,
 
     /// A name for the series of backups this one belongs to
@@ -406,45 +406,4 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
         terminal.warn("some items could not be backed up whole; the lines above name them");
     }
     Ok(())
-}
-
-/// Reads `now`, a date and time by the local clock, or one with an offset (RFC 3339).
-pub fn parse_time(text: &str) -> Result<Timestamp, String> {
-    if text == "now" {
-        return Ok(time::now());
-    }
-    let instant = match text.parse::<jiff::Timestamp>() {
-        Ok(instant) => instant,
-        Err(_) => {
-            let local: DateTime = text.parse().map_err(|_| "expected YYYY-MM-DD HH:MM:SS")?;
-            let zoned = local.to_zoned(TimeZone::system());
-            zoned.map_err(|_| "no calendar has that day")?.timestamp()
-        }
-    };
-    let nanos = instant.as_nanosecond();
-    let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| "out of range")?;
-    Ok(Timestamp::new(
-        seconds,
-        nanos.rem_euclid(1_000_000_000) as u32,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_local_or_have_an_offset() {
-        let zoned = parse_time("2023-11-14T23:13:20.5+01:00").unwrap();
-        assert_eq!(zoned, Timestamp::new(1_700_000_000, 500_000_000));
-        assert_eq!(
-            parse_time("1969-12-31T23:59:59.5Z").unwrap(),
-            Timestamp::new(-1, 500_000_000)
-        );
-        let local = parse_time("2012-11-01 22:08:41").unwrap();
-        let offset = i64::from(process::utc_offset_min(local)) * 60;
-        assert_eq!(local.seconds + offset, 1_351_807_721);
-        assert!(parse_time("yesterday").is_err());
-        assert!(parse_time("2012-13-01 00:00:00").is_err());
-    }
 }

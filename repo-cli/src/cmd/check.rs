@@ -39,7 +39,7 @@ pub struct Arguments {
     read_data_subset: Option<String>,
 
     /// Accepted without effect: what a check proves it reads from the repository
-    #[arg(long, hide = true)]
+    #[arg(long)]
     with_cache: bool,
 }
 

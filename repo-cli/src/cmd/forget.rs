@@ -5,18 +5,21 @@ mod report;
 use crate::app::App;
 use crate::cmd::prune::{self, PruneFlags};
 use crate::exit::{Exit, Failure};
+use crate::reporter::{Reporter, Work};
 use crate::selection::{self, SelectionFlags, parse_group_by, tags};
-use crate::{message, process, repository, when};
+use crate::{message, process, repository, size, when};
 use clap::Args;
 use repo_core::id::SnapshotId;
 use repo_core::ops::{
-    Count, Forget, ForgetOptions, ForgetPlan, Grouping, Period, Policy, Quarantine, Span,
-    forget_ids,
+    self, Count, Forget, ForgetOptions, ForgetPlan, Grouping, Period, Policy, Quarantine, Span,
+    WithinSize, forget_ids,
 };
 use repo_core::repo::Repo;
-use repo_core::snapshot::{Filter, GroupBy, SnapshotInfo};
+use repo_core::snapshot::{self, Filter, GroupBy, SnapshotInfo};
 use repo_core::time;
 use repo_core::{Error, ErrorKind};
+use report::Frees;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Arguments of `forget`.
@@ -111,6 +114,10 @@ struct KeepFlags {
     #[arg(long, value_name = "DURATION", value_parser = parse_span)]
     keep_within_yearly: Option<Span>,
 
+    /// As many of the newest, of all series together, as take no more than this in the repository, such as 500G
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    keep_within_size: Option<u64>,
+
     /// Those with all tags of this list, TAG[,TAG...]; may be given more than once
     #[arg(long, value_name = "TAGS")]
     keep_tag: Vec<String>,
@@ -186,8 +193,12 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         .keep
         .check_empty(arguments.safety.allow_empty, narrowed)?;
     let repo = repository::open(app, false)?.repo;
+    let mut policy = arguments.keep.policy(&repo)?;
+    if let Some(size) = &mut policy.within_size {
+        find_beyond(app, &repo, &filter, size)?;
+    }
     let options = ForgetOptions {
-        policy: arguments.keep.policy(&repo)?,
+        policy,
         filter,
         grouping: arguments
             .which
@@ -217,11 +228,43 @@ fn forget(
         true => plan,
         false => forget.execute()?,
     };
-    report::plan(app, &plan, arguments.compact)?;
+    let frees = match arguments.dry_run {
+        true => frees(app, repo, &plan)?,
+        false => Frees::new(),
+    };
+    report::plan(app, &plan, &frees, arguments.compact)?;
     report::total(app, plan.removed().count() as u64, arguments.dry_run)?;
     let exit = Exit::with_problems(problems(app, &plan));
     let removed = plan.removed().map(|decided| decided.info.id).collect();
     prune_after(app, repo, arguments, removed, exit)
+}
+
+/// What each snapshot that goes would free by its going alone.
+fn frees(app: &App, repo: &Repo, plan: &ForgetPlan) -> Result<Frees, Failure> {
+    if plan.removed().next().is_none() {
+        return Ok(Frees::new());
+    }
+    let all = snapshot::list(repo, &Filter::default()).snapshots;
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Stats);
+    let sizes =
+        reporter.run(|progress, interrupt| ops::unique_sizes(repo, &all, progress, interrupt))?;
+    Ok(all.iter().map(|info| info.id).zip(sizes).collect())
+}
+
+/// Finds out which snapshots do not fit into so many bytes, the newest first.
+fn find_beyond(
+    app: &App,
+    repo: &Repo,
+    filter: &Filter,
+    size: &mut WithinSize,
+) -> Result<(), Failure> {
+    let mut all = snapshot::list(repo, filter).snapshots;
+    all.reverse();
+    let reporter = Reporter::new(&app.terminal, &app.env, Work::Stats);
+    let fit = reporter
+        .run(|progress, interrupt| ops::fit(repo, &all, size.bytes, progress, interrupt))?;
+    size.beyond = all[fit.count..].iter().map(|info| info.id).collect();
+    Ok(())
 }
 
 /// Prunes if that was asked for and there is a reason to.
@@ -334,6 +377,7 @@ impl KeepFlags {
             || self.spans().iter().any(|(_, span)| span.is_some())
             || !self.keep_tag.is_empty()
             || !self.keep_id.is_empty()
+            || self.keep_within_size.is_some()
     }
 
     /// A policy that keeps nothing is refused, unless it is meant and only for some.
@@ -359,6 +403,10 @@ impl KeepFlags {
             within: spans.filter_map(|(p, span)| Some((p, span?))).collect(),
             tags: self.keep_tag.iter().map(list).collect(),
             ids: Vec::new(),
+            within_size: self.keep_within_size.map(|bytes| WithinSize {
+                bytes,
+                beyond: BTreeSet::new(),
+            }),
         }
     }
 

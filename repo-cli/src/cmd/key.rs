@@ -195,6 +195,9 @@ fn find<'a>(keys: &'a [KeyInfo], beginning: &str) -> Result<&'a KeyInfo, Failure
         .filter(|key| !wanted.is_empty() && key.id.to_hex().starts_with(&wanted));
     match (fits.next(), fits.next()) {
         (Some(key), None) => Ok(key),
+        (None, _) if beginning.is_empty() => Err(Failure::usage(
+            "the ID of the key is empty\n`larder key list` shows those that there are.",
+        )),
         (None, _) => Err(Failure::failed(format!(
             "no key has an ID that begins with {}\n`larder key list` shows those that there are.",
             printable(beginning)

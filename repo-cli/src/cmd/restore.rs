@@ -135,6 +135,8 @@ fn message(summary: &RestoreSummary, dry_run: bool, took: Duration) -> json::Res
         bytes_restored: summary.bytes,
         bytes_skipped: summary.bytes_skipped,
         owners_skipped: summary.owners_skipped,
+        xattrs_refused: summary.xattrs_refused,
+        without_room: summary.without_room,
         error_count: summary.problems,
         dry_run,
         files_verified: summary.files_verified,
@@ -191,6 +193,28 @@ fn say(
         let owners = counted(summary.owners_skipped, "owner was", "owners were");
         app.terminal
             .warn(&format!("{owners} not set: only root may do that"));
+    }
+    if summary.xattrs_refused > 0 {
+        app.terminal.warn(&format!(
+            "{} not set, as its file system or this user may not have them, and only the first of each sort is named; restore to \
+             another file system, as root, or without them: --exclude-xattr '*'",
+            counted(
+                summary.xattrs_refused,
+                "extended attribute was",
+                "extended attributes were"
+            )
+        ));
+    }
+    let nothing = summary.nodes_expected + summary.nodes_skipped + summary.nodes_deleted == 0;
+    if nothing && matches!(options.selection, Selection::Include(_)) {
+        app.terminal
+            .warn("nothing in the snapshot matches --include: `larder ls` shows its paths; case counts, and / begins at its root");
+    }
+    if summary.without_room > 0 {
+        let files = counted(summary.without_room, "file is", "files are");
+        app.terminal.warn(&format!(
+            "{files} too large for the room in the target: make room and run it again; it goes on from there"
+        ));
     }
     if summary.problems > 0 {
         app.terminal

@@ -1,13 +1,12 @@
 //! `larder rewrite`
 
-use super::backup::parse_time;
 use super::derived;
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::patterns;
 use crate::reporter::{Reporter, Work};
 use crate::selection::{self, SelectionFlags};
-use crate::{process, repository};
+use crate::{process, repository, when};
 use clap::Args;
 use repo_core::ops::{self, Replace, RewriteOptions, Selection};
 use repo_core::pattern::List;
@@ -68,7 +67,7 @@ pub struct Arguments {
     new_host: Option<String>,
 
     /// Another time of the backup, as `2024-12-31 13:45:00`
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = WORDS)]
+    #[arg(long, value_name = "TIME", value_parser = when::parse_past, help_heading = WORDS)]
     new_time: Option<Timestamp>,
 
     /// Another description

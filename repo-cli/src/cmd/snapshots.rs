@@ -22,7 +22,7 @@ pub struct Arguments {
     selection: SelectionFlags,
 
     /// Only the newest N of each host and set of paths; all if N is 0
-    #[arg(long, value_name = "N", help_heading = "Which snapshots")]
+    #[arg(long, value_name = "N", value_parser = parse_latest, help_heading = "Which snapshots")]
     latest: Option<usize>,
 
     /// Show groups of snapshots with the same host, paths, tags or label: a list of these words, with commas
@@ -266,6 +266,11 @@ fn lines(texts: &[String]) -> String {
     safe.join("\n")
 }
 
+fn parse_latest(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, as in --latest 3".into())
+}
+
 /// A column that is not of a snapshot itself: a cell, safe to show, for each.
 pub struct Extra {
     /// Its heading.
@@ -426,11 +431,15 @@ mod tests {
         assert!(described.contains("which are many"), "{described}");
         let mut deep = info(1, "web", "");
         deep.summary.paths = vec![b"/srv/data base/of a customer/with long names/live".to_vec()];
-        let folded = table(&[deep.clone()], false, Some(76), None);
-        assert!(widest(&folded) <= 76, "{folded}");
-        assert!(folded.contains("  /srv/data base/of a customer/") && folded.contains("    live"));
+        let folded = table(&[deep.clone()], false, Some(92), None);
+        assert!(widest(&folded) <= 92, "{folded}");
+        assert!(
+            folded.contains("  /srv/data base/of a customer/")
+                && folded.contains("    with long names/live"),
+            "{folded}"
+        );
         assert_eq!(
-            table(&[deep.clone()], false, Some(100), None),
+            table(&[deep.clone()], false, Some(120), None),
             table(&[deep], false, None, None)
         );
     }

@@ -1,8 +1,10 @@
 //! What `forget`, `unforget` and the like write.
 
 use super::{Snapshot, SnapshotGroupKey};
+use repo_core::id::SnapshotId;
 use repo_core::ops::{Anomaly, Claim, Goes, PlannedGroup};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// `forget` by policy: what becomes of a series. What is empty is null, as with restic.
 #[derive(Serialize)]
@@ -36,11 +38,18 @@ pub struct KeepReason {
 pub struct RemoveReason {
     pub id: String,
     pub reason: &'static str,
+    /// What its going alone frees; in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frees_bytes: Option<u64>,
 }
 
 impl ForgetGroup {
     /// A series; `matches` gives the reasons of its kept snapshots, in their order.
-    pub fn new(group: &PlannedGroup, matches: Vec<Vec<String>>) -> Self {
+    pub fn new(
+        group: &PlannedGroup,
+        matches: Vec<Vec<String>>,
+        frees: &BTreeMap<SnapshotId, u64>,
+    ) -> Self {
         let key = SnapshotGroupKey::from(&group.key);
         let kept = || group.keep.iter().map(|kept| Snapshot::from(&kept.info));
         let reason = |(snapshot, matches)| KeepReason { snapshot, matches };
@@ -72,6 +81,7 @@ impl ForgetGroup {
                         Goes::NoRule => "no rule keeps it",
                         Goes::Expired(_) => "expired",
                     },
+                    frees_bytes: frees.get(&gone.info.id).copied(),
                 })
                 .collect(),
         }

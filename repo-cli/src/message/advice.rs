@@ -4,7 +4,6 @@ use super::clause::{is_full, is_read_only};
 use super::of_restic;
 use repo_core::format::name;
 use repo_core::{Error, ErrorKind, Subject};
-use std::io::ErrorKind as Io;
 
 /// What to do about it, if something can be done.
 pub(super) fn advice(error: &Error) -> Option<&'static str> {
@@ -30,14 +29,24 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::InvalidInput if about_costs() => {
             "If you trust whoever made this key, allow it with --allow-costly-key."
         }
-        _ if is_no_directory(error) => {
-            "There is a file where a directory must be: name another place, or move the file away."
+        ErrorKind::Unavailable
+            if error.io_cause().is_some_and(is_full)
+                && matches!(error.subject(), Subject::Path(_)) =>
+        {
+            "Make room there and run it again; it goes on from there."
         }
         ErrorKind::Unavailable if error.io_cause().is_some_and(is_full) => {
             "Nothing that was committed is lost. Make room and run it again; it goes on from there."
         }
         _ if error.detail_text() == Some("use the cache directory") => {
             "Name another one with --cache-dir, or use none with --no-cache."
+        }
+        ErrorKind::NotFound | ErrorKind::Unavailable if of_target(error) => {
+            "Choose another directory."
+        }
+        ErrorKind::InvalidInput if of_target(error) => "Choose another directory.",
+        ErrorKind::InvalidInput if error.detail_text() == Some("is no folder in the snapshot") => {
+            "Restore the folder that it lies in, and name it with --include."
         }
         ErrorKind::Unavailable if matches!(error.subject(), Subject::Path(_)) => return None,
         ErrorKind::Unavailable => {
@@ -73,13 +82,15 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
     })
 }
 
-/// Whether a file is where a directory was named, or one above it.
-fn is_no_directory(error: &Error) -> bool {
-    let above = error.io_cause().map(std::io::Error::kind) == Some(Io::NotADirectory);
-    let creates = |detail: &str| detail == "create directory";
-    let detail = error.detail_text();
-    detail == Some("not a directory") && matches!(error.subject(), Subject::Path(_))
-        || above && detail.is_some_and(creates)
+/// Whether something is no directory, or cannot become one, that was named to be written to.
+fn of_target(error: &Error) -> bool {
+    let details = [
+        "create directory",
+        "not a directory",
+        "is a symbolic link that leads nowhere",
+    ];
+    let detail = error.detail_text().unwrap_or_default();
+    matches!(error.subject(), Subject::Path(_)) && details.contains(&detail)
 }
 
 /// Whether it is about the newest entry of the log, behind which nothing can be put.

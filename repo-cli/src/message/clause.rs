@@ -34,7 +34,9 @@ fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<
         (Some(detail), _) if detail.starts_with("cannot ") => {
             format!("{subject} {detail}{at}: {cause}")
         }
-        (Some(detail), _) if subject.is_empty() => format!("cannot {detail}{at}: {cause}"),
+        (Some(detail), _) if subject.is_empty() => {
+            format!("cannot {}{at}: {cause}", detail.trim_end_matches(" of"))
+        }
         (Some(detail), _) if is_of_subject(detail) => {
             format!("cannot {detail} of {subject}{at}: {cause}")
         }
@@ -51,7 +53,7 @@ fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<
 
 /// Whether what could not be done was to be done with something of the subject.
 fn is_of_subject(detail: &str) -> bool {
-    detail.starts_with("set ") || detail.contains("extended attribute")
+    detail.starts_with("set ") && !detail.ends_with(" of")
 }
 
 /// Words that a detail may begin with to be the predicate itself.

@@ -180,6 +180,12 @@ impl Row for Block {
 }
 
 impl Block {
+    /// What so many bytes of its plaintext take of the pack, rounded.
+    pub fn stored_share(&self, raw_bytes: u32) -> u64 {
+        let (stored, raw) = (u64::from(self.stored_len), u64::from(self.raw_len).max(1));
+        (stored * u64::from(raw_bytes) + raw / 2) / raw
+    }
+
     /// Refuses a block that does not lie inside a pack of `pack_len` bytes with `wrap_count` key wraps, expands to
     /// more than [`BLOCK_RAW_LEN_MAX`], or names bases outside a section of `bases` rows.
     ///

@@ -54,8 +54,29 @@ impl From<&Metadata> for Attributes<'_> {
 pub struct Applied {
     /// Owner or group could not be set, as is normal for who is not root (or not root of that user namespace).
     pub owner_skipped: bool,
+    /// Extended attributes that the file system does not take, or that this user may not set.
+    pub refused: Vec<RefusedXattr>,
     /// What else could not be set; all the rest was.
     pub problems: Vec<Error>,
+}
+
+/// An extended attribute that was refused for what it is, and would be to every other file.
+#[derive(Debug)]
+pub struct RefusedXattr {
+    name: Vec<u8>,
+    errno: Errno,
+    /// What to say of it.
+    pub error: Error,
+}
+
+impl RefusedXattr {
+    /// What it has in common with others: its namespace, or name if it is one of the system's, and the number of the error.
+    pub fn sort(&self) -> (Vec<u8>, i32) {
+        let name = &self.name;
+        let dot = name.iter().position(|byte| *byte == b'.');
+        let len = dot.filter(|_| !is_acl(name)).unwrap_or(name.len());
+        (name[..len].to_vec(), self.errno.raw_os_error())
+    }
 }
 
 /// Sets attributes of an open file or directory.
@@ -81,7 +102,7 @@ impl Object<'_> {
     pub(super) fn apply(&self, name: &[u8], attributes: &Attributes<'_>) -> Applied {
         let mut applied = Applied::default();
         let xattrs = attributes.xattrs.unwrap_or_default();
-        self.remove_xattrs(name, attributes.removed_xattrs, &mut applied.problems);
+        self.remove_xattrs(name, attributes.removed_xattrs, &mut applied);
         let (user_set, group_set) = match attributes.owner {
             Some((uid, gid)) => self.set_owner(name, uid, gid, &mut applied),
             None => (false, false),
@@ -89,7 +110,7 @@ impl Object<'_> {
         self.set_xattrs(
             name,
             xattrs.iter().filter(|x| !is_acl(&x.name)),
-            &mut applied.problems,
+            &mut applied,
         );
         if let Some(mut mode) = attributes.mode {
             if self.kind() != Kind::Dir {
@@ -101,7 +122,7 @@ impl Object<'_> {
         self.set_xattrs(
             name,
             xattrs.iter().filter(|x| is_acl(&x.name)),
-            &mut applied.problems,
+            &mut applied,
         );
         if attributes.atime.is_some() || attributes.mtime.is_some() {
             let result = self.set_times(name, attributes.atime, attributes.mtime);
@@ -171,7 +192,7 @@ impl Object<'_> {
         &self,
         name: &[u8],
         xattrs: impl Iterator<Item = &'x Xattr>,
-        problems: &mut Vec<Error>,
+        applied: &mut Applied,
     ) {
         let mut xattrs = xattrs.peekable();
         if xattrs.peek().is_none() {
@@ -179,27 +200,21 @@ impl Object<'_> {
         }
         let handle = self.handle();
         for xattr in xattrs {
-            let result = handle.set(xattr);
-            problems.extend(
-                result
-                    .err()
-                    .map(|errno| xattr_problem(name, "set", &xattr.name, errno)),
-            );
+            if let Err(errno) = handle.set(xattr) {
+                applied.xattr_failed("set", name, &xattr.name, errno);
+            }
         }
     }
 
-    fn remove_xattrs(&self, name: &[u8], removed: &[Vec<u8>], problems: &mut Vec<Error>) {
+    fn remove_xattrs(&self, name: &[u8], removed: &[Vec<u8>], applied: &mut Applied) {
         if removed.is_empty() {
             return;
         }
         let handle = self.handle();
         for xattr in removed {
-            let result = handle.remove(xattr);
-            problems.extend(
-                result
-                    .err()
-                    .map(|errno| xattr_problem(name, "remove", xattr, errno)),
-            );
+            if let Err(errno) = handle.remove(xattr) {
+                applied.xattr_failed("remove", name, xattr, errno);
+            }
         }
     }
 
@@ -257,12 +272,25 @@ fn is_acl(name: &[u8]) -> bool {
     name.starts_with(b"system.posix_acl_")
 }
 
-fn xattr_problem(name: &[u8], what: &str, xattr: &[u8], errno: Errno) -> Error {
-    let what = format!(
-        "{what} extended attribute {}",
-        String::from_utf8_lossy(xattr)
-    );
-    failed(name, "", errno).detail(what)
+impl Applied {
+    /// Notes that an extended attribute could not be set or removed.
+    fn xattr_failed(&mut self, verb: &str, name: &[u8], xattr: &[u8], errno: Errno) {
+        let what = match xattr {
+            b"system.posix_acl_access" => "access control list".into(),
+            b"system.posix_acl_default" => "default access control list".into(),
+            other => format!("extended attribute {}", String::from_utf8_lossy(other)),
+        };
+        let error = failed(name, "", errno).detail(format!("{verb} {what} of"));
+        let is_of_all = matches!(errno, Errno::OPNOTSUPP | Errno::PERM);
+        match is_of_all && xattr.contains(&b'.') {
+            true => self.refused.push(RefusedXattr {
+                name: xattr.to_vec(),
+                errno,
+                error,
+            }),
+            false => self.problems.push(error),
+        }
+    }
 }
 
 /// Nanoseconds out of range would mean "now" or "leave it" to the system, so they are refused here.

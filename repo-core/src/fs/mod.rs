@@ -23,7 +23,7 @@ mod tests;
 mod write;
 mod xattr;
 
-pub use apply::{Applied, Attributes, apply_to, surplus_xattrs};
+pub use apply::{Applied, Attributes, RefusedXattr, apply_to, surplus_xattrs};
 pub use meta::{Kind, Metadata, metadata_of, stat_path};
 pub use owner::Owners;
 pub use part::{is_begun_by_us, is_part_name, part_names};
@@ -32,5 +32,5 @@ pub use read::{Dir, advise_sequential, read_at};
 pub use scan::{Scan, WINDOW};
 pub use sparse::{EXTENTS_MAX, Extent, extents};
 pub use target::{BEGUN_MODE, Existing, Target, TargetDir};
-pub use write::{punch_hole, punch_to_end, set_len, set_mode, write_at};
+pub use write::{punch_hole, punch_to_end, reserve, set_len, set_mode, write_at};
 pub use xattr::{XATTRS_BYTES_MAX, Xattr, xattrs_of};

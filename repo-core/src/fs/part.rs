@@ -67,11 +67,18 @@ impl TargetDir {
         Ok(parts)
     }
 
-    /// Gives the entry `from` the name `name`, in place of what has it, which must be no directory.
+    /// Gives the entry `from` the name `name`, in place of what has it. A directory gives way if it is empty, in a second step
+    /// that no system call does together with the first.
     pub fn rename_over(&self, from: &[u8], name: &[u8]) -> Result<()> {
         let (from, name) = (component(from)?, component(name)?);
-        retry_on_intr(|| renameat(self.as_fd(), from, self.as_fd(), name))
-            .map_err(|errno| failed(name, "replace", errno))
+        let rename = || retry_on_intr(|| renameat(self.as_fd(), from, self.as_fd(), name));
+        let renamed = match rename() {
+            Err(Errno::ISDIR) => {
+                unlinkat(self.as_fd(), name, AtFlags::REMOVEDIR).and_then(|()| rename())
+            }
+            renamed => renamed,
+        };
+        renamed.map_err(|errno| failed(name, "replace", errno))
     }
 
     /// Removes what an interrupted restore left at such a name; a directory only if it is empty. Nothing there is fine.

@@ -35,7 +35,8 @@ const INHERITED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_de
 pub enum Existing {
     /// It stays, and the creation fails.
     Refuse,
-    /// What is created takes its place once it is there, unless it is a directory: those go by [`TargetDir::remove`] only.
+    /// What is created takes its place once it is there, unless it is a directory that is not empty: those go by
+    /// [`TargetDir::remove`] only.
     ///
     /// ext4 gives no inode away for some seconds after it was deleted, and searches past all such (`recently_deleted`
     /// in its `ialloc.c`): 0.8 ms a file with 80,000 of them. Many files are better changed in place.
@@ -68,8 +69,11 @@ impl Target {
             Err(error) if error.kind() == Io::AlreadyExists => false,
             Err(cause) => return Err(Error::io(subject(), cause).detail("create directory")),
         };
-        let mut target = Self::open_existing(place)?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, subject()))?;
+        let leads_nowhere = || {
+            let detail = "is a symbolic link that leads nowhere";
+            Error::new(ErrorKind::InvalidInput, subject()).detail(detail)
+        };
+        let mut target = Self::open_existing(place)?.ok_or_else(leads_nowhere)?;
         target.root.is_new = is_new;
         match accessat(&target.root, ".", Access::WRITE_OK, AtFlags::empty()) {
             // Said once here instead of for every file. What is forbidden here may be allowed further below.

@@ -21,7 +21,7 @@ fn is_root() -> bool {
 
 fn complete(applied: Applied) {
     assert!(
-        !applied.owner_skipped && applied.problems.is_empty(),
+        !applied.owner_skipped && applied.problems.is_empty() && applied.refused.is_empty(),
         "{applied:?}"
     );
 }

@@ -52,6 +52,21 @@ pub fn punch_hole(file: &File, offset: u64, len: u64) -> Result<()> {
     }
 }
 
+/// Makes sure that there is room for `len` bytes from `offset` on, without a change of the file's length, where the file system can
+/// say so.
+///
+/// For a restore into a file that is there already, and that must not be touched if the rest has no room.
+pub fn reserve(file: &File, offset: u64, len: u64) -> Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    let flags = FallocateFlags::KEEP_SIZE;
+    match retry_on_intr(|| rustix::fs::fallocate(file, flags, offset, len)) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(errno) => Err(failed(b"", "write", errno).at(offset)),
+    }
+}
+
 /// Makes everything from `offset` to the end of the file, at `size`, a hole, as [`punch_hole`] does.
 ///
 /// A block that the file ends in is given back only if the hole goes on behind the end.

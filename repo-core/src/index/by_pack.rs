@@ -83,19 +83,13 @@ impl ByPack {
         blobs.sort_unstable_by_key(|(blob, _)| (blob.block, blob.offset, blob.id));
         let rows;
         (entry.blobs, rows) = blobs.into_iter().unzip();
-        Ok(Numbered {
-            entry,
-            first_block,
-            rows,
-        })
+        Ok(Numbered { entry, rows })
     }
 }
 
 /// Everything a run says of a pack, and where.
 pub(super) struct Numbered {
     pub(super) entry: PackEntry,
-    /// The row of its first block.
-    pub(super) first_block: u32,
     /// The row of each of its blobs.
     pub(super) rows: Vec<u32>,
 }
@@ -171,8 +165,7 @@ pub(super) fn join(whole: &mut PackEntry, part: PackEntry) {
     for (i, block) in part.blocks.iter().enumerate() {
         let same = |known: &Block| known.offset == block.offset;
         let at = whole.blocks.iter().position(same).unwrap_or_else(|| {
-            let from = block.first_base as usize;
-            let bases = &part.bases[from..from + usize::from(block.base_count)];
+            let bases = part.bases_of(block);
             let first_base = match bases.len() {
                 0 => 0,
                 _ => whole.bases.len() as u32,

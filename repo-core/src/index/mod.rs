@@ -38,7 +38,7 @@ use layout::Section;
 use run::{Found, Run};
 use shown::Shown;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use store::Store;
@@ -255,26 +255,14 @@ impl Index {
         each: &mut dyn FnMut(PackInfo, bool) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let runs = self.snapshot();
-        let mut heads = BinaryHeap::new();
-        let mut cursors: Vec<u32> = vec![0; runs.len()];
-        for (i, shown) in runs.iter().enumerate() {
-            if let Some((id, row)) = shown.next_pack(&mut cursors[i])? {
-                heads.push(Reverse((id, i, row)));
-            }
-        }
         let mut before = None;
-        while let Some(Reverse((id, i, row))) = heads.pop() {
-            if before != Some(id)
-                && each(runs[i].run.pack(row)?, runs[i].run.is_usable(row))?.is_break()
-            {
-                break;
+        shown::packs_by_id(&runs.iter().collect::<Vec<_>>(), &mut |id, i, row| {
+            let new = before.replace(id) != Some(id);
+            match new {
+                true => each(runs[i].run.pack(row)?, runs[i].run.is_usable(row)),
+                false => Ok(ControlFlow::Continue(())),
             }
-            before = Some(id);
-            if let Some((id, row)) = runs[i].next_pack(&mut cursors[i])? {
-                heads.push(Reverse((id, i, row)));
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Everything the index says of a pack, as its directory should say it; `None` if no table in force names it. Blobs

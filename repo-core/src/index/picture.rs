@@ -4,13 +4,12 @@
 use super::Index;
 use super::layout::Section;
 use super::run::Run;
-use super::shown::Shown;
+use super::shown::{self, Shown};
 use crate::error::{Error, Result, Subject};
 use crate::format::rows::{Blob, Block, CopyAt, EachBlob, PackEntry, PackInfo, PackRow, Row};
 use crate::id::{BlobId, IndexId, PackId};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,8 +50,6 @@ pub struct BlockAt {
     pub bases: Vec<BlobId>,
     /// Its blobs by their place, each with the numbers of its rows.
     pub blobs: Vec<(Blob, Vec<u64>)>,
-    /// The numbers it has.
-    pub numbers: Vec<u32>,
 }
 
 impl Index {
@@ -96,31 +93,22 @@ impl Index {
 impl Picture {
     /// Gives each pack the lowest of its numbers.
     fn number_packs(&mut self) -> Result<()> {
-        let mut heads = BinaryHeap::new();
-        let mut cursors = vec![0; self.parts.len()];
-        for (i, part) in self.parts.iter().enumerate() {
-            if let Some((id, row)) = part.shown.next_pack(&mut cursors[i])? {
-                heads.push(Reverse((id, part.first_pack + row, i)));
-            }
-        }
+        let runs: Vec<&Shown> = self.parts.iter().map(|part| &part.shown).collect();
         let mut before: Option<(PackId, u32)> = None;
-        while let Some(Reverse((id, number, i))) = heads.pop() {
-            match before {
+        shown::packs_by_id(&runs, &mut |id, i, row| {
+            let number = self.parts[i].first_pack + row;
+            self.stands_for[number as usize] = match before {
                 Some((known, first)) if known == id => {
-                    self.stands_for[number as usize] = first;
                     self.others.entry(first).or_default().push(number);
+                    first
                 }
                 _ => {
-                    self.stands_for[number as usize] = number;
                     before = Some((id, number));
+                    number
                 }
-            }
-            let part = &self.parts[i];
-            if let Some((id, row)) = part.shown.next_pack(&mut cursors[i])? {
-                heads.push(Reverse((id, part.first_pack + row, i)));
-            }
-        }
-        Ok(())
+            };
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     fn number_blocks(&mut self) -> Result<()> {
@@ -304,14 +292,13 @@ impl Picture {
         for number in std::iter::once(&number).chain(others) {
             let (part, row) = self.part_of_pack(*number);
             let numbered = part.shown.run.numbered(row, &index.store)?;
-            let (entry, first_block) = (numbered.entry, numbered.first_block);
-            for (at, block) in entry.blocks.iter().enumerate() {
-                let known = found
-                    .entry(block.offset)
-                    .or_insert_with(|| block_at(&entry, block));
-                known
-                    .numbers
-                    .push(part.first_block + first_block + at as u32);
+            let entry = numbered.entry;
+            for block in &entry.blocks {
+                found.entry(block.offset).or_insert_with(|| BlockAt {
+                    block: *block,
+                    bases: entry.bases_of(block).to_vec(),
+                    blobs: Vec::new(),
+                });
             }
             for (blob, row) in entry.blobs.iter().zip(numbered.rows) {
                 let block = entry
@@ -372,17 +359,6 @@ impl Picture {
 
 fn outside(entry: &PackEntry) -> Error {
     Error::damaged(Subject::Pack(entry.id)).detail("a blob names a block that is not there")
-}
-
-fn block_at(entry: &PackEntry, block: &Block) -> BlockAt {
-    let from = block.first_base as usize;
-    let bases = entry.bases.get(from..from + usize::from(block.base_count));
-    BlockAt {
-        block: *block,
-        bases: bases.unwrap_or_default().to_vec(),
-        blobs: Vec::new(),
-        numbers: Vec::new(),
-    }
 }
 
 /// The rows of a run from its beginning, one at a time.

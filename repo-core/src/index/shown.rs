@@ -4,6 +4,8 @@ use super::layout::{Section, Segment};
 use super::run::{Found, Run};
 use crate::error::Result;
 use crate::id::{BlobId, ID_LEN, PackId};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -135,4 +137,28 @@ impl Shown {
         }
         Ok(None)
     }
+}
+
+/// Calls `each` with every pack that counts, its id, the number of its run and its row, in the order of ids and of equal ones in that
+/// of runs and rows, until it breaks. A pack that several tables name comes for each.
+pub(super) fn packs_by_id(
+    runs: &[&Shown],
+    each: &mut dyn FnMut(PackId, usize, u32) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let mut heads = BinaryHeap::new();
+    let mut cursors: Vec<u32> = vec![0; runs.len()];
+    for (i, shown) in runs.iter().enumerate() {
+        if let Some((id, row)) = shown.next_pack(&mut cursors[i])? {
+            heads.push(Reverse((id, i, row)));
+        }
+    }
+    while let Some(Reverse((id, i, row))) = heads.pop() {
+        if each(id, i, row)?.is_break() {
+            break;
+        }
+        if let Some((id, row)) = runs[i].next_pack(&mut cursors[i])? {
+            heads.push(Reverse((id, i, row)));
+        }
+    }
+    Ok(())
 }

@@ -24,8 +24,8 @@ pub use derive::{Derived, Replace};
 pub use forget::{
     AHEAD_S, Anomaly, BEHIND_S, Candidate, Claim, Commit, Count, DURATION_S_MAX, Forget,
     ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup, Policy,
-    Quarantine, Reason, Removed, Span, Stored, Times, TooLate, Unforgotten, forget_ids, plan,
-    set_terms, unforget,
+    Quarantine, Reason, Removed, Span, Stored, Times, TooLate, Unforgotten, WithinSize, forget_ids,
+    plan, set_terms, unforget,
 };
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
@@ -37,6 +37,6 @@ pub use repair::{
 };
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
 pub use rewrite::{REWRITE_TAG, RewriteOptions, rewrite};
-pub use sizes::{Fit, SizeOf, fit, sizes};
+pub use sizes::{Fit, fit, unique_sizes};
 pub use stats::{StatsMode, StatsSummary, stats};
 pub use tag::{TagChange, tag};

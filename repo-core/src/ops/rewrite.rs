@@ -3,7 +3,6 @@
 use super::derive::{self, Derived, PASSES_MAX, Replace, Wanted, never_stands};
 use super::reshape::{Choice, Counts, Reshaper};
 use super::restore::Selection;
-use crate::compress::Level;
 use crate::error::Result;
 use crate::format::snapshot::Summary;
 use crate::progress::{Interrupt, Progress};
@@ -94,11 +93,8 @@ pub(super) fn write_options<'a>(
 ) -> WriteOptions<'a> {
     WriteOptions {
         domain: repo.settings().domain,
-        level: Level::default(),
-        pack_bytes: None,
         dry_run,
-        progress,
-        interrupt,
+        ..WriteOptions::new(progress, interrupt)
     }
 }
 

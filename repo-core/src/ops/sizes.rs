@@ -11,13 +11,6 @@ use crate::snapshot::SnapshotInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// What a snapshot takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SizeOf {
-    /// Bytes in packs of what no other of the snapshots holds: what its going frees, if it alone goes.
-    pub unique: u64,
-}
-
 /// Which snapshots fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fit {
@@ -32,17 +25,17 @@ const NOBODY: u32 = 0;
 /// More than one has.
 const SEVERAL: u32 = u32::MAX;
 
-/// For each snapshot, in their order, what only it holds of all of these. A blob takes its share of its block; padding and
+/// For each snapshot, in their order, the bytes in packs of what only it holds of all of these: what its going frees, if it alone goes. A blob takes its share of its block; padding and
 /// directories are nobody's.
 ///
 /// Each tree is read twice at most, however many snapshots there are. Fails at the first that cannot be read. Memory: 4 bytes for each blob of
 /// the index.
-pub fn sizes(
+pub fn unique_sizes(
     repo: &Repo,
     snapshots: &[SnapshotInfo],
     progress: &dyn Progress,
     interrupt: &Interrupt,
-) -> Result<Vec<SizeOf>> {
+) -> Result<Vec<u64>> {
     let owners = Owners::new(repo)?;
     let unique: Vec<AtomicU64> = snapshots.iter().map(|_| AtomicU64::new(0)).collect();
     for (me, snapshot) in (1..).zip(snapshots) {
@@ -76,10 +69,7 @@ pub fn sizes(
         };
         walk.snapshot(&snapshot.id, &snapshot.summary.root, &meet)?;
     }
-    let size = |unique: AtomicU64| SizeOf {
-        unique: unique.into_inner(),
-    };
-    Ok(unique.into_iter().map(size).collect())
+    Ok(unique.into_iter().map(AtomicU64::into_inner).collect())
 }
 
 /// How many of the snapshots, in their order, take no more than `budget` together.
@@ -154,6 +144,5 @@ fn stored_bytes(repo: &Repo, id: &BlobId) -> Result<u64> {
         .index()
         .lookup(id, Want::Readable)?
         .ok_or_else(|| unknown(id))?;
-    let (stored, raw) = (location.block.stored_len, location.block.raw_len.max(1));
-    Ok(u64::from(stored) * u64::from(location.blob_len) / u64::from(raw))
+    Ok(location.block.stored_share(location.blob_len))
 }

@@ -3,8 +3,8 @@
 use crate::chunk::Piece;
 use crate::id::BlobId;
 
-/// Most blobs of a block. Only what is below 256 bytes on average reaches it; each takes 40 bytes until its pack is sent.
-const BLOBS_MAX: usize = 8192;
+/// Most blobs of a block. Only what is below 512 bytes on average reaches it; each takes 40 bytes until its pack is sent.
+const BLOBS_MAX: usize = 4096;
 
 /// Where a blob lies in a block's plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

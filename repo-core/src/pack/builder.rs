@@ -11,8 +11,8 @@ use crate::id::{BlobId, Domain, PackId, RepositoryId};
 use std::sync::Arc;
 
 /// A pack of so many blobs is full whatever its length: their rows, 44 bytes each, lie in memory until the pack is in an
-/// index table, and several times over while it is read. Only blobs of less than 256 stored bytes on average get there.
-const BLOBS_ENOUGH: usize = 64 << 10;
+/// index table, and several times over while it is read. Only blobs of less than 512 stored bytes on average get there.
+const BLOBS_ENOUGH: usize = 32 << 10;
 
 /// What seals the blocks of one pack, from any thread.
 pub struct PackKey {

@@ -57,11 +57,14 @@ impl Reached {
         self.matched.plain.max(self.ahead.plain) > self.matched.negated
     }
 
-    /// The same as if nothing up to here had matched: what was asked for by name is not what a pattern is about. What a `**` at
-    /// the end of one means below is matched still.
+    /// The same as if nothing up to here had been matched by a pattern without `!`: what was asked for by name is not what such a
+    /// one is about. What is taken back up to here stays so, and what a `**` at the end of one means below is matched still.
     pub fn forgiven(self) -> Self {
         Self {
-            matched: Last::default(),
+            matched: Last {
+                plain: None,
+                ..self.matched
+            },
             ..self
         }
     }

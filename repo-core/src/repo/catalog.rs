@@ -49,11 +49,8 @@ impl Inventory for IndexCatalog<'_> {
         };
         for blob in &entry.blobs {
             let block = entry.blocks.get(blob.block as usize);
-            let bases = block.filter(|block| block.base_count > 0).map(|block| {
-                let from = block.first_base as usize;
-                entry.bases.get(from..from + usize::from(block.base_count))
-            });
-            each(&blob.id, bases.flatten().unwrap_or_default())?;
+            let bases = block.map_or(&[][..], |block| entry.bases_of(block));
+            each(&blob.id, bases)?;
         }
         Ok(())
     }

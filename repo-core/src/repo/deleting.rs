@@ -113,7 +113,6 @@ impl Shared {
             listed.extend(name::parse_announcement(&object.name).map(|n| (n, object.modified)));
             Ok(())
         })?;
-        let age = i64::try_from(dead_after.as_secs()).unwrap_or(i64::MAX);
         let now = now();
         let mut announced = Vec::new();
         for (nonce, modified) in listed {
@@ -126,8 +125,7 @@ impl Shared {
             };
             announced.push(Announced {
                 nonce,
-                expired: modified
-                    .is_some_and(|then| then.seconds.saturating_add(age) <= now.seconds),
+                expired: modified.is_some_and(|then| then.is_past(dead_after, now)),
                 deletes,
             });
         }

@@ -20,6 +20,7 @@ mod presence;
 mod process;
 mod records;
 mod running;
+mod tables;
 mod uploads;
 mod writer;
 
@@ -31,6 +32,7 @@ pub use keys::{Changed, KeyFailure, KeyInfo, NewOwner};
 pub use open::{InitOptions, OpenOptions};
 pub use orphans::{Resumed, Run};
 pub use pool::{Pool, Ticket};
+pub(crate) use tables::Tables;
 pub use uploads::pack_object;
 pub use writer::{WriteOptions, Writer, Written};
 

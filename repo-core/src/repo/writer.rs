@@ -26,7 +26,7 @@ const META_BLOCK_BYTES: usize = 512 << 10;
 const PUBLISH_PACKS: usize = 32;
 
 /// Or after this many blobs: their rows (44 bytes each) lie in memory until then, and three times while a table is made.
-const PUBLISH_BLOBS: usize = 128 << 10;
+const PUBLISH_BLOBS: usize = 64 << 10;
 
 /// Or after this long.
 const PUBLISH_AFTER: Duration = Duration::from_secs(60);
@@ -46,6 +46,20 @@ pub struct WriteOptions<'a> {
     pub progress: &'a dyn Progress,
     /// Asked before every block.
     pub interrupt: &'a Interrupt,
+}
+
+impl<'a> WriteOptions<'a> {
+    /// Domain 0, compressed and packed as usual, and really written.
+    pub fn new(progress: &'a dyn Progress, interrupt: &'a Interrupt) -> Self {
+        Self {
+            domain: 0,
+            level: Level::default(),
+            pack_bytes: None,
+            dry_run: false,
+            progress,
+            interrupt,
+        }
+    }
 }
 
 /// What was written.
@@ -207,11 +221,20 @@ impl<'a> Writer<'a> {
         if !new || self.options.dry_run {
             return Ok((new, None));
         }
+        Ok((new, Some(self.draft(kind, takes)?)))
+    }
+
+    /// The draft of a lane if that `takes` it in a block of so many bytes, else a fresh one.
+    fn draft(
+        &mut self,
+        kind: BlobType,
+        takes: &dyn Fn(&BlockDraft, usize) -> bool,
+    ) -> Result<&mut BlockDraft> {
         let lane = lane_of(kind);
         if !takes(&self.lanes[lane].draft, self.lanes[lane].block_bytes) {
             self.flush(lane)?;
         }
-        Ok((new, Some(&mut self.lanes[lane].draft)))
+        Ok(&mut self.lanes[lane].draft)
     }
 
     /// Whether a blob is new; counts it then, and remembers what is relied on else.

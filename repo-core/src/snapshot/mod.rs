@@ -111,17 +111,58 @@ fn of_name(repo: &Repo, rows: Vec<(SnapshotId, Vec<u8>)>, name: &str) -> Result<
         return Err(none());
     }
     let name_lower = name.to_ascii_lowercase();
-    let mut matching = rows
+    let matching = rows
         .into_iter()
         .filter(|(id, _)| id.to_hex().starts_with(&name_lower));
-    match (matching.next(), matching.next()) {
-        (None, _) => Err(none()),
-        (Some((id, sealed)), None) => Ok(SnapshotInfo {
-            id,
-            summary: repo.open_summary(&id, &sealed)?,
+    let matching: Vec<_> = matching.collect();
+    match &matching[..] {
+        [] => Err(none()),
+        [(id, sealed)] => Ok(SnapshotInfo {
+            id: *id,
+            summary: repo.open_summary(id, sealed)?,
         }),
-        (Some(_), Some(_)) => {
-            Err(Error::invalid("snapshot").detail(format!("several snapshots begin with {name:?}")))
+        several => {
+            let ids: Vec<String> = several.iter().map(|(id, _)| id.to_hex()).collect();
+            Err(Error::invalid("snapshot").detail(several_begin_so(name, ids)))
         }
+    }
+}
+
+/// How many of the snapshots a message names that may be meant.
+const CANDIDATES_SHOWN: usize = 5;
+
+/// Says which snapshots may be meant, each by as much of its id as is more than was given.
+fn several_begin_so(name: &str, mut ids: Vec<String>) -> String {
+    ids.sort();
+    let more = ids.len().saturating_sub(CANDIDATES_SHOWN);
+    let shown = ids.iter().take(CANDIDATES_SHOWN);
+    let mut shown: Vec<&str> = shown
+        .map(|id| &id[..id.len().min(name.len() + 8)])
+        .collect();
+    let more = format!("{more} more");
+    if ids.len() > CANDIDATES_SHOWN {
+        shown.push(&more);
+    }
+    let shown = shown.join(", ");
+    format!("{} snapshots begin so: {shown}", ids.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_snapshots_are_told_apart() {
+        let ids = |count: u8| (0..count).map(|n| SnapshotId([n; 32]).to_hex()).collect();
+        assert_eq!(
+            several_begin_so("0", ids(2)),
+            "2 snapshots begin so: 000000000, 010101010"
+        );
+        let many = several_begin_so("", ids(9));
+        assert!(
+            many.starts_with("9 snapshots begin so: 00000000, "),
+            "{many}"
+        );
+        assert!(many.ends_with("04040404, 4 more"), "{many}");
     }
 }

@@ -7,7 +7,6 @@ use crate::message::plain_io;
 use crate::signals;
 use crate::text::printable;
 use crate::text_file;
-use repo_core::fs::read_bounded;
 use repo_core::pattern::Component;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read};
@@ -63,12 +62,7 @@ fn path(bytes: Vec<u8>) -> PathBuf {
 
 fn content(list: &Path) -> Result<Vec<u8>, Failure> {
     if list.as_os_str() != STDIN {
-        return read_bounded(list, LIST_BYTES_MAX).map_err(|error| match error.kind() {
-            repo_core::ErrorKind::NotFound => Failure::from(error).advising(
-                "Look at how it is spelled: it is to be a file that names what to back up. No snapshot was made.",
-            ),
-            _ => error.into(),
-        });
+        return text_file::read_whole(list, LIST_BYTES_MAX);
     }
     let mut bytes = Vec::new();
     let stdin = std::io::stdin().lock().take(LIST_BYTES_MAX as u64 + 1);
@@ -128,7 +122,7 @@ fn matching(
     let shown = || printable(&String::from_utf8_lossy(pattern)).into_owned();
     let place = || printable(&format!("{}, line {number}", list.display())).into_owned();
     let parts = parts.map_err(|error| {
-        Failure::failed(format!(
+        Failure::usage(format!(
             "{}: the pattern {} makes no sense: {}\n\
              Correct it, or give the list as --files-from-verbatim; nothing was done.",
             place(),

@@ -49,7 +49,7 @@ pub struct CompareFlags {
 #[derive(Args, Debug)]
 pub struct ReadingFlags {
     /// Read N small files at once, on threads of their own; large ones are read one at a time [$LARDER_READ_CONCURRENCY,
-    /// default: on the threads that compress]
+    /// default 0: on the threads that compress]
     #[arg(long, value_name = "N", help_heading = "How to read and store")]
     read_concurrency: Option<OsString>,
 

@@ -7,10 +7,12 @@ use crate::json;
 use crate::terminal;
 use crate::text::{bytes, counted, printable};
 use crate::when;
+use repo_core::id::SnapshotId;
 use repo_core::ops::{
     Anomaly, Claim, Count, ForgetPlan, Goes, Grouping, Keeps, Period, PlannedGroup, Policy, Reason,
 };
 use repo_core::snapshot::SnapshotInfo;
+use std::collections::BTreeMap;
 
 /// What will be kept, and of what.
 pub fn policy(app: &App, policy: &Policy, grouping: &Grouping) -> Result<(), Failure> {
@@ -72,6 +74,9 @@ fn words(policy: &Policy) -> String {
     if let Some((_, span)) = all.first() {
         and(format!("all snapshots within {span} of the newest"));
     }
+    if let Some(size) = &policy.within_size {
+        and(format!("all snapshots that fit into {}", bytes(size.bytes)));
+    }
     if !policy.ids.is_empty() {
         let ids: Vec<String> = policy.ids.iter().map(|id| id.short()).collect();
         and(format!("the snapshots {}", ids.join(", ")));
@@ -113,6 +118,7 @@ fn stays(keeps: &Keeps) -> String {
         Reason::Newest(period) => format!("{} snapshot", name(*period)),
         Reason::Oldest(period) => format!("oldest {} snapshot", name(*period)),
         Reason::NewestWithin(period, span) => format!("{} within {span}", name(*period)),
+        Reason::WithinSize(size) => format!("fits into {}", bytes(*size)),
         Reason::OldestWithin(period, span) => format!("oldest {} within {span}", name(*period)),
     }
 }
@@ -131,10 +137,12 @@ fn goes(reason: &Goes) -> String {
 }
 
 /// The plan: tables, or one JSON document as restic's; nothing if there is no series.
-pub fn plan(app: &App, plan: &ForgetPlan, compact: bool) -> Result<(), Failure> {
+///
+/// `frees` says what each snapshot that goes frees by its going alone, where that was found out.
+pub fn plan(app: &App, plan: &ForgetPlan, frees: &Frees, compact: bool) -> Result<(), Failure> {
     if app.terminal.json() {
         let groups = plan.groups.iter();
-        let groups = groups.map(|group| json::ForgetGroup::new(group, matches(group)));
+        let groups = groups.map(|group| json::ForgetGroup::new(group, matches(group), frees));
         return match plan.groups.is_empty() {
             true => Ok(()),
             false => app.terminal.json_line(&groups.collect::<Vec<_>>()),
@@ -152,7 +160,11 @@ pub fn plan(app: &App, plan: &ForgetPlan, compact: bool) -> Result<(), Failure> 
         let kept: Vec<&SnapshotInfo> = group.keep.iter().map(|kept| &kept.info).collect();
         out.text(&part("keep", &kept, &matches(group), compact))?;
         let removed: Vec<&SnapshotInfo> = group.remove.iter().map(|gone| &gone.info).collect();
-        let reasons = group.remove.iter().map(|gone| vec![goes(&gone.reason)]);
+        let reasons = group.remove.iter().map(|gone| {
+            let frees = frees.get(&gone.info.id);
+            let frees = frees.map(|size| format!("its going alone frees {}", bytes(*size)));
+            std::iter::once(goes(&gone.reason)).chain(frees).collect()
+        });
         out.text(&part(
             "remove",
             &removed,
@@ -258,6 +270,9 @@ pub fn total(app: &App, count: u64, dry_run: bool) -> Result<(), Failure> {
         ),
     })
 }
+
+/// What snapshots free by going, each alone.
+pub type Frees = BTreeMap<SnapshotId, u64>;
 
 /// How wide a table may be.
 fn room() -> Option<usize> {

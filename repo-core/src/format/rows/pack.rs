@@ -148,6 +148,16 @@ impl From<PackInfo> for PackEntry {
 }
 
 impl PackEntry {
+    /// What a block of it was compressed against, none if the entry holds fewer than the block names.
+    pub fn bases_of(&self, block: &Block) -> &[BlobId] {
+        if block.base_count == 0 {
+            return &[];
+        }
+        let from = block.first_base as usize;
+        let bases = self.bases.get(from..from + usize::from(block.base_count));
+        bases.unwrap_or_default()
+    }
+
     /// Refuses an entry whose parts do not fit together: a range outside of what it lies in, a row that is not there,
     /// more than [`PACK_BYTES_MAX`] bytes, a wrap table of more than [`WRAPS_LEN_MAX`], one blob twice in a block.
     pub fn check(&self) -> Result<()> {

@@ -156,6 +156,17 @@ impl<'t> Assembler<'t> {
         });
     }
 
+    /// A directory that cannot be read: it is kept without what is in it, and counted nowhere.
+    pub fn add_unread(
+        &mut self,
+        writer: &mut Writer<'_>,
+        node: Node,
+        compared: Compared,
+    ) -> Result<()> {
+        let same = compared == Compared::Same;
+        self.attach(writer, node, same, same)
+    }
+
     /// Something that is not a directory.
     pub fn add(&mut self, writer: &mut Writer<'_>, node: Node, compared: Compared) -> Result<()> {
         let totals = &mut self.totals;

@@ -65,6 +65,11 @@ enum Item {
         node: Node,
         compared: Compared,
     },
+    /// A directory that cannot be read.
+    Unread {
+        node: Node,
+        compared: Compared,
+    },
     /// A small file: the next one that [`Batches`] gives.
     File {
         file: Pending,
@@ -234,6 +239,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                     listing.add(&node.name, compared, 0, None);
                 }
                 self.assembler.add(self.writer, node, compared)?;
+            }
+            Item::Unread { node, compared } => {
+                self.assembler.add_unread(self.writer, node, compared)?;
             }
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;

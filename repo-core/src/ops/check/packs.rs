@@ -312,9 +312,7 @@ fn open(
     let stored = pack
         .get_mut(from..from + block.stored_len as usize)
         .ok_or_else(short)?;
-    let first = block.first_base as usize;
-    let bases = &entry.bases[first..first + usize::from(block.base_count)];
-    let prefix = repo.read_bases(entry.id, entry.kind, bases)?;
+    let prefix = repo.read_bases(entry.id, entry.kind, entry.bases_of(block))?;
     let reader = repo.block_reader(entry.id, entry.kind, &entry.wraps, block.wrap)?;
     repo.open_block(&reader, block, stored, prefix.as_deref(), plain)
         .map_err(about)

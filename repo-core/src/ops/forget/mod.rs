@@ -21,7 +21,7 @@ pub use groups::Grouping;
 pub use plan::{
     Candidate, ForgetOptions, ForgetPlan, Goes, Keeps, Kept, PlannedGroup, Removed, plan,
 };
-pub use policy::{Count, Period, Policy, Reason, Span};
+pub use policy::{Count, Period, Policy, Reason, Span, WithinSize};
 pub use quarantine::{Anomaly, Quarantine};
 pub use terms::{NewTerms, set_terms};
 pub use times::{AHEAD_S, BEHIND_S, Claim, Commit, DURATION_S_MAX, Stored, Times};

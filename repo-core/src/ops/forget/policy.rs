@@ -4,7 +4,7 @@ use super::calendar::{before, bucket};
 use crate::error::{Error, Result};
 use crate::id::SnapshotId;
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A stretch of the calendar of which one snapshot may stand for all.
@@ -139,6 +139,17 @@ pub struct Policy {
     pub tags: Vec<Vec<String>>,
     /// These.
     pub ids: Vec<SnapshotId>,
+    /// All but those that do not fit into so many bytes.
+    pub within_size: Option<WithinSize>,
+}
+
+/// The snapshots that do not fit into a number of bytes, as [`fit`](crate::ops::fit) found: whoever came since is not among them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WithinSize {
+    /// The bytes.
+    pub bytes: u64,
+    /// Those that are too much.
+    pub beyond: BTreeSet<SnapshotId>,
 }
 
 impl Policy {
@@ -149,6 +160,7 @@ impl Policy {
             && self.within.values().all(Span::is_zero)
             && self.tags.is_empty()
             && self.ids.is_empty()
+            && self.within_size.is_none()
     }
 }
 
@@ -169,6 +181,8 @@ pub enum Reason {
     NewestWithin(Period, Span),
     /// It is the oldest of all, and not older than that.
     OldestWithin(Period, Span),
+    /// It and all newer ones fit into so many bytes.
+    WithinSize(u64),
 }
 
 /// What a policy looks at.
@@ -300,6 +314,11 @@ pub fn evaluate(policy: &Policy, items: &[Item<'_>], clock: &Clock<'_>) -> Vec<V
             && cutoff.is_none_or(|cutoff| item.time > cutoff)
         {
             reasons.push(Reason::Within(*span));
+        }
+        if let Some(size) = &policy.within_size
+            && !size.beyond.contains(&item.id)
+        {
+            reasons.push(Reason::WithinSize(size.bytes));
         }
         let oldest = at + 1 == items.len();
         reasons.extend(runs.iter_mut().filter_map(|run| run.keeps(item, oldest)));

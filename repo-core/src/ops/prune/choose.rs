@@ -3,7 +3,7 @@
 use super::options::{MaxUnused, PruneOptions};
 use crate::crypto::BlobType;
 use crate::error::Result;
-use crate::format::rows::ENCODING_STORED;
+use crate::format::rows::{Block, ENCODING_STORED};
 use crate::id::PackId;
 use crate::index::Picture;
 use crate::log::Kept;
@@ -36,6 +36,11 @@ pub struct Use {
     pub has_stored: bool,
 }
 
+/// Which share of a block is dead, if so many bytes of its plaintext are kept.
+pub fn dead_share(block: &Block, kept: u32) -> f64 {
+    1.0 - f64::from(kept) / f64::from(block.raw_len.max(1))
+}
+
 impl Uses {
     /// Adds up what is kept, pack by pack. One pass over packs and blocks.
     pub fn count(picture: &Picture, kept: &Kept, options: &PruneOptions) -> Result<Self> {
@@ -65,13 +70,12 @@ impl Uses {
             let Some((_, pack)) = packs.get_mut(at[pack as usize] as usize) else {
                 return Ok(());
             };
-            let (raw, live) = (block.raw_len.max(1), kept.bytes_in_block(number));
+            let live = kept.bytes_in_block(number);
             let stored = u64::from(block.stored_len);
-            let used = (stored * u64::from(live) / u64::from(raw)).min(stored);
+            let used = block.stored_share(live).min(stored);
             pack.used += used;
             pack.unused += stored - used;
-            let dead_share = 1.0 - f64::from(live) / f64::from(raw);
-            if live == 0 || dead_share > dead_share_max {
+            if live == 0 || dead_share(&block, live) > dead_share_max {
                 pack.reclaims += stored - used;
             }
             pack.has_stored |= block.encoding == ENCODING_STORED;

@@ -1,13 +1,13 @@
 //! Writes what is kept of packs that go, and condemns them.
 
+use super::choose::dead_share;
 use super::survey::Survey;
 use super::{Job, PruneSummary};
-use crate::compress::Level;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::format::pack::{decode_wraps, encode_wraps};
-use crate::format::rows::{ENCODING_STORED, PackInfo};
+use crate::format::rows::{Blob, ENCODING_STORED, PackInfo};
 use crate::id::{BlobId, Domain, PackId};
 use crate::index::BlockAt;
 use crate::pack::{CopiedBlock, PlainBlob};
@@ -23,11 +23,7 @@ pub fn execute(job: &Job<'_>, survey: &Survey, summary: &mut PruneSummary) -> Re
     for ((domain, _), packs) in by_domain(survey)? {
         let options = WriteOptions {
             domain,
-            level: Level::default(),
-            pack_bytes: None,
-            dry_run: false,
-            progress: job.progress,
-            interrupt: job.interrupt,
+            ..WriteOptions::new(job.progress, job.interrupt)
         };
         let copy = |writer: &mut Writer<'_>| copy_packs(job, survey, &packs, writer);
         let ((), written) = job.repo.write(options, copy)?;
@@ -128,7 +124,7 @@ struct Source {
 }
 
 /// What happens to a block.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Treatment {
     Copy,
     Open,
@@ -140,30 +136,29 @@ impl Source {
         let opens = can_open(job.repo, &info);
         let mut blocks = Vec::new();
         for mut block in survey.picture.blocks_of(job.repo.index(), number)? {
-            let blobs = block.blobs.len();
-            let all = std::mem::take(&mut block.blobs);
             let is_kept = |rows: &[u64]| rows.iter().any(|row| survey.kept.has_row(*row));
-            let kept: u64 = all
+            let kept: Vec<_> = block
+                .blobs
                 .iter()
                 .filter(|(_, rows)| is_kept(rows))
-                .map(|(blob, _)| u64::from(blob.len))
-                .sum();
-            let any = all.iter().any(|(_, rows)| is_kept(rows));
-            if !any {
+                .cloned()
+                .collect();
+            if kept.is_empty() {
                 continue;
             }
-            let dead_share = 1.0 - kept as f64 / f64::from(block.block.raw_len.max(1));
-            let compress =
-                job.options.repack_uncompressed && block.block.encoding == ENCODING_STORED;
-            let wants_open = dead_share > survey.dead_share_max && blobs > 0 || compress;
-            let treatment = match block.bases.is_empty() {
-                true if !wants_open || !opens => Treatment::Copy,
-                _ => Treatment::Open,
+            let live = kept
+                .iter()
+                .fold(0, |sum: u32, (blob, _)| sum.saturating_add(blob.len));
+            let row = &block.block;
+            let compress = job.options.repack_uncompressed && row.encoding == ENCODING_STORED;
+            let pays = compress || dead_share(row, live) > survey.dead_share_max;
+            let treatment = match block.bases.is_empty() && !(pays && opens) {
+                true => Treatment::Copy,
+                false => {
+                    block.blobs = kept;
+                    Treatment::Open
+                }
             };
-            block.blobs = all;
-            if treatment == Treatment::Open {
-                block.blobs.retain(|(_, rows)| is_kept(rows));
-            }
             blocks.push((block, treatment));
         }
         Ok(Self {
@@ -199,7 +194,7 @@ impl Source {
                     let wrap = wraps.get(usize::from(row.wrap)).ok_or_else(|| {
                         Error::damaged(subject()).detail("a block names no key wrap")
                     })?;
-                    let blob = |(blob, _): &(crate::format::rows::Blob, Vec<u64>)| PlainBlob {
+                    let blob = |(blob, _): &(Blob, Vec<u64>)| PlainBlob {
                         id: blob.id,
                         offset: blob.offset,
                         len: blob.len,

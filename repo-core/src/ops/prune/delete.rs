@@ -1,6 +1,6 @@
 //! Deletes what was condemned and is needed by nobody after the grace.
 
-use super::listing::{Listing, is_past};
+use super::listing::Listing;
 use super::survey::{Survey, expired, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
@@ -10,7 +10,7 @@ use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
-use crate::log::{DeletePlan, State, condemned_of, plan_delete, plan_holds, snapshots_to_spare};
+use crate::log::{DeletePlan, condemned_of, plan_delete, plan_holds, snapshots_to_spare};
 use crate::repo::{DeletingProcess, Waited, lock};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
@@ -135,7 +135,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
     }
     let objects = standing(&state).filter(|(_, by)| {
-        is_past(by.time, job.options.grace, now) && (state.class() == Class::A || is_row(&by.hash))
+        by.time.is_past(job.options.grace, now) && (state.class() == Class::A || is_row(&by.hash))
     });
     let objects = objects.map(|(object, _)| *object).collect();
     Ok(Deletion { plan, objects })
@@ -194,7 +194,12 @@ fn put(
         job.interrupt.check()?;
         if state.class() == Class::A && deletion.plan.planned_on != *state.tail() {
             let between = job.repo.entries_after(&deletion.plan.planned_on, state)?;
-            let wanted = deletion.objects.iter().any(|object| !goes(state, object));
+            let condemned: BTreeSet<&ObjectRef> =
+                standing(state).map(|(object, _)| object).collect();
+            let wanted = deletion
+                .objects
+                .iter()
+                .any(|object| !condemned.contains(object));
             if wanted || !between.is_some_and(|between| plan_holds(&between)) {
                 outcome = Put::PlanAnew;
                 return Ok(None);
@@ -217,11 +222,6 @@ fn put(
         Some(_) => Put::Done(objects),
         None => outcome,
     })
-}
-
-/// Whether an object that is no pack is still condemned, and wanted by nobody.
-fn goes(state: &State, object: &ObjectRef) -> bool {
-    standing(state).any(|(condemned, _)| condemned == object)
 }
 
 /// Removes objects that the log says are deleted. What the backend refuses is told, and goes with a later prune.

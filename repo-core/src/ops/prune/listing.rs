@@ -31,14 +31,8 @@ impl Stored {
     /// Whether it was written so long ago; not if nobody knows when.
     pub fn is_older(&self, age: Duration, now: Timestamp) -> bool {
         self.modified
-            .is_some_and(|modified| is_past(modified, age, now))
+            .is_some_and(|modified| modified.is_past(age, now))
     }
-}
-
-/// Whether `age` has passed since `then`; one of zero always has.
-pub fn is_past(then: Timestamp, age: Duration, now: Timestamp) -> bool {
-    let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-    age == 0 || then.seconds.saturating_add(age) <= now.seconds
 }
 
 impl Listing {

@@ -98,8 +98,6 @@ pub struct PrunePlan {
     pub to_delete: Sum,
     /// Condemned by earlier prunes, and not for long enough.
     pub waiting: Sum,
-    /// Needed again by now, and so kept.
-    pub needed_again: Sum,
     /// What this run frees by the end, as far as it can tell.
     pub frees_now_bytes: u64,
     /// What a prune after the grace frees.

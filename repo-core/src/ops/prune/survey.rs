@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::choose::Uses;
-use super::listing::{Listing, is_past};
+use super::listing::Listing;
 use super::options::PrunePlan;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
@@ -127,7 +127,7 @@ impl Survey {
         }
         let now = now();
         for (id, by) in self.state.condemned() {
-            match is_past(by.time, job.options.grace, now) {
+            match by.time.is_past(job.options.grace, now) {
                 true => plan.to_delete.add(known(id)),
                 false => plan.waiting.add(known(id)),
             }
@@ -271,6 +271,6 @@ pub fn standing(state: &State) -> impl Iterator<Item = (&ObjectRef, &Condemned)>
 /// Which condemned packs have been so for longer than the grace.
 pub fn expired(state: &State, grace: std::time::Duration, now: Timestamp) -> BTreeSet<PackId> {
     let condemned = state.condemned();
-    let expired = condemned.filter(|(_, by)| is_past(by.time, grace, now));
+    let expired = condemned.filter(|(_, by)| by.time.is_past(grace, now));
     expired.map(|(id, _)| *id).collect()
 }

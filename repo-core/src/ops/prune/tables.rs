@@ -4,13 +4,9 @@ use super::Job;
 use super::survey::Survey;
 use crate::error::Result;
 use crate::format::name::ObjectKind;
-use crate::format::rows::PackEntry;
 use crate::id::{IndexId, PackId};
-use crate::repo::pack_object;
+use crate::repo::{Tables, pack_object};
 use std::collections::{HashMap, HashSet};
-
-/// A table is full with so many blobs: 12 MB.
-const FULL_BLOBS: usize = 256 << 10;
 
 /// One with fewer is small.
 const SMALL_BLOBS: u64 = 32 << 10;
@@ -73,26 +69,16 @@ pub fn replace(job: &Job<'_>, survey: &Survey, gone: &[PackId]) -> Result<Replac
         }
     }
     let mut seen = HashSet::new();
-    let (mut entries, mut blobs): (Vec<PackEntry>, usize) = (Vec::new(), 0);
+    let mut tables = Tables::new(repo);
     for id in packs {
         if !seen.insert(id) {
             continue;
         }
         job.interrupt.check()?;
-        let Some(entry) = repo.index().pack_entry(&id)? else {
-            continue;
-        };
-        if blobs > 0 && blobs + entry.blobs.len() > FULL_BLOBS {
-            replaced
-                .add
-                .push(repo.save_table(std::mem::take(&mut entries))?.0);
-            blobs = 0;
+        if let Some(entry) = repo.index().pack_entry(&id)? {
+            tables.add(entry)?;
         }
-        blobs += entry.blobs.len();
-        entries.push(entry);
     }
-    if !entries.is_empty() {
-        replaced.add.push(repo.save_table(entries)?.0);
-    }
+    replaced.add = tables.finish()?;
     Ok(replaced)
 }

@@ -21,11 +21,8 @@ use crate::id::{IndexId, PackId};
 use crate::log::PackState;
 use crate::ops::derive::{PASSES_MAX, never_stands};
 use crate::progress::{Counter, Interrupt, Progress};
-use crate::repo::{DeletingProcess, Repo, pack_object};
+use crate::repo::{DeletingProcess, Repo, Tables, pack_object};
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// A new table is full with so many blobs.
-const FULL_BLOBS: usize = 256 << 10;
 
 /// So much is read of a pack's beginning and of its end, at first.
 const ENDS_BYTES: u64 = 128 << 10;
@@ -123,16 +120,18 @@ impl Job<'_> {
         }
         self.summary.packs_gone = gone.iter().copied().collect();
         self.summary.packs_gone.sort_unstable();
-        let mut new = Vec::new();
+        let mut new = Tables::new(self.repo);
         let unnamed = listed.iter().filter(|((id, _), _)| !named.contains_key(id));
         for ((id, _), (kind, len)) in unnamed {
             if self.is_wanted(id)
                 && let Some(entry) = self.prove(*id, *kind, *len)?
             {
-                new.push(entry);
+                self.summary.packs_added += 1;
+                if !self.options.dry_run {
+                    new.add(entry)?;
+                }
             }
         }
-        self.summary.packs_added = new.len() as u64;
         if self.options.read_all_packs {
             self.prove_named(&named, &listed)?;
         }
@@ -257,7 +256,7 @@ impl Job<'_> {
         &mut self,
         named: &Named,
         gone: &HashSet<PackId>,
-        mut new: Vec<PackEntry>,
+        mut new: Tables<'_>,
     ) -> Result<bool> {
         let lost = self.summary.tables_lost.iter().map(|(id, _)| *id);
         let naming = gone.iter().flat_map(|pack| &named[pack].1);
@@ -270,21 +269,17 @@ impl Job<'_> {
             !gone.contains(pack) && tables.iter().all(|table| drop.contains(table))
         });
         let stays: Vec<PackId> = stays.map(|(pack, _)| *pack).collect();
-        if self.options.dry_run || drop.is_empty() && new.is_empty() {
+        if self.options.dry_run || drop.is_empty() && self.summary.packs_added == 0 {
             self.summary.tables_dropped = drop.len() as u64;
             return Ok(true);
         }
-        let mut add = Vec::new();
-        let (mut full, mut blobs) = (Vec::new(), 0);
         for id in stays {
-            let entry = self.repo.index().pack_entry(&id)?;
-            new.extend(entry);
-            self.fill(&mut new, (&mut full, &mut blobs), &mut add)?;
+            self.interrupt.check()?;
+            if let Some(entry) = self.repo.index().pack_entry(&id)? {
+                new.add(entry)?;
+            }
         }
-        self.fill(&mut new, (&mut full, &mut blobs), &mut add)?;
-        if !full.is_empty() {
-            add.push(self.repo.save_table(full)?.0);
-        }
+        let add = new.finish()?;
         let mut drop: Vec<IndexId> = drop.into_iter().collect();
         drop.sort_unstable();
         let stands = self.append(&drop, &add)?;
@@ -294,25 +289,6 @@ impl Job<'_> {
             self.remove(&drop);
         }
         Ok(stands)
-    }
-
-    /// Moves entries into tables; one that is full is stored.
-    fn fill(
-        &self,
-        new: &mut Vec<PackEntry>,
-        (full, blobs): (&mut Vec<PackEntry>, &mut usize),
-        add: &mut Vec<IndexId>,
-    ) -> Result<()> {
-        for entry in new.drain(..) {
-            self.interrupt.check()?;
-            if !full.is_empty() && *blobs + entry.blobs.len() > FULL_BLOBS {
-                add.push(self.repo.save_table(std::mem::take(full))?.0);
-                *blobs = 0;
-            }
-            *blobs += entry.blobs.len();
-            full.push(entry);
-        }
-        Ok(())
     }
 
     /// Appends the entry; whether all that it drops was in force until then.

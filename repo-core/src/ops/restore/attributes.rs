@@ -7,9 +7,7 @@ use crate::format::tree::Node;
 use crate::fs::{
     Applied, Attributes, Kind, Metadata, TargetDir, Xattr, apply_to, surplus_xattrs, xattrs_of,
 };
-use crate::progress::Progress;
 use std::fs::File;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// The access control list of a file itself.
@@ -84,17 +82,17 @@ impl Wanted {
         })
     }
 
-    /// Whether an open file has them all, or all that this user could give to a new one. What it would still lack is told.
+    /// Whether something with these extended attributes has them all, or all that this user could give to a new one. What it
+    /// would still lack is told.
     pub fn are_those_of(
         &self,
         options: &RestoreOptions,
-        file: &File,
+        xattrs: &[Xattr],
         found: &Metadata,
     ) -> Option<Applied> {
-        let xattrs = xattrs_of(file).unwrap_or_default();
         let same = |wanted: &Self| {
             let mut surplus = Vec::new();
-            let change = wanted.change(options, found, &xattrs, &mut surplus);
+            let change = wanted.change(options, found, xattrs, &mut surplus);
             change.is_none()
         };
         if same(self) {
@@ -120,11 +118,6 @@ impl Wanted {
         let us = rustix::process::geteuid();
         let other = |(uid, _): (u32, u32)| uid != us.as_raw();
         !us.is_root() && self.owner.is_some_and(other)
-    }
-
-    /// The permissions, or others if there are none.
-    pub fn mode_or(&self, other: u32) -> u32 {
-        self.mode.unwrap_or(other)
     }
 
     /// Gives them to an open file or directory that was there before, as far as it has others.
@@ -212,6 +205,9 @@ pub fn note(context: &Context<'_>, path: impl Fn() -> std::path::PathBuf, applie
             .fetch_add(1, Ordering::Relaxed);
     }
     for problem in &applied.problems {
-        context.problems.problem(Path::new(&path()), problem);
+        context.tells(&path(), problem);
+    }
+    for refused in &applied.refused {
+        context.refused(&path(), refused);
     }
 }

@@ -1,8 +1,10 @@
 //! What every thread of a restore needs, and what is counted and told.
 
 use super::options::RestoreOptions;
+use super::room::{Room, is_full};
 use crate::crypto::BlobHasher;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::fs::RefusedXattr;
 use crate::progress::{Counter, Interrupt, Outcome, Problems, Progress};
 use crate::repo::{Repo, lock};
 use std::collections::HashSet;
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Context<'a> {
     /// The repository.
     pub repo: &'a Repo,
+    /// The target, as the user named it.
+    pub target: &'a Path,
     /// Names data blobs.
     pub hasher: BlobHasher,
     /// How.
@@ -27,6 +31,10 @@ pub struct Context<'a> {
     pub counts: &'a Counts,
     /// Files that hold what the restore did not put there.
     pub others: &'a Others,
+    /// Which extended attributes cannot be set.
+    pub refused: &'a Refused,
+    /// What the target has room for.
+    pub room: &'a Room,
     /// Files with several names that stayed as they were.
     pub claimed: Mutex<HashSet<(u64, u64)>>,
     /// Most pieces of one window.
@@ -54,6 +62,10 @@ pub struct Counts {
     pub nodes_deleted: AtomicU64,
     /// Owners that could not be set.
     pub owners_skipped: AtomicU64,
+    /// Extended attributes that were refused.
+    pub xattrs_refused: AtomicU64,
+    /// Files that there was no room for.
+    pub without_room: AtomicU64,
     /// Files read back and found to be right.
     pub files_verified: AtomicU64,
 }
@@ -89,10 +101,51 @@ impl Others {
     }
 }
 
+/// Sorts of extended attributes that were refused, by namespace and error: what is true of one file is of all.
+pub type Refused = Mutex<HashSet<(Vec<u8>, i32)>>;
+
 impl Context<'_> {
-    /// Reports a problem with one item.
+    /// Asked before everything that takes long: `Interrupted` when asked to stop, and where nothing fits any more.
+    pub fn go_on(&self) -> Result<()> {
+        self.interrupt.check()?;
+        match self.room.is_none() {
+            true => Err(Error::interrupted()),
+            false => Ok(()),
+        }
+    }
+
+    /// Reports a problem with one item, which takes no room to speak of.
     pub fn problem(&self, path: &Path, error: &Error) {
-        self.problems.problem(path, error);
+        self.fails(path, error, 0);
+    }
+
+    /// Reports a problem with one item of so many bytes. If the target is full, that may be the end instead.
+    pub fn fails(&self, path: &Path, error: &Error, bytes: u64) {
+        if self.room.lacks(&self.target.join(path), bytes, error) {
+            return;
+        }
+        if is_full(error) {
+            self.counts.without_room.fetch_add(1, Ordering::Relaxed);
+        }
+        self.tells(path, error);
+    }
+
+    /// Reports something about one item, by its path below the target. The target itself is named by its whole path.
+    pub fn tells(&self, path: &Path, error: &Error) {
+        if !path.as_os_str().is_empty() {
+            return self.problems.problem(path, error);
+        }
+        let whole = std::path::absolute(self.target);
+        let target = whole.as_deref().unwrap_or(self.target);
+        self.problems.problem(target, error);
+    }
+
+    /// Counts an extended attribute that was refused; the first of each sort is a problem.
+    pub fn refused(&self, path: &Path, refused: &RefusedXattr) {
+        self.counts.xattrs_refused.fetch_add(1, Ordering::Relaxed);
+        if lock(self.refused).insert(refused.sort()) {
+            self.tells(path, &refused.error);
+        }
     }
 
     /// Counts something without content, or without content of its own, that has to be restored.

@@ -55,7 +55,7 @@ impl Window {
         let window = &*self;
         let known = Mutex::new(window.compare_large(context, places, &numbers)?);
         let verdicts = on_all_threads(context, numbers.len(), &|at| {
-            context.interrupt.check()?;
+            context.go_on()?;
             let number = numbers[at];
             let pieces = &window.pieces[window.pieces_of(number)];
             let file = &window.files[number as usize];
@@ -158,52 +158,74 @@ impl Window {
             if file.pieces > 0 || file.is_settled || file.goes_on {
                 continue;
             }
-            match file.is_decided() || file.has_failed() {
-                true => file.finish(context, places),
-                false => file.write_whole(context, places, &[]),
+            context.go_on()?;
+            if file.is_decided() || file.has_failed() {
+                file.finish(context, places);
+            } else {
+                file.write_whole(context, places, &[], true);
             }
         }
         let window = &*self;
         let starts = window.block_starts();
         let next = AtomicUsize::new(0);
-        spawn(context, &|| window.work(context, places, &starts, &next))?;
+        let left = spawn(context, &|| window.work(context, places, &starts, &next))?;
+        // Nothing is in work now that may give room back.
+        for (block, run) in left.into_iter().flatten() {
+            context.go_on()?;
+            let mut plain = Vec::new();
+            let read = context.repo.read_block(&self.blocks[block], &mut plain);
+            let read = read.as_ref().map(|()| &plain);
+            self.write_run(context, places, read, &self.pieces[run], true);
+        }
         Ok(())
     }
 
+    /// Writes block by block; gives the runs of pieces, each with its block, that there was no room for.
     fn work(
         &self,
         context: &Context<'_>,
         places: &Places,
         starts: &[usize],
         next: &AtomicUsize,
-    ) -> Result<()> {
-        let mut plain = Vec::new();
+    ) -> Result<Vec<(usize, Range<usize>)>> {
+        let (mut plain, mut left) = (Vec::new(), Vec::new());
         loop {
             let block = next.fetch_add(1, Ordering::Relaxed);
             if block >= self.blocks.len() {
-                return Ok(());
+                return Ok(left);
             }
             let pieces = &self.pieces[starts[block]..starts[block + 1]];
             if pieces.is_empty() {
                 continue;
             }
-            context.interrupt.check()?;
+            context.go_on()?;
             let read = context.repo.read_block(&self.blocks[block], &mut plain);
+            let mut at = starts[block];
             for run in pieces.chunk_by(Piece::is_followed_by) {
-                self.write_run(context, places, read.as_ref().map(|()| &plain), run);
+                let read = read.as_ref().map(|()| &plain);
+                if !self.write_run(context, places, read, run, false) {
+                    left.push((block, at..at + run.len()));
+                }
+                at += run.len();
             }
         }
     }
 
-    /// Writes pieces that follow each other in one file and lie in one block.
+    /// Writes pieces that follow each other in one file and lie in one block. Says whether that is done, as
+    /// [`FilePlan::write_whole`] does.
     fn write_run(
         &self,
         context: &Context<'_>,
         places: &Places,
         block: Result<&Vec<u8>, &Error>,
         run: &[Piece],
-    ) {
+        last: bool,
+    ) -> bool {
         let file = &self.files[run[0].file as usize];
+        if file.lacks_room() {
+            file.count_down(context, places, run.len());
+            return true;
+        }
         let data = data_of(context, block, run);
         if data.is_err() {
             file.becomes(Fate::Lost);
@@ -213,16 +235,17 @@ impl Window {
             && file.is_whole()
             && !file.goes_into()
         {
-            return file.write_whole(context, places, data);
+            return file.write_whole(context, places, data, last);
         }
         let written = data.and_then(|data| {
             let written = file.write_part(context, places, run[0].data_offset, &data);
             written.inspect_err(|_| file.becomes(Fate::NotWritten))
         });
         if let Err(error) = written {
-            file.fails(context, &error);
+            file.part_fails(context, places, &error);
         }
         file.count_down(context, places, run.len());
+        true
     }
 }
 

@@ -12,8 +12,8 @@ use super::place::Places;
 use super::window::Piece;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{
-    BEGUN_MODE, Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, set_len, set_mode,
-    write_at,
+    BEGUN_MODE, Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, reserve, set_len,
+    set_mode, write_at, xattrs_of,
 };
 use crate::id::BlobId;
 use crate::progress::{Counter, Progress};
@@ -153,8 +153,8 @@ impl Examined<'_> {
     /// Whether a file with several names may stay one: the snapshot's has several, all its attributes are right, and no other
     /// file of the snapshot has it already.
     fn may_stay_shared(&self, handle: &File, found: &Metadata) -> bool {
-        let wanted = &self.file.wanted;
-        let lacks = wanted.are_those_of(self.context.options, handle, found);
+        let (wanted, xattrs) = (&self.file.wanted, xattrs_of(handle).unwrap_or_default());
+        let lacks = wanted.are_those_of(self.context.options, &xattrs, found);
         let Some(lacks) = lacks.filter(|_| self.file.has_links) else {
             return false;
         };
@@ -170,7 +170,7 @@ impl Examined<'_> {
         let (mut buffer, mut present) = (Vec::new(), Vec::with_capacity(pieces.len()));
         let extents = self.file.extents.as_deref();
         for piece in pieces {
-            self.context.interrupt.check()?;
+            self.context.go_on()?;
             let chunk = (piece.data_offset, piece.blob_len, piece.id);
             let there = piece.data_offset < found.size
                 && holds(self.context, extents, handle, chunk, &mut buffer)?;
@@ -228,6 +228,11 @@ impl Examined<'_> {
         let (handle, now) = self.dir.open_existing_file(self.file.name_there())?;
         if identity(&now) != identity(found) || now.links > 1 {
             return Err(Error::new(ErrorKind::Unavailable, crate::Subject::None));
+        }
+        // A file without recorded holes that has to grow: nothing of it is touched if there is no room.
+        let dense = self.file.extents.is_none() && !self.context.options.sparse;
+        if dense && found.size < self.file.size {
+            reserve(&handle, found.size, self.file.size - found.size)?;
         }
         // Until it is whole; where that cannot be said, it goes without.
         let _ = set_mode(&handle, BEGUN_MODE);

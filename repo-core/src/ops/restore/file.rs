@@ -5,12 +5,10 @@ use super::context::Context;
 use super::layout::{Zeros, has_zero_block, spread, write};
 use super::links::{Fate, FirstName};
 use super::place::{Place, Places};
+use super::room::is_full;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{FileContent, Node};
-use crate::fs::{
-    Applied, BEGUN_MODE, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len,
-    set_mode,
-};
+use crate::fs::{Applied, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len};
 use crate::progress::{Counter, Outcome, Progress};
 use crate::repo::lock;
 use std::fs::File;
@@ -98,6 +96,8 @@ pub struct FilePlan {
     /// Of this window's chunks, those that are not written yet.
     left: AtomicUsize,
     failed: AtomicBool,
+    /// There is no room for it, and what it took was given back.
+    no_room: AtomicBool,
     standing: Mutex<Standing>,
     /// Whether the file that was there had another length, or other holes.
     changed: AtomicBool,
@@ -131,6 +131,7 @@ impl FilePlan {
             is_settled: false,
             left: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
             standing: Mutex::new(Standing::Nowhere),
             changed: AtomicBool::new(false),
             written: AtomicU64::new(0),
@@ -234,9 +235,32 @@ impl FilePlan {
     /// It cannot be restored whole: says so once.
     pub fn fails(&self, context: &Context<'_>, error: &Error) {
         if !self.failed.swap(true, Ordering::Relaxed) {
-            context.problems.problem(&self.path(), error);
+            context.fails(&self.path(), error, self.bytes());
             context.others.add(|| self.path());
         }
+    }
+
+    /// How much room it takes.
+    fn bytes(&self) -> u64 {
+        match &self.extents {
+            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
+            None => self.size,
+        }
+    }
+
+    /// A part of it cannot be written: says so, and if that is for lack of room gives back at once what the others took.
+    pub fn part_fails(&self, context: &Context<'_>, places: &Places, error: &Error) {
+        self.fails(context, error);
+        if is_full(error) {
+            self.no_room.store(true, Ordering::Relaxed);
+            // Whoever counts the last part down does it again, and says what goes wrong.
+            let _ = self.dir(places).and_then(|dir| self.give_up(&dir));
+        }
+    }
+
+    /// Whether there was no room for a part of it, so that no other one is to be written.
+    pub fn lacks_room(&self) -> bool {
+        self.no_room.load(Ordering::Relaxed)
     }
 
     /// Whether that was said.
@@ -258,12 +282,23 @@ impl FilePlan {
         self.becomes(Fate::Written);
     }
 
-    /// Writes a file whose data is all at hand.
-    pub fn write_whole(&self, context: &Context<'_>, places: &Places, data: &[u8]) {
-        context.file_expected(self.size);
-        let written = self
-            .dir(places)
+    /// Writes a file whose data is all at hand. Says whether that is done: not if there was no room, which there may be once
+    /// a larger file is given up; `last` says that there will not be more.
+    pub fn write_whole(
+        &self,
+        context: &Context<'_>,
+        places: &Places,
+        data: &[u8],
+        last: bool,
+    ) -> bool {
+        let room = context.room.refuse(self.bytes());
+        let written = room
+            .and_then(|()| self.dir(places))
             .and_then(|dir| self.put(context, &dir, data));
+        if !last && written.as_ref().is_err_and(is_full) {
+            return false;
+        }
+        context.file_expected(self.size);
         match written {
             Ok(applied) => {
                 note(context, || self.path(), applied);
@@ -275,6 +310,7 @@ impl FilePlan {
                 self.fails(context, &error);
             }
         }
+        true
     }
 
     fn put(&self, context: &Context<'_>, dir: &TargetDir, data: &[u8]) -> Result<Applied> {
@@ -315,7 +351,7 @@ impl FilePlan {
         data: &[u8],
     ) -> Result<()> {
         let dir = self.dir(places)?;
-        let (handle, into) = self.open_part(&dir)?;
+        let (handle, into) = self.open_part(context, &dir)?;
         for (offset, range) in self.spread(data_offset, data.len()) {
             write(&handle, offset, &data[range], zeros(context, into))?;
         }
@@ -326,12 +362,13 @@ impl FilePlan {
     }
 
     /// The file that parts go to, and whether it was there before.
-    fn open_part(&self, dir: &TargetDir) -> Result<(File, bool)> {
+    fn open_part(&self, context: &Context<'_>, dir: &TargetDir) -> Result<(File, bool)> {
         let mut standing = lock(&self.standing);
         let (expected, into) = match *standing {
             Standing::Created(identity) => (identity, false),
             Standing::Into(identity) => (identity, true),
             Standing::Nowhere => {
+                context.room.refuse(self.bytes())?;
                 if self.is_part() {
                     dir.remove_part(self.name_new())?;
                 }
@@ -410,20 +447,19 @@ impl FilePlan {
                 dir.remove_entry(self.name_there()).map(|()| false)
             }
             Standing::Into(expected) => {
-                let (handle, found) = dir.open_existing_file(&self.name)?;
-                if identity(&found) != expected {
-                    return Err(was_replaced());
+                // It keeps the permissions of one that was begun: the next run finishes it, whatever is kept else.
+                let (_, found) = dir.open_existing_file(&self.name)?;
+                match identity(&found) == expected {
+                    true => Ok(false),
+                    false => Err(was_replaced()),
                 }
-                // Set-id bits belong to the owner that was recorded, and to content that is whole.
-                let mode = self.wanted.mode_or(BEGUN_MODE) & 0o1777;
-                set_mode(&handle, mode).map(|()| false)
             }
             Standing::Nowhere => Ok(false),
         }
     }
 
     fn settle(&self, context: &Context<'_>, dir: &TargetDir) -> Result<()> {
-        let (handle, into) = self.open_part(dir)?;
+        let (handle, into) = self.open_part(context, dir)?;
         let applied = match into {
             false => apply_to(&handle, Kind::File, &self.wanted.attributes()),
             true => {

@@ -125,7 +125,7 @@ impl Links {
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 Err(error) => {
                     context.others.add(|| link.path());
-                    context.problem(&link.path(), &error);
+                    context.fails(&link.path(), &error, link.size());
                 }
             }
         }
@@ -136,6 +136,13 @@ impl Links {
 impl Link {
     fn path(&self) -> PathBuf {
         self.place.path_of(&self.node.name)
+    }
+
+    fn size(&self) -> u64 {
+        match &self.node.content {
+            Content::File(file) => file.size,
+            _ => 0,
+        }
     }
 
     fn make(&self, context: &Context<'_>, places: &Places) -> Result<()> {
@@ -213,6 +220,7 @@ impl Link {
         places: &Places,
         file: &FileContent,
     ) -> Result<Applied> {
+        context.room.refuse(file.size)?;
         let dir = places.open(&self.place)?;
         let part = self.place.part_for(&self.node.name);
         let handle = dir.create_file(&part, Existing::Replace)?;
@@ -237,7 +245,7 @@ fn write_content(context: &Context<'_>, file: &FileContent, handle: &File) -> Re
         let ChunkRef::Data(id) = chunk else {
             return Ok(ControlFlow::Continue(()));
         };
-        context.interrupt.check()?;
+        context.go_on()?;
         let data = context.repo.read_blob(BlobType::Data, &id)?;
         for (offset, range) in spread(file.extents.as_deref(), data_offset, data.len()) {
             write(handle, offset, &data[range], zeros)?;

@@ -17,6 +17,7 @@ mod options;
 mod place;
 mod plan;
 mod regular;
+mod room;
 mod special;
 mod surplus;
 mod verify;
@@ -33,7 +34,8 @@ use crate::progress::{Interrupt, Note, Problems, Progress};
 use crate::repo::Repo;
 use crate::tree::Nodes;
 use attributes::Wanted;
-use context::{Context, Counts, Others};
+use context::{Context, Counts, Others, Refused};
+use room::Room;
 use std::path::{Component, Path};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,6 +60,11 @@ pub struct RestoreSummary {
     pub nodes_deleted: u64,
     /// Owners that could not be set for lack of privilege.
     pub owners_skipped: u64,
+    /// Extended attributes that the target's file system does not take, or that this user may not set. The first of each
+    /// sort was reported.
+    pub xattrs_refused: u64,
+    /// Files that there was no room for in the target; each was reported.
+    pub without_room: u64,
     /// Files read back and found to be right.
     pub files_verified: u64,
     /// Items that could not be restored whole; each was reported.
@@ -70,7 +77,9 @@ pub struct RestoreSummary {
 /// What exists becomes what the snapshot says, as [`RestoreOptions`] asks for it; run again after an interruption, it goes on
 /// where it was. Of a snapshot that was made with problems nothing is taken for too much: `delete` removes nothing then, and that is
 /// a problem too. A target that is made here for a subfolder gets the attributes of that; one that was there keeps its own.
-/// Items that fail are problems, reported and counted. `Interrupted` when asked to stop.
+/// Items that fail are problems, reported and counted. A file that is too large for the room that is left is one, and takes
+/// none of it; if nothing fits any more, that ends the restore (`Unavailable`, about what did not fit).
+/// `Interrupted` when asked to stop.
 pub fn restore(
     repo: &Repo,
     snapshot: &SnapshotId,
@@ -95,10 +104,6 @@ pub(super) fn restore_by(
     let problems = Problems::new(progress);
     let made = repo.load_snapshot(snapshot)?.summary;
     let spares = options.delete && made.totals.problems > 0;
-    if spares {
-        let target = std::path::absolute(target).unwrap_or(target.to_path_buf());
-        problems.problem(&target, &nothing_removed(made.totals.problems));
-    }
     let options = &RestoreOptions {
         delete: options.delete && !spares,
         ..options.clone()
@@ -109,22 +114,32 @@ pub(super) fn restore_by(
         true => Target::open_existing(target)?,
         false => Some(Target::open(target)?),
     };
+    if spares {
+        problems.problem(target, &nothing_removed(made.totals.problems));
+    }
     let counts = Counts::default();
     let context = Context {
         repo,
+        target,
         hasher: repo.hasher(BlobType::Data)?,
         options,
         problems: &problems,
         interrupt,
         counts: &counts,
         others: &Others::new(options.verify),
+        refused: &Refused::default(),
+        room: &Room::new(),
         claimed: Default::default(),
         pieces_max,
     };
     let is_new = opened.as_ref().is_some_and(|target| target.root().is_new());
     let wanted = node.filter(|_| is_new);
     let wanted = wanted.map(|node| Wanted::of(&node, options, false));
-    plan::restore_tree(&context, opened.map(Target::into_root), root, wanted)?;
+    let restored = plan::restore_tree(&context, opened.map(Target::into_root), root, wanted);
+    if let Some(error) = context.room.take_end() {
+        return Err(error);
+    }
+    restored?;
     if options.verify && !options.dry_run {
         progress.note(Note::Verifying);
         if let Some(target) = Target::open_existing(target)? {
@@ -136,8 +151,13 @@ pub(super) fn restore_by(
 
 /// What a backup could not read is not in its snapshot, and may be nowhere else than in the target.
 fn nothing_removed(problems: u64) -> Error {
+    let problems = match problems {
+        1 => "a problem".to_owned(),
+        several => format!("{several} problems"),
+    };
     Error::new(ErrorKind::InvalidInput, Subject::None).detail(format!(
-        "nothing is removed: the snapshot was made with {problems} problems, and what could not be read then is not in it"
+        "is left with what the snapshot has not got: that was made with {problems}, and what could not be read then \
+         is not in it"
     ))
 }
 
@@ -153,6 +173,8 @@ fn summary(counts: &Counts, problems: u64) -> RestoreSummary {
         bytes_skipped: read(&counts.bytes_skipped),
         nodes_deleted: read(&counts.nodes_deleted),
         owners_skipped: read(&counts.owners_skipped),
+        xattrs_refused: read(&counts.xattrs_refused),
+        without_room: read(&counts.without_room),
         files_verified: read(&counts.files_verified),
         problems,
     }
@@ -172,7 +194,8 @@ fn subtree(repo: &Repo, root: BlobId, options: &RestoreOptions) -> Result<(BlobI
         tree = match node.as_ref().map(|node| &node.content) {
             Some(Content::Dir(Some(tree))) => *tree,
             Some(_) => {
-                return Err(Error::new(ErrorKind::InvalidInput, path()).detail("not a directory"));
+                return Err(Error::new(ErrorKind::InvalidInput, path())
+                    .detail("is no folder in the snapshot"));
             }
             None => {
                 return Err(Error::new(ErrorKind::NotFound, path()).detail("not in the snapshot"));

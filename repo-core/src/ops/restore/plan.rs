@@ -59,7 +59,7 @@ pub fn restore_tree(
         is_whole: true,
     }];
     while let Some(frame) = stack.last_mut() {
-        context.interrupt.check()?;
+        context.go_on()?;
         let mut node = match frame.nodes.as_mut().map(|nodes| nodes.next(context.repo)) {
             Some(Ok(Some(node))) => node,
             // A page that cannot be read costs what it names; the next ones are read.
@@ -180,6 +180,11 @@ impl Planner<'_> {
                 Surplus::new(self.context, self.places, &self.window).remove(&frame)?;
             }
         }
+        // A target that nothing is restored to stays as it was made.
+        let is_root = frame.place.above().is_none();
+        if is_root && options.selection.is_partial() && self.is_nothing_restored() {
+            return Ok(());
+        }
         if let (Some(wanted), true) = (frame.wanted, presence.is_usable()) {
             self.window.dirs.push((frame.place, wanted));
         }
@@ -194,7 +199,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Frees a name that a directory has, if it is empty or may be removed with all that is in it.
+    /// Sees to it that a name can be taken: by what replaces an empty directory, once it is there; of what a directory may be
+    /// removed with all that is in it, at once.
     pub fn make_way(
         &self,
         place: &Arc<Place>,
@@ -207,12 +213,9 @@ impl Planner<'_> {
         }
         let options = self.context.options;
         let dir = self.places.open(place)?;
-        let is_gone = match options.dry_run {
-            true => dir.open_dir(name)?.read()?.names()?.is_empty(),
-            false => dir.remove_empty_dir(name)?,
-        };
+        let is_empty = dir.open_dir(name)?.read()?.names()?.is_empty();
         let surplus = Surplus::new(self.context, self.places, &self.window);
-        if is_gone || options.delete && surplus.remove_entry(place, name, chosen)? {
+        if is_empty || options.delete && surplus.remove_entry(place, name, chosen)? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Unavailable, Subject::None)

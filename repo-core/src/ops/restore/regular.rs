@@ -42,8 +42,8 @@ impl Planner<'_> {
             first
         });
         let there = match found {
-            Some(found) if found.kind != Kind::Dir => self.there(node, file, &found),
-            _ => There::Nothing,
+            Some(found) => self.there(node, file, &found),
+            None => There::Nothing,
         };
         let there = self.part(place, node, there, begun)?;
         self.context

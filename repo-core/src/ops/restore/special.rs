@@ -1,6 +1,7 @@
 //! What is neither file nor directory: symbolic links, pipes, sockets, devices.
 
 use super::attributes::{Wanted, note};
+use super::file::identity;
 use super::links::{Fate, FirstName, no_link};
 use super::options::Chosen;
 use super::place::Place;
@@ -9,6 +10,7 @@ use crate::error::Result;
 use crate::format::tree::{Content, Node};
 use crate::fs::{Existing, Kind, Metadata, TargetDir};
 use crate::progress::Outcome;
+use crate::repo::lock;
 use std::sync::Arc;
 
 impl Planner<'_> {
@@ -68,12 +70,13 @@ impl Planner<'_> {
             })
     }
 
-    /// Whether what is there is the same, and nobody else's; it gets its attributes then.
+    /// Whether what is there is the same, and gets its attributes then. What has several names must have them already, and stays
+    /// for one of the snapshot only: other names of it may lie anywhere.
     fn stays(&self, place: &Arc<Place>, node: &Node, found: Option<&Metadata>) -> Result<bool> {
         let (Some(found), Some(kind)) = (found, kind_of(node)) else {
             return Ok(false);
         };
-        if found.kind != kind || found.links > 1 {
+        if found.kind != kind {
             return Ok(false);
         }
         let dir = self.places.open(place)?;
@@ -82,12 +85,35 @@ impl Planner<'_> {
             Content::BlockDevice(rdev) | Content::CharDevice(rdev) => found.rdev == *rdev,
             _ => true,
         };
+        if same && found.links > 1 {
+            return Ok(self.may_stay_shared(place, &dir, node, found));
+        }
         if same && !self.context.options.dry_run {
             let wanted = self.wanted(node, kind);
             let applied = wanted.settle_entry(self.context.options, &dir, &node.name, found)?;
             note(self.context, || place.path_of(&node.name), applied);
         }
         Ok(same)
+    }
+
+    fn may_stay_shared(
+        &self,
+        place: &Place,
+        dir: &TargetDir,
+        node: &Node,
+        found: &Metadata,
+    ) -> bool {
+        let xattrs = dir.xattrs_of_entry(&node.name).unwrap_or_default();
+        let wanted = self.wanted(node, found.kind);
+        let lacks = wanted.are_those_of(self.context.options, &xattrs, found);
+        let Some(lacks) = lacks.filter(|_| node.links > 1) else {
+            return false;
+        };
+        let stays = lock(&self.context.claimed).insert(identity(found));
+        if stays {
+            note(self.context, || place.path_of(&node.name), lacks);
+        }
+        stays
     }
 
     fn wanted(&self, node: &Node, kind: Kind) -> Wanted {

@@ -124,7 +124,7 @@ impl<'a> Surplus<'a> {
         hint: Option<Kind>,
         chosen: Chosen,
     ) -> Result<Step> {
-        self.context.interrupt.check()?;
+        self.context.go_on()?;
         if !chosen.selected {
             return Ok(Step::Stays);
         }

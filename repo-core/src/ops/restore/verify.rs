@@ -26,6 +26,18 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Bytes read at a time where a hole must be.
 const HOLE_BYTES: usize = 256 << 10;
 
+/// From this size on all threads read one file together.
+const LARGE_BYTES: u64 = 32 << 20;
+
+/// Chunks of a file that are looked up before they are read, 48 bytes each.
+const CHUNKS_AT_ONCE: usize = 1024;
+
+/// Those of a large file that one thread reads before it looks for other work.
+const PART_CHUNKS: usize = 16;
+
+/// Offset in the data, length and id of a chunk.
+type Chunk = (u64, u32, BlobId);
+
 /// A file to be read.
 struct Job {
     place: Arc<Place>,
@@ -33,7 +45,8 @@ struct Job {
 }
 
 /// Compares the content of every file that was restored, or taken to be as it shall be, with the snapshot. What differs is a
-/// problem. Files that stay by request, and such that failed, are left out. Memory: 8 MiB of nodes, and a chunk a thread.
+/// problem. Files that stay by request, and such that failed, are left out. Memory: 8 MiB of nodes, and of each file in work 48 KiB and a
+/// chunk a thread.
 pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()> {
     let (places, place) = Places::new(Some(root));
     let root = (place, context.options.selection.root());
@@ -41,7 +54,7 @@ pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()
     let mut next = Some((root, tree));
     let (mut batch, mut bytes) = (Vec::new(), 0);
     loop {
-        context.interrupt.check()?;
+        context.go_on()?;
         if let Some(((place, chosen), tree)) = next.take() {
             // What could not be read was reported when it was to be restored.
             stack.extend(
@@ -84,17 +97,27 @@ pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()
     }
 }
 
+/// Small files at once, a thread each; then large ones one by one, each by all threads.
 fn read(context: &Context<'_>, places: &Places, batch: &[Job]) -> Result<()> {
-    on_all_threads(context, batch.len(), &|at| {
-        let Job { place, node } = &batch[at];
-        let path = place.path_of(&node.name);
-        let Content::File(file) = &node.content else {
+    let (large, small): (Vec<&Job>, Vec<&Job>) = batch.iter().partition(|job| job.is_large());
+    on_all_threads(context, small.len(), &|at| small[at].read(context, places))?;
+    large.iter().try_for_each(|job| job.read(context, places))
+}
+
+impl Job {
+    fn is_large(&self) -> bool {
+        matches!(&self.node.content, Content::File(file) if file.size >= LARGE_BYTES)
+    }
+
+    fn read(&self, context: &Context<'_>, places: &Places) -> Result<()> {
+        let path = self.place.path_of(&self.node.name);
+        let Content::File(file) = &self.node.content else {
             return Ok(());
         };
         if context.others.holds(&path) {
             return Ok(());
         }
-        match compare(context, places, place, node, file) {
+        match self.compare(context, places, file) {
             Ok(()) => {
                 context
                     .counts
@@ -105,47 +128,67 @@ fn read(context: &Context<'_>, places: &Places, batch: &[Job]) -> Result<()> {
             Err(error) => context.problem(&path, &error),
         }
         Ok(())
-    })?;
-    Ok(())
+    }
+
+    fn compare(&self, context: &Context<'_>, places: &Places, file: &FileContent) -> Result<()> {
+        let dir = places.open(&self.place)?;
+        let (handle, found) = dir.open_file_to_read(&self.node.name)?;
+        if found.size != file.size {
+            return Err(differs().detail(format!(
+                "read back: {} bytes instead of {}",
+                found.size, file.size
+            )));
+        }
+        let extents = file.extents.as_deref();
+        let (mut offset, mut chunks) = (0, Vec::new());
+        let are_there = |chunks: &[Chunk]| match self.is_large() {
+            false => hold(context, extents, &handle, chunks),
+            true => {
+                let parts: Vec<&[Chunk]> = chunks.chunks(PART_CHUNKS).collect();
+                let part = |at: usize| hold(context, extents, &handle, parts[at]);
+                on_all_threads(context, parts.len(), &part).map(drop)
+            }
+        };
+        let flow = for_each_chunk(context.repo, &file.chunks, &mut |chunk| {
+            let ChunkRef::Data(id) = chunk else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            let len = context.repo.locate(&id)?.blob_len;
+            chunks.push((offset, len, id));
+            offset += u64::from(len);
+            if chunks.len() == CHUNKS_AT_ONCE {
+                are_there(&chunks)?;
+                chunks.clear();
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        debug_assert!(flow.is_continue());
+        are_there(&chunks)?;
+        match extents {
+            Some(extents) => holes_are_empty(&handle, file.size, extents),
+            None => Ok(()),
+        }
+    }
 }
 
-fn compare(
+/// Sees that a file has these chunks where they shall be.
+fn hold(
     context: &Context<'_>,
-    places: &Places,
-    place: &Arc<Place>,
-    node: &Node,
-    file: &FileContent,
+    extents: Option<&[(u64, u64)]>,
+    handle: &File,
+    chunks: &[Chunk],
 ) -> Result<()> {
-    let (handle, found) = places.open(place)?.open_file_to_read(&node.name)?;
-    if found.size != file.size {
-        return Err(differs().detail(format!(
-            "read back: {} bytes instead of {}",
-            found.size, file.size
-        )));
-    }
-    let (mut offset, mut buffer) = (0, Vec::new());
-    let extents = file.extents.as_deref();
-    let flow = for_each_chunk(context.repo, &file.chunks, &mut |chunk| {
-        let ChunkRef::Data(id) = chunk else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        context.interrupt.check()?;
-        let len = context.repo.locate(&id)?.blob_len;
-        if !holds(context, extents, &handle, (offset, len, id), &mut buffer)? {
-            let at = super::layout::spread(extents, offset, 1);
-            return Err(differs().at(at.first().map_or(offset, |(at, _)| *at)));
+    let mut buffer = Vec::new();
+    for chunk in chunks {
+        context.go_on()?;
+        if !holds(context, extents, handle, *chunk, &mut buffer)? {
+            let at = super::layout::spread(extents, chunk.0, 1);
+            return Err(differs().at(at.first().map_or(chunk.0, |(at, _)| *at)));
         }
-        offset += u64::from(len);
-        context
-            .problems
-            .count(Counter::BytesVerified, u64::from(len));
-        Ok(ControlFlow::Continue(()))
-    })?;
-    debug_assert!(flow.is_continue());
-    match extents {
-        Some(extents) => holes_are_empty(&handle, file.size, extents),
-        None => Ok(()),
+        let counted = u64::from(chunk.1);
+        context.problems.count(Counter::BytesVerified, counted);
     }
+    Ok(())
 }
 
 fn holes_are_empty(handle: &File, size: u64, extents: &[(u64, u64)]) -> Result<()> {

@@ -139,7 +139,7 @@ impl Counting<'_> {
         };
         self.summary.blobs += 1;
         self.summary.bytes_plain += u64::from(location.blob_len);
-        self.summary.bytes += share(&location);
+        self.summary.bytes += location.block.stored_share(location.blob_len);
         Ok(())
     }
 
@@ -162,13 +162,6 @@ impl Counting<'_> {
         let none = || Error::missing(Subject::Blob(*id)).detail("no index table names it");
         self.watch.note(path, found.ok_or_else(none), self.summary)
     }
-}
-
-/// What a blob takes of its block, in bytes of the pack, rounded.
-fn share(location: &Location) -> u64 {
-    let block = &location.block;
-    let (stored, raw) = (u64::from(block.stored_len), u64::from(block.raw_len).max(1));
-    (stored * u64::from(location.blob_len) + raw / 2) / raw
 }
 
 fn print(parts: &[&[u8]]) -> Print {

@@ -3,7 +3,6 @@
 use super::damage::findings;
 use super::support::*;
 use crate::backend::Backend;
-use crate::compress::Level;
 use crate::crypto::BlobType;
 use crate::error::ErrorKind;
 use crate::format::codec;
@@ -134,14 +133,7 @@ fn a_tree_with_absurd_counts() {
     let plain = absurd();
     let id = repo.hasher(BlobType::Tree).unwrap().id(&plain);
     let interrupt = Interrupt::new();
-    let options = WriteOptions {
-        domain: 0,
-        level: Level::default(),
-        pack_bytes: None,
-        dry_run: false,
-        progress: &Silent,
-        interrupt: &interrupt,
-    };
+    let options = WriteOptions::new(&Silent, &interrupt);
     let write = |writer: &mut crate::repo::Writer<'_>| writer.add(BlobType::Tree, &id, &plain);
     let (_, written) = repo.write(options, write).unwrap();
     let other = Other::new(&good.bed, &good.bed.place);

@@ -238,6 +238,33 @@ fn what_was_asked_for_is_taken_whatever_patterns_say() {
 }
 
 #[test]
+fn a_path_that_was_given_is_taken_back_with_all_below() {
+    let bed = bed(&["s/A", "s/ab/c/z", "s/ab/x", "s/b/y", "s/b/ab/q"]);
+    let all = |path: &str| {
+        let (_, found, _) = made(&bed, &[path], &Exclusions::default());
+        found
+    };
+    let source = bed.source().to_str().unwrap().to_owned();
+    let above = source.rsplit('/').next().unwrap();
+    let backs = [
+        "!s".to_owned(),
+        format!("!{source}/s"),
+        format!("!{source}/s/**"),
+        format!("!{above}"),
+        "!/".into(),
+    ];
+    for back in &backs {
+        let (_, found, _) = made(&bed, &["s"], &patterns(&["a*", back]));
+        assert_eq!(found, all("s"), "{back}");
+        let (_, found, _) = made(&bed, &["s"], &patterns(&[back, "a*"]));
+        assert_eq!(found, ["s", "s/A", "s/b", "s/b/y"], "{back} before it");
+    }
+    // Below another path that was given.
+    let (_, found, _) = made(&bed, &["", "s"], &patterns(&["a*", "!s"]));
+    assert_eq!(found, all("s"));
+}
+
+#[test]
 fn markers_leave_themselves_and_nothing_else() {
     let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# more";
     let bed = bed(&["a/x", "a/sub/y", "b/x", "c/x", "d/.nobackup/x", "d/y", "e"]);

@@ -38,4 +38,5 @@ mod stream;
 mod support;
 mod surplus;
 mod tag;
+mod verifying;
 mod writing;

@@ -1,7 +1,7 @@
 //! Prune over a place in memory: what it frees, what it must not, and what happens beside it.
 
 use super::support::*;
-use crate::backend::wrap::Faults;
+use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 use crate::error::{ErrorKind, Result};
 use crate::format::entry::Action;
@@ -10,6 +10,7 @@ use crate::ops::{MaxUnused, PruneOptions, PruneSummary, prune};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use crate::time::{Timestamp, now};
+use std::io::ErrorKind as ErrorOf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -219,24 +220,26 @@ fn a_little_may_stay_unused() {
     assert_right(&bed, &[&second]);
 }
 
+fn remove_all(bed: &Bed, kind: &str) {
+    for name in names(&bed.place, kind) {
+        bed.place.remove(&name);
+    }
+}
+
 #[test]
 fn what_cannot_be_read_stops_it() {
     type Harm = fn(&Bed);
     let harms: [(&str, Harm); 4] = [
-        ("a tree", |bed| {
+        ("trees", |bed| {
             for name in names(&bed.place, "meta") {
                 bed.place.put(&name, b"damaged").unwrap();
             }
         }),
-        ("a pack", |bed| {
-            bed.place.remove(&names(&bed.place, "data")[0]);
-        }),
+        ("packs", |bed| remove_all(bed, "data")),
         ("a table", |bed| {
             bed.place.remove(&names(&bed.place, "index")[0]);
         }),
-        ("a snapshot's tree pack", |bed| {
-            bed.place.remove(&names(&bed.place, "meta")[0]);
-        }),
+        ("packs of trees", |bed| remove_all(bed, "meta")),
     ];
     for (what, harm) in harms {
         let (bed, [first, _]) = history();
@@ -491,7 +494,8 @@ fn strays_wait_until_they_are_old() {
 fn a_place_that_refuses_to_delete_stays_consistent() {
     let (bed, [first, second]) = history();
     forget(&bed.open(), &[first.0]);
-    let backend = Undeletable(bed.place.clone());
+    let refuses = Rule::new(Fault::Before(ErrorOf::PermissionDenied)).on(&[Operation::Delete]);
+    let backend = Faults::new(Arc::new(bed.place.clone())).rule(refuses.times(u64::MAX));
     let pruned = prune_with(&bed.open_on(Arc::new(backend)).unwrap(), &thorough()).unwrap();
     assert!(!pruned.refused.is_empty());
     assert_eq!(pruned.objects_removed, 0);
@@ -500,52 +504,6 @@ fn a_place_that_refuses_to_delete_stays_consistent() {
     assert!(pruned.objects_removed > 0 && pruned.refused.is_empty());
     assert_right(&bed, &[&second]);
     assert_eq!(check_all(&bed.open()).unreferenced, [""; 0]);
-}
-
-/// A place that lets nothing go.
-struct Undeletable(MemoryBackend);
-
-impl Backend for Undeletable {
-    fn place(&self) -> String {
-        self.0.place()
-    }
-
-    fn limits(&self) -> crate::backend::Limits {
-        self.0.limits()
-    }
-
-    fn get(&self, name: &str) -> Result<Vec<u8>> {
-        self.0.get(name)
-    }
-
-    fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>> {
-        self.0.get_range(name, offset, len)
-    }
-
-    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
-        self.0.put_parts(name, parts)
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<crate::backend::Put> {
-        self.0.put_if_absent(name, bytes)
-    }
-
-    fn list(
-        &self,
-        prefix: &str,
-        each: &mut dyn FnMut(crate::backend::Listed) -> Result<()>,
-    ) -> Result<()> {
-        self.0.list(prefix, each)
-    }
-
-    fn delete(&self, name: &str) -> Result<()> {
-        let subject = crate::error::Subject::Object(name.to_owned());
-        Err(crate::error::Error::new(ErrorKind::Denied, subject))
-    }
-
-    fn size(&self, name: &str) -> Result<Option<u64>> {
-        self.0.size(name)
-    }
 }
 
 #[test]
@@ -559,15 +517,15 @@ fn sizes_are_what_going_frees() {
     };
     let all = list(&repo);
     let (listener, interrupt) = (Listener::default(), Interrupt::new());
-    let unique = crate::ops::sizes(&repo, &all, &listener, &interrupt).unwrap();
+    let unique = crate::ops::unique_sizes(&repo, &all, &listener, &interrupt).unwrap();
     let fits = |budget| crate::ops::fit(&repo, &all, budget, &listener, &interrupt).unwrap();
     assert_eq!(fits(0).count, 0);
-    let newest = fits(unique[0].unique * 20 + (4 << 20));
+    let newest = fits(unique[0] * 20 + (4 << 20));
     let both = fits(u64::MAX);
     assert_eq!((fits(both.bytes).count, fits(both.bytes - 1).count), (2, 1));
     let alone = fits(both.bytes - 1).bytes;
     // The first alone holds what is not the second one's.
-    assert_eq!(both.bytes - alone, unique[1].unique);
+    assert_eq!(both.bytes - alone, unique[1]);
     assert!(newest.count >= 1);
     forget(&repo, &[first.0]);
     let plan = prune_with(
@@ -580,9 +538,6 @@ fn sizes_are_what_going_frees() {
     .unwrap()
     .plan;
     let close = |a: u64, b: u64| a.abs_diff(b) < 2000;
-    assert!(
-        close(plan.unused_bytes, unique[1].unique),
-        "{plan:?} {unique:?}"
-    );
+    assert!(close(plan.unused_bytes, unique[1]), "{plan:?} {unique:?}");
     assert!(close(plan.used_bytes, alone), "{plan:?} {alone}");
 }

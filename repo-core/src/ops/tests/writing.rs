@@ -264,14 +264,7 @@ fn packs_and_tables_of_tiny_blobs_end_early() {
     const BLOBS: u32 = 300_000;
     let bed = Bed::new();
     let (repo, interrupt) = (bed.open(), Interrupt::new());
-    let options = WriteOptions {
-        domain: 0,
-        level: Level::default(),
-        pack_bytes: None,
-        dry_run: false,
-        progress: &Silent,
-        interrupt: &interrupt,
-    };
+    let options = WriteOptions::new(&Silent, &interrupt);
     let (_, written) = repo
         .write(options, |writer| {
             for number in 0..BLOBS {
@@ -286,10 +279,10 @@ fn packs_and_tables_of_tiny_blobs_end_early() {
     for pack in &written.own {
         let entry = repo.index().pack_entry(pack).unwrap().unwrap();
         // Those of blocks that were on their way when it became full come in addition.
-        assert!(entry.blobs.len() <= 2 * (64 << 10), "{}", entry.blobs.len());
+        assert!(entry.blobs.len() <= 64 << 10, "{}", entry.blobs.len());
         for number in 0..entry.blocks.len() {
             let inside = entry.blobs.iter().filter(|b| b.block as usize == number);
-            assert!(inside.count() <= 8192);
+            assert!(inside.count() <= 4096);
         }
     }
     assert!(repo.index().counts().tables > 1);

@@ -26,13 +26,9 @@ impl Writer<'_> {
 
     /// Adds a blob although it is stored elsewhere: where it lies now is to go.
     pub fn copy_blob(&mut self, kind: BlobType, id: &BlobId, plaintext: &[u8]) -> Result<()> {
-        let lane = lane_of(kind);
-        let takes = |draft: &BlockDraft, max| draft.takes(plaintext.len(), max);
-        if !takes(&self.lanes[lane].draft, self.lanes[lane].block_bytes) {
-            self.flush(lane)?;
-        }
         self.written.bytes_added += plaintext.len() as u64;
-        self.lanes[lane].draft.push(*id, plaintext);
+        let takes = |draft: &BlockDraft, max| draft.takes(plaintext.len(), max);
+        self.draft(kind, &takes)?.push(*id, plaintext);
         Ok(())
     }
 }

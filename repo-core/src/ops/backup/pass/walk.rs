@@ -226,12 +226,19 @@ impl Pass<'_, '_, '_> {
                     .context
                     .rules
                     .node(name, &meta, Vec::new(), Content::Dir(None));
-                self.push(Item::Node {
-                    node,
-                    compared: Compared::New,
-                })?;
+                let compared = self.compare_unread(old_node.as_ref(), &meta);
+                self.push(Item::Unread { node, compared })?;
                 Ok(None)
             }
+        }
+    }
+
+    /// Whether the parent could not read a directory either, and has the same of it.
+    fn compare_unread(&self, old: Option<&Node>, meta: &Metadata) -> Compared {
+        let unread = |old: &&Node| old.content == Content::Dir(None) && old.xattrs.is_empty();
+        match old.filter(unread) {
+            Some(old) => self.context.rules.compare(Some(old), meta),
+            None => Compared::New,
         }
     }
 

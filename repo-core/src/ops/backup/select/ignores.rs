@@ -66,7 +66,7 @@ impl Ignores {
 }
 
 fn content(dir: &Dir, name: &[u8]) -> Result<Vec<u8>> {
-    let (file, _) = dir.open_file(name)?;
+    let (file, _) = dir.open_file(name).map_err(super::never_a_file)?;
     let mut bytes = vec![0; FILE_BYTES_MAX + 1];
     let len = read_at(&file, 0, bytes.len(), &mut bytes)?;
     bytes.truncate(len);

@@ -60,6 +60,7 @@ impl Marker {
         let mut found = vec![0; self.header.len()];
         let read = dir
             .open_file(self.name_bytes())
+            .map_err(super::never_a_file)
             .and_then(|(file, _)| read_at(&file, 0, found.len(), &mut found));
         match read {
             Ok(read) if found[..read] == self.header => Ok(true),

@@ -14,7 +14,7 @@ mod named;
 mod tests;
 
 use super::roots::absolute;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{Dir, Kind, Metadata, Scan};
 use crate::pattern::{List, Reached};
 use ignores::Ignores;
@@ -331,5 +331,13 @@ fn is_dir(dir: &Dir, name: &[u8], kind: Option<Kind>) -> bool {
     match kind {
         Some(kind) => kind == Kind::Dir,
         None => dir.stat(name).is_ok_and(|meta| meta.kind == Kind::Dir),
+    }
+}
+
+/// Of what is opened by its name alone nothing was known that could have changed.
+fn never_a_file(error: Error) -> Error {
+    match error.kind() == ErrorKind::Unavailable && error.io_cause().is_none() {
+        true => error.detail("not a regular file"),
+        false => error,
     }
 }

@@ -18,6 +18,7 @@ fn text(reason: &Reason) -> String {
     };
     match reason {
         Reason::Id => "id".to_owned(),
+        Reason::WithinSize(bytes) => format!("within {bytes} bytes"),
         Reason::Tags(tags) => format!("has tags [{}]", tags.join(", ")),
         Reason::Within(span) => format!("within {span}"),
         Reason::Newest(period) => format!("{} snapshot", name(period)),

@@ -1,0 +1,113 @@
+//! What `prune` and `forget --prune` free, say and refuse.
+
+use crate::environment::{TestEnvironment, noise};
+use serde_json::Value;
+
+/// Three snapshots of a file that is another one each time, and of one that stays.
+fn three() -> (TestEnvironment, Vec<String>) {
+    let env = TestEnvironment::with_repository();
+    env.write("src/same", noise(400_000, 9));
+    let ids = (1..=3).map(|n| {
+        env.write("src/changes", noise(500_000, n));
+        env.backup(&["src"])
+    });
+    let ids = ids.collect();
+    (env, ids)
+}
+
+fn numbers(env: &TestEnvironment, arguments: &[&str]) -> Value {
+    env.json(&[&["prune"], arguments].concat())
+}
+
+#[test]
+fn what_is_forgotten_goes_after_the_grace_and_not_before() {
+    let (env, ids) = three();
+    env.ok(&["forget", &ids[0], &ids[1]]);
+    let plan = numbers(&env, &["--dry-run"]);
+    assert_eq!(
+        (&plan["snapshots"], &plan["dry_run"]),
+        (&1.into(), &true.into())
+    );
+    assert_eq!(plan["bytes_freed_now"], 0);
+    assert!(
+        plan["bytes_freed_later"].as_u64().unwrap() > 900_000,
+        "{plan}"
+    );
+    env.ok(&["prune"]).prints("after the grace of 7 days");
+    assert_eq!(numbers(&env, &[])["packs_deleted"], 0);
+    env.ok(&["unforget", &ids[1]]);
+    env.ok(&["restore", &format!("{}:src", ids[1]), "--target", "out"]);
+    assert_eq!(
+        std::fs::read(env.path("out/changes")).unwrap(),
+        noise(500_000, 2)
+    );
+    let done = numbers(&env, &["--grace", "0", "--max-unused", "0"]);
+    assert!(done["bytes_deleted"].as_u64().unwrap() >= 500_000, "{done}");
+    env.run(&["unforget", &ids[0]]).expect(1);
+    env.ok(&["check", "--read-data"])
+        .prints("no errors were found");
+    let said = env.json(&["snapshots"]);
+    assert_eq!(said.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_nightly_forget_with_prune_works_as_with_restic() {
+    let (env, ids) = three();
+    let policy = ["forget", "--keep-last", "1", "--prune", "--grace", "0"];
+    env.ok(&[&policy[..], &["--dry-run"]].concat())
+        .prints("its going alone frees")
+        .prints("Would have forgotten 2 snapshots")
+        .prints("frees now:");
+    assert_eq!(env.json(&["snapshots"]).as_array().unwrap().len(), 3);
+    env.ok(&policy).prints("deleted:");
+    let left = env.json(&["snapshots"]);
+    assert_eq!(left[0]["id"], ids[2].as_str());
+    env.ok(&["check", "--read-data"])
+        .prints("no errors were found");
+    env.ok(&["restore", "latest:src", "--target", "out"]);
+    assert_eq!(
+        std::fs::read(env.path("out/same")).unwrap(),
+        noise(400_000, 9)
+    );
+}
+
+#[test]
+fn a_budget_keeps_as_much_history_as_fits() {
+    let (env, ids) = three();
+    let kept = |size: &str| {
+        let groups = env.json(&["forget", "--dry-run", "--keep-within-size", size]);
+        let kept = groups[0]["keep"].as_array().cloned().unwrap_or_default();
+        kept.iter()
+            .map(|s| s["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // One takes 0.9 MB, each more 0.5 MB.
+    assert_eq!(kept("1000k"), [ids[2].clone()]);
+    assert_eq!(kept("1500k"), [ids[2].clone(), ids[1].clone()]);
+    assert_eq!(kept("1G").len(), 3);
+    env.run(&["forget", "--keep-within-size", "10k"])
+        .expect(1)
+        .says("keeps none of 3");
+    let groups = env.json(&["forget", "--dry-run", "--keep-within-size", "1000k"]);
+    for gone in groups[0]["removed_because"].as_array().unwrap() {
+        let frees = gone["frees_bytes"].as_u64().unwrap();
+        assert!((500_000..520_000).contains(&frees), "{gone}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let (env, _) = three();
+    for wrong in [
+        &["--max-unused", "101%"][..],
+        &["--max-unused", "much"],
+        &["--grace", "-1d"],
+        &["--grace", "1y"],
+        &["--grace", "99999999999999d"],
+        &["--max-repack-size", "x"],
+    ] {
+        env.run(&[&["prune"], wrong].concat()).expect(2);
+    }
+    std::fs::remove_dir_all(env.path("repo/meta")).unwrap();
+    env.run(&["prune"]).expect(1).says("nothing was deleted");
+}
