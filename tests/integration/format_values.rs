@@ -314,7 +314,7 @@ fn of_snapshots() -> [(&'static str, Action); 4] {
                 snapshot,
                 index: index(0x72),
                 reprieve: packs(0x73),
-                summary: vec![1, 2, 3],
+                summary: vec![1, 2, 3].into(),
             },
         ),
         (
@@ -433,7 +433,7 @@ pub fn snapshot_row() -> Vec<(SnapshotId, SnapshotRow)> {
         number: 5,
         time: Timestamp::new(1, 2),
         writer: WriterId([0x82; 32]),
-        summary: vec![1, 2, 3],
+        summary: vec![1, 2, 3].into(),
     };
     vec![(SnapshotId([0x70; 32]), row)]
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, Subject};
 use crate::id::{EntryHash, SnapshotId, StateId, WriterId};
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
+use std::sync::Arc;
 
 /// Most bytes that a state table may have before it is sealed.
 pub const STATE_BYTES_MAX: usize = 4 << 20;
@@ -56,8 +57,8 @@ pub struct SnapshotRow {
     pub time: Timestamp,
     /// Who committed it.
     pub writer: WriterId,
-    /// What listings show of it, sealed.
-    pub summary: Vec<u8>,
+    /// What listings show of it, sealed; shared, for folds of one log are copied often and hold the same.
+    pub summary: Arc<[u8]>,
 }
 
 /// Whether a snapshot is wanted: numbers of the newest `Forget` and `Unforget`; a tie keeps it.

@@ -97,7 +97,7 @@ impl State {
                     number,
                     time: entry.time,
                     writer: signed.signer,
-                    summary: summary.clone(),
+                    summary: summary.as_slice().into(),
                 };
                 self.add_snapshot(*snapshot, row);
             }

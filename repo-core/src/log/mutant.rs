@@ -78,6 +78,8 @@ rules! {
     SoundSweep,
     /// Class C: a state is folded anew when an entry comes late that changes what was folded before.
     FoldAnew,
+    /// What is protected is not deleted, though it is forgotten.
+    Protected,
 }
 
 #[cfg(any(test, feature = "mutants"))]

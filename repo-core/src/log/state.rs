@@ -279,6 +279,18 @@ impl State {
         self.terms.get(id).copied().unwrap_or_default()
     }
 
+    /// Snapshots of which nothing may be deleted at that time: those that are not forgotten, and those that are protected. Who may
+    /// forget must not thereby get rid of what is protected.
+    pub fn kept_snapshots(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&SnapshotId, &SnapshotRow)> {
+        let protected = move |id| self.is_protected(id, now) && !off(Rule::Protected);
+        self.snapshots
+            .iter()
+            .filter(move |(id, _)| !self.is_forgotten(id) || protected(id))
+    }
+
     /// Whether a snapshot must be kept at that time, whatever entry forgot it.
     pub fn is_protected(&self, id: &SnapshotId, now: Timestamp) -> bool {
         self.terms(id).is_protected(now)

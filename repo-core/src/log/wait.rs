@@ -10,6 +10,7 @@ use crate::backend::Class;
 use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Fenced, Nonce};
 use crate::id::{EntryHash, PackId, SnapshotId};
+use crate::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// An announced process as a listing shows it.
@@ -82,15 +83,15 @@ pub fn condemned_of(state: &State, rows: &[&WaitingRow]) -> BTreeSet<PackId> {
     packs.map(|(pack, _)| *pack).collect()
 }
 
-/// The snapshots whose blobs a deletion must spare: the live ones, and on class C those that were forgotten only after the
+/// The snapshots whose blobs a deletion must spare at that time: those that are kept, and on class C those that were forgotten only after the
 /// processes were listed, because a backup that began since may have taken subtrees from them unseen.
-pub fn snapshots_to_spare(state: &State, rows: &[&WaitingRow]) -> Vec<SnapshotId> {
-    let live = state.live_snapshots().map(|(id, _)| *id);
+pub fn snapshots_to_spare(state: &State, rows: &[&WaitingRow], now: Timestamp) -> Vec<SnapshotId> {
+    let kept = state.kept_snapshots(now).map(|(id, _)| *id);
     let long_forgotten = |id: &SnapshotId| rows.iter().all(|row| row.forgotten.contains(id));
     let since = state.forgotten_snapshots().map(|(id, _)| *id).filter(|id| {
         state.class() == Class::C && !long_forgotten(id) && !off(Rule::ForgottenSince)
     });
-    live.chain(since).collect()
+    kept.chain(since).collect()
 }
 
 impl State {

@@ -14,6 +14,7 @@ use crate::format::entry::{self, Action, Entry};
 use crate::format::name;
 use crate::log::{State, catch_up_for};
 use crate::time::now;
+use std::sync::Arc;
 
 /// How often an append is tried against others who are faster.
 const TRIES_MAX: u32 = 1000;
@@ -22,7 +23,7 @@ impl Shared {
     /// Appends an entry signed by this holder; see [`Shared::append_as`].
     pub(crate) fn append(
         &self,
-        make: &mut dyn FnMut(&State) -> Result<Option<Action>>,
+        make: &mut dyn FnMut(&Arc<State>) -> Result<Option<Action>>,
     ) -> Result<Option<u64>> {
         self.append_as(&self.holder.signer, make)
     }
@@ -45,14 +46,14 @@ impl Shared {
     pub(super) fn append_as(
         &self,
         signer: &Signer,
-        make: &mut dyn FnMut(&State) -> Result<Option<Action>>,
+        make: &mut dyn FnMut(&Arc<State>) -> Result<Option<Action>>,
     ) -> Result<Option<u64>> {
         let mut history = lock(&self.history);
         for _ in 0..TRIES_MAX {
             history.read_on(self)?;
             self.settle_class(&mut history)?;
             let Some(action) = make(&history.state)? else {
-                self.set_state(history.state.clone());
+                self.set_state(Arc::clone(&history.state));
                 return Ok(None);
             };
             if let Some(number) = self.try_append(&mut history, signer, action)? {
@@ -123,7 +124,7 @@ impl Shared {
             Class::C => self.add_to_set(history, &entry, &core)?,
         }
         // The entry stands: nothing from here on is a failure of it. A checkpoint only saves others reads.
-        self.set_state(history.state.clone());
+        self.set_state(Arc::clone(&history.state));
         history.memory.remember(&history.state.seen());
         let _ = self.save_checkpoint(history, &entry.nonce);
         Ok(Some(number))
@@ -163,14 +164,14 @@ impl Shared {
     pub(super) fn find_out_class(&self) -> Result<()> {
         let mut history = lock(&self.history);
         self.settle_class(&mut history)?;
-        self.set_state(history.state.clone());
+        self.set_state(Arc::clone(&history.state));
         Ok(())
     }
 
     fn settle_class(&self, history: &mut History) -> Result<()> {
         while history.state.class() == Class::A && self.place_class(&history.state)? == Class::C {
             if history.state.tail().number == 0 {
-                history.state = State::new(history.state.admin(), Class::C);
+                history.state = Arc::new(State::new(history.state.admin(), Class::C));
                 return Ok(());
             }
             let action = Action::Class(Class::C);

@@ -10,6 +10,7 @@ use crate::id::{BlobId, IndexId, PackId, SnapshotId};
 use crate::index::Index;
 use crate::log::{Catalog, Reliance, check_commit};
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// What a backup wants to commit.
 pub struct CommitRequest {
@@ -86,7 +87,7 @@ impl Repo {
         let summary = self.seal_summary(&request.summary)?;
         let mut heal = false;
         let appended = self.append(&mut |state| {
-            self.set_state(state.clone());
+            self.set_state(Arc::clone(state));
             self.sync_index(&request.tables)?;
             let reliance = Packs {
                 index: self.index(),

@@ -16,6 +16,7 @@ use crate::format::table::TableView;
 use crate::id::{EntryHash, PackId, WriterId};
 use crate::log::{State, Unreadable};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 type Key = (u64, Nonce);
 
@@ -94,9 +95,10 @@ impl History {
             folded = set.fold()?;
         }
         let late = || Error::damaged(Subject::Object("log".into())).detail("does not fold");
-        self.state = folded.ok_or_else(late)?;
-        let doubtful = shared.packs_in_doubt(&self.state);
-        self.state.quarantine(doubtful);
+        let mut state = folded.ok_or_else(late)?;
+        let doubtful = shared.packs_in_doubt(&state);
+        state.quarantine(doubtful);
+        self.state = Arc::new(state);
         self.set = Some(set);
         Ok(())
     }
@@ -174,7 +176,7 @@ impl Shared {
         let mut chain = History::new(State::new(admin, Class::A), nothing);
         chain.read_chain(self)?;
         Ok(match chain.state.class() {
-            Class::C => chain.state,
+            Class::C => Arc::unwrap_or_clone(chain.state),
             Class::A => State::new(admin, Class::C),
         })
     }

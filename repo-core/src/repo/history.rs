@@ -16,6 +16,7 @@ use crate::format::name::{self, ObjectKind};
 use crate::id::{EntryHash, IndexId, StateId};
 use crate::log::{Found, Seen, State, check_checkpoint, check_not_rolled_back, find_tail};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A checkpoint is looked for if it saves more reads than this.
@@ -29,7 +30,8 @@ pub(super) const CHECKPOINT_TRIES: usize = 3;
 
 /// The fold in progress.
 pub struct History {
-    pub(super) state: State,
+    /// Copied before it changes while others look at it.
+    pub(super) state: Arc<State>,
     pub(super) memory: Memory,
     /// Stored cores since the last number divisible by 16, for the catch-up of the next entry.
     pub(super) recent: BTreeMap<u64, Vec<u8>>,
@@ -47,7 +49,7 @@ impl History {
     /// Nothing is folded yet.
     pub fn new(state: State, memory: Memory) -> Self {
         Self {
-            state,
+            state: Arc::new(state),
             memory,
             recent: BTreeMap::new(),
             checkpoint: None,
@@ -65,7 +67,7 @@ impl History {
     ) -> Result<()> {
         let first = self.state.tail().number + 1;
         let open = |core: &[u8]| Entry::open(&shared.envelopes, core);
-        self.state.apply_cores(&cores, &open)?;
+        Arc::make_mut(&mut self.state).apply_cores(&cores, &open)?;
         // What cannot be read is not repeated.
         let unreadable: BTreeSet<u64> = self.state.unreadable().map(|(n, _)| n).collect();
         let read = (first..)
@@ -128,7 +130,7 @@ impl History {
             self.fold_cores(shared, cores)?;
         }
         if self.state.tail().number == 0 && shared.has_entry_set()? {
-            self.state = State::new(self.state.admin(), Class::C);
+            self.state = Arc::new(State::new(self.state.admin(), Class::C));
         }
         Ok(())
     }
@@ -138,7 +140,7 @@ impl History {
         for number in found.checkpoints(known).take(CHECKPOINT_TRIES) {
             match shared.load_checkpoint(&name::checkpoint(number)) {
                 Ok((state, checkpoint)) => {
-                    self.state = state;
+                    self.state = Arc::new(state);
                     self.checkpoint = Some(checkpoint);
                     self.recent.clear();
                     return Ok(());
@@ -376,7 +378,7 @@ impl Shared {
         let grown = *history.state.tail() != before || first;
         // On class C also what changes no head may come at any time.
         if grown || history.state.class() == Class::C {
-            self.set_state(history.state.clone());
+            self.set_state(Arc::clone(&history.state));
         }
         // What stands there now may be put right: the damaged bytes are nothing to remember.
         if grown && !history.state.ends_unreadable() {

@@ -153,11 +153,11 @@ impl Shared {
             .clone()
     }
 
-    fn set_state(&self, state: State) {
+    fn set_state(&self, state: Arc<State>) {
         *self
             .state
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = state;
     }
 
     /// Names blobs of a type, in the domain in use.
@@ -166,7 +166,7 @@ impl Shared {
     }
 
     /// Snapshots that were committed and not forgotten, with their sealed summaries.
-    pub fn live_snapshots(&self) -> Vec<(SnapshotId, Vec<u8>)> {
+    pub fn live_snapshots(&self) -> Vec<(SnapshotId, Arc<[u8]>)> {
         self.state()
             .live_snapshots()
             .map(|(id, row)| (*id, row.summary.clone()))

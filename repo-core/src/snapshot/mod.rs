@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Summary;
 use crate::id::SnapshotId;
 use crate::repo::Repo;
+use std::sync::Arc;
 
 /// Which snapshots are meant. An empty list means all.
 #[derive(Debug, Clone, Default)]
@@ -59,13 +60,13 @@ pub fn list_forgotten(repo: &Repo, filter: &Filter) -> Listing {
     opened(repo, forgotten(repo), filter)
 }
 
-fn forgotten(repo: &Repo) -> Vec<(SnapshotId, Vec<u8>)> {
+fn forgotten(repo: &Repo) -> Vec<(SnapshotId, Arc<[u8]>)> {
     let state = repo.state();
     let rows = state.forgotten_snapshots();
     rows.map(|(id, row)| (*id, row.summary.clone())).collect()
 }
 
-fn opened(repo: &Repo, rows: Vec<(SnapshotId, Vec<u8>)>, filter: &Filter) -> Listing {
+fn opened(repo: &Repo, rows: Vec<(SnapshotId, Arc<[u8]>)>, filter: &Filter) -> Listing {
     let mut found = Listing::default();
     for (id, sealed) in rows {
         match repo.open_summary(&id, &sealed) {
@@ -102,7 +103,7 @@ pub fn find_forgotten(repo: &Repo, name: &str) -> Result<SnapshotInfo> {
     of_name(repo, forgotten(repo), name)
 }
 
-fn of_name(repo: &Repo, rows: Vec<(SnapshotId, Vec<u8>)>, name: &str) -> Result<SnapshotInfo> {
+fn of_name(repo: &Repo, rows: Vec<(SnapshotId, Arc<[u8]>)>, name: &str) -> Result<SnapshotInfo> {
     let none = || {
         Error::new(ErrorKind::NotFound, Subject::Setting("snapshot".into()))
             .detail(format!("no snapshot {name:?}"))

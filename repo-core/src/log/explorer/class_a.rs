@@ -4,7 +4,7 @@ use super::backup::{At, Backup, PACKS_MAX, PARENT, Site, draft, slot};
 use super::prune_a::Prune;
 use super::search::{Model, Step};
 use super::setups::Setup;
-use super::world::{Draft, Log, Pack, Snap, World, blobs};
+use super::world::{Draft, Log, Pack, Snap, World, blobs, protect};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::{Action, ObjectRef};
@@ -18,6 +18,7 @@ pub struct Node {
     backups: [Backup; 3],
     prunes: [Prune; 2],
     forgotten: bool,
+    protected: bool,
     unforget: (u8, Log),
     thief: bool,
     pub wrong: Option<&'static str>,
@@ -111,6 +112,26 @@ impl ClassA {
             Step {
                 who: ('f', 0),
                 what: "FORGET",
+            },
+            next,
+        ));
+    }
+
+    /// Somebody protects the first snapshot, as long as it is not forgotten.
+    fn protect(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
+        let live = self.world.at(node.site.log).state.is_live(&PARENT.id());
+        if !self.setup.protect || node.protected || !live {
+            return;
+        }
+        let mut next = *node;
+        next.protected = true;
+        next.site.log = self
+            .world
+            .append(node.site.log, node.site.log, &[9], protect);
+        found.push((
+            Step {
+                who: ('k', 0),
+                what: "PROTECT",
             },
             next,
         ));
@@ -225,6 +246,7 @@ impl Model for ClassA {
             backups: Default::default(),
             prunes: Default::default(),
             forgotten: false,
+            protected: false,
             unforget: (if self.setup.unforget { 0 } else { 2 }, 0),
             thief: !self.setup.thief,
             wrong: None,
@@ -237,6 +259,7 @@ impl Model for ClassA {
             "a model makes few packs"
         );
         self.forget(node, found);
+        self.protect(node, found);
         self.unforget(node, found);
         if self.setup.thief {
             self.thief(node, found);
@@ -280,6 +303,7 @@ impl Model for ClassA {
         prunes.iter().for_each(|prune| prune.encode(bytes));
         bytes.extend_from_slice(&[
             u8::from(node.forgotten),
+            u8::from(node.protected),
             node.unforget.0,
             u8::from(node.thief),
         ]);

@@ -6,7 +6,7 @@ use super::prune_c::Prune;
 use super::search::{Model, Step};
 use super::setups::Setup;
 use super::unforget_c::Unforget;
-use super::world::{Bits, Draft, Log, Snap, World, nonce, numbers};
+use super::world::{Bits, Draft, Log, Snap, World, nonce, numbers, protect};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::Action;
@@ -28,6 +28,7 @@ pub struct NodeC {
     pub prunes: [Prune; 3],
     pub unforget: Unforget,
     pub forgotten: bool,
+    protected: bool,
     pub wrong: Option<&'static str>,
 }
 
@@ -179,6 +180,26 @@ impl ClassC {
         ));
     }
 
+    /// Somebody protects the first snapshot, as long as it is not forgotten.
+    fn protect(&mut self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
+        let live = self.world.at(node.site.log).state.is_live(&PARENT.id());
+        if !self.setup.protect || node.protected || !live {
+            return;
+        }
+        let mut next = *node;
+        next.protected = true;
+        next.site.log = self
+            .world
+            .append(node.site.log, node.site.log, &[9], protect);
+        found.push((
+            Step {
+                who: ('k', 0),
+                what: "PROTECT",
+            },
+            next,
+        ));
+    }
+
     fn expire(&self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
         if node.expired.count_ones() >= self.setup.dead {
             return;
@@ -233,6 +254,7 @@ impl Model for ClassC {
             prunes: Default::default(),
             unforget: Unforget::default(),
             forgotten: false,
+            protected: false,
             wrong: None,
         }
     }
@@ -243,6 +265,7 @@ impl Model for ClassC {
             "a model makes few packs"
         );
         self.forget(node, found);
+        self.protect(node, found);
         self.expire(node, found);
         self.sweep(node, found);
         for who in 0..self.setup.jobs.len() {
@@ -291,6 +314,7 @@ impl Model for ClassC {
         let prunes = &node.prunes[..usize::from(self.setup.prunes)];
         prunes.iter().for_each(|prune| prune.encode(bytes));
         node.unforget.encode(bytes);
-        bytes.extend_from_slice(&[u8::from(node.forgotten), u8::from(node.wrong.is_some())]);
+        let facts = [node.forgotten, node.protected, node.wrong.is_some()];
+        bytes.extend(facts.map(u8::from));
     }
 }

@@ -4,7 +4,7 @@
 use super::backup::{PARENT, Site, orphans, slot};
 use super::class_c::{ClassC, NodeC, PRUNES};
 use super::search::Step;
-use super::world::{Bits, Draft, Log, Pack, Snap, blobs, nonce, numbers};
+use super::world::{Bits, Draft, LATER, Log, Pack, Snap, blobs, nonce, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
@@ -296,7 +296,7 @@ impl Prune {
                 .map(|pack| pack.id())
                 .collect(),
         };
-        let spare = snapshots_to_spare(&log.state, &rows);
+        let spare = snapshots_to_spare(&log.state, &rows, LATER);
         let needed = spare
             .iter()
             .fold(0, |bits, id| bits | Bits::from(Snap::of(id).holds));

@@ -31,6 +31,8 @@ pub struct Setup {
     pub forget: bool,
     /// Whether somebody wants it again.
     pub unforget: bool,
+    /// Whether somebody protects the first snapshot while it is not forgotten.
+    pub protect: bool,
     /// Whether index tables (class A) and snapshots are objects that are deleted too.
     pub objects: bool,
     /// Class A: whether a thief has a writer's key, and somebody deletes whatever any entry says is deleted.
@@ -57,6 +59,7 @@ impl Setup {
             orphan: 0,
             forget: true,
             unforget: false,
+            protect: false,
             objects: false,
             thief: false,
             dead: 0,
@@ -186,6 +189,10 @@ fn class_a() -> Vec<Setup> {
             thief: true,
             ..set("thief", &[job(0b101)], 1)
         },
+        Setup {
+            protect: true,
+            ..set("protect", &[job(0b101)], 2)
+        },
     ]
 }
 
@@ -242,6 +249,11 @@ fn class_c() -> Vec<Setup> {
             objects: true,
             dead: 1,
             ..set("c_unforget", &[job(0b010)], 1)
+        },
+        Setup {
+            protect: true,
+            dead: 1,
+            ..set("c_protect", &[job(0b101)], 1)
         },
     ]
 }

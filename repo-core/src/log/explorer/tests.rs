@@ -28,7 +28,7 @@ macro_rules! explored {
 }
 
 explored! {
-    backups prunes both three lending lending_prunes publish bases unforget objects objects_prunes objects_publish waste shared_table orphan thief c_backups c_prunes c_lending c_publish c_bases c_dead c_dead_prunes c_resume c_resume_both c_sweep c_shared_table c_orphan c_unforget
+    backups prunes both three lending lending_prunes publish bases unforget objects objects_prunes objects_publish waste shared_table orphan thief protect c_backups c_prunes c_lending c_publish c_bases c_dead c_dead_prunes c_resume c_resume_both c_sweep c_shared_table c_orphan c_unforget c_protect
 }
 
 /// A test for each rule: without it, that setup ends so.
@@ -80,4 +80,5 @@ missed! {
     no_fence Fence "c_dead" "a blob is lost"
     no_sound_sweep SoundSweep "c_sweep" "a blob is lost"
     no_fold_anew FoldAnew "c_dead" "a fold depends on its order"
+    no_protected Protected "protect" "a blob is lost"
 }

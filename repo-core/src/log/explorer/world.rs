@@ -8,7 +8,7 @@ use crate::format::entry::{Action, Entry, Nonce, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
 use crate::log::testing::{ADMIN, Numbered, Packs, first_action, writer_of};
-use crate::log::{Catalog, Inventory, PackState, State, keep, plan_condemn};
+use crate::log::{Catalog, Inventory, PackState, State, Terms, keep, plan_condemn};
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
@@ -150,8 +150,10 @@ pub struct Folded {
     pub live: Vec<Snap>,
     pub forgotten: Vec<Snap>,
     pub condemned: Vec<Pack>,
-    /// Every blob of a live snapshot.
+    /// Every blob of what a prune takes for kept.
     pub needed: Bits,
+    /// Every blob of snapshots that are live or protected.
+    promised: Bits,
     /// Class C: whether it depends on the order in which it was folded.
     pub diverges: bool,
     /// Class A: the log before its last entry. Class C: the entries, sorted.
@@ -365,9 +367,8 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
         .collect();
     Folded {
         catalog: Packs(packs.iter().map(|pack| (pack.id(), pack.rows())).collect()),
-        needed: live
-            .iter()
-            .fold(0, |bits, snap| bits | Bits::from(snap.holds)),
+        needed: holds(state.kept_snapshots(LATER).map(|(id, _)| id)),
+        promised: holds(promised(&state)),
         diverges: false,
         readable,
         live,
@@ -378,6 +379,37 @@ fn folded(mut state: State, parent: u32, last: Option<u32>, set: Vec<u32>) -> Fo
         last,
         set,
     }
+}
+
+/// When prunes look.
+pub const LATER: Timestamp = Timestamp {
+    seconds: 1000,
+    nanos: 0,
+};
+
+/// Says that the first snapshot is protected.
+pub fn protect() -> Draft {
+    Draft {
+        role: Role::Full,
+        process: None,
+        action: Action::Terms {
+            snapshots: vec![PARENT.id()],
+            protected_until: Some(Terms::FOREVER),
+            expires: None,
+        },
+    }
+}
+
+/// What must stay whole, whatever rule is off.
+fn promised(state: &State) -> impl Iterator<Item = &SnapshotId> {
+    let protected = state.forgotten_snapshots();
+    let protected = protected.filter(|(id, _)| state.is_protected(id, LATER));
+    let promised = state.live_snapshots().chain(protected);
+    promised.map(|(id, _)| id)
+}
+
+fn holds<'a>(snapshots: impl Iterator<Item = &'a SnapshotId>) -> Bits {
+    snapshots.fold(0, |bits, id| bits | Bits::from(Snap::of(id).holds))
 }
 
 /// What `repo` does with the tables in doubt: packs that no other table names are nobody's source.
@@ -438,9 +470,9 @@ impl Folded {
         self.catalog.0.contains_key(&pack.id())
     }
 
-    /// Whether all that live snapshots need decodes from packs in `there` whose tables are in `tables`.
+    /// Whether anything that was promised does not decode from packs in `there` whose tables are in `tables`.
     pub fn lost(&self, there: Bits, tables: Bits) -> bool {
-        self.lost_of(self.needed, there, tables)
+        self.lost_of(self.promised, there, tables)
     }
 
     /// Whether any of these blobs does not decode.

@@ -125,7 +125,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
         let rows: Vec<&WaitingRow> = rows.iter().collect();
         let waited = condemned_of(&state, &rows);
         candidates.retain(|pack| waited.contains(pack));
-        spare = snapshots_to_spare(&state, &rows);
+        spare = snapshots_to_spare(&state, &rows, now);
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;

@@ -156,12 +156,7 @@ fn mark_new(
     marked: &mut HashSet<SnapshotId>,
     newer: bool,
 ) -> Result<()> {
-    // Who may forget must not thereby get rid of what is protected.
-    let now = now();
-    let protected = state
-        .forgotten_snapshots()
-        .filter(|(id, _)| state.is_protected(id, now));
-    for (id, row) in state.live_snapshots().chain(protected) {
+    for (id, row) in state.kept_snapshots(now()) {
         if !job.options.without.contains(id) && marked.insert(*id) {
             mark(job, marks, id, &row.summary, newer)?;
         }
