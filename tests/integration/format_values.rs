@@ -314,7 +314,7 @@ fn of_snapshots() -> [(&'static str, Action); 4] {
                 snapshot,
                 index: index(0x72),
                 reprieve: packs(0x73),
-                summary: vec![1, 2, 3].into(),
+                summary: vec![1, 2, 3],
             },
         ),
         (

@@ -182,15 +182,20 @@ fn meaning(findings: &[Finding]) -> String {
         .any(|f| f.harm == Harm::AtRisk && of_pack(f))
     {
         text.push_str(
-            "\nPut the packs back from a copy of the repository; or move those away that are damaged and run \
-             `larder backup --force`, which stores again what the sources still hold.",
+            "\nPut the packs back from a copy of the repository. If there is none: `larder repair packs ID` saves what can be read of \
+             one, `larder backup --force` stores again what the sources still hold, and `larder repair snapshots --forget` makes do \
+             without the rest.",
         );
     }
     let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
     if findings.iter().any(|f| f.harm == Harm::AtRisk && of_log(f)) {
         text.push_str(
-            "\nPut the log entries back from a copy of the repository before anything else is done with it.",
+            "\nPut the log entries back from a copy of the repository before anything else is done with it. If there is none, \
+             `larder repair log` clears them.",
         );
+    }
+    if findings.iter().any(is_of_index) {
+        text.push_str("\n`larder repair index` enters anew what the packs hold that index tables were lost of.");
     }
     if findings.iter().any(is_lost_slot) {
         text.push_str(
@@ -214,6 +219,11 @@ fn wrong(finding: &Finding) -> String {
         }
         _ => reason(&finding.error),
     }
+}
+
+/// Whether it is about an index table.
+fn is_of_index(finding: &Finding) -> bool {
+    matches!(finding.error.subject(), Subject::Index(_))
 }
 
 /// Whether it says that the slot of a password or key file is not there.
@@ -241,7 +251,7 @@ fn message(summary: &CheckSummary) -> json::CheckSummary {
         message_type: "summary",
         num_errors: summary.findings.len() as u64,
         broken_packs: broken.into_iter().collect(),
-        suggest_repair_index: false,
+        suggest_repair_index: summary.findings.iter().any(is_of_index),
         suggest_prune: !summary.unreferenced.is_empty(),
         snapshots: summary.snapshots,
         packs: summary.packs,

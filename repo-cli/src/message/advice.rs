@@ -65,18 +65,21 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::Unsupported if error.io_cause().is_some() => return None,
         ErrorKind::Unsupported => "A newer version of larder may be able to.",
         ErrorKind::Damaged if is_newest_entry(error) => {
-            "Put it back from a copy of the repository. If there is none, move it away: `larder check` names what it committed, \
-             which is lost then. Everything before it restores as before."
+            "Put it back from a copy of the repository. If there is none, `larder repair log` clears it, and enters again what it \
+             committed if that is there. Everything before it restores as before."
+        }
+        ErrorKind::Damaged if matches!(error.subject(), Subject::Entry(_)) => {
+            "Put it back from a copy of the repository. If there is none, `larder repair log` clears it."
         }
         ErrorKind::Missing if is_segment_mark(error.subject()) => {
             "Put it back from a copy of the repository: without it nothing can be added. Everything restores as before."
         }
         ErrorKind::Missing if error.detail_text() == Some("no index table names it") => {
-            "If an index table is lost, as `larder check` says, the next backup enters anew what its packs hold, and nothing is \
-             lost."
+            "If an index table is lost, as `larder check` says, `larder repair index` or the next backup enters anew what its packs \
+             hold, and nothing is lost."
         }
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
-            "`larder check --read-data` says which snapshots and files are touched; the rest restores as before."
+            "`larder check --read-data` says which snapshots and files are touched, and what to do; the rest restores as before."
         }
         _ => return None,
     })
