@@ -265,6 +265,8 @@ pub struct CheckSummary {
     pub uncommitted: Vec<String>,
     /// Objects that are not there and that nothing needs.
     pub absent: Vec<String>,
+    /// Packs that are condemned, not whole, and that nothing needs.
+    pub condemned: Vec<String>,
 }
 
 /// `prune`: what was planned, and what was done.

@@ -205,6 +205,12 @@ impl Error {
         self.kind() == ErrorKind::Unavailable && code == Some(rustix::io::Errno::IO.raw_os_error())
     }
 
+    /// Whether what it is about is gone or wrong for good, as far as anybody can tell; any other error may pass.
+    pub fn is_lost(&self) -> bool {
+        use ErrorKind::{Damaged, Missing, NotFound};
+        self.is_unreadable() || matches!(self.kind(), Damaged | Missing | NotFound)
+    }
+
     /// The operating system's error underneath, if that is the cause.
     pub fn io_cause(&self) -> Option<&std::io::Error> {
         self.0.cause.as_ref()?.downcast_ref()

@@ -80,6 +80,8 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         }
         say_unreferenced(app, &summary)?;
         say_absent(app, &summary.absent)?;
+        let goes = "condemned and not whole: no snapshot needs that, and a prune deletes it after its grace";
+        say_names(app, &summary.condemned, goes)?;
     }
     if summary.findings.is_empty() {
         app.terminal.say("no errors were found")?;
@@ -265,6 +267,7 @@ fn message(summary: &CheckSummary) -> json::CheckSummary {
             .map(|(id, _)| id.to_hex())
             .collect(),
         absent: summary.absent.clone(),
+        condemned: summary.condemned.clone(),
     }
 }
 
@@ -333,7 +336,11 @@ fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
 }
 
 fn say_absent(app: &App, absent: &[String]) -> Result<(), Failure> {
-    say_names(app, absent, "not there: no data is lost by that")
+    say_names(
+        app,
+        absent,
+        "not there as they should be: no data is lost by that",
+    )
 }
 
 fn say_names(app: &App, names: &[String], what: &str) -> Result<(), Failure> {

@@ -70,6 +70,11 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
     });
     let summary = done.map_err(|failure| selection::explain(&info, failure))?;
+    if summary.problems > 0 && repo.index_is_incomplete() {
+        app.terminal.warn(
+            "an index table is missing or damaged: `larder repair index` enters anew what the packs hold; run this again then",
+        );
+    }
     let took = reporter.elapsed();
     match app.terminal.json() {
         true => app
@@ -180,7 +185,12 @@ fn say(
         ));
     }
     if summary.nodes_deleted > 0 {
-        line.push_str(&format!(", deleted {} files/dirs", summary.nodes_deleted));
+        let would = if options.dry_run {
+            "would delete"
+        } else {
+            "deleted"
+        };
+        line.push_str(&format!(", {would} {} files/dirs", summary.nodes_deleted));
     }
     app.terminal.say(&line)?;
     if options.verify {

@@ -29,6 +29,7 @@ pub fn ls(
     options: &LsOptions,
     each: &mut dyn FnMut(&Path, &Node) -> Result<()>,
 ) -> Result<()> {
+    let _following = repo.follow();
     let root = repo.load_snapshot(snapshot)?.summary.root;
     let top = match &options.subfolder {
         Some(folder) => lookup(repo, &root, Path::new("/"), &clean(folder))?,

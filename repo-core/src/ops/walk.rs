@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Chunks, Content, HEIGHT_MAX, Leaf, Tree};
 use crate::id::{BlobId, SnapshotId};
 use crate::progress::{Counter, Interrupt, Progress};
-use crate::repo::{Repo, lock};
+use crate::repo::{Repo, lock, on_threads};
 use crate::tree::load_blob;
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -38,6 +38,20 @@ struct Queue {
     failed: Option<Error>,
 }
 
+/// Ends the others' waiting for a thread that panics.
+struct WaitedFor<'a> {
+    queue: &'a Mutex<Queue>,
+    woken: &'a Condvar,
+}
+
+impl Drop for WaitedFor<'_> {
+    fn drop(&mut self) {
+        let panicked = || Error::new(ErrorKind::Unavailable, Subject::None);
+        lock(self.queue).failed.get_or_insert_with(panicked);
+        self.woken.notify_all();
+    }
+}
+
 impl Walk<'_> {
     /// Walks through everything that a snapshot with that root holds.
     ///
@@ -52,12 +66,10 @@ impl Walk<'_> {
             failed: None,
         });
         let woken = Condvar::new();
-        std::thread::scope(|scope| {
-            for _ in 1..self.repo.pool().threads() {
-                scope.spawn(|| self.work(&queue, &woken, meet));
-            }
+        on_threads(self.repo.pool().threads(), &|| {
             self.work(&queue, &woken, meet);
-        });
+            Ok(())
+        })?;
         let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
         queue.failed.map_or(Ok(()), |e| {
             if e.kind() == ErrorKind::Interrupted {
@@ -86,7 +98,9 @@ impl Walk<'_> {
             };
             held.at_work += 1;
             drop(held);
+            let waited_for = WaitedFor { queue, woken };
             let found = self.item(item, meet);
+            std::mem::forget(waited_for);
             held = lock(queue);
             held.at_work -= 1;
             match found {

@@ -10,7 +10,7 @@ use crate::format::rows::Block;
 use crate::id::{BlobId, PackId};
 use crate::index::Location;
 use crate::pack::{BlockReader, open_block_of};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -190,12 +190,62 @@ impl Repo {
 
     /// The plaintext of a blob, from any copy that can be read and is right.
     ///
-    /// `Missing` if the index knows none; the error of the last copy if none can be read.
+    /// `Missing` if the index knows none. If none can be read, the error of the last copy; of one that may be read later, if there is
+    /// such: nobody must take for lost what another copy may still hold.
     pub fn read_blob(&self, kind: BlobType, id: &BlobId) -> Result<Vec<u8>> {
         self.read_copy(kind, id, &|_| true)
     }
 
+    /// The same of any copy but the one in that block, which could not be read or is wrong, as `why` says; that, if there is no other.
+    pub fn read_other_copy(
+        &self,
+        kind: BlobType,
+        id: &BlobId,
+        (bad, why): (&Location, &Error),
+    ) -> Result<Vec<u8>> {
+        let pack = self.index().pack_id_of(bad)?;
+        let any = Cell::new(false);
+        let is_other = |location: &Location| {
+            let there = self.index().pack_id_of(location);
+            let other =
+                location.block.offset != bad.block.offset || there.is_ok_and(|there| there != pack);
+            any.set(any.get() || other);
+            other
+        };
+        let read = self.read_copy(kind, id, &is_other);
+        read.map_err(|e| match (any.get(), why.detail_text()) {
+            (true, _) => e,
+            (false, None) => Error::new(why.kind(), why.subject().clone()),
+            (false, Some(detail)) => {
+                Error::new(why.kind(), why.subject().clone()).detail(detail.to_owned())
+            }
+        })
+    }
+
+    /// A copy, looked for once more when its pack is gone and a prune may have moved it ([`Shared::follow`](super::Shared::follow)).
     fn read_copy(
+        &self,
+        kind: BlobType,
+        id: &BlobId,
+        wanted: &dyn Fn(&Location) -> bool,
+    ) -> Result<Vec<u8>> {
+        let mut looks = 0;
+        loop {
+            let seen = self.state();
+            let read = self.read_known_copy(kind, id, wanted);
+            match &read {
+                Err(e) if e.kind() == ErrorKind::Missing && looks < LOOKS_MAX => {
+                    if !self.has_moved_on(&seen, e.subject())? {
+                        return read;
+                    }
+                }
+                _ => return read,
+            }
+            looks += 1;
+        }
+    }
+
+    fn read_known_copy(
         &self,
         kind: BlobType,
         id: &BlobId,
@@ -206,7 +256,10 @@ impl Repo {
             if !wanted(&location) {
                 return ControlFlow::Continue(());
             }
-            result = self.blob_at(kind, id, &location);
+            match (self.blob_at(kind, id, &location), &result) {
+                (Err(error), Err(before)) if error.is_lost() && !before.is_lost() => {}
+                (read, _) => result = read,
+            }
             match result {
                 Ok(_) => ControlFlow::Break(()),
                 Err(_) => ControlFlow::Continue(()),
@@ -234,6 +287,9 @@ pub fn blob_in<'a>(block: &'a [u8], location: &Location) -> Result<&'a [u8]> {
         .get(from..from + location.blob_len as usize)
         .ok_or_else(|| Error::damaged(Subject::None).detail("a blob ends outside its block"))
 }
+
+/// How often what is missing is looked for in a log that grows.
+const LOOKS_MAX: u32 = 20;
 
 /// Keys of this many packs are kept open; a kilobyte each.
 const READERS_MAX: usize = 4096;

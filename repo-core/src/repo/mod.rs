@@ -10,6 +10,7 @@ mod commit;
 mod deleting;
 mod detect;
 mod entry_set;
+mod follow;
 mod history;
 mod keys;
 mod memory;
@@ -21,6 +22,7 @@ mod process;
 mod records;
 mod running;
 mod tables;
+mod threads;
 mod uploads;
 mod writer;
 
@@ -33,6 +35,7 @@ pub use open::{InitOptions, OpenOptions};
 pub use orphans::{Resumed, Run};
 pub use pool::{Pool, Ticket};
 pub(crate) use tables::Tables;
+pub(crate) use threads::on_threads;
 pub use uploads::pack_object;
 pub use writer::{WriteOptions, Writer, Written};
 
@@ -71,6 +74,7 @@ pub struct Shared {
     index: Index,
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
+    follow: follow::Follow,
     pool: Pool,
     /// Which packs were looked for, and which are lost.
     presence: Mutex<Presence>,

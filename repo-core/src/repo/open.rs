@@ -219,6 +219,7 @@ impl Repo {
             index,
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
+            follow: Default::default(),
             incomplete: AtomicBool::new(false),
             presence: Mutex::default(),
             probed: OnceLock::new(),

@@ -142,6 +142,7 @@ impl Repo {
         options: WriteOptions<'_>,
         work: impl FnOnce(&mut Writer<'_>) -> Result<T>,
     ) -> Result<(T, Written)> {
+        let _writing = self.writes();
         std::thread::scope(|scope| {
             let mut writer = Writer::new(self, options, Uploads::start(scope, self)?);
             match work(&mut writer).and_then(|done| Ok((done, writer.finish()?))) {

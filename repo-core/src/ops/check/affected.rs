@@ -16,6 +16,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// So many blobs that no table names have a finding each.
+const UNKNOWN_MAX: usize = 1000;
+
 /// What is known to be damaged, and the findings that say so.
 #[derive(Default)]
 pub struct Damage {
@@ -173,6 +176,7 @@ pub fn name_files(
         summary,
         unknown: HashMap::new(),
         seen: HashSet::new(),
+        touched: 0,
     };
     let state = repo.state();
     let is_chosen = |id: &SnapshotId| chosen.is_none_or(|chosen| chosen.contains(id));
@@ -207,40 +211,46 @@ struct Walk<'a> {
     unknown: HashMap<BlobId, usize>,
     /// Directories that are known to be whole.
     seen: HashSet<BlobId>,
+    /// How many paths were noted so far.
+    touched: u64,
+}
+
+/// A directory to look into, or one in which all was looked at, and what was noted before.
+enum Step {
+    Enter(BlobId, PathBuf),
+    Leave(BlobId, u64),
 }
 
 impl Walk<'_> {
     fn snapshot(&mut self, id: SnapshotId, root: BlobId, interrupt: &Interrupt) -> Result<()> {
-        let mut stack = vec![(root, PathBuf::from("/"))];
-        while let Some((tree, path)) = stack.pop() {
+        let mut stack = vec![Step::Enter(root, PathBuf::from("/"))];
+        while let Some(step) = stack.pop() {
             interrupt.check()?;
+            let (tree, path) = match step {
+                Step::Enter(tree, path) => (tree, path),
+                // A directory below which nothing is wrong need not be looked at again for other snapshots; one in which
+                // something is wrong is named with each of them.
+                Step::Leave(tree, touched) => {
+                    if self.touched == touched {
+                        self.seen.insert(tree);
+                    }
+                    continue;
+                }
+            };
             if self.seen.contains(&tree) {
                 continue;
             }
-            let before = self.touched();
-            let nodes = self.directory(id, &tree, &path)?;
-            let mut below = Vec::new();
-            for node in nodes {
+            stack.push(Step::Leave(tree, self.touched));
+            for node in self.directory(id, &tree, &path)? {
                 let path = path.join(OsStr::from_bytes(&node.name));
                 match &node.content {
-                    Content::Dir(Some(tree)) => below.push((*tree, path)),
+                    Content::Dir(Some(tree)) => stack.push(Step::Enter(*tree, path)),
                     Content::File(_) => self.file(id, &node, path)?,
                     _ => {}
                 }
             }
-            // A directory below which nothing is wrong need not be looked at again for other snapshots; one in which
-            // something is wrong is named with each of them.
-            if below.is_empty() && self.touched() == before {
-                self.seen.insert(tree);
-            }
-            stack.extend(below);
         }
         Ok(())
-    }
-
-    fn touched(&self) -> u64 {
-        let of = |finding: &Finding| finding.affected.len() as u64 + finding.affected_more;
-        self.summary.findings.iter().map(of).sum()
     }
 
     /// The nodes of a directory; none, and noted, if it cannot be read.
@@ -312,16 +322,30 @@ impl Walk<'_> {
             Fate::Fine => self.unknown(*blob),
             Fate::Unknown(unknown) => self.unknown(unknown),
         };
+        self.touched += 1;
         self.summary.findings[finding].touches(id, path);
         Ok(())
     }
 
-    /// The finding that no table names a blob.
+    /// The finding that no table names a blob. Those behind the first thousand share one.
     fn unknown(&mut self, blob: BlobId) -> usize {
-        *self.unknown.entry(blob).or_insert_with(|| {
-            let error = Error::missing(Subject::Blob(blob)).detail("no index table names it");
-            self.summary.findings.push(Finding::new(error));
-            self.summary.findings.len() - 1
+        let findings = &mut self.summary.findings;
+        if let Some(known) = self.unknown.get(&blob) {
+            return *known;
+        }
+        let (key, error) = match self.unknown.len() < UNKNOWN_MAX {
+            true => (
+                blob,
+                Error::missing(Subject::Blob(blob)).detail("no index table names it"),
+            ),
+            false => (
+                BlobId::default(),
+                Error::missing(Subject::None).detail("more blobs that no index table names"),
+            ),
+        };
+        *self.unknown.entry(key).or_insert_with(|| {
+            findings.push(Finding::new(error));
+            findings.len() - 1
         })
     }
 }

@@ -103,6 +103,8 @@ pub struct CheckSummary {
     /// Objects that may be missing without a loss: checkpoints, which save reads, index tables of
     /// which others name by now all that is in them, and packs of which all is in others by now.
     pub absent: Vec<String>,
+    /// Packs that are damaged or gone, condemned, and needed by no snapshot.
+    pub condemned: Vec<String>,
 }
 
 impl CheckSummary {
@@ -159,7 +161,7 @@ fn with(error: Error, more: &str) -> Error {
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done. `InvalidInput` if
 /// there is no such subset.
 ///
-/// Memory: 40 bytes a pack, one pack a thread, and 40 bytes a directory if something is wrong; if an index table is, 40 bytes a pack
+/// Memory: 40 bytes a pack, one pack a thread, and 40 bytes a directory and 1,000 findings if something is wrong; if an index table is, 40 bytes a pack
 /// and 48 bytes for each blob of those that no other names.
 pub fn check(
     repo: &Repo,
@@ -204,7 +206,7 @@ pub fn check(
             if !damage.is_empty() {
                 affected::name_files(repo, chosen, damage, &mut summary, interrupt)?;
             }
-            packs::excuse(repo, replaced, &mut summary)
+            packs::excuse(repo, replaced, chosen.is_none(), &mut summary)
         });
     surplus.leave(repo);
     checked?;
@@ -214,9 +216,5 @@ pub fn check(
 
 /// Whether an error tells of damage, so that a check goes on; others end it.
 fn is_finding(error: &Error) -> bool {
-    error.is_unreadable()
-        || matches!(
-            error.kind(),
-            ErrorKind::Damaged | ErrorKind::Missing | ErrorKind::NotFound | ErrorKind::Unsupported
-        )
+    error.is_lost() || error.kind() == ErrorKind::Unsupported
 }

@@ -11,6 +11,7 @@ use crate::format::pack::decode_directory;
 use crate::format::rows::{Blob, Block, PackEntry, PackInfo};
 use crate::id::{BlobId, PackId};
 use crate::index::Index;
+use crate::log::PackState;
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Ticket, pack_object};
 use std::collections::{HashSet, VecDeque};
@@ -45,20 +46,41 @@ pub fn check_presence(
     })
 }
 
-/// Takes back what was found of packs that a later backup has replaced. To be called when no finding is added any more.
+/// Takes back what was found of packs that a later backup has replaced, and of condemned ones in which nothing is that a snapshot
+/// needs, if `all` snapshots were looked at. To be called when no finding is added any more.
 pub fn excuse(
     repo: &Repo,
-    mut replaced: Vec<(PackId, usize)>,
+    replaced: Vec<(PackId, usize)>,
+    all: bool,
     summary: &mut CheckSummary,
 ) -> Result<()> {
-    replaced.sort_by_key(|(_, finding)| std::cmp::Reverse(*finding));
-    for (pack, finding) in replaced {
-        let Some(info) = repo.index().pack(&pack)? else {
-            continue;
+    let state = repo.state();
+    let replaced: HashSet<usize> = replaced.into_iter().map(|(_, finding)| finding).collect();
+    let mut left = Vec::new();
+    for (number, finding) in std::mem::take(&mut summary.findings)
+        .into_iter()
+        .enumerate()
+    {
+        let pack = match finding.error.subject() {
+            Subject::Pack(id) => repo.index().pack(id)?,
+            _ => None,
         };
-        summary.findings.remove(finding);
-        summary.absent.push(pack_object(info.kind).name(&pack.0));
+        let goes = |pack: &PackInfo| {
+            let condemned = state.pack_state(&pack.id) == PackState::Condemned;
+            all && condemned && finding.affected.is_empty()
+        };
+        match pack {
+            Some(pack) if replaced.contains(&number) => {
+                summary.absent.push(pack_object(pack.kind).name(&pack.id.0));
+            }
+            Some(pack) if goes(&pack) => {
+                let name = pack_object(pack.kind).name(&pack.id.0);
+                summary.condemned.push(name);
+            }
+            _ => left.push(finding),
+        }
     }
+    summary.findings = left;
     Ok(())
 }
 

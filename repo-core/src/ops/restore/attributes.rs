@@ -28,6 +28,13 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// What they take beside themselves.
+    pub fn heap_bytes(&self) -> usize {
+        let xattrs = self.xattrs.iter();
+        let bytes = |xattr: &Xattr| size_of::<Xattr>() + xattr.name.len() + xattr.value.len();
+        xattrs.map(bytes).sum()
+    }
+
     /// The attributes of a node.
     pub fn of(node: &Node, options: &RestoreOptions, is_link: bool) -> Self {
         let xattrs = node.xattrs.iter();

@@ -9,8 +9,9 @@ use super::place::{Place, Places};
 use super::window::{Piece, Window};
 use crate::crypto::BlobType;
 use crate::error::{Error, Result, Subject};
+use crate::index::Location;
 use crate::progress::Outcome;
-use crate::repo::lock;
+use crate::repo::{lock, on_threads};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -168,14 +169,14 @@ impl Window {
         let window = &*self;
         let starts = window.block_starts();
         let next = AtomicUsize::new(0);
-        let left = spawn(context, &|| window.work(context, places, &starts, &next))?;
+        let threads = context.repo.pool().threads();
+        let left = on_threads(threads, &|| window.work(context, places, &starts, &next))?;
         // Nothing is in work now that may give room back.
         for (block, run) in left.into_iter().flatten() {
             context.go_on()?;
             let mut plain = Vec::new();
-            let read = context.repo.read_block(&self.blocks[block], &mut plain);
-            let read = read.as_ref().map(|()| &plain);
-            self.write_run(context, places, read, &self.pieces[run], true);
+            let read = Block::read(context, &self.blocks[block], &mut plain);
+            self.write_run(context, places, &read, &self.pieces[run], true);
         }
         Ok(())
     }
@@ -199,11 +200,10 @@ impl Window {
                 continue;
             }
             context.go_on()?;
-            let read = context.repo.read_block(&self.blocks[block], &mut plain);
+            let read = Block::read(context, &self.blocks[block], &mut plain);
             let mut at = starts[block];
             for run in pieces.chunk_by(Piece::is_followed_by) {
-                let read = read.as_ref().map(|()| &plain);
-                if !self.write_run(context, places, read, run, false) {
+                if !self.write_run(context, places, &read, run, false) {
                     left.push((block, at..at + run.len()));
                 }
                 at += run.len();
@@ -217,7 +217,7 @@ impl Window {
         &self,
         context: &Context<'_>,
         places: &Places,
-        block: Result<&Vec<u8>, &Error>,
+        block: &Block<'_>,
         run: &[Piece],
         last: bool,
     ) -> bool {
@@ -226,7 +226,7 @@ impl Window {
             file.count_down(context, places, run.len());
             return true;
         }
-        let data = data_of(context, block, run);
+        let data = block.data_of(context, run);
         if data.is_err() {
             file.becomes(Fate::Lost);
         }
@@ -249,36 +249,58 @@ impl Window {
     }
 }
 
-/// The bytes of a run of pieces, each proved by its id. What its block cannot give is read from another copy.
-fn data_of<'b>(
-    context: &Context<'_>,
-    block: Result<&'b Vec<u8>, &Error>,
-    run: &[Piece],
-) -> Result<Cow<'b, [u8]>> {
-    let neighbours = run
-        .windows(2)
-        .all(|pair| pair[0].blob_offset + pair[0].blob_len == pair[1].blob_offset);
-    let mut data = Vec::new();
-    if let Ok(block) = block {
-        let ids_fit = run.iter().all(|piece| {
-            let plain = block.get(piece.range());
-            plain.is_some_and(|plain| context.hasher.id(plain) == piece.id)
-        });
-        if ids_fit && neighbours {
-            let from = run[0].range().start;
-            let to = run[run.len() - 1].range().end;
-            return Ok(Cow::Borrowed(&block[from..to]));
-        }
-        if ids_fit {
-            run.iter()
-                .for_each(|piece| data.extend_from_slice(&block[piece.range()]));
-            return Ok(data.into());
+/// A block that was read, or why it could not be.
+struct Block<'b> {
+    location: &'b Location,
+    plain: Result<&'b [u8]>,
+}
+
+impl<'b> Block<'b> {
+    fn read(context: &Context<'_>, location: &'b Location, plain: &'b mut Vec<u8>) -> Self {
+        let read = context.repo.read_block(location, plain);
+        Self {
+            location,
+            plain: read.map(|()| plain.as_slice()),
         }
     }
-    for piece in run {
-        data.extend_from_slice(&context.repo.read_blob(BlobType::Data, &piece.id)?);
+
+    /// The bytes of a run of pieces, each proved by its id. What the block cannot give is read from another copy.
+    fn data_of(&self, context: &Context<'_>, run: &[Piece]) -> Result<Cow<'b, [u8]>> {
+        let neighbours = run
+            .windows(2)
+            .all(|pair| pair[0].blob_offset + pair[0].blob_len == pair[1].blob_offset);
+        let mut data = Vec::new();
+        if let Ok(block) = self.plain {
+            let ids_fit = run.iter().all(|piece| {
+                let plain = block.get(piece.range());
+                plain.is_some_and(|plain| context.hasher.id(plain) == piece.id)
+            });
+            if ids_fit && neighbours {
+                let from = run[0].range().start;
+                let to = run[run.len() - 1].range().end;
+                return Ok(Cow::Borrowed(&block[from..to]));
+            }
+            if ids_fit {
+                run.iter()
+                    .for_each(|piece| data.extend_from_slice(&block[piece.range()]));
+                return Ok(data.into());
+            }
+        }
+        let wrong = || Error::damaged(Subject::None).detail("content is not what its id says");
+        for piece in run {
+            let copy = match &self.plain {
+                Ok(_) => self.other_copy(context, piece, &wrong().about(Subject::Blob(piece.id))),
+                Err(why) => self.other_copy(context, piece, why),
+            };
+            data.extend_from_slice(&copy?);
+        }
+        Ok(data.into())
     }
-    Ok(data.into())
+
+    fn other_copy(&self, context: &Context<'_>, piece: &Piece, why: &Error) -> Result<Vec<u8>> {
+        let bad = (self.location, why);
+        context.repo.read_other_copy(BlobType::Data, &piece.id, bad)
+    }
 }
 
 fn changed_meanwhile() -> Error {
@@ -321,7 +343,7 @@ pub fn on_all_threads<T: Send>(
     work: &(dyn Fn(usize) -> Result<T> + Sync),
 ) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
-    let done = spawn(context, &|| {
+    let done = on_threads(context.repo.pool().threads(), &|| {
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -332,21 +354,4 @@ pub fn on_all_threads<T: Send>(
         }
     })?;
     Ok(done.into_iter().flatten().collect())
-}
-
-/// Does `work` on every thread of the pool, this one among them, and waits for all of them.
-fn spawn<T: Send>(context: &Context<'_>, work: &(dyn Fn() -> Result<T> + Sync)) -> Result<Vec<T>> {
-    let threads = context.repo.pool().threads();
-    let results: Vec<Result<T>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let joined = workers.into_iter().map(|worker| {
-            worker.join().unwrap_or_else(|_| {
-                let kind = crate::ErrorKind::Unavailable;
-                Err(Error::new(kind, Subject::None).detail("a worker thread panicked"))
-            })
-        });
-        std::iter::once(own).chain(joined).collect()
-    });
-    results.into_iter().collect()
 }

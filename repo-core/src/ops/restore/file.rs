@@ -139,6 +139,12 @@ impl FilePlan {
         }
     }
 
+    /// What it takes beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        let extents = self.extents.as_deref().map_or(0, size_of_val);
+        self.name.len() + self.wanted.heap_bytes() + extents
+    }
+
     /// The same file in the next window.
     pub fn carried_on(mut self) -> Self {
         (self.begun, self.goes_on, self.pieces) = (true, false, 0);

@@ -101,6 +101,7 @@ pub(super) fn restore_by(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<RestoreSummary> {
+    let _following = repo.follow();
     let problems = Problems::new(progress);
     let made = repo.load_snapshot(snapshot)?.summary;
     let spares = options.delete && made.totals.problems > 0;
@@ -187,8 +188,13 @@ fn subtree(repo: &Repo, root: BlobId, options: &RestoreOptions) -> Result<(BlobI
     let path = || Subject::Path(whole.to_path_buf());
     let (mut tree, mut last) = (root, None);
     for part in whole.components() {
-        let Component::Normal(name) = part else {
-            continue;
+        let name = match part {
+            Component::Normal(name) => name,
+            Component::ParentDir => {
+                let error = Error::new(ErrorKind::InvalidInput, path());
+                return Err(error.detail("has .. in it, which a snapshot does not know"));
+            }
+            _ => continue,
         };
         let node = find_node(repo, &tree, name.as_bytes(), options)?;
         tree = match node.as_ref().map(|node| &node.content) {

@@ -58,13 +58,13 @@ struct Parts {
 impl Place {
     /// The path below the target.
     pub fn path(&self) -> PathBuf {
-        let mut path = self
-            .above
-            .as_ref()
-            .map(|above| above.path())
-            .unwrap_or_default();
-        path.push(OsStr::from_bytes(&self.name));
-        path
+        let (mut names, mut at) = (vec![&self.name], self);
+        while let Some(above) = &at.above {
+            names.push(&above.name);
+            at = above;
+        }
+        let names = names.into_iter().rev();
+        names.map(|name| OsStr::from_bytes(name)).collect()
     }
 
     /// The path of an entry of this directory.
@@ -148,6 +148,16 @@ impl Place {
     }
 }
 
+/// One by one: a snapshot may be deeper than a thread's stack bears.
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut above = self.above.take();
+        while let Some(mut place) = above.and_then(Arc::into_inner) {
+            above = place.above.take();
+        }
+    }
+}
+
 /// Opens directories through those above them, the last few hundred kept open.
 pub struct Places {
     recent: Mutex<VecDeque<Arc<Place>>>,
@@ -187,16 +197,18 @@ impl Places {
 
     /// The open directory.
     pub fn open(&self, place: &Arc<Place>) -> Result<Arc<TargetDir>> {
-        let mut handle = lock(&place.handle);
-        if let Some(dir) = &*handle {
-            return Ok(dir.clone());
-        }
         let none = || Error::new(ErrorKind::NotFound, Subject::None).detail("open");
-        let above = place.above.as_ref().ok_or_else(none)?;
-        let dir = Arc::new(self.open(above)?.open_dir(&place.name)?);
-        *handle = Some(dir.clone());
-        drop(handle);
-        self.remember(place);
+        let (mut closed, mut at) = (Vec::new(), place);
+        let mut dir = loop {
+            if let Some(dir) = &*lock(&at.handle) {
+                break dir.clone();
+            }
+            closed.push(at);
+            at = at.above.as_ref().ok_or_else(none)?;
+        };
+        for place in closed.into_iter().rev() {
+            dir = self.opened(place, dir.open_dir(&place.name)?);
+        }
         Ok(dir)
     }
 

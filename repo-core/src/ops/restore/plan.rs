@@ -4,18 +4,16 @@ use super::attributes::Wanted;
 use super::context::Context;
 use super::file::{FilePlan, There};
 use super::layout::is_possible;
-use super::links::{Fate, FirstName};
+use super::links::{Fate, FirstNames};
 use super::options::Chosen;
 use super::place::{Place, Places, Presence};
 use super::surplus::Surplus;
 use super::window::Window;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::codec;
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Kind, Metadata, TargetDir, is_part_name};
 use crate::id::BlobId;
 use crate::tree::{ChunkRef, Nodes, for_each_chunk};
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,7 +45,7 @@ pub fn restore_tree(
         context,
         places: &places,
         window: Window::default(),
-        first_names: HashMap::new(),
+        first_names: FirstNames::default(),
     };
     let nodes = Nodes::open(context.repo, &tree)?;
     let mut stack = vec![Frame {
@@ -109,18 +107,7 @@ pub struct Planner<'a> {
     /// What is planned.
     pub window: Window,
     /// The first names of what has several.
-    pub first_names: HashMap<FileKey, Arc<FirstName>>,
-}
-
-/// What the names of one file have in common: device, inode, and a hash of what it holds. Numbers of devices change, so that
-/// the first two alone may be those of two files.
-pub type FileKey = (u64, u64, [u8; 32]);
-
-/// `None` of what has one name only.
-pub fn file_key(node: &Node) -> Option<FileKey> {
-    let content = || blake3::hash(&codec::encode(&(&node.content, node.mtime)));
-    let several = node.links > 1 && node.inode != 0;
-    several.then(|| (node.device, node.inode, *content().as_bytes()))
+    pub first_names: FirstNames,
 }
 
 impl Planner<'_> {
@@ -186,7 +173,7 @@ impl Planner<'_> {
             return Ok(());
         }
         if let (Some(wanted), true) = (frame.wanted, presence.is_usable()) {
-            self.window.dirs.push((frame.place, wanted));
+            self.window.add_dir(frame.place, wanted);
         }
         Ok(())
     }
@@ -226,7 +213,7 @@ impl Planner<'_> {
     pub(super) fn plan(&mut self, plan: FilePlan, file: &FileContent) -> Result<()> {
         let trusted = plan.there == There::Trusted;
         let mut first_piece = self.window.pieces.len();
-        self.window.files.push(plan);
+        self.window.add_file(plan);
         let planned = match trusted {
             true => Ok(()),
             false => self.chunks(file, &mut first_piece),
@@ -323,51 +310,5 @@ impl Planner<'_> {
         let counted = [&counts.nodes_expected, &counts.nodes_skipped];
         let counted = counted.map(|count| count.load(Ordering::Relaxed));
         counted == [0; 2] && self.window.files.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::tree::Chunks;
-    use crate::time::Timestamp;
-
-    /// A name of a file with two names, always of the same device and inode.
-    fn named(name: &[u8], second: i64, chunk: u8) -> Node {
-        let file = FileContent {
-            size: 1,
-            chunks: Chunks::Direct(vec![BlobId([chunk; 32])]),
-            ..FileContent::default()
-        };
-        let time = Timestamp::new(second, 0);
-        Node {
-            name: name.to_vec(),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: time,
-            ctime: time,
-            atime: None,
-            inode: 2,
-            device: 1,
-            links: 2,
-            xattrs: Vec::new(),
-            content: Content::File(file),
-            ext: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn names_are_of_one_file_only_if_they_hold_the_same() {
-        let key = |name: &[u8], second, chunk| file_key(&named(name, second, chunk)).unwrap();
-        let first = key(b"one", 5, 7);
-        assert_eq!(key(b"other", 5, 7), first);
-        assert_ne!(key(b"other", 5, 8), first, "another content");
-        assert_ne!(key(b"other", 6, 7), first, "another time");
-        let single = Node {
-            links: 1,
-            ..named(b"one", 5, 7)
-        };
-        assert_eq!(file_key(&single), None);
     }
 }

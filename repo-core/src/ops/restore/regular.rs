@@ -2,10 +2,10 @@
 
 use super::attributes::Wanted;
 use super::file::{FilePlan, Part, There};
-use super::links::{Fate, FirstName};
+use super::links::{Fate, FileKey, FirstName, file_key};
 use super::options::{Chosen, Overwrite};
 use super::place::Place;
-use super::plan::{FileKey, Planner, file_key};
+use super::plan::Planner;
 use crate::error::Result;
 use crate::format::tree::{FileContent, Node};
 use crate::fs::{Kind, Metadata, is_begun_by_us};
@@ -24,7 +24,7 @@ impl Planner<'_> {
         let found = self.found(place, &node.name)?;
         let begun = self.leftover(place, &node.name)?;
         let key = file_key(node);
-        let first = key.and_then(|key| self.first_names.get(&key)).cloned();
+        let first = key.and_then(|key| self.first_names.met(&key));
         if let Some(found) = &found {
             if self.context.options.overwrite.keeps_for(node, found) {
                 self.keep(place, node, file, found, key.filter(|_| first.is_none()));
@@ -38,7 +38,7 @@ impl Planner<'_> {
         }
         let first = key.map(|key| {
             let first = FirstName::new(place, &node.name, Fate::Planned);
-            self.first_names.insert(key, first.clone());
+            self.first_names.add(key, first.clone(), node.links.into());
             first
         });
         let there = match found {
@@ -85,7 +85,7 @@ impl Planner<'_> {
                 false => Fate::NotWritten,
             };
             let first = FirstName::new(place, &node.name, fate);
-            self.first_names.insert(key, first);
+            self.first_names.add(key, first, node.links.into());
         }
     }
 

@@ -2,10 +2,10 @@
 
 use super::attributes::{Wanted, note};
 use super::file::identity;
-use super::links::{Fate, FirstName, no_link};
+use super::links::{Fate, FirstName, file_key, no_link};
 use super::options::Chosen;
 use super::place::Place;
-use super::plan::{Planner, file_key};
+use super::plan::Planner;
 use crate::error::Result;
 use crate::format::tree::{Content, Node};
 use crate::fs::{Existing, Kind, Metadata, TargetDir};
@@ -28,7 +28,7 @@ impl Planner<'_> {
             self.make_way(place, &node.name, found, chosen)?;
         }
         let key = file_key(node);
-        let first = key.and_then(|key| self.first_names.get(&key)).cloned();
+        let first = key.and_then(|key| self.first_names.met(&key));
         let done = match &first {
             Some(first) => self.link(place, node, first),
             None => match self.stays(place, node, found.as_ref())? {
@@ -38,7 +38,7 @@ impl Planner<'_> {
         };
         if let (None, Some(key), Ok(_)) = (first, key, &done) {
             let first = FirstName::new(place, &node.name, Fate::Written);
-            self.first_names.insert(key, first);
+            self.first_names.add(key, first, node.links.into());
         }
         match done {
             Ok(false) => context.skipped(path, None),

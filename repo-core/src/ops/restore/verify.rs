@@ -56,12 +56,10 @@ pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()
     loop {
         context.go_on()?;
         if let Some(((place, chosen), tree)) = next.take() {
-            // What could not be read was reported when it was to be restored.
-            stack.extend(
-                Nodes::open(context.repo, &tree)
-                    .ok()
-                    .map(|nodes| (place, chosen, nodes)),
-            );
+            match Nodes::open(context.repo, &tree) {
+                Ok(nodes) => stack.push((place, chosen, nodes)),
+                Err(error) => unread(context, &place, &error),
+            }
         }
         let Some((place, chosen, nodes)) = stack.last_mut() else {
             return read(context, &places, &batch);
@@ -72,7 +70,10 @@ pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()
                 stack.pop();
                 continue;
             }
-            Err(_) => continue,
+            Err(error) => {
+                unread(context, place, &error);
+                continue;
+            }
         };
         let chosen = context.options.selection.enter(chosen, &node.name);
         match node.content {
@@ -94,6 +95,14 @@ pub fn verify(context: &Context<'_>, root: TargetDir, tree: BlobId) -> Result<()
             read(context, &places, &batch)?;
             (bytes, batch) = (0, Vec::new());
         }
+    }
+}
+
+/// A directory cannot be read now, so that what is in it is not compared; nothing new if it could not be when it was to be restored.
+fn unread(context: &Context<'_>, place: &Place, error: &Error) {
+    let path = place.path();
+    if !context.others.holds(&path) {
+        context.problem(&path, error);
     }
 }
 

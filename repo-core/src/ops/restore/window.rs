@@ -12,8 +12,11 @@ use std::sync::Arc;
 /// Pieces of one window: 72 bytes each, so 36 MiB of plan for 32 GiB of chunks of 64 KiB.
 pub const PIECES_MAX: usize = 1 << 19;
 
-/// Files of one window, some 300 bytes each.
-const FILES_MAX: usize = 1 << 16;
+/// Blocks of one window: 200 bytes each.
+const BLOCKS_MAX: usize = 1 << 17;
+
+/// Files and directories of one window, with their names, extended attributes and extents: this many bytes, or one that has more.
+const HELD_BYTES_MAX: usize = 24 << 20;
 
 /// One chunk of one file, and where it goes.
 pub struct Piece {
@@ -46,6 +49,8 @@ impl Piece {
 }
 
 /// What is planned and not yet written.
+///
+/// Memory: at most 36 MiB of pieces, 26 MiB of blocks, and 24 MiB of files and directories.
 #[derive(Default)]
 pub struct Window {
     /// Regular files.
@@ -59,15 +64,28 @@ pub struct Window {
     pub links: Links,
     /// Directories that are complete with this window, deepest first.
     pub dirs: Vec<(Arc<Place>, Wanted)>,
+    held_bytes: usize,
 }
 
 impl Window {
     /// Whether it is time to write.
     pub fn is_full(&self, pieces_max: usize) -> bool {
         self.pieces.len() >= pieces_max
-            || self.files.len() >= FILES_MAX
-            || self.dirs.len() >= FILES_MAX
+            || self.blocks.len() >= BLOCKS_MAX
+            || self.held_bytes >= HELD_BYTES_MAX
             || self.links.is_full()
+    }
+
+    /// Takes a file in; its chunks follow.
+    pub fn add_file(&mut self, plan: FilePlan) {
+        self.held_bytes += size_of::<FilePlan>() + plan.heap_bytes();
+        self.files.push(plan);
+    }
+
+    /// Takes in a directory of which everything is planned.
+    pub fn add_dir(&mut self, place: Arc<Place>, wanted: Wanted) {
+        self.held_bytes += size_of::<(Arc<Place>, Wanted)>() + wanted.heap_bytes();
+        self.dirs.push((place, wanted));
     }
 
     /// Whether a file of the window may lie under this name until it is whole.

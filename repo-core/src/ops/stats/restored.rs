@@ -57,6 +57,7 @@ pub fn count(
     watch: &Watch<'_>,
     summary: &mut StatsSummary,
 ) -> Result<()> {
+    let _following = repo.follow();
     let mut counting = Counting {
         repo,
         watch,

@@ -11,6 +11,7 @@ mod deleted;
 mod eio;
 mod exclude;
 mod first_entry;
+mod follow;
 mod forget;
 mod in_place;
 mod in_place_delete;
