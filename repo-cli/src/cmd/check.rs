@@ -8,7 +8,7 @@ use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, printable};
 use crate::{json, repository, size};
 use clap::Args;
-use repo_core::format::name::ObjectKind;
+use repo_core::format::name::{CHECKPOINTS, ObjectKind};
 use repo_core::id::SnapshotId;
 use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm, Subset};
 use repo_core::repo::Repo;
@@ -194,6 +194,15 @@ fn meaning(findings: &[Finding]) -> String {
         text.push_str(
             "\nPut the log entries back from a copy of the repository before anything else is done with it. If there is none, \
              `larder repair log` clears them.",
+        );
+    }
+    let of_file = |finding: &Finding| match finding.error.subject() {
+        Subject::Object(name) => name.starts_with(CHECKPOINTS),
+        subject => matches!(subject, Subject::Entry(_)),
+    };
+    if findings.iter().any(|f| f.harm == Harm::None && of_file(f)) {
+        text.push_str(
+            "\n`larder repair log` writes entries again that later ones repeat, and removes checkpoints that cannot be read.",
         );
     }
     if findings.iter().any(is_of_index) {

@@ -107,14 +107,17 @@ pub fn segment_folder(number: u64) -> String {
     format!("log/{}", number / SEGMENT_ENTRIES)
 }
 
+/// The folder of checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
+
 /// The name of a checkpoint of class A.
 pub fn checkpoint(number: u64) -> String {
-    format!("checkpoints/{number}")
+    format!("{CHECKPOINTS}/{number}")
 }
 
 /// The name of a checkpoint of class C.
 pub fn checkpoint_of(number: u64, nonce: &[u8; 16]) -> String {
-    format!("checkpoints/{number}-{}", to_hex(nonce))
+    format!("{CHECKPOINTS}/{number}-{}", to_hex(nonce))
 }
 
 /// A full log segment stored whole.

@@ -31,7 +31,7 @@ pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use recover::{RECOVERED_TAG, RecoverOptions, Recovered, recover};
 pub use repair::{
-    LostEntry, REPAIRED_TAG, RepairIndexOptions, RepairIndexSummary, RepairLogOptions,
+    LostEntry, Mended, REPAIRED_TAG, RepairIndexOptions, RepairIndexSummary, RepairLogOptions,
     RepairLogSummary, RepairSnapshotsOptions, RepairedPack, RepairedSnapshots, Uncommitted, WhyNot,
     repair_index, repair_log, repair_packs, repair_snapshots,
 };

@@ -22,6 +22,7 @@ use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
 use std::path::PathBuf;
 
+pub(super) use log::end_of_chain;
 pub use subset::Subset;
 
 /// How a check is made.

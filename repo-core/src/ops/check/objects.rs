@@ -9,6 +9,7 @@ use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::format::{config, key_slot};
 use crate::id::{PackId, WriterId};
+use crate::ops::repair::mend;
 use crate::progress::Interrupt;
 use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -141,7 +142,33 @@ pub fn check(
     };
     super::log::check(repo, inventory, &mut note, interrupt)?;
     check_checkpoints(repo, inventory, summary)?;
+    excuse_entries(repo, summary, interrupt)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
+    Ok(())
+}
+
+/// Of entries that cannot be read and whose effects are known all the same, those stay findings that can be written again; of the
+/// others a checkpoint says all that they said, so that nobody misses them.
+fn excuse_entries(
+    repo: &Repo,
+    summary: &mut CheckSummary,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let harmless = |finding: &Finding| match finding.error.subject() {
+        Subject::Entry(number) if finding.harm == Harm::None => Some(*number),
+        _ => None,
+    };
+    if summary.findings.iter().all(|finding| harmless(finding).is_none()) {
+        return Ok(());
+    }
+    let mendable = mend(repo, true, interrupt)?.entries;
+    let excused = |finding: &mut Finding| {
+        harmless(finding).is_some_and(|number| !mendable.contains(&number))
+    };
+    for finding in summary.findings.extract_if(.., excused) {
+        let number = harmless(&finding).map(name::entry);
+        summary.absent.extend(number);
+    }
     Ok(())
 }
 
@@ -301,7 +328,11 @@ fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
         }
     }
     let last = super::log::end_of_chain(&repo.state());
-    let numbers = (1..=last / CHECKPOINT_EVERY).map(|n| name::checkpoint(n * CHECKPOINT_EVERY));
+    // Older ones prunes remove.
+    let numbered = |object: &String| name::parse_numbered(object).map(|(number, _)| number);
+    let oldest = inventory.checkpoints.iter().filter_map(numbered).min();
+    let first = oldest.unwrap_or(1).div_ceil(CHECKPOINT_EVERY);
+    let numbers = (first..=last / CHECKPOINT_EVERY).map(|n| name::checkpoint(n * CHECKPOINT_EVERY));
     summary
         .absent
         .extend(numbers.filter(|object| !inventory.checkpoints.contains(object)));

@@ -1,11 +1,14 @@
 //! Puts right what can be put right, without making anything worse: what is replaced stays until its replacement is there, and what
 //! is not known to be lost is left alone.
 
+mod entries;
 mod index;
 mod log;
 mod packs;
 mod snapshots;
 
+pub use entries::Mended;
+pub(super) use entries::mend;
 pub use index::{RepairIndexOptions, RepairIndexSummary, repair_index};
 pub use log::{LostEntry, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot, repair_log};
 pub use packs::{RepairedPack, repair_packs};

@@ -1,0 +1,69 @@
+//! Files of the log that are damaged and that the log itself still knows.
+
+use super::support::*;
+use crate::backend::{Backend, MemoryBackend};
+use crate::format::name;
+use crate::ops::{RepairLogOptions, repair_log};
+use crate::progress::Interrupt;
+use std::sync::Arc;
+
+/// A log of more than two checkpoints.
+fn long_log() -> Bed {
+    let bed = Bed::new();
+    let repo = bed.open();
+    for n in 0..36 {
+        bed.write("file", &noise(n, 100));
+        bed.backup(&repo).unwrap();
+    }
+    assert!(repo.state().tail().number > 35);
+    bed
+}
+
+fn flip(place: &MemoryBackend, object: &str, at: usize) {
+    let mut bytes = place.get(object).unwrap();
+    let at = if at < bytes.len() { at } else { bytes.len() - 1 };
+    bytes[at] ^= 1;
+    place.delete(object).unwrap();
+    place.put(object, &bytes).unwrap();
+}
+
+#[test]
+fn entries_that_others_repeat_are_written_again() {
+    let bed = long_log();
+    let whole: Vec<_> = (1..=35).map(|n| bed.place.get(&name::entry(n))).collect();
+    flip(&bed.place, &name::entry(4), 300);
+    bed.place.delete(&name::entry(5)).unwrap();
+    flip(&bed.place, &name::entry(7), usize::MAX);
+    bed.place.delete(&name::entry(20)).unwrap();
+    let found = check_all(&bed.open());
+    assert!(found.findings.len() >= 3, "{found:?}");
+    for dry_run in [true, false] {
+        let repo = bed.open_anew(Arc::new(bed.place.clone()), &password()).unwrap();
+        let options = RepairLogOptions {
+            dry_run,
+            ..RepairLogOptions::default()
+        };
+        let done = repair_log(&repo, &options, &Listener::default(), &Interrupt::new()).unwrap();
+        assert_eq!(done.mended.entries, [4, 5, 7, 20]);
+    }
+    assert_clean(&bed.open());
+    for (number, file) in (1..).zip(whole) {
+        assert_eq!(bed.place.get(&name::entry(number)).unwrap(), file.unwrap());
+    }
+}
+
+#[test]
+fn what_a_checkpoint_says_too_is_no_error_and_a_bad_checkpoint_goes() {
+    let bed = long_log();
+    flip(&bed.place, &name::entry(16), 300);
+    let found = check_all(&bed.open());
+    assert!(found.findings.is_empty(), "{found:?}");
+    assert!(found.absent.contains(&name::entry(16)));
+    flip(&bed.place, &name::checkpoint(32), 200);
+    assert!(!check_all(&bed.open()).findings.is_empty());
+    let repo = bed.open();
+    let options = RepairLogOptions::default();
+    let done = repair_log(&repo, &options, &Listener::default(), &Interrupt::new()).unwrap();
+    assert_eq!(done.mended.checkpoints, [name::checkpoint(32)]);
+    assert_eq!(bed.place.size(&name::checkpoint(32)).unwrap(), None);
+}
