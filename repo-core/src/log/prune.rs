@@ -351,15 +351,16 @@ impl DeletePlan {
     }
 }
 
-/// Whether a `Deleting` that was planned on that fold may be appended now. On class A only right after it; on class C the
-/// process folds once more after its put instead.
+/// Whether a `Deleting` that was planned on that fold may be appended now. On class A only right after it; on class C, where the process
+/// folds once more after its put, at any time.
 pub fn may_append_deleting(planned_on: &Tail, now: &State) -> bool {
     now.class() == Class::C || off(Rule::DeletingCas) || planned_on == now.tail()
 }
 
 impl State {
     /// Whether any entry wants an object that is no pack to be there; state tables are wanted by checkpoints, not here. What
-    /// is not wanted is an orphan: on class A a `Deleting` may name it at once, on class C a `Condemn` first.
+    /// is not wanted is an orphan: a `Condemn` may name it, and a `Deleting` what was named so and is not wanted still. On class A a
+    /// `Deleting` at once would be safe too, for a commit looks whether what it brings is deleted.
     pub fn wants(&self, object: &ObjectRef) -> bool {
         match object.kind {
             ObjectKind::Index => self.has_table(&IndexId(object.id)),

@@ -321,7 +321,7 @@ impl State {
             .filter_map(|(id, row)| Some((id, row.standing()?)))
     }
 
-    /// Class C: condemned objects that are no packs, and that no entry wants by now.
+    /// Condemned objects that are no packs, and that no entry wants by now.
     pub fn condemned_objects(&self) -> impl Iterator<Item = (&ObjectRef, &Condemned)> {
         self.objects
             .iter()

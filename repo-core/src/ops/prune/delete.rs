@@ -10,7 +10,9 @@ use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
-use crate::log::{DeletePlan, condemned_of, plan_delete, plan_holds, snapshots_to_spare};
+use crate::log::{
+    DeletePlan, condemned_of, may_append_deleting, plan_delete, plan_holds, snapshots_to_spare,
+};
 use crate::repo::{DeletingProcess, Waited, lock};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
@@ -192,7 +194,7 @@ fn put(
     let mut outcome = Put::PlanAnew;
     let appended = job.repo.append(&mut |state| {
         job.interrupt.check()?;
-        if state.class() == Class::A && deletion.plan.planned_on != *state.tail() {
+        if !may_append_deleting(&deletion.plan.planned_on, state) {
             let between = job.repo.entries_after(&deletion.plan.planned_on, state)?;
             let condemned: BTreeSet<&ObjectRef> =
                 standing(state).map(|(object, _)| object).collect();
