@@ -406,6 +406,21 @@ impl State {
         self.unreadable().next().is_none()
     }
 
+    /// Refuses to forget or delete while any entry could not be read, for it may say anything: that a snapshot is protected, or wanted
+    /// again. `Unsupported` about one of a later version, else `Damaged` about one that can be cleared.
+    pub fn refuse_unreadable(&self) -> Result<()> {
+        let newer = |(_, why): &(u64, Unreadable)| *why == Unreadable::Newer;
+        match self.unreadable().find(newer).or(self.unreadable().next()) {
+            None => Ok(()),
+            Some((number, Unreadable::Newer)) => Err(Error::unsupported(Subject::Entry(number))
+                .detail("says what must be understood; nothing is forgotten or deleted")),
+            Some((number, Unreadable::Damaged)) => Err(broken(
+                number,
+                "cannot be read, and while that is so nothing is forgotten or deleted",
+            )),
+        }
+    }
+
     /// Class C: tables that only entries in doubt name. The caller reads them and hands the packs that no other table
     /// names to [`State::quarantine`].
     pub fn tables_in_doubt(&self) -> impl Iterator<Item = &IndexId> {

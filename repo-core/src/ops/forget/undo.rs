@@ -1,6 +1,5 @@
 //! Takes a forget back, as long as everything that the snapshot holds is still there.
 
-use super::execute::refuse_unreadable;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
@@ -54,7 +53,7 @@ impl TooLate {
 ///
 /// Without a pack that was condemned or deleted since, nothing is read; else every tree is. Checked again if packs were
 /// condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: one bit for each blob of the
-/// index, 32 bytes for each condemned pack.
+/// index, 32 bytes for each condemned pack and each tree that is lost.
 pub fn unforget(
     repo: &Repo,
     ids: &[SnapshotId],
@@ -66,7 +65,7 @@ pub fn unforget(
         let _process = repo.announce()?;
         repo.refresh()?;
         let state = repo.state();
-        refuse_unreadable(&state)?;
+        state.refuse_unreadable()?;
         let mut reprieve = BTreeSet::new();
         for id in ids {
             let Some(row) = state.snapshot(id) else {

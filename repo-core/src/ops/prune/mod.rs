@@ -97,11 +97,7 @@ impl Job<'_> {
 
     /// Refuses to decide anything on half of the truth.
     fn check_state(&self) -> Result<()> {
-        let state = self.repo.state();
-        if let Some((number, _)) = state.unreadable().next() {
-            let detail = "cannot be read, so that it is not known what may go; nothing was deleted";
-            return Err(Error::unsupported(Subject::Entry(number)).detail(detail));
-        }
+        self.repo.state().refuse_unreadable()?;
         if self.repo.index_is_incomplete() {
             let place = Subject::Repository(self.repo.place());
             let detail = "an index table is missing or damaged, so that it is not known what may go; nothing was deleted";

@@ -3,14 +3,14 @@
 use super::support::*;
 use crate::backend::MemoryBackend;
 use crate::backend::wrap::{Counting, Operation};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Subject};
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::id::{PackId, SnapshotId};
 use crate::log::Terms;
 use crate::ops::{
-    Count, Forget, ForgetOptions, NewTerms, Period, Policy, Unforgotten, forget_ids, set_terms,
-    unforget,
+    Count, Forget, ForgetOptions, NewTerms, Period, Policy, PruneOptions, Unforgotten, forget_ids,
+    prune, set_terms, unforget,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -189,8 +189,12 @@ fn nothing_is_forgotten_behind_an_entry_that_cannot_be_read() {
         set_terms(&repo, &ids, &NewTerms::default())
             .map(drop)
             .unwrap_err(),
+        prune(&repo, &PruneOptions::default(), &Silent, &Interrupt::new())
+            .map(drop)
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+        assert_eq!(error.subject(), &Subject::Entry(16));
     }
 }
 
