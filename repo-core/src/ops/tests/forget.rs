@@ -273,6 +273,26 @@ fn too_late_is_said_and_changes_nothing() {
     }
 }
 
+/// What several files share is gone of each of them.
+#[test]
+fn too_late_counts_every_file() {
+    let (bed, _) = place();
+    for name in ["dir/a", "dir/b", "other/c"] {
+        bed.write(name, &noise(9, 300_000));
+    }
+    bed.remove("dir/file");
+    let repo = bed.open();
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    forget_ids(&repo, &[id]).unwrap();
+    let mut gone = packs(&bed);
+    gone.retain(|pack| pack.kind == ObjectKind::Data);
+    Other::new(&bed, &bed.place).append(deleting(gone));
+    let Unforgotten::TooLate(_, late) = undo(&repo, &[id]).unwrap() else {
+        panic!("its data is gone")
+    };
+    assert_eq!(late.items, 3);
+}
+
 #[test]
 fn what_nobody_knows_is_not_found() {
     let (bed, _) = place();
