@@ -3,12 +3,12 @@
 //! First a plan, of which nothing depends on the clock but the grace; then what the plan says, in an order in which a stop at any
 //! moment loses nothing and the next prune goes on: copies, `Condemn`, `Deleting`, removal.
 
+mod checkpoints;
 mod choose;
 mod condemn;
 mod delete;
 mod listing;
 mod options;
-mod strays;
 mod survey;
 mod tables;
 
@@ -91,7 +91,7 @@ impl Job<'_> {
         }
         condemn::execute(self, &survey, &mut summary)?;
         delete::execute(self, &survey, &listing, process.as_ref(), &mut summary)?;
-        strays::remove(self, &listing, &mut summary)?;
+        checkpoints::remove(self, &listing, &mut summary)?;
         Ok(summary)
     }
 
