@@ -30,7 +30,7 @@ pub use check::{
 };
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
-    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Rows, keep, may_append_deleting,
+    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, keep, may_append_deleting,
     plan_condemn, plan_delete, plan_holds,
 };
 pub use state::{Outcome, PackState, Seen, State, Unreadable, VoidReason};

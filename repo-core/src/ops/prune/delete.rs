@@ -11,7 +11,8 @@ use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
 use crate::log::{
-    DeletePlan, condemned_of, may_append_deleting, plan_delete, plan_holds, snapshots_to_spare,
+    DeletePlan, Present, condemned_of, may_append_deleting, plan_delete, plan_holds,
+    snapshots_to_spare,
 };
 use crate::repo::{DeletingProcess, Waited, lock};
 use crate::time::now;
@@ -86,6 +87,8 @@ fn append(
             }
             _ => Vec::new(),
         };
+        // What a table that got lost since the survey names would seem to be needed by nobody.
+        job.check_state()?;
         let mut deletion = plan(job, survey, &rows)?;
         loop {
             let replaced = tables::replace(job, survey, &deletion.plan.packs)?;
@@ -131,7 +134,11 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let plan = plan_delete(&state, &job.repo.catalog(), &survey.marks, &candidates)?;
+    let present = Present {
+        inventory: &job.repo.catalog(),
+        absent: &survey.absent,
+    };
+    let plan = plan_delete(&state, &present, &survey.marks, &candidates)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));

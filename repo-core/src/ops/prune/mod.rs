@@ -33,8 +33,9 @@ struct Job<'a> {
 
 /// Plans a prune, and does what the plan says unless it is a dry run.
 ///
-/// Safe beside anything that writes, and at any interruption. `Missing` or `Damaged`, and nothing is changed, if any snapshot cannot
-/// be read whole, a needed pack is not there, or an index table is lost; `Unsupported` while a log entry cannot be read.
+/// Safe beside anything that writes, and at any interruption. Refuses, and deletes nothing: `Missing` or `Damaged` if any snapshot cannot be
+/// read whole, what it needs lies in no pack that is there, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
+/// version, while a log entry cannot be read.
 ///
 /// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; four packs while some are rewritten.
 pub fn prune(
