@@ -9,10 +9,13 @@ mod condemn;
 mod delete;
 mod listing;
 mod options;
+mod repack;
 mod survey;
 mod tables;
 
 pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
+#[cfg(test)]
+pub use repack::{BLOCKS_MAX, HELD_MOST};
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::progress::{Interrupt, Progress};
@@ -37,7 +40,8 @@ struct Job<'a> {
 /// read whole, what it needs lies in no pack that is there, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
 /// version, while a log entry cannot be read.
 ///
-/// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; four packs while some are rewritten.
+/// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; three packs and 32 MiB, besides what is
+/// being written, while some are rewritten.
 pub fn prune(
     repo: &Repo,
     options: &PruneOptions,

@@ -1,4 +1,4 @@
-//! Prune where packs are lost or cut off and others hold what was in them.
+//! Prune where packs are lost or cut off and others hold what was in them, and of blocks that expand to a lot.
 
 use super::lost::{forced, lose};
 use super::prune::{assert_right, forget, history, prune_with, thorough};
@@ -9,6 +9,7 @@ use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::ops::PruneOptions;
+use crate::ops::prune::{BLOCKS_MAX, HELD_MOST};
 use crate::repo::Repo;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -117,4 +118,34 @@ fn tables_that_are_lost_after_the_survey_stop_it() {
     assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
     assert_eq!(names(&bed.place, "index"), [""; 0]);
     assert_eq!(names(&bed.place, "data"), before);
+}
+
+/// Bytes of which thousands take few.
+fn compressible(seed: u64, len: usize) -> Vec<u8> {
+    noise(seed, 64).into_iter().cycle().take(len).collect()
+}
+
+#[test]
+fn what_expands_a_lot_is_opened_block_by_block() {
+    let bed = Bed::new();
+    for n in 0..400 {
+        bed.write(&format!("keep/{n}"), &compressible(n, 20_000));
+        bed.write(&format!("keep/{n}-goes"), &compressible(1000 + n, 20_000));
+    }
+    let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    for n in 0..400 {
+        bed.remove(&format!("keep/{n}-goes"));
+    }
+    let second = (
+        bed.backup(&bed.open()).unwrap().snapshot.unwrap(),
+        bed.tree(),
+    );
+    let repo = bed.open();
+    forget(&repo, &[first]);
+    HELD_MOST.set(0);
+    let pruned = prune_with(&repo, &thorough()).unwrap();
+    assert!(pruned.written.count > 0, "{pruned:?}");
+    let held = HELD_MOST.get();
+    assert!((BLOCKS_MAX / 2..=BLOCKS_MAX).contains(&held), "{held}");
+    assert_right(&bed, &[&second]);
 }
