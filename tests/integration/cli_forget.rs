@@ -81,6 +81,22 @@ fn a_policy_says_what_it_keeps_and_why() {
     env.ok(&policy).prints("nothing to forget");
 }
 
+/// A policy is applied to what the log says; trees are read only for the numbers.
+#[test]
+fn a_dry_run_needs_no_more_than_a_forget() {
+    let (env, _) = six_days();
+    std::fs::remove_dir_all(env.path("repo/meta")).unwrap();
+    let policy = ["forget", "--keep-last", "2"];
+    let dry = [&policy[..], &["--dry-run"]].concat();
+    env.ok(&dry)
+        .prints("Would have forgotten 4 snapshots")
+        .says("warning: what the snapshots would free is not known");
+    let run = env.ok(&[&["--json"], &dry[..]].concat());
+    assert_eq!(run.errors()[0]["message_type"], "warning");
+    assert_eq!(run.messages()[0][0]["remove"].as_array().unwrap().len(), 4);
+    env.ok(&policy).prints("4 snapshots forgotten");
+}
+
 #[test]
 fn what_was_forgotten_can_be_had_again() {
     let (env, made) = six_days();

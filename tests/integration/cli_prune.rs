@@ -2,6 +2,7 @@
 
 use crate::environment::{TestEnvironment, noise};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Three snapshots of a file that is another one each time, and of one that stays.
 fn three() -> (TestEnvironment, Vec<String>) {
@@ -110,4 +111,42 @@ fn what_makes_no_sense_is_refused() {
     }
     std::fs::remove_dir_all(env.path("repo/meta")).unwrap();
     env.run(&["prune"]).expect(1).says("nothing was deleted");
+}
+
+#[test]
+fn lost_packs_that_a_forced_backup_replaced_do_not_stop_it() {
+    let (env, ids) = three();
+    env.ok(&["forget", &ids[0], &ids[1]]);
+    std::fs::remove_dir_all(env.path("repo/data")).unwrap();
+    env.run(&["prune"])
+        .expect(1)
+        .says("snapshots need what it holds")
+        .says("nothing was deleted");
+    env.ok(&["backup", "--force", "src"]);
+    env.ok(&["prune", "--grace", "0"]);
+    env.ok(&["check", "--read-data"])
+        .prints("no errors were found");
+    env.ok(&["restore", &format!("{}:src", ids[2]), "--target", "out"]);
+    assert_eq!(
+        std::fs::read(env.path("out/changes")).unwrap(),
+        noise(500_000, 3)
+    );
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_stops_prune_and_forget_alike() {
+    let (env, ids) = three();
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
+    let newest = env.files("repo/log").into_iter().max_by_key(number);
+    let newest = env.path("repo/log").join(newest.unwrap());
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[300] ^= 1;
+    std::fs::remove_file(&newest).unwrap();
+    std::fs::write(&newest, bytes).unwrap();
+    for command in [&["prune"][..], &["forget", &ids[0]]] {
+        env.run(command)
+            .expect(1)
+            .says("nothing is forgotten or deleted")
+            .says("`larder repair log` clears it");
+    }
 }

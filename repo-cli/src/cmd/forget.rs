@@ -239,16 +239,30 @@ fn forget(
     prune_after(app, repo, arguments, removed, exit)
 }
 
-/// What each snapshot that goes would free by its going alone.
+/// What each snapshot that goes would free by its going alone: none, and a warning, if anything that is needed for that cannot be read. To
+/// forget takes less.
 fn frees(app: &App, repo: &Repo, plan: &ForgetPlan) -> Result<Frees, Failure> {
     if plan.removed().next().is_none() {
         return Ok(Frees::new());
     }
     let all = snapshot::list(repo, &Filter::default()).snapshots;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Stats);
-    let sizes =
-        reporter.run(|progress, interrupt| ops::unique_sizes(repo, &all, progress, interrupt))?;
-    Ok(all.iter().map(|info| info.id).zip(sizes).collect())
+    let sizes = reporter.run(|progress, interrupt| {
+        match ops::unique_sizes(repo, &all, progress, interrupt) {
+            Err(e) if e.kind() != ErrorKind::Interrupted => Ok(Err(e)),
+            sizes => sizes.map(Ok),
+        }
+    })?;
+    Ok(match sizes {
+        Ok(sizes) => all.iter().map(|info| info.id).zip(sizes).collect(),
+        Err(error) => {
+            let why = message::reason(&error);
+            app.terminal.warn(&format!(
+                "what the snapshots would free is not known: {why}"
+            ));
+            Frees::new()
+        }
+    })
 }
 
 /// Finds out which snapshots do not fit into so many bytes, the newest first.

@@ -125,23 +125,36 @@ pub fn prune(app: &App, repo: &Repo, options: &PruneOptions) -> Result<Exit, Fai
         }
     }
     for (name, why) in &summary.refused {
-        let line = format!("error: {name} was not removed: {}\n", printable(why));
-        app.terminal.to_stderr(&line);
+        app.terminal
+            .to_stderr(&refused(app.terminal.json(), name, &printable(why)));
     }
     if !summary.refused.is_empty() {
-        app.terminal.to_stderr(
-            "Nothing refers to these any more. Prune again with credentials that may delete.\n",
-        );
+        app.terminal
+            .warn("nothing refers to these any more; prune again with credentials that may delete");
     }
     if summary.waits_for > 0 {
         let others = counted(summary.waits_for, "process", "processes");
-        app.terminal.to_stderr(&format!(
-            "{others} at work may rely on what is to be deleted: prune again when they have ended\n"
+        app.terminal.warn(&format!(
+            "{others} at work may rely on what is to be deleted: prune again when they have ended"
         ));
     }
     Ok(Exit::with_problems(
         summary.refused.len() as u64 + summary.waits_for,
     ))
+}
+
+/// Names an object that the place did not let go, to people or programs.
+fn refused(json: bool, name: &str, why: &str) -> String {
+    let message = format!("was not removed: {why}");
+    match json {
+        true => json::line(&json::Problem {
+            message_type: "error",
+            error: json::Message { message: &message },
+            during: "prune",
+            item: name,
+        }),
+        false => format!("error: {name} {message}\n"),
+    }
 }
 
 /// A line of the plan, if there is anything to tell.
@@ -289,6 +302,19 @@ fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSummary
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_is_told_to_people_and_programs() {
+        let said = |json| refused(json, "data/00/00", "not allowed");
+        assert_eq!(
+            said(false),
+            "error: data/00/00 was not removed: not allowed\n"
+        );
+        let message: serde_json::Value = serde_json::from_str(&said(true)).unwrap();
+        assert_eq!(message["message_type"], "error");
+        assert_eq!(message["error"]["message"], "was not removed: not allowed");
+        assert_eq!(message["item"], "data/00/00");
+    }
 
     #[test]
     fn limits_and_times_are_read() {

@@ -65,7 +65,7 @@ impl CommitCheck {
 }
 
 /// The packs that a blob decodes from, of those that `usable` accepts: the first copy found, and one whole copy of each of
-/// its bases.
+/// its bases. The explorer decides by it what a backup may rely on.
 pub fn decodes(
     catalog: &dyn Catalog,
     blob: &BlobId,
@@ -136,25 +136,8 @@ fn whole_copy(
     Ok(first_free.or(first_dear))
 }
 
-/// Which condemned packs to name so that all these blobs decode, besides what live packs hold; and the blobs for which
-/// even that does not help.
-///
-/// `condemned` says which condemned packs may be taken. Memory: the result.
-pub fn reprieve_for<'a>(
-    state: &State,
-    catalog: &dyn Catalog,
-    blobs: impl IntoIterator<Item = &'a BlobId>,
-    condemned: &dyn Fn(&PackId) -> bool,
-) -> Result<(Vec<PackId>, Vec<BlobId>)> {
-    let mut reprieve = BTreeSet::new();
-    let mut lost = Vec::new();
-    for blob in blobs {
-        spare(state, catalog, blob, condemned, &mut reprieve, &mut lost)?;
-    }
-    Ok((reprieve.into_iter().collect(), lost))
-}
-
-/// Adds to `reprieve` what one blob needs, or the blob to `lost`.
+/// Adds to `reprieve` the condemned packs that one blob needs so that it decodes, besides what live packs hold; or the blob to `lost`, if
+/// even that does not help. `condemned` says which condemned packs may be taken.
 pub(super) fn spare(
     state: &State,
     catalog: &dyn Catalog,

@@ -26,15 +26,13 @@ pub use crate::format::checkpoint::{
 };
 pub use check::{
     Catalog, CommitCheck, Lost, Reliance, UnforgetCheck, check_commit, check_not_rolled_back,
-    check_unforget, decodes, reprieve_for,
+    check_unforget, decodes,
 };
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
-    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Rows, keep, may_append_deleting,
+    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, keep, may_append_deleting,
     plan_condemn, plan_delete, plan_holds,
 };
 pub use state::{Outcome, PackState, Seen, State, Unreadable, VoidReason};
 pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};
-pub use wait::{
-    Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare, waiting_for,
-};
+pub use wait::{Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare};

@@ -29,6 +29,42 @@ pub trait Inventory: Catalog {
     fn with_bases(&self, each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>) -> Result<()>;
 }
 
+/// An inventory in which nothing lies in packs that are lost, or cut off, although tables name them.
+pub struct Present<'a> {
+    /// With all packs that tables name.
+    pub inventory: &'a dyn Inventory,
+    /// These are not there, or not whole.
+    pub absent: &'a BTreeSet<PackId>,
+}
+
+impl Catalog for Present<'_> {
+    fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
+        self.inventory.copies(blob, &mut |pack, bases| {
+            if !self.absent.contains(pack) {
+                each(pack, bases);
+            }
+        })
+    }
+
+    fn knows(&self, pack: &PackId) -> Result<bool> {
+        self.inventory.knows(pack)
+    }
+}
+
+impl Inventory for Present<'_> {
+    fn blobs(
+        &self,
+        pack: &PackId,
+        each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>,
+    ) -> Result<()> {
+        self.inventory.blobs(pack, each)
+    }
+
+    fn with_bases(&self, each: &mut dyn FnMut(&BlobId, &[BlobId]) -> Result<()>) -> Result<()> {
+        self.inventory.with_bases(each)
+    }
+}
+
 /// All blobs, their packs, blocks and rows numbered.
 pub trait Rows {
     /// Numbers of packs are below this.
@@ -76,8 +112,8 @@ pub struct Kept {
     blocks: Vec<u32>,
     packs: Vec<u32>,
     states: Vec<PackState>,
-    /// Needed blobs of which no pack that stays holds a copy, or as bases no whole one: the repository is damaged, condemn nothing.
-    /// 100 at most; what no table names at all is not among them.
+    /// Needed blobs of which no pack that is there and stays holds a copy, or as bases no whole one: the repository is damaged, condemn
+    /// nothing. 100 at most; what no table names at all is not among them.
     pub lost: Vec<BlobId>,
 }
 
@@ -98,7 +134,7 @@ impl Kept {
         self.packs.get(pack as usize).copied().unwrap_or(0)
     }
 
-    /// Whether a pack was live: others are no matter of choice.
+    /// Whether a pack was live and there: others are no matter of choice.
     pub fn is_live(&self, pack: u32) -> bool {
         self.states.get(pack as usize) == Some(&PackState::Live)
     }
@@ -129,14 +165,21 @@ impl Kept {
 }
 
 /// Chooses which copy of each needed blob to keep, of those in live packs: the only one, else one in the pack in which most is kept
-/// anyhow. A kept block with bases makes these needed, whole.
+/// anyhow. A kept block with bases makes these needed, whole. Nothing is kept in a pack of `absent`, whatever the log says of it.
 ///
 /// What has no live copy and a condemned one is left to [`plan_delete`]. Walks through all blobs twice, or four times if any block
 /// has bases.
-pub fn keep(state: &State, rows: &dyn Rows, needed: &dyn Needed) -> Result<Kept> {
+pub fn keep(
+    state: &State,
+    rows: &dyn Rows,
+    needed: &dyn Needed,
+    absent: &BTreeSet<PackId>,
+) -> Result<Kept> {
     let mut states = vec![PackState::Deleting; rows.pack_count() as usize];
     rows.for_each_pack(&mut |pack, id| {
-        states[pack as usize] = state.pack_state(id);
+        if !absent.contains(id) {
+            states[pack as usize] = state.pack_state(id);
+        }
         Ok(())
     })?;
     let mut kept = Kept {
@@ -239,8 +282,8 @@ pub struct CondemnPlan {
     pub repack: BTreeSet<u32>,
 }
 
-/// Plans to condemn every live pack of which nothing is kept, those that are to be rewritten, and `orphans`: packs that no table
-/// names. Whatever is chosen, nothing is lost.
+/// Plans to condemn every live pack of which nothing is kept, there or not, those that are to be rewritten, and `orphans`: packs that no
+/// table names. Whatever is chosen, nothing is lost.
 pub fn plan_condemn(
     state: &State,
     rows: &dyn Rows,
@@ -251,7 +294,7 @@ pub fn plan_condemn(
     let mut plan = CondemnPlan::default();
     rows.for_each_pack(&mut |pack, id| {
         let used = kept.blobs_in_pack(pack) > 0;
-        if kept.is_live(pack) && (!used || rewrite(pack)) {
+        if state.pack_state(id) == PackState::Live && (!used || rewrite(pack)) {
             plan.condemn.push(*id);
             if used {
                 plan.repack.insert(pack);
@@ -351,15 +394,16 @@ impl DeletePlan {
     }
 }
 
-/// Whether a `Deleting` that was planned on that fold may be appended now. On class A only right after it; on class C the
-/// process folds once more after its put instead.
+/// Whether a `Deleting` that was planned on that fold may be appended now. On class A only right after it; on class C, where the process
+/// folds once more after its put, at any time.
 pub fn may_append_deleting(planned_on: &Tail, now: &State) -> bool {
     now.class() == Class::C || off(Rule::DeletingCas) || planned_on == now.tail()
 }
 
 impl State {
     /// Whether any entry wants an object that is no pack to be there; state tables are wanted by checkpoints, not here. What
-    /// is not wanted is an orphan: on class A a `Deleting` may name it at once, on class C a `Condemn` first.
+    /// is not wanted is an orphan: a `Condemn` may name it, and a `Deleting` what was named so and is not wanted still. On class A a
+    /// `Deleting` at once would be safe too, for a commit looks whether what it brings is deleted.
     pub fn wants(&self, object: &ObjectRef) -> bool {
         match object.kind {
             ObjectKind::Index => self.has_table(&IndexId(object.id)),

@@ -321,7 +321,7 @@ impl State {
             .filter_map(|(id, row)| Some((id, row.standing()?)))
     }
 
-    /// Class C: condemned objects that are no packs, and that no entry wants by now.
+    /// Condemned objects that are no packs, and that no entry wants by now.
     pub fn condemned_objects(&self) -> impl Iterator<Item = (&ObjectRef, &Condemned)> {
         self.objects
             .iter()
@@ -404,6 +404,21 @@ impl State {
     /// Whether snapshots may be forgotten and packs condemned or deleted: false while any entry could not be read.
     pub fn may_prune(&self) -> bool {
         self.unreadable().next().is_none()
+    }
+
+    /// Refuses to forget or delete while any entry could not be read, for it may say anything: that a snapshot is protected, or wanted
+    /// again. `Unsupported` about one of a later version, else `Damaged` about one that can be cleared.
+    pub fn refuse_unreadable(&self) -> Result<()> {
+        let newer = |(_, why): &(u64, Unreadable)| *why == Unreadable::Newer;
+        match self.unreadable().find(newer).or(self.unreadable().next()) {
+            None => Ok(()),
+            Some((number, Unreadable::Newer)) => Err(Error::unsupported(Subject::Entry(number))
+                .detail("says what must be understood; nothing is forgotten or deleted")),
+            Some((number, Unreadable::Damaged)) => Err(broken(
+                number,
+                "cannot be read, and while that is so nothing is forgotten or deleted",
+            )),
+        }
     }
 
     /// Class C: tables that only entries in doubt name. The caller reads them and hands the packs that no other table

@@ -70,12 +70,6 @@ pub fn deletion_blockers<'a>(
     blockers
 }
 
-/// The rows by which something condemned may be deleted as soon as their processes are gone or fenced.
-pub fn waiting_for<'a>(state: &'a State, condemn: &EntryHash) -> Vec<&'a WaitingRow> {
-    let rows = state.waiting.values();
-    rows.filter(|row| row.condemn == *condemn).collect()
-}
-
 /// The packs that the entries condemned which these rows wait for.
 pub fn condemned_of(state: &State, rows: &[&WaitingRow]) -> BTreeSet<PackId> {
     let of_rows = |hash: &EntryHash| rows.iter().any(|row| row.condemn == *hash);

@@ -458,7 +458,8 @@ impl Folded {
             backwards: who % 2 == 1,
         };
         let packs: Vec<&Vec<_>> = self.catalog.0.values().collect();
-        let kept = keep(&self.state, &rows, &blobs(self.needed)).expect(IN_MEMORY);
+        let kept = keep(&self.state, &rows, &blobs(self.needed), &BTreeSet::new());
+        let kept = kept.expect(IN_MEMORY);
         let partly = |pack: u32| (kept.blobs_in_pack(pack) as usize) < packs[pack as usize].len();
         let plan = plan_condemn(&self.state, &rows, &kept, &partly, orphans).expect(IN_MEMORY);
         let copied = rows.copied(&kept, &plan);

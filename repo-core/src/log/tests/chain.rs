@@ -1,7 +1,7 @@
 //! Class A: entry by entry.
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Subject};
 use crate::id::EntryHash;
 
 #[test]
@@ -130,6 +130,8 @@ fn unreadable_entries_stop_prune_until_they_are_voided() {
         .note_unreadable(2, hash, Unreadable::Damaged)
         .unwrap();
     assert!(log.state.may_append() && !log.state.may_prune());
+    let refused = log.state.refuse_unreadable().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Damaged);
     log.by(Role::Writer, commit(1, vec![]));
     let void = Action::Void {
         entries: vec![hash],
@@ -138,9 +140,18 @@ fn unreadable_entries_stop_prune_until_they_are_voided() {
     assert!(!log.state.may_prune());
     log.add(ADMIN, void);
     assert!(log.state.may_prune());
+    log.state.refuse_unreadable().unwrap();
     let number = log.state.tail().number;
     log.state
         .note_unreadable(number + 1, EntryHash([8; 32]), Unreadable::Newer)
         .unwrap();
     assert!(!log.state.may_append());
+    // That no clearing helps is said first.
+    let (number, hash) = (log.state.tail().number + 1, EntryHash([6; 32]));
+    log.state
+        .note_unreadable(number, hash, Unreadable::Damaged)
+        .unwrap();
+    let refused = log.state.refuse_unreadable().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert_eq!(refused.subject(), &Subject::Entry(number - 1));
 }

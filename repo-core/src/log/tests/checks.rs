@@ -92,7 +92,7 @@ fn prune_spares_what_is_needed_and_its_bases() {
         packs: &catalog,
         backwards: false,
     };
-    let kept = keep(&log.state, &rows, &needed).unwrap();
+    let kept = keep(&log.state, &rows, &needed, &BTreeSet::new()).unwrap();
     let plan = plan_condemn(&log.state, &rows, &kept, &|_| false, &[pack(9)]).unwrap();
     // Pack 1 holds the base, pack 3 the blob; pack 2 is a second copy, pack 4 unused, pack 9 an orphan.
     assert_eq!(plan.condemn, [pack(2), pack(4), pack(9)]);
@@ -134,12 +134,47 @@ fn of_several_copies_the_one_in_the_fuller_pack_is_kept() {
         backwards: false,
     };
     let needed = BTreeSet::from([1, 2, 3, 7, 8].map(blob));
-    let kept = keep(&log.state, &rows, &needed).unwrap();
+    let kept = keep(&log.state, &rows, &needed, &BTreeSet::new()).unwrap();
     assert_eq!((kept.blobs_in_pack(0), kept.blobs_in_pack(1)), (0, 3));
     // Blob 8 is condemned, which a deletion will see; blob 7 is gone.
     assert_eq!(kept.lost, [blob(7)]);
     let plan = plan_condemn(&log.state, &rows, &kept, &|_| false, &[]).unwrap();
     assert_eq!(plan.condemn, [pack(1)]);
+}
+
+#[test]
+fn nothing_rests_on_packs_that_are_not_there() {
+    let mut log = Log::new();
+    let rows = |blobs: &[u8]| blobs.iter().map(|b| (blob(*b), vec![])).collect();
+    // Pack 1 was the fuller one; of what it held, pack 2 and the condemned pack 3 have copies.
+    let packs = [&[1, 2, 3][..], &[1], &[2]];
+    let packs = (1..).zip(packs).map(|(n, blobs)| (pack(n), rows(blobs)));
+    log.by(Role::Prune, condemn(vec![pack(3)]));
+    let catalog = Packs(packs.collect());
+    let rows = Numbered {
+        packs: &catalog,
+        backwards: false,
+    };
+    let absent = BTreeSet::from([pack(1)]);
+    let all = BTreeSet::from([1, 2, 3].map(blob));
+    assert_eq!(
+        keep(&log.state, &rows, &all, &absent).unwrap().lost,
+        [blob(3)]
+    );
+    let needed = BTreeSet::from([1, 2].map(blob));
+    let kept = keep(&log.state, &rows, &needed, &absent).unwrap();
+    assert_eq!((kept.blobs_in_pack(0), kept.blobs_in_pack(1)), (0, 1));
+    assert_eq!(kept.lost, []);
+    let plan = plan_condemn(&log.state, &rows, &kept, &|_| false, &[]).unwrap();
+    assert_eq!(plan.condemn, [pack(1)]);
+    log.by(Role::Prune, condemn(plan.condemn));
+    let candidates = BTreeSet::from([pack(1), pack(3)]);
+    let present = Present {
+        inventory: &catalog,
+        absent: &absent,
+    };
+    let plan = plan_delete(&log.state, &present, &needed, &candidates).unwrap();
+    assert_eq!((plan.packs, plan.reprieve), (vec![pack(1)], vec![pack(3)]));
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn deletion_waits_for_those_who_were_at_work() {
     let condemned = after(&state, Role::Prune, [2; 16], condemn(vec![pack(1)]));
     set.push(condemned.clone());
     let state = folded(&set);
-    assert!(waiting_for(&state, &condemned.hash).is_empty());
+    assert_eq!(state.waiting().count(), 0);
     let waiting = Action::Waiting {
         condemn: condemned.hash,
         nonces: vec![W],
@@ -87,7 +87,8 @@ fn deletion_waits_for_those_who_were_at_work() {
     };
     set.push(after(&state, Role::Prune, [2; 16], waiting));
     let state = folded(&set);
-    let rows = waiting_for(&state, &condemned.hash);
+    let rows: Vec<_> = state.waiting().map(|(_, row)| row).collect();
+    assert_eq!(rows[0].condemn, condemned.hash);
     assert_eq!(condemned_of(&state, &rows), BTreeSet::from([pack(1)]));
     let at = |nonce, expired, deletes| Announced {
         nonce,

@@ -67,7 +67,7 @@ impl<'a> Forget<'a> {
     }
 
     fn plan_on(&mut self, state: &State) -> Result<ForgetPlan> {
-        refuse_unreadable(state)?;
+        state.refuse_unreadable()?;
         let options = self.options;
         let mut unreadable = Vec::new();
         let mut candidates = Vec::new();
@@ -149,7 +149,7 @@ fn stored_times(repo: &Repo, state: &State) -> Result<Stored> {
 pub fn forget_ids(repo: &Repo, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
     let mut forgotten = Vec::new();
     repo.append(&mut |state| {
-        refuse_unreadable(state)?;
+        state.refuse_unreadable()?;
         forgotten = ids.iter().filter(|id| state.is_live(id)).copied().collect();
         let now = now();
         if let Some(id) = forgotten.iter().find(|id| state.is_protected(id, now)) {
@@ -162,11 +162,7 @@ pub fn forget_ids(repo: &Repo, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
     Ok(forgotten)
 }
 
-/// An entry that cannot be read may say anything: that a snapshot is protected, or wanted again.
+/// As [`State::refuse_unreadable`].
 pub fn refuse_unreadable(state: &State) -> Result<()> {
-    match state.unreadable().next() {
-        None => Ok(()),
-        Some((number, _)) => Err(Error::damaged(Subject::Entry(number))
-            .detail("cannot be read, and while that is so nothing is forgotten")),
-    }
+    state.refuse_unreadable()
 }

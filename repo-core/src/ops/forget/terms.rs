@@ -1,6 +1,5 @@
 //! Says how long snapshots are kept.
 
-use super::execute::refuse_unreadable;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::id::SnapshotId;
@@ -37,7 +36,7 @@ pub fn set_terms(repo: &Repo, ids: &[SnapshotId], new: &NewTerms) -> Result<Vec<
     loop {
         let mut said = Vec::new();
         repo.append(&mut |state| {
-            refuse_unreadable(state)?;
+            state.refuse_unreadable()?;
             let (snapshots, terms) = next(state, ids, new)?;
             said.clone_from(&snapshots);
             Ok((!snapshots.is_empty()).then_some(Action::Terms {

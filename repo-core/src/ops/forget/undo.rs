@@ -1,6 +1,5 @@
 //! Takes a forget back, as long as everything that the snapshot holds is still there.
 
-use super::execute::refuse_unreadable;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
@@ -11,7 +10,7 @@ use crate::log::{State, UnforgetCheck, check_unforget};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::Repo;
 use crate::tree::{ChunkRef, for_each_chunk, load_blob};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
@@ -36,7 +35,7 @@ pub enum Unforgotten {
 pub struct TooLate {
     /// The snapshot itself.
     pub snapshot: bool,
-    /// Files and directories that are not whole any more; below a directory nothing else is counted.
+    /// Files and directories that are not whole any more: nothing else below one of these directories, and what lies in equal ones once.
     pub items: u64,
     /// The first of them.
     pub first: Option<PathBuf>,
@@ -54,7 +53,7 @@ impl TooLate {
 ///
 /// Without a pack that was condemned or deleted since, nothing is read; else every tree is. Checked again if packs were
 /// condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: one bit for each blob of the
-/// index, 32 bytes for each condemned pack.
+/// index, 32 bytes for each condemned pack and each tree that is lost.
 pub fn unforget(
     repo: &Repo,
     ids: &[SnapshotId],
@@ -66,7 +65,7 @@ pub fn unforget(
         let _process = repo.announce()?;
         repo.refresh()?;
         let state = repo.state();
-        refuse_unreadable(&state)?;
+        state.refuse_unreadable()?;
         let mut reprieve = BTreeSet::new();
         for id in ids {
             let Some(row) = state.snapshot(id) else {
@@ -127,7 +126,7 @@ fn append(
 ) -> Result<Option<Vec<SnapshotId>>> {
     let mut done = None;
     repo.append(&mut |state| {
-        refuse_unreadable(state)?;
+        state.refuse_unreadable()?;
         done = None;
         if !holds(checked, state) || ids.iter().any(|id| state.snapshot(id).is_none()) {
             return Ok(None);
@@ -164,7 +163,10 @@ struct Walk<'a> {
     state: &'a State,
     progress: &'a dyn Progress,
     interrupt: &'a Interrupt,
+    /// Trees that were met.
     seen: Marks,
+    /// Those of them that are lost.
+    gone: HashSet<BlobId>,
     reprieve: BTreeSet<PackId>,
     needs_copy: bool,
     lost: TooLate,
@@ -183,6 +185,7 @@ impl<'a> Walk<'a> {
             progress,
             interrupt,
             seen: repo.index().marks(),
+            gone: HashSet::new(),
             reprieve: BTreeSet::new(),
             needs_copy: false,
             lost: TooLate::default(),
@@ -208,15 +211,9 @@ impl<'a> Walk<'a> {
         Ok(check)
     }
 
-    /// Whether these blobs of one item decode; those that were met before are passed over.
+    /// Whether these blobs decode. Asked of every item that holds them, for each that does not is told.
     fn decode(&mut self, blobs: &[BlobId]) -> Result<bool> {
-        let mut new = Vec::new();
-        for blob in blobs {
-            if self.seen.insert(blob)? {
-                new.push(*blob);
-            }
-        }
-        Ok(self.ask(&[], &new)?.lost.is_empty())
+        Ok(self.ask(&[], blobs)?.lost.is_empty())
     }
 
     fn trees(&mut self, root: BlobId) -> Result<()> {
@@ -224,15 +221,20 @@ impl<'a> Walk<'a> {
         while let Some((id, path)) = stack.pop() {
             self.interrupt.check()?;
             if !self.seen.insert(&id)? {
+                if self.gone.contains(&id) {
+                    self.lost.item(&path);
+                }
                 continue;
             }
-            let there = self.ask(&[], &[id])?.lost.is_empty();
-            let tree = match there {
+            let tree = match self.decode(&[id])? {
                 true => self.read(load_blob(self.repo, &id))?,
                 false => None,
             };
             match tree {
-                None => self.lost.item(&path),
+                None => {
+                    self.gone.insert(id);
+                    self.lost.item(&path);
+                }
                 Some(Tree::Branch(branch)) => {
                     let pages = branch.pages.into_iter().rev();
                     stack.extend(pages.map(|page| (page.id, path.clone())));

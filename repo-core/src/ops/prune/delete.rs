@@ -10,7 +10,10 @@ use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
-use crate::log::{DeletePlan, condemned_of, plan_delete, plan_holds, snapshots_to_spare};
+use crate::log::{
+    DeletePlan, Present, condemned_of, may_append_deleting, plan_delete, plan_holds,
+    snapshots_to_spare,
+};
 use crate::repo::{DeletingProcess, Waited, lock};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
@@ -84,6 +87,8 @@ fn append(
             }
             _ => Vec::new(),
         };
+        // What a table that got lost since the survey names would seem to be needed by nobody.
+        job.check_state()?;
         let mut deletion = plan(job, survey, &rows)?;
         loop {
             let replaced = tables::replace(job, survey, &deletion.plan.packs)?;
@@ -129,7 +134,11 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let plan = plan_delete(&state, &job.repo.catalog(), &survey.marks, &candidates)?;
+    let present = Present {
+        inventory: &job.repo.catalog(),
+        absent: &survey.absent,
+    };
+    let plan = plan_delete(&state, &present, &survey.marks, &candidates)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
@@ -192,7 +201,7 @@ fn put(
     let mut outcome = Put::PlanAnew;
     let appended = job.repo.append(&mut |state| {
         job.interrupt.check()?;
-        if state.class() == Class::A && deletion.plan.planned_on != *state.tail() {
+        if !may_append_deleting(&deletion.plan.planned_on, state) {
             let between = job.repo.entries_after(&deletion.plan.planned_on, state)?;
             let condemned: BTreeSet<&ObjectRef> =
                 standing(state).map(|(object, _)| object).collect();

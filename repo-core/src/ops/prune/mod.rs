@@ -3,16 +3,19 @@
 //! First a plan, of which nothing depends on the clock but the grace; then what the plan says, in an order in which a stop at any
 //! moment loses nothing and the next prune goes on: copies, `Condemn`, `Deleting`, removal.
 
+mod checkpoints;
 mod choose;
 mod condemn;
 mod delete;
 mod listing;
 mod options;
-mod strays;
+mod repack;
 mod survey;
 mod tables;
 
 pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
+#[cfg(test)]
+pub use repack::{BLOCKS_MAX, HELD_MOST};
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::progress::{Interrupt, Progress};
@@ -33,10 +36,12 @@ struct Job<'a> {
 
 /// Plans a prune, and does what the plan says unless it is a dry run.
 ///
-/// Safe beside anything that writes, and at any interruption. `Missing` or `Damaged`, and nothing is changed, if any snapshot cannot
-/// be read whole, a needed pack is not there, or an index table is lost; `Unsupported` while a log entry cannot be read.
+/// Safe beside anything that writes, and at any interruption. Refuses, and deletes nothing: `Missing` or `Damaged` if any snapshot cannot be
+/// read whole, what it needs lies in no pack that is there, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
+/// version, while a log entry cannot be read.
 ///
-/// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; four packs while some are rewritten.
+/// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; three packs and 32 MiB, besides what is
+/// being written, while some are rewritten.
 pub fn prune(
     repo: &Repo,
     options: &PruneOptions,
@@ -91,17 +96,13 @@ impl Job<'_> {
         }
         condemn::execute(self, &survey, &mut summary)?;
         delete::execute(self, &survey, &listing, process.as_ref(), &mut summary)?;
-        strays::remove(self, &listing, &mut summary)?;
+        checkpoints::remove(self, &listing, &mut summary)?;
         Ok(summary)
     }
 
     /// Refuses to decide anything on half of the truth.
     fn check_state(&self) -> Result<()> {
-        let state = self.repo.state();
-        if let Some((number, _)) = state.unreadable().next() {
-            let detail = "cannot be read, so that it is not known what may go; nothing was deleted";
-            return Err(Error::unsupported(Subject::Entry(number)).detail(detail));
-        }
+        self.repo.state().refuse_unreadable()?;
         if self.repo.index_is_incomplete() {
             let place = Subject::Repository(self.repo.place());
             let detail = "an index table is missing or damaged, so that it is not known what may go; nothing was deleted";

@@ -84,7 +84,7 @@ pub struct PrunePlan {
     pub used_bytes: u64,
     /// What blocks of live packs hold for none.
     pub unused_bytes: u64,
-    /// Packs of which nothing is needed.
+    /// Packs of which nothing is needed, or which are lost or cut off and others hold it: with the bytes that are there.
     pub to_condemn: Sum,
     /// Packs of which something is needed, that is written anew.
     pub to_rewrite: Sum,

@@ -11,7 +11,7 @@ use crate::format::entry::ObjectRef;
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
-use crate::log::{CondemnPlan, Kept, PackState, State, keep, plan_condemn};
+use crate::log::{Catalog, CondemnPlan, Kept, PackState, State, keep, plan_condemn};
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
 use crate::time::{Timestamp, now};
@@ -25,6 +25,8 @@ pub struct Survey {
     pub marks: PictureMarks,
     /// The snapshots whose content is marked.
     pub marked: HashSet<SnapshotId>,
+    /// Packs that the log knows, and that are not there, or not whole.
+    pub absent: BTreeSet<PackId>,
     pub kept: Kept,
     pub condemn: CondemnPlan,
     /// Objects that are no packs, to be condemned: those of forgotten snapshots, and strays.
@@ -44,12 +46,11 @@ impl Survey {
         let mut marked = HashSet::new();
         mark_new(job, &state, &marks, &mut marked, false)?;
         let rows = PictureRows(&picture);
-        let kept = keep(&state, &rows, &marks)?;
-        if let Some(lost) = kept.lost.first() {
-            let detail = "is needed and lies in no pack that stays; nothing was deleted";
-            return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
+        let absent = absent(repo, &state, &picture, listing)?;
+        let kept = keep(&state, &rows, &marks, &absent)?;
+        if let Some(blob) = kept.lost.first() {
+            return Err(lost(repo, blob, &absent, listing)?);
         }
-        check_presence(repo, &picture, &kept, listing)?;
         let uses = Uses::count(&picture, &kept, job.options)?;
         let rewrite = uses.choose(job.options, repo.settings().pack_bytes);
         let strays = strays(job, &state, listing)?;
@@ -68,6 +69,7 @@ impl Survey {
             picture,
             marks,
             marked,
+            absent,
             kept,
             condemn,
         };
@@ -112,16 +114,17 @@ impl Survey {
                 plan.left_unused_bytes += used.unused;
             }
         }
+        // Of one that is not whole goes what is there.
+        let condemn = self.condemn.condemn.iter();
+        for id in condemn.clone().filter(|id| self.absent.contains(*id)) {
+            plan.packs.add(known(id));
+            plan.to_condemn.add(known(id));
+        }
         let indexed = plan.to_condemn.count + plan.to_rewrite.count;
         let strays = self.condemn.condemn.len() as u64 - indexed;
         if strays > 0 {
             let indexed: HashSet<PackId> = uses.packs().map(|(_, used)| used.id).collect();
-            for id in self
-                .condemn
-                .condemn
-                .iter()
-                .filter(|id| !indexed.contains(*id))
-            {
+            for id in condemn.filter(|id| !indexed.contains(*id) && !self.absent.contains(*id)) {
                 plan.strays.add(known(id));
             }
         }
@@ -194,29 +197,48 @@ fn mark(
     })
 }
 
-/// Refuses to go on while a pack that holds anything needed is not there, or not whole.
-fn check_presence(repo: &Repo, picture: &Picture, kept: &Kept, listing: &Listing) -> Result<()> {
-    for number in picture
-        .packs()
-        .filter(|number| kept.blobs_in_pack(*number) > 0)
-    {
+/// Packs that tables name and no entry deletes, and that are not there in their full length: what is needed of them must lie elsewhere.
+fn absent(
+    repo: &Repo,
+    state: &State,
+    picture: &Picture,
+    listing: &Listing,
+) -> Result<BTreeSet<PackId>> {
+    let mut absent = BTreeSet::new();
+    for number in picture.packs() {
         let row = picture.pack_row(number)?;
-        let len = match listing.packs.get(&row.id) {
-            Some(stored) => Some(stored.len),
-            // It may have come since.
-            None => repo
-                .backend()
-                .size(&pack_object(row.kind).name(&row.id.0))?,
-        };
-        if len != Some(row.len) {
-            let error = match len {
-                None => Error::missing(Subject::Pack(row.id)),
-                Some(_) => Error::damaged(Subject::Pack(row.id)),
-            };
-            return Err(error.detail("snapshots need what it holds; nothing was deleted"));
+        if state.pack_state(&row.id) == PackState::Deleting {
+            continue;
+        }
+        let listed = listing.packs.get(&row.id).map(|stored| stored.len);
+        let name = pack_object(row.kind).name(&row.id.0);
+        // It may have come since.
+        if listed != Some(row.len) && repo.backend().size(&name)? != Some(row.len) {
+            absent.insert(row.id);
         }
     }
-    Ok(())
+    Ok(absent)
+}
+
+/// Why nothing can be done while that blob, which is needed, lies in no pack that stays.
+fn lost(repo: &Repo, blob: &BlobId, absent: &BTreeSet<PackId>, listing: &Listing) -> Result<Error> {
+    let mut lost = None;
+    repo.catalog().copies(blob, &mut |pack, _| {
+        if absent.contains(pack) {
+            lost = Some(*pack);
+        }
+    })?;
+    Ok(match lost {
+        Some(pack) => {
+            let error = match listing.packs.contains_key(&pack) {
+                true => Error::damaged(Subject::Pack(pack)),
+                false => Error::missing(Subject::Pack(pack)),
+            };
+            error.detail("snapshots need what it holds; nothing was deleted")
+        }
+        None => Error::missing(Subject::Blob(*blob))
+            .detail("is needed and lies in no pack that stays; nothing was deleted"),
+    })
 }
 
 /// Packs that are there, that no table names and no entry condemns or deletes, and that are old enough.

@@ -3,14 +3,14 @@
 use super::support::*;
 use crate::backend::MemoryBackend;
 use crate::backend::wrap::{Counting, Operation};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Subject};
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::id::{PackId, SnapshotId};
 use crate::log::Terms;
 use crate::ops::{
-    Count, Forget, ForgetOptions, NewTerms, Period, Policy, Unforgotten, forget_ids, set_terms,
-    unforget,
+    Count, Forget, ForgetOptions, NewTerms, Period, Policy, PruneOptions, Unforgotten, forget_ids,
+    prune, set_terms, unforget,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -189,8 +189,12 @@ fn nothing_is_forgotten_behind_an_entry_that_cannot_be_read() {
         set_terms(&repo, &ids, &NewTerms::default())
             .map(drop)
             .unwrap_err(),
+        prune(&repo, &PruneOptions::default(), &Silent, &Interrupt::new())
+            .map(drop)
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+        assert_eq!(error.subject(), &Subject::Entry(16));
     }
 }
 
@@ -267,6 +271,26 @@ fn too_late_is_said_and_changes_nothing() {
             assert_eq!(live(&bed.open()), []);
         }
     }
+}
+
+/// What several files share is gone of each of them.
+#[test]
+fn too_late_counts_every_file() {
+    let (bed, _) = place();
+    for name in ["dir/a", "dir/b", "other/c"] {
+        bed.write(name, &noise(9, 300_000));
+    }
+    bed.remove("dir/file");
+    let repo = bed.open();
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    forget_ids(&repo, &[id]).unwrap();
+    let mut gone = packs(&bed);
+    gone.retain(|pack| pack.kind == ObjectKind::Data);
+    Other::new(&bed, &bed.place).append(deleting(gone));
+    let Unforgotten::TooLate(_, late) = undo(&repo, &[id]).unwrap() else {
+        panic!("its data is gone")
+    };
+    assert_eq!(late.items, 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::path::Path;
 
-fn forced(bed: &Bed, repo: &Repo) -> crate::ops::BackupSummary {
+pub fn forced(bed: &Bed, repo: &Repo) -> crate::ops::BackupSummary {
     let options = BackupOptions {
         host: "host".into(),
         force: true,
@@ -17,7 +17,7 @@ fn forced(bed: &Bed, repo: &Repo) -> crate::ops::BackupSummary {
 }
 
 /// Removes all packs of a kind but the first, which is cut off.
-fn lose(bed: &Bed, kind: &str) -> usize {
+pub fn lose(bed: &Bed, kind: &str) -> usize {
     let packs = names(&bed.place, kind);
     for (n, pack) in packs.iter().enumerate() {
         let bytes = bed.place.get(pack).unwrap();

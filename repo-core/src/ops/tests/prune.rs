@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// No grace, nothing unused left, strays of any age.
-fn thorough() -> PruneOptions {
+pub fn thorough() -> PruneOptions {
     PruneOptions {
         max_unused: MaxUnused::Percent(0.0),
         grace: Duration::ZERO,
@@ -25,11 +25,11 @@ fn thorough() -> PruneOptions {
     }
 }
 
-fn prune_with(repo: &Repo, options: &PruneOptions) -> Result<PruneSummary> {
+pub fn prune_with(repo: &Repo, options: &PruneOptions) -> Result<PruneSummary> {
     prune(repo, options, &Listener::default(), &Interrupt::new())
 }
 
-fn forget(repo: &Repo, ids: &[SnapshotId]) {
+pub fn forget(repo: &Repo, ids: &[SnapshotId]) {
     let snapshots = ids.to_vec();
     let action = |_: &_| {
         Ok(Some(Action::Forget {
@@ -41,7 +41,7 @@ fn forget(repo: &Repo, ids: &[SnapshotId]) {
 }
 
 /// Two snapshots: half of the second one's files are new, some are changed in a part.
-fn history() -> (Bed, [(SnapshotId, Tree); 2]) {
+pub fn history() -> (Bed, [(SnapshotId, Tree); 2]) {
     history_in(Class::A)
 }
 
@@ -78,7 +78,7 @@ fn pack_bytes(place: &MemoryBackend) -> u64 {
 }
 
 /// Nothing is found by a check, nothing is left over, and these restore.
-fn assert_right(bed: &Bed, snapshots: &[&(SnapshotId, Tree)]) {
+pub fn assert_right(bed: &Bed, snapshots: &[&(SnapshotId, Tree)]) {
     let repo = bed.open();
     for (id, tree) in snapshots {
         bed.assert_restores(&repo, id, tree);

@@ -1,0 +1,151 @@
+//! Prune where packs are lost or cut off and others hold what was in them, and of blocks that expand to a lot.
+
+use super::lost::{forced, lose};
+use super::prune::{assert_right, forget, history, prune_with, thorough};
+use super::support::*;
+use crate::backend::{Backend, MemoryBackend};
+use crate::error::ErrorKind;
+use crate::format::entry::Action;
+use crate::format::name::ObjectKind;
+use crate::id::{IndexId, PackId, SnapshotId};
+use crate::ops::PruneOptions;
+use crate::ops::prune::{BLOCKS_MAX, HELD_MOST};
+use crate::repo::Repo;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// A place with two snapshots of one tree, and how many packs of data were lost between them; the second one healed what the first one
+/// had in them.
+fn healed() -> (Bed, [(SnapshotId, Tree); 2], usize) {
+    let bed = Bed::new();
+    bed.write("one", &noise(1, 3 << 20));
+    bed.write("deep/other", &noise(2, 100 << 10));
+    let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    let lost = lose(&bed, "data");
+    assert!(lost > 1, "one cut off, one gone");
+    let error = prune_with(&bed.open(), &thorough()).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Missing),
+        "{error}"
+    );
+    assert!(error.to_string().starts_with("pack "), "{error}");
+    let second = forced(&bed, &bed.open()).snapshot.unwrap();
+    let tree = bed.tree();
+    (bed, [(first, tree.clone()), (second, tree)], lost)
+}
+
+fn data_packs(bed: &Bed) -> Vec<PackId> {
+    let names = names(&bed.place, "data").into_iter();
+    let ids = names.filter_map(|name| ObjectKind::parse(&name));
+    ids.map(|(_, id)| PackId(id)).collect()
+}
+
+#[test]
+fn what_a_forced_backup_healed_is_kept_and_lost_packs_leave_the_index() {
+    let (bed, [first, second], lost) = healed();
+    let pruned = prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(pruned.plan.to_condemn.count, lost as u64, "{pruned:?}");
+    assert_eq!(pruned.plan.strays.count, 0, "{pruned:?}");
+    assert_eq!(pruned.deleted.count, lost as u64, "{pruned:?}");
+    assert_right(&bed, &[&first, &second]);
+    assert_eq!(check_all(&bed.open()).absent, [""; 0]);
+    let again = prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(again.condemned.count, 0, "{again:?}");
+}
+
+/// A prune that did not see what is lost may have condemned the packs that are there.
+#[test]
+fn of_two_copies_the_one_that_is_there_is_taken_back() {
+    let (bed, [first, second], _) = healed();
+    let repo = bed.open();
+    let state = repo.state();
+    let mut whole = data_packs(&bed);
+    whole.retain(|pack| {
+        let row = repo.index().pack(pack).unwrap().unwrap();
+        let bytes = bed.place.objects()[&ObjectKind::Data.name(&pack.0)].len();
+        row.len == bytes as u64
+    });
+    assert!(state.condemned().next().is_none() && !whole.is_empty());
+    Other::new(&bed, &bed.place).append(Action::Condemn {
+        packs: whole.clone(),
+        objects: vec![],
+        index_add: vec![],
+        reprieve: vec![],
+    });
+    let pruned = prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(pruned.reprieved, whole.len() as u64, "{pruned:?}");
+    assert_right(&bed, &[&first, &second]);
+}
+
+/// What nobody can look up any more is not thereby needed by nobody.
+#[test]
+fn tables_that_are_lost_after_the_survey_stop_it() {
+    let (bed, [first, _]) = history();
+    forget(&bed.open(), &[first.0]);
+    let patient = PruneOptions {
+        grace: Duration::from_secs(3600),
+        ..thorough()
+    };
+    assert!(prune_with(&bed.open(), &patient).unwrap().condemned.count > 0);
+    // Wanted again, by somebody who does not say of which packs.
+    Other::new(&bed, &bed.place).append(Action::Unforget {
+        snapshots: vec![first.0],
+        reprieve: vec![],
+    });
+    let stray = PackId::from(blake3::hash(b"stray"));
+    let stray = ObjectKind::Data.name(&stray.0);
+    bed.place.put(&stray, b"stray").unwrap();
+    let opened: Arc<OnceLock<Repo>> = Arc::default();
+    let shared = Arc::clone(&opened);
+    let puts = AtomicU32::new(0);
+    // The first one only asks what kind of place it is, before anything is planned.
+    let lose_tables = move |place: &MemoryBackend| {
+        let is_entry = puts.fetch_add(1, Ordering::Relaxed) > 0;
+        if let Some(repo) = shared.get().filter(|_| is_entry) {
+            let tables: Vec<IndexId> = repo.state().tables().map(|(id, _)| *id).collect();
+            repo.index().forget_tables(&tables).unwrap();
+            for table in names(place, "index") {
+                place.remove(&table);
+            }
+        }
+    };
+    let backend = Meanwhile::before(&bed.place, "log", 2, lose_tables);
+    let repo = bed.open_on(Arc::new(backend)).unwrap();
+    assert!(opened.set(repo.clone()).is_ok());
+    let before = names(&bed.place, "data");
+    let error = prune_with(&repo, &thorough()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert_eq!(names(&bed.place, "index"), [""; 0]);
+    assert_eq!(names(&bed.place, "data"), before);
+}
+
+/// Bytes of which thousands take few.
+fn compressible(seed: u64, len: usize) -> Vec<u8> {
+    noise(seed, 64).into_iter().cycle().take(len).collect()
+}
+
+#[test]
+fn what_expands_a_lot_is_opened_block_by_block() {
+    let bed = Bed::new();
+    for n in 0..400 {
+        bed.write(&format!("keep/{n}"), &compressible(n, 20_000));
+        bed.write(&format!("keep/{n}-goes"), &compressible(1000 + n, 20_000));
+    }
+    let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    for n in 0..400 {
+        bed.remove(&format!("keep/{n}-goes"));
+    }
+    let second = (
+        bed.backup(&bed.open()).unwrap().snapshot.unwrap(),
+        bed.tree(),
+    );
+    let repo = bed.open();
+    forget(&repo, &[first]);
+    HELD_MOST.set(0);
+    let pruned = prune_with(&repo, &thorough()).unwrap();
+    assert!(pruned.written.count > 0, "{pruned:?}");
+    let held = HELD_MOST.get();
+    assert!((BLOCKS_MAX / 2..=BLOCKS_MAX).contains(&held), "{held}");
+    assert_right(&bed, &[&second]);
+}
