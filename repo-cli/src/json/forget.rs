@@ -2,7 +2,7 @@
 
 use super::{Snapshot, SnapshotGroupKey};
 use repo_core::id::SnapshotId;
-use repo_core::ops::{Anomaly, Claim, Goes, PlannedGroup};
+use repo_core::ops::{Anomaly, Break, Claim, Goes, PlannedGroup};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -19,9 +19,12 @@ pub struct ForgetGroup {
     pub label: Option<String>,
     /// Whether the times of these snapshots are borne out: `plausible`, `early` or `late`.
     pub times: &'static str,
-    /// Why nothing of it goes though something would: `fewer_files`, `fewer_bytes` or `changed`.
+    /// Why nothing of it goes though something would: what is odd about the first of `breaks`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<&'static str>,
+    /// Snapshots before which something may have gone wrong, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<SeriesBreak>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed_because: Vec<RemoveReason>,
 }
@@ -31,6 +34,13 @@ pub struct ForgetGroup {
 pub struct KeepReason {
     pub snapshot: Snapshot,
     pub matches: Vec<String>,
+}
+
+/// A snapshot before which something may have gone wrong: `fewer_files`, `fewer_bytes` or `changed`.
+#[derive(Serialize)]
+pub struct SeriesBreak {
+    pub id: String,
+    pub anomaly: &'static str,
 }
 
 /// Why a snapshot goes: `no rule keeps it`, or `expired`.
@@ -67,11 +77,15 @@ impl ForgetGroup {
                 Claim::Early => "early",
                 Claim::Late => "late",
             },
-            quarantine: group.quarantine.map(|anomaly| match anomaly {
-                Anomaly::FewerFiles { .. } => "fewer_files",
-                Anomaly::FewerBytes { .. } => "fewer_bytes",
-                Anomaly::Changed { .. } => "changed",
-            }),
+            quarantine: group.quarantine.first().map(anomaly),
+            breaks: group
+                .quarantine
+                .iter()
+                .map(|found| SeriesBreak {
+                    id: found.snapshot.to_hex(),
+                    anomaly: anomaly(found),
+                })
+                .collect(),
             removed_because: group
                 .remove
                 .iter()
@@ -85,6 +99,14 @@ impl ForgetGroup {
                 })
                 .collect(),
         }
+    }
+}
+
+fn anomaly(found: &Break) -> &'static str {
+    match found.anomaly {
+        Anomaly::FewerFiles { .. } => "fewer_files",
+        Anomaly::FewerBytes { .. } => "fewer_bytes",
+        Anomaly::Changed { .. } => "changed",
     }
 }
 

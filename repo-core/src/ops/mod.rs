@@ -22,10 +22,10 @@ pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READER
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use derive::{Derived, Replace};
 pub use forget::{
-    AHEAD_S, Anomaly, BEHIND_S, Candidate, Claim, Commit, Count, DURATION_S_MAX, Forget,
-    ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup, Policy,
-    Quarantine, Reason, Removed, Span, Stored, Times, TooLate, Unforgotten, WithinSize, forget_ids,
-    plan, set_terms, unforget,
+    ACCEPTED, AHEAD_S, Anomaly, BEHIND_S, Break, Candidate, Claim, Commit, Count, DURATION_S_MAX,
+    Forget, ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup,
+    Policy, Quarantine, Reason, Removed, STANDS_S, Span, Stored, Times, TooLate, Unforgotten,
+    WithinSize, forget_ids, plan, set_terms, unforget,
 };
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};

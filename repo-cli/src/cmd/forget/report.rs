@@ -5,11 +5,12 @@ use crate::cmd::snapshots::{Extra, heading, table};
 use crate::exit::Failure;
 use crate::json;
 use crate::terminal;
-use crate::text::{bytes, counted, printable};
+use crate::text::{bytes, counted, local_time, printable, wrapped};
 use crate::when;
 use repo_core::id::SnapshotId;
 use repo_core::ops::{
-    Anomaly, Claim, Count, ForgetPlan, Goes, Grouping, Keeps, Period, PlannedGroup, Policy, Reason,
+    ACCEPTED, Anomaly, Break, Claim, Count, ForgetPlan, Goes, Grouping, Keeps, Kept, Period,
+    PlannedGroup, Policy, Reason, STANDS_S,
 };
 use repo_core::snapshot::SnapshotInfo;
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ pub fn policy(app: &App, policy: &Policy, grouping: &Grouping) -> Result<(), Fai
         .say(&format!("Applying Policy: {}", words(policy)))?;
     app.terminal.say(match grouping {
         Grouping::Series => {
-            "to each series of snapshots: those of one host and label, or without a label of one host and set of paths (see --group-by)\n"
+            "to each series of snapshots: those of one host and label,\n\
+             or without a label of one host and set of paths (see --group-by)\n"
         }
         Grouping::By(by) if by.any() => "to each series of snapshots as --group-by says\n",
         Grouping::By(_) => "to all snapshots together\n",
@@ -75,7 +77,10 @@ fn words(policy: &Policy) -> String {
         and(format!("all snapshots within {span} of the newest"));
     }
     if let Some(size) = &policy.within_size {
-        and(format!("all snapshots that fit into {}", bytes(size.bytes)));
+        and(format!(
+            "all snapshots that fit into {}, those of all series together",
+            bytes(size.bytes)
+        ));
     }
     if !policy.ids.is_empty() {
         let ids: Vec<String> = policy.ids.iter().map(|id| id.short()).collect();
@@ -153,7 +158,8 @@ pub fn plan(app: &App, plan: &ForgetPlan, frees: &Frees, compact: bool) -> Resul
     }
     let mut out = app.terminal.out();
     for group in &plan.groups {
-        out.text(&heading(&group.key))?;
+        let heading = heading(&group.key);
+        out.text(&room().map_or(heading.clone(), |columns| wrapped(&heading, columns, 2)))?;
         if let Some(note) = doubtful(group.claim) {
             out.text(&format!("{note}\n"))?;
         }
@@ -162,7 +168,7 @@ pub fn plan(app: &App, plan: &ForgetPlan, frees: &Frees, compact: bool) -> Resul
         let removed: Vec<&SnapshotInfo> = group.remove.iter().map(|gone| &gone.info).collect();
         let reasons = group.remove.iter().map(|gone| {
             let frees = frees.get(&gone.info.id);
-            let frees = frees.map(|size| format!("its going alone frees {}", bytes(*size)));
+            let frees = frees.map(|size| format!("frees {}", bytes(*size)));
             std::iter::once(goes(&gone.reason)).chain(frees).collect()
         });
         out.text(&part(
@@ -200,57 +206,101 @@ fn doubtful(claim: Claim) -> Option<&'static str> {
     match claim {
         Claim::Plausible => None,
         Claim::Early => Some(
-            "the log and the place show that these were made later than they say (imported, backdated or forged): a series of its own (see --trust-times)",
+            "The log and the place show that these were made later than they say (imported,\n\
+             backdated or forged): a series of its own (see --trust-times).",
         ),
         Claim::Late => Some(
-            "these say that they were made later than the log and the place show, or in the future: a series of its own (see --trust-times)",
+            "These say that they were made later than the log and the place show, or in the\n\
+             future: a series of its own (see --trust-times).",
         ),
     }
 }
 
-/// Says which series is in quarantine, and why.
+/// Says which series is in quarantine, why, and how it gets out.
 pub fn quarantine(app: &App, group: &PlannedGroup) {
-    let why = match group.quarantine {
-        None => return,
-        Some(Anomaly::FewerFiles { now, before }) => {
-            format!("has {now} files, and one before it had {before}")
+    let shown = &group.quarantine[..group.quarantine.len().min(BREAKS_SHOWN)];
+    let mut lines: Vec<String> = shown.iter().map(broken).collect();
+    let more = group.quarantine.len() - shown.len();
+    if more > 0 {
+        lines.push(format!(
+            "  and {} more",
+            counted(more as u64, "one", "ones")
+        ));
+    }
+    let tagged = |found: &Break| {
+        let tags = |kept: &Kept| kept.info.summary.tags.iter().any(|tag| tag == ACCEPTED);
+        let kept = group
+            .keep
+            .iter()
+            .find(|kept| kept.info.id == found.snapshot);
+        kept.is_some_and(tags)
+    };
+    if shown.iter().any(tagged) {
+        lines.push(format!(
+            "  The tag {ACCEPTED} that is there was given by a writer, and says nothing: take it away first, with --remove."
+        ));
+    }
+    let ids: Vec<String> = shown.iter().map(|found| found.snapshot.short()).collect();
+    app.terminal.warn(&format!(
+        "{}: in quarantine, all are kept, for something may have gone wrong before one was made:\n{}\n\
+         If that is right, `larder tag --add {ACCEPTED} {}` says so for good, `--quarantine off` for one run. Otherwise all are kept \
+         for {} days from then.",
+        series(group),
+        lines.join("\n"),
+        ids.join(" "),
+        STANDS_S / 86_400
+    ));
+}
+
+/// A message shows so many breaks of a series.
+const BREAKS_SHOWN: usize = 3;
+
+/// What is odd about a snapshot.
+fn broken(found: &Break) -> String {
+    let why = match found.anomaly {
+        Anomaly::FewerFiles { now, before } => {
+            let now = counted(now, "file", "files");
+            format!("has {now}, and one before it had {before}")
         }
-        Some(Anomaly::FewerBytes { now, before }) => {
-            format!(
-                "has {}, and one before it had {}",
-                bytes(now),
-                bytes(before)
-            )
+        Anomaly::FewerBytes { now, before } => {
+            let (now, before) = (bytes(now), bytes(before));
+            format!("has {now}, and one before it had {before}")
         }
-        Some(Anomaly::Changed { new, all }) => {
+        Anomaly::Changed { new, all } => {
             format!("has {} of new data among {}", bytes(new), bytes(all))
         }
     };
-    let newest = group
-        .keep
-        .first()
-        .map_or(String::new(), |kept| kept.info.id.short());
+    let (id, time) = (found.snapshot.short(), local_time(found.time));
+    format!("  snapshot {id} of {time} {why}")
+}
+
+/// What the snapshots of a series have in common, as a message names it.
+fn series(group: &PlannedGroup) -> String {
     let series = heading(&group.key);
-    let series = series.trim_end().trim_end_matches(':');
-    app.terminal.warn(&format!(
-        "{}: all are kept, in quarantine: the newest, {newest}, {why}\nIf that is right, forget once more with `--quarantine off`.",
-        if series.is_empty() { "snapshots" } else { series }
-    ));
+    match series.trim_end().trim_end_matches(':') {
+        "" => "snapshots".to_owned(),
+        series => series.to_owned(),
+    }
 }
 
 /// Why a policy is not applied that would leave nothing.
 pub fn emptied(group: &PlannedGroup) -> Failure {
-    let series = heading(&group.key);
-    let series = series.trim_end().trim_end_matches(':');
-    let series = if series.is_empty() {
-        "snapshots"
-    } else {
-        series
-    };
     Failure::failed(format!(
-        "the policy keeps none of {}, and nothing was forgotten: {series}\nGive a rule that keeps some, or --allow-empty.",
-        group.remove.len()
+        "the policy keeps none of {}, and nothing was forgotten: {}{}\nGive a rule that keeps some, or --allow-empty.",
+        group.remove.len(),
+        series(group),
+        claims(group.claim)
     ))
+}
+
+/// Which of a host's series it is, where that is not the one that people know of.
+fn claims(claim: Claim) -> &'static str {
+    match claim {
+        Claim::Plausible => "",
+        Claim::Early | Claim::Late => {
+            ", a series that claims another time than the log and the place show (see --trust-times)"
+        }
+    }
 }
 
 /// Snapshots that were named.

@@ -36,12 +36,21 @@ pub fn conclude(
                 Harm::None,
                 "other tables name all that is needed".to_owned(),
             ),
+            (true, 1) => (
+                Harm::Healable,
+                "nothing is lost: one pack that no other table names says itself what it holds, and the next backup enters it anew"
+                    .to_owned(),
+            ),
             (true, _) => (
                 Harm::Healable,
                 format!(
                     "nothing is lost: {packs} packs that no other table names say themselves what they hold, \
                      and the next backup enters them anew"
                 ),
+            ),
+            (false, 1) => (
+                Harm::AtRisk,
+                "not all is whole in the one pack that no other table names".to_owned(),
             ),
             (false, _) => (
                 Harm::AtRisk,

@@ -73,21 +73,19 @@ impl<'a> Forget<'a> {
         let mut candidates = Vec::new();
         for (id, row) in state.live_snapshots() {
             let summary = match self.summary(id, row) {
-                Ok(summary) => summary,
+                Ok(summary) => summary.clone(),
                 Err(e) => {
                     unreadable.push((*id, e.about(Subject::Snapshot(*id))));
                     continue;
                 }
             };
-            if options.filter.matches(summary) {
+            if options.filter.matches(&summary) {
                 candidates.push(Candidate {
-                    info: SnapshotInfo {
-                        id: *id,
-                        summary: summary.clone(),
-                    },
                     commit: commit(row),
                     terms: state.terms(id),
+                    parent: summary.parent.map(|parent| self.first(state, parent)),
                     vouched: summary.original().is_some() && may_forget(state, &row.writer),
+                    info: SnapshotInfo { id: *id, summary },
                 });
             }
         }
@@ -100,6 +98,13 @@ impl<'a> Forget<'a> {
             groups: plan(candidates, options, times.as_ref(), now),
             unreadable,
         })
+    }
+
+    /// The snapshot that one was made from, as by `tag`, as far as the log knows it still, or itself.
+    fn first(&mut self, state: &State, id: SnapshotId) -> SnapshotId {
+        let row = state.snapshot(&id);
+        let summary = row.and_then(|row| self.summary(&id, row).ok());
+        summary.and_then(Summary::original).unwrap_or(id)
     }
 
     fn summary(&mut self, id: &SnapshotId, row: &SnapshotRow) -> Result<&Summary> {

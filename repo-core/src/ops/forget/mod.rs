@@ -22,7 +22,7 @@ pub use plan::{
     Candidate, ForgetOptions, ForgetPlan, Goes, Keeps, Kept, PlannedGroup, Removed, plan,
 };
 pub use policy::{Count, Period, Policy, Reason, Span, WithinSize};
-pub use quarantine::{Anomaly, Quarantine};
+pub use quarantine::{ACCEPTED, Anomaly, Break, Quarantine, STANDS_S};
 pub use terms::{NewTerms, set_terms};
 pub use times::{AHEAD_S, BEHIND_S, Claim, Commit, DURATION_S_MAX, Stored, Times};
 pub use undo::{TooLate, Unforgotten, unforget};

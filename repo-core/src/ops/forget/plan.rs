@@ -2,7 +2,7 @@
 
 use super::groups::Grouping;
 use super::policy::{Clock, Item, Policy, Reason, evaluate};
-use super::quarantine::{Anomaly, Quarantine, anomaly};
+use super::quarantine::{ACCEPTED, Break, Look, Quarantine, standing};
 use super::times::{Claim, Commit, Times};
 use crate::error::Error;
 use crate::id::SnapshotId;
@@ -24,7 +24,7 @@ pub struct ForgetOptions {
     pub allow_empty: bool,
     /// Claimed times count whatever the log and the backend say.
     pub trust_times: bool,
-    /// When a series is kept whole.
+    /// When a series is kept whole because of what went wrong in it.
     pub quarantine: Quarantine,
     /// How many seconds the clock on the wall is ahead of UTC where the caller is, at any time. `None` goes by the newest
     /// snapshot's alone.
@@ -40,9 +40,20 @@ pub struct Candidate {
     pub commit: Commit,
     /// Until when it must be kept, and from when on it may go.
     pub terms: Terms,
+    /// The snapshot that it was compared with when it was made; if that was made from another one, as by `tag`, the first of all.
+    pub parent: Option<SnapshotId>,
     /// It was made from another one, as by `tag`, by somebody who may forget snapshots: its time is that of the other, however
     /// long ago.
     pub vouched: bool,
+}
+
+impl Candidate {
+    /// When it was made, as far as that is borne out.
+    fn made(&self, times: Option<&Times>) -> Timestamp {
+        let claimed = self.info.summary.time;
+        let times = times.filter(|_| !self.vouched);
+        times.map_or(claimed, |times| times.made(&self.commit, claimed))
+    }
 }
 
 /// Why a snapshot stays.
@@ -90,8 +101,8 @@ pub struct PlannedGroup {
     pub key: GroupKey,
     /// And whether their times are borne out: those that are not form a series of their own.
     pub claim: Claim,
-    /// Why nothing of it goes, though something would.
-    pub quarantine: Option<Anomaly>,
+    /// Why nothing of it goes, though something would, oldest first; empty if there is nothing to say against it.
+    pub quarantine: Vec<Break>,
     /// Snapshots that stay, newest first.
     pub keep: Vec<Kept>,
     /// Snapshots that go, newest first.
@@ -147,7 +158,7 @@ pub fn plan(
     let planned = series.into_iter().map(|((key, claim), mut members)| {
         let order = |c: &Candidate| (c.info.summary.time, c.commit.number, c.info.id);
         members.sort_unstable_by_key(|candidate| std::cmp::Reverse(order(candidate)));
-        plan_series(key, claim, members, options, now)
+        plan_series(key, claim, members, options, times, now)
     });
     planned.collect()
 }
@@ -158,31 +169,62 @@ fn plan_series(
     claim: Claim,
     members: Vec<Candidate>,
     options: &ForgetOptions,
+    times: Option<&Times>,
     now: Timestamp,
 ) -> PlannedGroup {
-    let infos: Vec<&SnapshotInfo> = members.iter().map(|member| &member.info).collect();
-    let odd = anomaly(&options.quarantine, &infos);
     let reasons = reasons(&members, options, now);
-    let goes = |reasons: &Result<Vec<Keeps>, Goes>| reasons.is_err();
+    let goes: Vec<bool> = reasons.iter().map(Result::is_err).collect();
+    let quarantine = breaks(&members, &goes, &options.quarantine, times, now);
+    let held = !quarantine.is_empty();
     let mut group = PlannedGroup {
         key,
         claim,
-        quarantine: odd.filter(|_| reasons.iter().any(goes)),
+        quarantine,
         keep: Vec::new(),
         remove: Vec::new(),
     };
     for (member, reasons) in members.into_iter().zip(reasons) {
         let info = member.info;
-        match (reasons, group.quarantine) {
-            (Ok(reasons), _) => group.keep.push(Kept { info, reasons }),
-            (Err(_), Some(_)) => group.keep.push(Kept {
+        match reasons {
+            Ok(reasons) => group.keep.push(Kept { info, reasons }),
+            Err(_) if held => group.keep.push(Kept {
                 info,
                 reasons: vec![Keeps::Quarantine],
             }),
-            (Err(reason), None) => group.remove.push(Removed { info, reason }),
+            Err(reason) => group.remove.push(Removed { info, reason }),
         }
     }
     group
+}
+
+/// Why nothing of a series may go. Where the caller has put together what comes from several sources, each is looked at by
+/// itself: a small one among large ones is no break.
+fn breaks(
+    members: &[Candidate],
+    goes: &[bool],
+    quarantine: &Quarantine,
+    times: Option<&Times>,
+    now: Timestamp,
+) -> Vec<Break> {
+    let mut sources: BTreeMap<GroupKey, Vec<Look<'_>>> = BTreeMap::new();
+    for (member, goes) in members.iter().zip(goes) {
+        let tags = &member.info.summary.tags;
+        let look = Look {
+            info: &member.info,
+            parent: member.parent,
+            made: member.made(times),
+            accepted: member.vouched && tags.iter().any(|tag| tag == ACCEPTED),
+            goes: *goes,
+        };
+        let source = Grouping::Series.key(&member.info);
+        sources.entry(source).or_default().push(look);
+    }
+    let found = sources
+        .values()
+        .flat_map(|source| standing(quarantine, source, now));
+    let mut found: Vec<Break> = found.collect();
+    found.sort_by_key(|found| found.time);
+    found
 }
 
 /// Why each member of a series stays, or why it goes.

@@ -1,26 +1,37 @@
-//! Whether the newest snapshots of a series look as if something had gone wrong, so that older ones must not go yet.
+//! Whether something went wrong in a series not long ago, so that what was there before must not go yet.
 //!
 //! What has been deleted or encrypted by an intruder is backed up like anything else, and a policy would thin what was
-//! before. Numbers in the summaries show it.
+//! before, night after night. Numbers in the summaries show where it began: a *break*. It stands until somebody who may
+//! forget accepts it, or until it is so old that it would have been noticed.
 
 use crate::format::snapshot::Totals;
+use crate::id::SnapshotId;
 use crate::snapshot::SnapshotInfo;
+use crate::time::Timestamp;
+use std::collections::HashSet;
 
-/// Series whose snapshots before the newest have fewer files are not looked at for lost files.
+/// Series whose snapshots before a break have fewer files are not looked at for lost files.
 pub const FILES_MIN: u64 = 100;
 
-/// Series whose snapshots before the newest have fewer bytes are not looked at for lost or changed bytes.
+/// Series whose snapshots before a break have fewer bytes are not looked at for lost or changed bytes.
 pub const BYTES_MIN: u64 = 16 << 20;
 
-/// So many snapshots before the newest are compared with it.
+/// A break keeps what was before it for so many seconds.
+pub const STANDS_S: i64 = 30 * 86_400;
+
+/// This tag on the first snapshot behind a break, put there by somebody who may forget, accepts the break.
+pub const ACCEPTED: &str = "accepted";
+
+/// So many snapshots before one are compared with it.
 const LOOK_BACK: usize = 3;
 
-/// When a series is kept whole. `None` turns a test off.
+/// What is a break. `None` turns a test off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quarantine {
-    /// The newest snapshot has less than so many percent of the files or the bytes of one of the three before it.
+    /// A snapshot has less than so many percent of the files or the bytes of one of the three before it.
     pub shrunk_percent: Option<u8>,
-    /// More than so many percent of the bytes of the newest snapshot are new, and that is not usual in this series.
+    /// So many percent of the bytes of a snapshot are new, as much of what was before is gone, and that is not usual in this
+    /// series: none of the three before it was so, and one that could have been was not.
     pub changed_percent: Option<u8>,
 }
 
@@ -42,7 +53,7 @@ impl Quarantine {
     };
 }
 
-/// What is odd about the newest snapshot of a series.
+/// What is odd about a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anomaly {
     /// It has so few files, and one before it had so many.
@@ -68,36 +79,137 @@ pub enum Anomaly {
     },
 }
 
-/// Looks at a series, newest first; `None` if nothing is odd, or there are fewer than two snapshots.
-pub fn anomaly(quarantine: &Quarantine, series: &[&SnapshotInfo]) -> Option<Anomaly> {
-    let (newest, older) = series.split_first()?;
-    let older = &older[..older.len().min(LOOK_BACK)];
-    let now = &newest.summary.totals;
+/// A snapshot that looks as if something had gone wrong before it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Break {
+    /// Which: the first behind the break.
+    pub snapshot: SnapshotId,
+    /// When it says it was made.
+    pub time: Timestamp,
+    /// What is odd about it.
+    pub anomaly: Anomaly,
+}
+
+/// What is known of a snapshot when breaks are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The snapshot.
+    pub info: &'a SnapshotInfo,
+    /// The first form of its parent, if it has one.
+    pub parent: Option<SnapshotId>,
+    /// When it was made, as far as that is borne out.
+    pub made: Timestamp,
+    /// Somebody who may forget has accepted it as it is.
+    pub accepted: bool,
+    /// It is to go.
+    pub goes: bool,
+}
+
+/// The breaks because of which nothing of a series may go, oldest first: not accepted, not older than [`STANDS_S`], and what
+/// was before them, or what shows them, would go. The series is given newest first. Time: linear.
+pub fn standing(quarantine: &Quarantine, series: &[Look<'_>], now: Timestamp) -> Vec<Break> {
+    let Some(last) = series.iter().rposition(|look| look.goes) else {
+        return Vec::new();
+    };
+    let found = breaks(quarantine, series).into_iter();
+    let stands = found.filter(|(at, _)| {
+        let until = series[*at].made.seconds.saturating_add(STANDS_S);
+        *at <= last && now.seconds < until
+    });
+    let shown = stands.map(|(at, anomaly)| Break {
+        snapshot: series[at].info.id,
+        time: series[at].info.summary.time,
+        anomaly,
+    });
+    shown.collect()
+}
+
+/// Where a series breaks, oldest first. Behind a break, and behind a snapshot that is accepted, a series is compared only with
+/// what came since.
+fn breaks(quarantine: &Quarantine, series: &[Look<'_>]) -> Vec<(usize, Anomaly)> {
+    let there: HashSet<SnapshotId> = series.iter().map(|look| first(look.info)).collect();
+    let mut found = Vec::new();
+    let mut end = series.len();
+    for (at, look) in series.iter().enumerate().rev() {
+        if look.accepted {
+            end = at + 1;
+            continue;
+        }
+        let older = &series[at + 1..end];
+        let older = comparable(look, older, &there);
+        if let Some(anomaly) = anomaly(quarantine, look.info, &older) {
+            found.push((at, anomaly));
+            end = at + 1;
+        }
+    }
+    found
+}
+
+/// Those of the snapshots before one that it is compared with, newest first.
+///
+/// Where a parent is gone, a policy has thinned what was in between, and found nothing odd then: what lies beyond is another
+/// time, and what changed since is no break.
+fn comparable<'a>(
+    look: &Look<'a>,
+    older: &[Look<'a>],
+    there: &HashSet<SnapshotId>,
+) -> Vec<&'a SnapshotInfo> {
+    let mut next = look;
+    let mut found = Vec::new();
+    for older in older.iter().take(LOOK_BACK) {
+        if next.parent.is_some_and(|parent| !there.contains(&parent)) {
+            break;
+        }
+        found.push(older.info);
+        next = older;
+    }
+    found
+}
+
+/// The snapshot that this one was made from by changing its tags or the like, or itself.
+fn first(info: &SnapshotInfo) -> SnapshotId {
+    info.summary.original().unwrap_or(info.id)
+}
+
+/// What is odd about a snapshot, compared with some before it, newest first.
+fn anomaly(
+    quarantine: &Quarantine,
+    info: &SnapshotInfo,
+    older: &[&SnapshotInfo],
+) -> Option<Anomaly> {
+    let now = &info.summary.totals;
+    let most = |field: fn(&Totals) -> u64| older.iter().map(|i| field(&i.summary.totals)).max();
+    let files = most(|totals| totals.files)?;
+    let bytes = most(|totals| totals.bytes)?;
     if let Some(percent) = quarantine.shrunk_percent {
-        let most = |field: fn(&Totals) -> u64| older.iter().map(|i| field(&i.summary.totals)).max();
-        let files = most(|totals| totals.files).unwrap_or(0);
         if files >= FILES_MIN && below(now.files, files, percent) {
             let now = now.files;
             return Some(Anomaly::FewerFiles { now, before: files });
         }
-        let bytes = most(|totals| totals.bytes).unwrap_or(0);
         if bytes >= BYTES_MIN && below(now.bytes, bytes, percent) {
             let now = now.bytes;
             return Some(Anomaly::FewerBytes { now, before: bytes });
         }
     }
     let percent = quarantine.changed_percent?;
-    let changed = |info: &SnapshotInfo| {
-        let totals = &info.summary.totals;
-        info.summary.parent.is_some()
-            && totals.bytes >= BYTES_MIN
-            && !below(totals.bytes_added, totals.bytes, percent)
+    // The first of a series brings everything, and says nothing about what is usual.
+    let tells = |info: &SnapshotInfo| {
+        info.summary.parent.is_some() && info.summary.totals.bytes >= BYTES_MIN
     };
-    let usual = older.iter().any(|info| changed(info));
-    (!older.is_empty() && changed(newest) && !usual).then_some(Anomaly::Changed {
-        new: now.bytes_added.min(now.bytes),
-        all: now.bytes,
-    })
+    let all_new = |info: &SnapshotInfo| {
+        let totals = &info.summary.totals;
+        !below(totals.bytes_added, totals.bytes, percent)
+    };
+    let mut told = older.iter().filter(|info| tells(info)).peekable();
+    if !tells(info) || !all_new(info) || told.peek().is_none() || told.any(|info| all_new(info)) {
+        return None;
+    }
+    // What grows keeps what there was.
+    let new = now.bytes_added.min(now.bytes);
+    let gone = bytes.saturating_sub(now.bytes - new);
+    let replaced = !below(gone, bytes, percent);
+    let all = now.bytes;
+    replaced.then_some(Anomaly::Changed { new, all })
 }
 
 /// Whether `part` is less than so many percent of `whole`.
@@ -115,7 +227,7 @@ mod tests {
 
     fn info(files: u64, bytes: u64, bytes_added: u64) -> SnapshotInfo {
         let summary = Summary {
-            parent: Some(SnapshotId([1; 32])),
+            parent: Some(SnapshotId([2; 32])),
             totals: Totals {
                 files,
                 bytes,
@@ -131,23 +243,46 @@ mod tests {
     }
 
     fn look(series: &[SnapshotInfo]) -> Option<Anomaly> {
-        let series: Vec<&SnapshotInfo> = series.iter().collect();
-        anomaly(&Quarantine::default(), &series)
+        anomalies(&Quarantine::default(), series, &[])
+            .first()
+            .copied()
+    }
+
+    /// All breaks, oldest first; those of these numbers are accepted.
+    fn anomalies(limits: &Quarantine, series: &[SnapshotInfo], accepted: &[usize]) -> Vec<Anomaly> {
+        let looks = series.iter().enumerate().map(|(at, info)| Look {
+            info,
+            parent: info.summary.parent,
+            made: Timestamp::new(0, 0),
+            accepted: accepted.contains(&at),
+            goes: true,
+        });
+        let looks: Vec<Look<'_>> = looks.collect();
+        let found = standing(limits, &looks, Timestamp::new(STANDS_S - 1, 0));
+        assert_eq!(standing(limits, &looks, Timestamp::new(STANDS_S, 0)), []);
+        found.into_iter().map(|found| found.anomaly).collect()
     }
 
     #[test]
-    fn a_series_that_shrank_is_odd_for_some_time() {
+    fn a_series_that_shrank_is_odd_until_that_is_accepted() {
         let (large, small) = (info(1000, 100 * MIB, 0), info(499, 100 * MIB, 0));
-        let odd = Some(Anomaly::FewerFiles {
+        let odd = Anomaly::FewerFiles {
             now: 499,
             before: 1000,
-        });
-        assert_eq!(look(&[small.clone(), large.clone()]), odd);
-        // Another run by an intruder does not make it good.
-        let three = [small.clone(), small.clone(), small.clone(), large.clone()];
-        assert_eq!(look(&three), odd);
-        let four = [std::slice::from_ref(&small), &three[..]].concat();
-        assert_eq!(look(&four), None);
+        };
+        // Other runs by an intruder do not make it good.
+        for more in 1..9 {
+            let mut series = vec![small.clone(); more];
+            series.extend([large.clone(), large.clone()]);
+            let found = anomalies(&Quarantine::default(), &series, &[]);
+            assert_eq!(found, [odd], "{more}");
+            // The first of them is to be accepted, and no other.
+            for accepted in 0..=more {
+                let found = anomalies(&Quarantine::default(), &series, &[accepted]);
+                let first = accepted + 1 == more;
+                assert_eq!(found.is_empty(), first, "{accepted} of {more}");
+            }
+        }
         assert_eq!(look(&[large.clone(), small]), None);
         assert_eq!(look(&[info(500, 50 * MIB, 0), large.clone()]), None);
         assert_eq!(
@@ -157,6 +292,40 @@ mod tests {
                 before: 100 * MIB
             })
         );
+    }
+
+    #[test]
+    fn every_break_is_found() {
+        let sizes = [40, 100, 100, 300, 300].map(|files| info(files, 0, 0));
+        let odd = |now, before| Anomaly::FewerFiles { now, before };
+        let all = anomalies(&Quarantine::default(), &sizes, &[]);
+        assert_eq!(all, [odd(100, 300), odd(40, 100)]);
+        let all = anomalies(&Quarantine::default(), &sizes, &[2]);
+        assert_eq!(all, [odd(40, 100)]);
+    }
+
+    /// Between neighbours of what was thinned much may have changed.
+    #[test]
+    fn what_shrank_while_nobody_looked_is_not_odd() {
+        let id = |n: u8| SnapshotId([n; 32]);
+        let odd = |parents: [Option<u8>; 2], original: Option<u8>| {
+            let mut series = [info(40, 0, 0), info(70, 0, 0), info(100, 0, 0)];
+            for (n, info) in (1..).zip(&mut series) {
+                info.id = id(n);
+            }
+            series[0].summary.parent = parents[0].map(id);
+            series[1].summary.parent = parents[1].map(id);
+            if let Some(original) = original {
+                series[1].summary.set_original(&id(original));
+            }
+            look(&series).is_some()
+        };
+        assert!(odd([Some(2), Some(3)], None));
+        assert!(odd([None, Some(3)], None));
+        assert!(!odd([Some(9), Some(3)], None));
+        assert!(!odd([Some(2), Some(9)], None));
+        // Another form of the parent will do.
+        assert!(odd([Some(9), Some(3)], Some(9)));
     }
 
     #[test]
@@ -177,25 +346,34 @@ mod tests {
         });
         assert_eq!(look(&[all_new.clone(), usual.clone()]), odd);
         assert_eq!(look(&[info(10, 100 * MIB, 89 * MIB), usual.clone()]), None);
-        // Compressed dumps are new every night.
-        assert_eq!(
-            look(&[all_new.clone(), all_new.clone(), usual.clone()]),
-            None
-        );
+        // Once is not always.
+        let twice = [all_new.clone(), all_new.clone(), usual.clone()];
+        assert_eq!(anomalies(&Quarantine::default(), &twice, &[]).len(), 1);
         // The first backup of all brings everything.
         let mut first = all_new.clone();
         first.summary.parent = None;
         assert_eq!(look(&[usual.clone(), first.clone()]), None);
-        assert_eq!(look(&[first, usual]), None);
+        assert_eq!(look(&[first.clone(), usual]), None);
+        // Compressed dumps are new every night, and from the second on.
+        assert_eq!(look(&[all_new.clone(), all_new, first]), None);
+    }
+
+    #[test]
+    fn what_grows_is_not_odd() {
+        // All but a hundredth is new, and nothing is gone.
+        let grown = [info(10, 3000 * MIB, 2970 * MIB), info(10, 30 * MIB, 0)];
+        assert_eq!(look(&grown), None);
+        let replaced = [info(10, 3000 * MIB, 2998 * MIB), info(10, 30 * MIB, 0)];
+        assert!(look(&replaced).is_some());
     }
 
     #[test]
     fn tests_can_be_turned_off() {
-        let (large, none) = (info(1000, 100 * MIB, 0), info(0, 0, 0));
-        let changed = info(1000, 100 * MIB, 100 * MIB);
-        for newest in [&none, &changed] {
-            assert!(anomaly(&Quarantine::default(), &[newest, &large]).is_some());
-            assert_eq!(anomaly(&Quarantine::OFF, &[newest, &large]), None);
+        let large = info(1000, 100 * MIB, 0);
+        for newest in [info(0, 0, 0), info(1000, 100 * MIB, 100 * MIB)] {
+            let series = [newest, large.clone()];
+            assert!(look(&series).is_some());
+            assert_eq!(anomalies(&Quarantine::OFF, &series, &[]), []);
         }
     }
 }

@@ -84,26 +84,40 @@ impl Times {
 
     /// Judges the time that a snapshot claims, which took `duration_ms` and was committed by this entry.
     pub fn judge(&self, commit: &Commit, claimed: Timestamp, duration_ms: u64) -> Claim {
-        let (mut earliest, latest) = match self.bounds.get(&commit.number) {
-            Some(bounds) => *bounds,
-            None => (commit.time.min(self.now), self.now),
-        };
+        let (_, latest) = self.bounds(commit);
         let latest = latest.min(commit.time);
         if claimed > later(latest, AHEAD_S) || claimed > self.now {
             return Claim::Late;
         }
-        // Whoever copies a repository stores its entries anew. What is claimed to be from before that cannot be told by the
-        // backend's times.
-        let began = self.stored.values().next().map(|(first, _)| *first);
-        if let (Some(began), Some((first, _))) = (began, self.stored.get(&commit.number))
-            && began <= later(claimed, AHEAD_S)
-        {
-            earliest = earliest.max(*first);
-        }
+        let earliest = self.earliest(commit, claimed);
         let duration = i64::try_from(duration_ms / 1000).unwrap_or(i64::MAX);
         match later(claimed, BEHIND_S + duration.min(DURATION_S_MAX)) < earliest {
             true => Claim::Early,
             false => Claim::Plausible,
+        }
+    }
+
+    /// When a snapshot was made that claims that time, as far as it is borne out: no earlier than what stood in the log then.
+    pub fn made(&self, commit: &Commit, claimed: Timestamp) -> Timestamp {
+        claimed.max(self.earliest(commit, claimed))
+    }
+
+    fn bounds(&self, commit: &Commit) -> (Timestamp, Timestamp) {
+        let bounds = self.bounds.get(&commit.number).copied();
+        bounds.unwrap_or_else(|| (commit.time.min(self.now), self.now))
+    }
+
+    /// No earlier than that the entry was stored that commits a snapshot which claims that time.
+    fn earliest(&self, commit: &Commit, claimed: Timestamp) -> Timestamp {
+        let (earliest, _) = self.bounds(commit);
+        // Whoever copies a repository stores its entries anew. What is claimed to be from before that cannot be told by the
+        // backend's times.
+        let began = self.stored.values().next().map(|(first, _)| *first);
+        match (began, self.stored.get(&commit.number)) {
+            (Some(began), Some((first, _))) if began <= later(claimed, AHEAD_S) => {
+                earliest.max(*first)
+            }
+            _ => earliest,
         }
     }
 }

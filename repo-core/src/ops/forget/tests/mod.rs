@@ -1,5 +1,6 @@
-//! Policies against what restic says, and plans over snapshots made up.
+//! Policies against what restic says, and plans over snapshots made up, night after night.
 
+mod nights;
 mod plans;
 mod restic;
 

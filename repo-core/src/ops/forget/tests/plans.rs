@@ -1,8 +1,7 @@
-//! Whole plans: series, terms, times that are not borne out, quarantine.
+//! Whole plans: series, terms, times that are not borne out.
 
 use super::super::plan::{Candidate, ForgetOptions, Goes, Keeps, PlannedGroup, plan};
 use super::super::policy::{Period, Reason};
-use super::super::quarantine::{Anomaly, Quarantine};
 use super::super::times::{Claim, Commit, Stored, Times};
 use super::policy;
 use crate::format::snapshot::{Summary, Totals};
@@ -11,17 +10,17 @@ use crate::log::Terms;
 use crate::snapshot::SnapshotInfo;
 use crate::time::Timestamp;
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 
 /// Day 0 of these tests, noon.
 const NOON: i64 = 19_900 * DAY + DAY / 2;
 
-fn day(n: i64) -> Timestamp {
+pub(super) fn day(n: i64) -> Timestamp {
     Timestamp::new(NOON + n * DAY, 0)
 }
 
 /// Snapshot `n`, made and committed on that day.
-fn made(n: u8, on: i64) -> Candidate {
+pub(super) fn made(n: u8, on: i64) -> Candidate {
     let summary = Summary {
         time: day(on),
         host: "web".into(),
@@ -43,11 +42,12 @@ fn made(n: u8, on: i64) -> Candidate {
             time: day(on),
         },
         terms: Terms::default(),
+        parent: None,
         vouched: false,
     }
 }
 
-fn options(flags: &str) -> ForgetOptions {
+pub(super) fn options(flags: &str) -> ForgetOptions {
     ForgetOptions {
         policy: policy(flags),
         ..ForgetOptions::default()
@@ -55,7 +55,7 @@ fn options(flags: &str) -> ForgetOptions {
 }
 
 /// Numbers of the snapshots that stay and that go, newest first, by series.
-fn numbers(groups: &[PlannedGroup]) -> Vec<(Claim, Vec<u8>, Vec<u8>)> {
+pub(super) fn numbers(groups: &[PlannedGroup]) -> Vec<(Claim, Vec<u8>, Vec<u8>)> {
     let number = |info: &SnapshotInfo| info.id.0[0];
     let group = |group: &PlannedGroup| {
         let keep = group.keep.iter().map(|kept| number(&kept.info));
@@ -261,26 +261,4 @@ fn a_long_backup_is_not_backdated() {
     assert_eq!(claim(200, 199), Claim::Early);
     assert_eq!(claim(-1, 0), Claim::Plausible);
     assert_eq!(claim(-2, 0), Claim::Late);
-}
-
-#[test]
-fn a_series_in_quarantine_is_kept_whole() {
-    let mut all: Vec<Candidate> = (1..=4).map(|n| made(n, i64::from(n))).collect();
-    all[3].info.summary.totals.files = 10;
-    let groups = planned(&all, "--keep-last 1", 9);
-    assert_eq!(numbers(&groups)[0].1, [4, 3, 2, 1]);
-    let odd = Anomaly::FewerFiles {
-        now: 10,
-        before: 1000,
-    };
-    assert_eq!(groups[0].quarantine, Some(odd));
-    assert_eq!(groups[0].keep[3].reasons, [Keeps::Quarantine]);
-    // Nothing is held back where nothing would go.
-    assert_eq!(planned(&all, "--keep-last 4", 9)[0].quarantine, None);
-    let careless = ForgetOptions {
-        quarantine: Quarantine::OFF,
-        ..options("--keep-last 1")
-    };
-    let groups = plan(all, &careless, None, day(9));
-    assert_eq!(numbers(&groups)[0].1, [4]);
 }
