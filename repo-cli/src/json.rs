@@ -351,6 +351,9 @@ pub struct Snapshot {
     pub protected_until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// When it was forgotten; only where that is asked for and known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forgotten_at: Option<String>,
 }
 
 impl From<&SnapshotInfo> for Snapshot {
@@ -377,6 +380,7 @@ impl From<&SnapshotInfo> for Snapshot {
             original: summary.original().map(|id| id.to_hex()),
             protected_until: None,
             expires: None,
+            forgotten_at: None,
         }
     }
 }

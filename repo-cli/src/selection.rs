@@ -27,7 +27,7 @@ pub struct SelectionFlags {
     )]
     pub host: Vec<String>,
 
-    /// Only those with all tags of this list, TAG[,TAG...]; may be given more than once
+    /// Only those with all tags of this list, TAG[,TAG...], or without tags if it is ''; may be given more than once
     #[arg(long, value_name = "TAGS", help_heading = "Which snapshots")]
     pub tag: Vec<String>,
 
@@ -37,6 +37,11 @@ pub struct SelectionFlags {
 }
 
 impl SelectionFlags {
+    /// Whether there is any of these flags.
+    pub fn given(&self) -> bool {
+        !(self.host.is_empty() && self.tag.is_empty() && self.path.is_empty())
+    }
+
     /// The filter that they mean. An empty --host takes back what the environment says.
     pub fn filter(&self, env: &Env) -> Result<Filter, Failure> {
         let mut hosts = self.host.clone();
@@ -52,11 +57,8 @@ impl SelectionFlags {
             .iter()
             .map(|path| absolute(path))
             .collect::<Result<_, _>>()?;
-        let tags = self
-            .tag
-            .iter()
-            .map(|list| tags(std::slice::from_ref(list)))
-            .collect();
+        let split = |list: &String| list.split(',').map(|tag| tag.trim().to_owned()).collect();
+        let tags = self.tag.iter().map(split).collect();
         Ok(Filter { hosts, paths, tags })
     }
 }
@@ -223,10 +225,12 @@ pub fn find_forgotten(repo: &Repo, name: &str) -> Result<SnapshotId, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match snapshot::find(repo, name, &Filter::default()) {
                 Ok(info) if name != "latest" => Ok(info.id),
-                _ => Err(Failure::failed(format!(
-                    "no forgotten snapshot has an ID that begins with {}\n`larder snapshots --forgotten` lists those that can be had again.",
-                    printable(name)
-                ))),
+                _ => Err(deleted(repo, name).unwrap_or_else(|| {
+                    Failure::failed(format!(
+                        "no forgotten snapshot has an ID that begins with {}\n`larder snapshots --forgotten` lists those that can be had again.",
+                        printable(name)
+                    ))
+                })),
             }
         }
         Err(error) => Err(not_found(name, error)),
@@ -248,10 +252,24 @@ fn forgotten(repo: &Repo, name: &str) -> Option<Failure> {
     let name = name.to_ascii_lowercase();
     let fits = |id: &SnapshotId| !name.is_empty() && id.to_hex().starts_with(&name);
     let mut found = state.forgotten_snapshots().filter(|(id, _)| fits(id));
-    let (id, _) = found.next()?;
+    let Some((id, _)) = found.next() else {
+        return deleted(repo, &name);
+    };
     let id = id.short();
     Some(Failure::failed(format!(
         "snapshot {id} is forgotten\n`larder unforget {id}` brings it back, until a prune has deleted its data."
+    )))
+}
+
+/// What is said of a name that only fits snapshots that are gone.
+fn deleted(repo: &Repo, name: &str) -> Option<Failure> {
+    let found = snapshot::find_deleted(repo, name)?;
+    let when = found.time.map_or(String::new(), |time| {
+        format!(", {}", crate::text::local_time(time))
+    });
+    Some(Failure::failed(format!(
+        "snapshot {} was forgotten, and deleted by a prune{when}\n`larder snapshots --forgotten` lists those that can be had again.",
+        found.id.short()
     )))
 }
 
@@ -359,6 +377,16 @@ mod tests {
         assert_eq!(
             filter.tags,
             [vec!["a".to_owned(), "b".into()], vec!["c".into()]]
+        );
+        let none = SelectionFlags {
+            tag: vec!["".into(), " a, ".into()],
+            ..Default::default()
+        };
+        assert!(none.given() && !SelectionFlags::default().given());
+        let filter = none.filter(&Env::fixed(&[])).unwrap();
+        assert_eq!(
+            filter.tags,
+            [vec!["".to_owned()], vec!["a".into(), "".into()]]
         );
     }
 

@@ -1,8 +1,10 @@
 //! Snapshot records: list, select and group.
 
 mod group;
+mod past;
 
 pub use group::{Group, GroupBy, GroupKey, group};
+pub use past::{DeletedSnapshot, find_deleted, forgotten_at};
 
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::Summary;
@@ -17,18 +19,31 @@ pub struct Filter {
     pub hosts: Vec<String>,
     /// All of these paths must be among the snapshot's.
     pub paths: Vec<Vec<u8>>,
-    /// Any of these lists of tags, all tags of which the snapshot must have.
+    /// Any of these lists of tags, all tags of which the snapshot must have. An empty tag is that of a snapshot without tags.
     pub tags: Vec<Vec<String>>,
 }
 
 impl Filter {
     /// Whether a snapshot is meant.
     pub fn matches(&self, summary: &Summary) -> bool {
-        let has_all = |tags: &Vec<String>| tags.iter().all(|tag| summary.tags.contains(tag));
         (self.hosts.is_empty() || self.hosts.contains(&summary.host))
             && self.paths.iter().all(|path| summary.paths.contains(path))
-            && (self.tags.is_empty() || self.tags.iter().any(has_all))
+            && (self.tags.is_empty() || self.tags.iter().any(|list| has_all(&summary.tags, list)))
     }
+}
+
+/// Whether a snapshot with the tags `own` is meant by a list of tags, as restic reads one (`Snapshot.HasTags`): an empty tag,
+/// reached before any that is not there, means all snapshots without tags.
+fn has_all(own: &[String], list: &[String]) -> bool {
+    for tag in list {
+        if tag.is_empty() && own.is_empty() {
+            return true;
+        }
+        if !own.contains(tag) {
+            return false;
+        }
+    }
+    true
 }
 
 /// A snapshot as listings show it.
@@ -151,6 +166,32 @@ fn several_begin_so(name: &str, mut ids: Vec<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What restic 0.19 lists.
+    #[test]
+    fn lists_of_tags_are_read_as_with_restic() {
+        let has = |own: &str, list: &str| {
+            let split = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+            let own = if own.is_empty() { vec![] } else { split(own) };
+            has_all(&own, &split(list))
+        };
+        for (own, list, expected) in [
+            ("", "", true),
+            ("a", "", false),
+            ("", ",", true),
+            ("a", ",", false),
+            ("a", "a", true),
+            ("a,b", "b,a", true),
+            ("a", "a,b", false),
+            ("", "a", false),
+            ("a", "a,", false),
+            ("", "a,", false),
+            ("", ",a", true),
+            ("a", ",a", false),
+        ] {
+            assert_eq!(has(own, list), expected, "{list:?} of {own:?}");
+        }
+    }
 
     #[test]
     fn several_snapshots_are_told_apart() {
