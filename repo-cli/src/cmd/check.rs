@@ -379,6 +379,7 @@ mod tests {
         assert_eq!(parse("100%"), Some(Subset::Percent(100.0)));
         assert_eq!(parse("3k"), Some(Subset::Bytes(3072)));
         assert_eq!(parse("2T"), Some(Subset::Bytes(2 << 40)));
+        assert_eq!(parse("2MiB"), Some(Subset::Bytes(2 << 20)));
         for wrong in [
             "0/2",
             "3/2",
@@ -397,7 +398,7 @@ mod tests {
             "0",
             "0K",
             "5.5K",
-            "1MB",
+            "1MX",
             "1Q",
             "K",
             "é",

@@ -28,12 +28,12 @@ const HEADING: &str = "Freeing space";
 /// How space is freed; `forget --prune` has these too.
 #[derive(Args, Debug)]
 pub struct PruneFlags {
-    /// Most that may stay unused, of all that is stored (5%), in bytes (500M), or `unlimited`: packs of which less is unused are not
+    /// Most that may stay unused, of all that is stored (5%), in bytes (500M or 500MiB), or `unlimited`: packs of which less is unused are not
     /// rewritten
     #[arg(long, value_name = "SIZE|N%|unlimited", default_value = "5%", value_parser = parse_max_unused, help_heading = HEADING)]
     max_unused: MaxUnused,
 
-    /// Rewrite packs of no more bytes than this
+    /// Rewrite packs of no more bytes than this, such as 2G or 2GiB
     #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
     max_repack_size: Option<u64>,
 

@@ -68,7 +68,7 @@ pub struct SelectFlags {
     #[arg(long, help_heading = EXCLUDE)]
     exclude_caches: bool,
 
-    /// Leave out files larger than this many bytes; k, M, G and T stand for KiB, MiB, GiB and TiB
+    /// Leave out files larger than this many bytes; k, M, G and T stand for KiB, MiB, GiB and TiB, which will do too
     #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = EXCLUDE)]
     exclude_larger_than: Option<u64>,
 
