@@ -11,7 +11,7 @@ use repo_core::time::{self, Timestamp};
 /// `30d`.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     if let Ok(span) = Span::parse(text) {
-        return after(&span).ok_or_else(|| "is out of range".to_owned());
+        return after(&span).ok_or_else(|| OUT_OF_RANGE.to_owned());
     }
     instant(text).map_err(|why| match why {
         Wrong::Form => {
@@ -58,8 +58,16 @@ fn instant(text: &str) -> Result<Timestamp, Wrong> {
 pub fn parse_until(text: &str) -> Result<Timestamp, String> {
     match text {
         "forever" => Ok(Terms::FOREVER),
-        _ => parse(text),
+        _ => parse_or(text, "forever"),
     }
+}
+
+/// As [`parse`]; `word` may be said instead, and is named where the time is too late.
+pub fn parse_or(text: &str, word: &str) -> Result<Timestamp, String> {
+    parse(text).map_err(|why| match why == OUT_OF_RANGE {
+        true => format!("{why}; say `{word}`"),
+        false => why,
+    })
 }
 
 /// As [`parse_until`] reads it, for people.
@@ -109,6 +117,10 @@ mod tests {
         );
         assert_eq!(parse_until("forever").unwrap(), Terms::FOREVER);
         assert_eq!(shown(Terms::FOREVER), "forever");
+        for late in ["999999y", "9999y"] {
+            let error = parse_until(late).unwrap_err();
+            assert!(error.ends_with("9999-12-30; say `forever`"), "{error}");
+        }
         for wrong in ["", "tomorrow", "2023-13-01", "4294967295y", "30", "forever"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -7,7 +7,10 @@ use crate::text::counted;
 use crate::{json, repository, when};
 use clap::Args;
 use repo_core::ErrorKind;
+use repo_core::log::State;
 use repo_core::ops::{NewTerms, set_terms};
+use repo_core::repo::Repo;
+use repo_core::snapshot::SnapshotInfo;
 use repo_core::time::{self, Timestamp};
 
 /// Arguments of `protect`.
@@ -51,7 +54,7 @@ struct At(Option<Timestamp>);
 fn parse_at(text: &str) -> Result<At, String> {
     match text {
         "never" => Ok(At(None)),
-        _ => Ok(At(Some(when::parse(text)?))),
+        _ => Ok(At(Some(when::parse_or(text, "never")?))),
     }
 }
 
@@ -67,12 +70,51 @@ pub fn protect(app: &App, arguments: ProtectArguments) -> Result<Exit, Failure> 
         protected_until: Some(arguments.until),
         ..NewTerms::default()
     };
-    let done = match arguments.until.map(when::shown).as_deref() {
-        None => "no longer protected".to_owned(),
-        Some("forever") => "protected, forever".to_owned(),
-        Some(time) => format!("protected until {time}"),
+    let (repo, found) = find(app, &arguments.snapshots, &arguments.selection)?;
+    let before = repo.state();
+    set(app, &repo, &found, &new)?;
+    if app.terminal.json() {
+        return Ok(Exit::Done);
+    }
+    let number = |count: usize| counted(count as u64, "snapshot", "snapshots");
+    let Some(until) = arguments.until else {
+        let (protected, others): (Vec<_>, Vec<_>) = found
+            .iter()
+            .partition(|info| before.is_protected(&info.id, time::now()));
+        if !protected.is_empty() {
+            let count = number(protected.len());
+            app.terminal.say(&format!("{count} no longer protected"))?;
+        }
+        if !others.is_empty() {
+            let was = if others.len() == 1 { "was" } else { "were" };
+            let count = number(others.len());
+            app.terminal.say(&format!("{count} {was} not protected"))?;
+        }
+        return Ok(Exit::Done);
     };
-    say(app, &arguments.snapshots, &arguments.selection, &new, &done)
+    let count = number(found.len());
+    app.terminal.say(&match when::shown(until).as_str() {
+        "forever" => format!("{count} protected, forever"),
+        time => format!("{count} protected until {time}"),
+    })?;
+    for (id, was) in shortened(&before, &found, until) {
+        let was = match when::shown(was).as_str() {
+            "forever" => "forever".to_owned(),
+            time => format!("until {time}"),
+        };
+        app.terminal
+            .say(&format!("that is shorter: {id} was protected {was}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Those that were protected for longer, and until when.
+fn shortened(before: &State, found: &[SnapshotInfo], until: Timestamp) -> Vec<(String, Timestamp)> {
+    let longer = found.iter().filter_map(|info| {
+        let was = before.terms(&info.id).protected_until?;
+        (was > until).then(|| (info.id.short(), was))
+    });
+    longer.collect()
 }
 
 /// Says from when on snapshots need not be kept.
@@ -86,35 +128,37 @@ pub fn expire(app: &App, arguments: ExpireArguments) -> Result<Exit, Failure> {
         None => "kept as the policy says".to_owned(),
         Some(time) => format!("gone with the first forget by policy after {time}"),
     };
-    say(app, &arguments.snapshots, &arguments.selection, &new, &done)
+    let (repo, found) = find(app, &arguments.snapshots, &arguments.selection)?;
+    set(app, &repo, &found, &new)?;
+    let count = counted(found.len() as u64, "snapshot", "snapshots");
+    app.terminal.say(&format!("{count} {done}"))?;
+    Ok(Exit::Done)
 }
 
-fn say(
+fn find(
     app: &App,
     names: &[String],
     selection: &SelectionFlags,
-    new: &NewTerms,
-    done: &str,
-) -> Result<Exit, Failure> {
+) -> Result<(Repo, Vec<SnapshotInfo>), Failure> {
     let filter = selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
     let found = selection::list(app, &repo, names, &filter)?.snapshots;
+    Ok((repo, found))
+}
+
+/// Says it of these snapshots; tells programs of which that was not so already.
+fn set(app: &App, repo: &Repo, found: &[SnapshotInfo], new: &NewTerms) -> Result<(), Failure> {
     let ids: Vec<_> = found.iter().map(|info| info.id).collect();
-    let changed = set_terms(&repo, &ids, new).map_err(|error| match error.kind() {
+    let changed = set_terms(repo, &ids, new).map_err(|error| match error.kind() {
         ErrorKind::Denied => Failure::from(error)
             .advising("Only a key with full access may say how long a snapshot is kept."),
         _ => error.into(),
     })?;
     if app.terminal.json() {
-        return app
-            .terminal
-            .json_line(&json::Forgotten {
-                message_type: "terms",
-                snapshots: changed.iter().map(|id| id.to_hex()).collect(),
-            })
-            .map(|()| Exit::Done);
+        app.terminal.json_line(&json::Forgotten {
+            message_type: "terms",
+            snapshots: changed.iter().map(|id| id.to_hex()).collect(),
+        })?;
     }
-    let count = counted(ids.len() as u64, "snapshot", "snapshots");
-    app.terminal.say(&format!("{count} {done}"))?;
-    Ok(Exit::Done)
+    Ok(())
 }
