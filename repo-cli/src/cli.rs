@@ -23,6 +23,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for some items, 10 no
     about = "Deduplicating, encrypting backups that prove themselves",
     after_help = AFTER_HELP,
     arg_required_else_help = true,
+    args_override_self = true,
     max_term_width = 100
 )]
 pub struct Cli {
@@ -78,6 +79,20 @@ mod tests {
         assert_eq!(verbosity(&["-vv"]), 2);
         assert_eq!(verbosity(&["-v", "-v"]), 2);
         assert_eq!(verbosity(&["--verbose=2"]), 2);
+    }
+
+    /// As with restic: a script may add flags to those of its user.
+    #[test]
+    fn of_flags_that_have_one_value_the_last_counts() {
+        let parse = |line: &[&str]| Cli::try_parse_from([&["larder"], line].concat());
+        let cli = parse(&["-r", "/x", "snapshots", "-r", "/y", "--json", "--json"]).unwrap();
+        assert_eq!(cli.global.repository.repo.as_deref(), Some("/y".as_ref()));
+        let said = parse(&["forget", "--keep-last", "1", "-n", "--dry-run", "-l", "2"]);
+        let said = format!("{:?}", said.unwrap().command);
+        assert!(said.contains("keep_last: Some(Newest(2))"), "{said}");
+        let said = parse(&["snapshots", "--tag", "a", "--tag", "b"]).unwrap();
+        let said = format!("{:?}", said.command);
+        assert!(said.contains(r#"tag: ["a", "b"]"#), "{said}");
     }
 
     #[test]
