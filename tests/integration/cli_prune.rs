@@ -56,7 +56,7 @@ fn a_nightly_forget_with_prune_works_as_with_restic() {
     let (env, ids) = three();
     let policy = ["forget", "--keep-last", "1", "--prune", "--grace", "0"];
     env.ok(&[&policy[..], &["--dry-run"]].concat())
-        .prints("its going alone frees")
+        .prints("  frees ")
         .prints("Would have forgotten 2 snapshots")
         .prints("frees now:");
     assert_eq!(env.json(&["snapshots"]).as_array().unwrap().len(), 3);

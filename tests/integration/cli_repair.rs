@@ -67,6 +67,11 @@ fn rewriting_leaves_files_out_and_says_other_things() {
     assert_eq!(shown[0]["label"], "job");
     assert_eq!(shown[0]["time"], "2024-01-02T03:04:05Z");
     assert_eq!(shown[0]["tags"][0], "rewrite");
+    let nothing = ["--new-host", "", "--new-time", "", "--new-label", ""];
+    let nothing = [&nothing[..], &["--new-description", ""]].concat();
+    env.run(&[&["rewrite"], &nothing[..]].concat())
+        .expect(2)
+        .says("nothing is to be changed");
     env.ok(&["rewrite", "-e", "nothing"])
         .prints("no snapshot was changed");
     env.ok(&["check", "--read-data"]);

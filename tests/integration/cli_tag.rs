@@ -43,7 +43,7 @@ fn what_makes_no_sense_is_refused_and_the_protected_stay() {
     let env = TestEnvironment::with_repository();
     let source = env.write_source();
     let id = env.backup(&[&source]);
-    env.run(&["tag"]).expect(2);
+    env.run(&["tag"]).expect(2).says("--add, --remove or --set");
     env.run(&["tag", "--set", "a", "--add", "b"]).expect(2);
     env.run(&["tag", "--add", "b", "0000"]).expect(1);
     env.ok(&["protect", &id, "--until", "forever"]);

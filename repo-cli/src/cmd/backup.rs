@@ -13,7 +13,7 @@ use crate::reporter::{Listing, Reporter, Work};
 use crate::repository::{self, Opened};
 use crate::selection;
 use crate::stdin::Stdin;
-use crate::text::{bytes, duration, local_time, printable};
+use crate::text::{bytes, counted, duration, local_time, printable};
 use crate::when;
 use crate::{json, process};
 use clap::Args;
@@ -373,7 +373,12 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
         "Dirs:        {dirs_new:5} new, {dirs_changed:5} changed, {dirs_unmodified:5} unmodified"
     ))?;
     if summary.excluded > 0 {
-        terminal.say_more(&format!("Excluded:    {:5} entries", summary.excluded))?;
+        let entries = if summary.excluded == 1 {
+            "entry"
+        } else {
+            "entries"
+        };
+        terminal.say_more(&format!("Excluded:    {:5} {entries}", summary.excluded))?;
     }
     terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
     terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;
@@ -390,9 +395,9 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
         ),
     })?;
     terminal.say("")?;
-    let files = summary.totals.files;
+    let files = counted(summary.totals.files, "file", "files");
     let (total, took) = (bytes(summary.totals.bytes), duration(took));
-    terminal.say(&format!("processed {files} files, {total} in {took}"))?;
+    terminal.say(&format!("processed {files}, {total} in {took}"))?;
     if summary.skipped {
         terminal.say(match dry_run {
             true => "nothing has changed: no snapshot would be made",

@@ -114,7 +114,7 @@ struct KeepFlags {
     #[arg(long, value_name = "DURATION", value_parser = parse_span)]
     keep_within_yearly: Option<Span>,
 
-    /// As many of the newest, of all series together, as take no more than this in the repository, such as 500G
+    /// As many of the newest, of all series together, as take no more than this in the repository, such as 500G or 500GiB
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     keep_within_size: Option<u64>,
 
@@ -135,7 +135,7 @@ struct WhichFlags {
     #[arg(long, value_name = "HOST", alias = "hostname")]
     host: Vec<String>,
 
-    /// Only those with all tags of this list, TAG[,TAG...]; may be given more than once
+    /// Only those with all tags of this list, TAG[,TAG...], or without tags if it is ''; may be given more than once
     #[arg(long, value_name = "TAGS")]
     tag: Vec<String>,
 
@@ -155,10 +155,11 @@ struct SafetyFlags {
     #[arg(long, alias = "unsafe-allow-remove-all")]
     allow_empty: bool,
 
-    /// Keep a series whole if its newest snapshot shrank below, or changed by, so many percent; or `off`
+    /// Keep a series whole after one of its snapshots shrank below, or changed by, so many percent; or `off`
     ///
-    /// It has less than that many percent of the files or bytes of one of the three before it; or more than that many percent of
-    /// its bytes are new, and that is not usual in the series. The exit code is 3 then.
+    /// It has less than that many percent of the files or bytes of one of the three before it; or that many percent of what was
+    /// there before is gone and of what is there is new, and that is not usual in the series. All that was there before is kept
+    /// then for 30 days, or until the snapshot is given the tag `accepted` by somebody who may forget, and the exit code is 3.
     #[arg(long, value_name = "LIMITS", value_parser = parse_quarantine, default_value = "shrunk=50,changed=90")]
     quarantine: Quarantine,
 
@@ -177,7 +178,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         tag: arguments.which.tag.clone(),
         path: arguments.which.path.clone(),
     };
-    let narrowed = !(filter.host.is_empty() && filter.tag.is_empty() && filter.path.is_empty());
+    let narrowed = filter.given();
     let filter = filter.filter(&app.env)?;
     let by_policy = arguments.keep.given();
     if !arguments.snapshots.is_empty() {
@@ -311,7 +312,7 @@ fn problems(app: &App, plan: &ForgetPlan) -> u64 {
     let held = plan
         .groups
         .iter()
-        .filter(|group| group.quarantine.is_some());
+        .filter(|group| !group.quarantine.is_empty());
     let held = held.inspect(|group| report::quarantine(app, group)).count();
     (held + plan.unreadable.len()) as u64
 }
@@ -399,10 +400,10 @@ impl KeepFlags {
         let nothing = self.without_ids().is_empty() && self.keep_id.is_empty();
         match (nothing, allow_empty, narrowed) {
             (false, ..) | (true, true, true) => Ok(()),
-            (true, true, false) => Err(Failure::failed(
+            (true, true, false) => Err(Failure::usage(
                 "a policy that keeps nothing would forget everything\nSay of what with --host, --tag or --path.",
             )),
-            (true, false, _) => Err(Failure::failed(
+            (true, false, _) => Err(Failure::usage(
                 "no policy was specified, no snapshots will be removed\nSay what to keep, such as --keep-daily 7, or name snapshots by their IDs.",
             )),
         }

@@ -67,8 +67,8 @@ pub struct Arguments {
     new_host: Option<String>,
 
     /// Another time of the backup, as `2024-12-31 13:45:00`
-    #[arg(long, value_name = "TIME", value_parser = when::parse_past, help_heading = WORDS)]
-    new_time: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = WORDS)]
+    new_time: Option<NewTime>,
 
     /// Another description
     #[arg(long, alias = "description", value_name = "TEXT", help_heading = WORDS)]
@@ -89,6 +89,17 @@ pub struct Arguments {
     /// Accepted without effect: every snapshot has a summary
     #[arg(short = 's', long, hide = true)]
     snapshot_summary: bool,
+}
+
+/// Another time; nothing says none, as with restic.
+#[derive(Debug, Clone, Copy)]
+struct NewTime(Option<Timestamp>);
+
+fn parse_time(text: &str) -> Result<NewTime, String> {
+    match text {
+        "" => Ok(NewTime(None)),
+        _ => Ok(NewTime(Some(when::parse_past(text)?))),
+    }
 }
 
 /// Makes snapshots anew.
@@ -133,18 +144,19 @@ fn options(app: &App, arguments: &Arguments) -> Result<RewriteOptions, Failure> 
     .into_iter()
     .flatten()
     .collect();
+    let given = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
     let options = RewriteOptions {
         selection: match (includes.is_empty(), excludes.is_empty()) {
             (false, _) => Selection::Include(includes),
             (true, false) => Selection::Exclude(excludes),
             (true, true) => Selection::All,
         },
-        host: arguments.new_host.clone(),
+        host: given(&arguments.new_host),
         time: arguments
             .new_time
-            .map(|time| (time, process::utc_offset_min(time))),
-        description: arguments.new_description.clone(),
-        label: arguments.new_label.clone(),
+            .and_then(|NewTime(time)| Some((time?, process::utc_offset_min(time?)))),
+        description: given(&arguments.new_description),
+        label: given(&arguments.new_label),
         replace: Replace {
             forget: arguments.forget,
             dry_run: arguments.dry_run,

@@ -19,7 +19,7 @@ pub struct Arguments {
     selection: SelectionFlags,
 
     /// The tags from now on, TAG[,TAG...], in place of those that are there; '' for none; may be given more than once
-    #[arg(long, value_name = "TAGS", conflicts_with_all = ["add", "remove"], required_unless_present_any = ["add", "remove"])]
+    #[arg(long, value_name = "TAGS", conflicts_with_all = ["add", "remove"])]
     set: Vec<String>,
 
     /// Tags to add; may be given more than once
@@ -37,6 +37,11 @@ pub struct Arguments {
 
 /// Changes the tags of snapshots.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    if arguments.set.is_empty() && arguments.add.is_empty() && arguments.remove.is_empty() {
+        return Err(Failure::usage(
+            "nothing is to be changed\nSay which tags with --add, --remove or --set.",
+        ));
+    }
     let filter = arguments.selection.filter(&app.env)?;
     let change = match arguments.set.is_empty() {
         false => TagChange::Set(tags(&arguments.set)),

@@ -3,7 +3,7 @@
 use super::Reporter;
 use crate::exit::Failure;
 use crate::json;
-use crate::text::{bytes, printable};
+use crate::text::{bytes, counted, printable};
 use repo_core::progress::{Change, Saved};
 use std::time::Duration;
 
@@ -54,7 +54,8 @@ pub fn scanned(
     if !reporter.terminal.json() {
         let seconds = took.as_secs_f64();
         let line = format!(
-            "scan finished in {seconds:.3}s: {files} files, {}",
+            "scan finished in {seconds:.3}s: {}, {}",
+            counted(files, "file", "files"),
             bytes(size)
         );
         return reporter.terminal.say_more(&line);
