@@ -123,6 +123,11 @@ fn what_was_forgotten_can_be_had_again() {
     assert_eq!(live(&env).len(), 5);
     env.ok(&["ls", first]);
     env.run(&["unforget", "ffff"]).expect(1).says("--forgotten");
+    env.run(&["unforget"]).expect(2).says("--all");
+    env.run(&["unforget", first, "--all"]).expect(2);
+    env.run(&["unforget", first, "--tag", "a"])
+        .expect(2)
+        .says("one or the other");
     let all: Vec<&str> = made.iter().map(|id| &id[..8]).collect();
     env.ok(&["unforget", all[1]]);
     env.ok(&[&["forget"], &all[..]].concat());
@@ -140,14 +145,15 @@ fn what_makes_no_sense_is_refused() {
             .says(says);
         assert_eq!(live(&env).len(), 6, "{arguments:?}");
     };
-    refused(&[], 1, "no policy was specified");
+    refused(&[], 2, "no policy was specified");
     refused(
         &["--keep-last", "0", "--keep-within", "0d"],
-        1,
+        2,
         "no policy was specified",
     );
     refused(&["--keep-tag", "none"], 1, "keeps none of 6");
-    refused(&["--unsafe-allow-remove-all"], 1, "--host, --tag or --path");
+    refused(&["--keep-tag", "none"], 1, "claims another time");
+    refused(&["--unsafe-allow-remove-all"], 2, "--host, --tag or --path");
     refused(&["--keep-last", "1", "latest"], 2, "one or the other");
     refused(&["--keep-last", "-2"], 2, "unlimited");
     refused(&["--keep-within", "5"], 2, "no unit follows 5");
@@ -240,6 +246,162 @@ fn a_series_that_shrank_is_kept_whole() {
     assert_eq!(live(&env).len(), 1);
 }
 
+/// Night after night, until somebody says that it is right.
+#[test]
+fn a_break_holds_what_was_before_it_until_it_is_accepted() {
+    let env = TestEnvironment::with_repository();
+    for n in 0..300 {
+        env.write(&format!("src/{n}"), n.to_string());
+    }
+    let source = env.text("src");
+    let good: Vec<String> = (0..3).map(|_| env.backup(&[&source])).collect();
+    for n in 0..200 {
+        std::fs::remove_file(env.path(&format!("src/{n}"))).unwrap();
+    }
+    let policy = ["forget", "--keep-last", "3"];
+    // Whoever can only write may give its snapshots that tag.
+    let first = env.backup(&[&source, "--tag", "accepted"]);
+    let says = format!("snapshot {} of 20", &first[..8]);
+    for night in 0..6 {
+        env.run(&policy)
+            .expect(3)
+            .says(&says)
+            .says("has 100 files, and one before it had 300")
+            .says(&format!("larder tag --add accepted {}", &first[..8]))
+            .says("take it away first")
+            .says("kept for 30 days");
+        assert!(good.iter().all(|id| live(&env).contains(id)), "{night}");
+        env.backup(&[&source]);
+    }
+    let run = env.run(&[&["--json"], &policy[..]].concat()).expect(3);
+    let group = &run.messages()[0][0];
+    assert_eq!(group["quarantine"], "fewer_files");
+    assert_eq!(group["breaks"][0]["id"], first.as_str());
+    assert_eq!(group["breaks"][0]["anomaly"], "fewer_files");
+    assert_eq!(live(&env).len(), 10);
+    env.ok(&["tag", "--set", "", &first]);
+    let first = env.json(&["snapshots"])[3]["id"].clone();
+    env.ok(&["tag", "--add", "accepted", first.as_str().unwrap()]);
+    env.ok(&policy).prints("7 snapshots forgotten");
+    env.backup(&[&source]);
+    env.ok(&policy).prints("1 snapshot forgotten");
+}
+
+/// What was imported is as new as the log says, unless its times are trusted.
+#[test]
+fn an_old_break_holds_nothing() {
+    let env = TestEnvironment::with_repository();
+    for n in 0..100 {
+        env.write(&format!("src/{n}"), n.to_string());
+    }
+    (1..=3).for_each(|day| drop(on_day(&env, day, &[])));
+    for n in 0..60 {
+        std::fs::remove_file(env.path(&format!("src/{n}"))).unwrap();
+    }
+    (4..=6).for_each(|day| drop(on_day(&env, day, &[])));
+    env.run(&["forget", "--keep-last", "2"]).expect(3);
+    env.ok(&["forget", "--keep-last", "2", "--trust-times"])
+        .prints("4 snapshots forgotten");
+}
+
+#[test]
+fn what_was_forgotten_says_when_and_comes_back_by_filters() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/file", "content");
+    for (day, tag) in [(1, "a"), (2, "a"), (3, "b"), (4, "")] {
+        on_day(&env, day, &["--tag", tag]);
+    }
+    env.ok(&["tag", "--add", "c", "--tag", "b"]);
+    env.ok(&["forget", "--keep-last", "1", "--trust-times"]);
+    env.ok(&["snapshots", "--forgotten"]).prints("Forgotten");
+    let listed = env.json(&["snapshots", "--forgotten"]);
+    assert_eq!(ids(&listed).len(), 4);
+    let year = |snapshot: &Value| snapshot["forgotten_at"].as_str().unwrap()[..4] > *"2024";
+    assert!(listed.as_array().unwrap().iter().all(year), "{listed}");
+    assert!(env.json(&["snapshots"])[0].get("forgotten_at").is_none());
+    env.ok(&["unforget", "--tag", "a"])
+        .prints("2 snapshots are back");
+    assert_eq!(live(&env).len(), 3);
+    env.ok(&["unforget", "--host", "elsewhere"])
+        .prints("nothing to bring back");
+    // Of the one whose tags were changed both forms are forgotten.
+    env.ok(&["unforget", "--all"])
+        .prints("1 snapshot is back")
+        .prints("1 other was replaced");
+    assert_eq!(live(&env).len(), 4);
+    env.ok(&["unforget", "--all"])
+        .prints("nothing to bring back")
+        .prints("1 other was replaced");
+}
+
+#[test]
+fn what_a_prune_has_deleted_is_called_so() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/file", "content");
+    let source = env.text("src");
+    let gone = env.backup(&[&source]);
+    let (gone, first) = (gone.as_str(), &gone[..8]);
+    env.backup(&[&source]);
+    env.ok(&["forget", gone, "--prune", "--grace", "0"]);
+    for command in ["unforget", "ls", "forget"] {
+        env.run(&[command, first]).expect(1).says(&format!(
+            "snapshot {first} was forgotten, and deleted by a prune, 20"
+        ));
+    }
+}
+
+#[test]
+fn an_empty_tag_means_those_without_tags() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/file", "content");
+    let tagged = on_day(&env, 1, &["--tag", "a"]);
+    let plain = on_day(&env, 2, &[]);
+    for tag in ["", ",", ",a"] {
+        let found = ids(&env.json(&["snapshots", "--tag", tag]));
+        assert_eq!(found, std::slice::from_ref(&plain), "{tag:?}");
+    }
+    assert_eq!(ids(&env.json(&["snapshots", "--tag", "a,"])), [""; 0]);
+    assert_eq!(
+        ids(&env.json(&["snapshots", "--tag", "", "--tag", "a"])).len(),
+        2
+    );
+    env.ok(&["tag", "--add", "x", "--tag", "", "-n"])
+        .prints("would change 1 snapshot");
+    env.ok(&["forget", "--tag", "", "--allow-empty"])
+        .prints("1 snapshot forgotten");
+    assert_eq!(live(&env), [tagged]);
+}
+
+#[test]
+fn of_a_flag_that_is_given_twice_the_last_counts() {
+    let (env, _) = six_days();
+    env.ok(&["forget", "--keep-last", "1", "-n", "--keep-last", "5", "-n"])
+        .prints("Would have forgotten 1 snapshot");
+    env.ok(&["snapshots", "-c", "--json", "--compact", "--json"]);
+    for size in ["1GiB", "1gb", "1G"] {
+        env.ok(&[
+            "forget",
+            "--keep-within-size",
+            "1",
+            "--keep-within-size",
+            size,
+        ])
+        .prints("all snapshots that fit into 1.000 GiB, those of all series together")
+        .prints("nothing to forget");
+        env.ok(&[
+            "prune",
+            "-n",
+            "--max-unused",
+            size,
+            "--max-repack-size",
+            size,
+        ]);
+    }
+    env.run(&["forget", "--keep-within-size", "1GX"])
+        .expect(2)
+        .says("GiB");
+}
+
 #[test]
 fn snapshots_can_be_protected_and_given_an_end() {
     let (env, made) = six_days();
@@ -249,7 +411,12 @@ fn snapshots_can_be_protected_and_given_an_end() {
     env.run(&["forget", first, &made[1]])
         .expect(1)
         .says("is protected until");
-    env.ok(&["protect", first, "--until", "forever"]);
+    env.ok(&["protect", first, "--until", "forever"])
+        .prints("1 snapshot protected, forever\n");
+    env.ok(&["protect", first, "--until", "2y"])
+        .prints(&format!("that is shorter: {first} was protected forever"));
+    let longer = env.ok(&["protect", first, "--until", "forever"]);
+    assert!(!longer.stdout.contains("shorter"));
     env.run(&["forget", first])
         .expect(1)
         .says("protected, forever");
@@ -268,8 +435,8 @@ fn snapshots_can_be_protected_and_given_an_end() {
     assert_eq!(ids(&plan[0]["keep"]), [made[4].clone(), made[0].clone()]);
     assert_eq!(plan[0]["removed_because"][0]["reason"], "expired");
     assert_eq!(plan[0]["reasons"][1]["matches"][0], "protected");
-    env.ok(&["protect", "--remove", first])
-        .prints("no longer protected");
+    env.ok(&["protect", "--remove", first, &made[4]])
+        .prints("1 snapshot no longer protected\n1 snapshot was not protected\n");
     env.ok(&["forget", first]);
     env.run(&["protect", first, "--until", "forever"])
         .expect(1)
@@ -278,6 +445,9 @@ fn snapshots_can_be_protected_and_given_an_end() {
     env.run(&["protect", "latest", "--until", "2020-01-01"])
         .expect(2)
         .says("is over");
+    env.run(&["protect", "latest", "--until", "999999y"])
+        .expect(2)
+        .says("say `forever`");
     env.run(&["expire", "latest", "--at", "soon"])
         .expect(2)
         .says("expected a date");
