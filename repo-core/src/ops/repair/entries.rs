@@ -1,7 +1,6 @@
 //! Files of the log that say nothing which is not known otherwise: entries that later ones repeat are written again as they were, and
 //! checkpoints that cannot be read are removed.
 
-use crate::backend::Class;
 use crate::error::Result;
 use crate::format::entry::{self, CHECKPOINT_EVERY, Entry};
 use crate::format::name;
@@ -16,6 +15,8 @@ use std::collections::BTreeMap;
 pub struct Mended {
     /// Entries whose files were missing or damaged.
     pub entries: Vec<u64>,
+    /// Those of which no other file says what they said: nothing was done about them.
+    pub lost: Vec<u64>,
     /// Checkpoints that could not be read.
     pub checkpoints: Vec<String>,
 }
@@ -29,6 +30,8 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     for first in (1..=end).step_by(CHECKPOINT_EVERY as usize) {
         interrupt.check()?;
         let group = Group::read(repo, first, end.min(first + CHECKPOINT_EVERY - 1))?;
+        let lost = group.broken.iter().filter(|n| !group.cores.contains_key(n));
+        mended.lost.extend(lost);
         for (number, file) in group.to_write() {
             if !dry_run {
                 repo.backend().put(&name::entry(number), &file)?;
@@ -53,9 +56,6 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             repo.backend().delete(&object)?;
         }
         mended.checkpoints.push(object);
-    }
-    if repo.state().class() == Class::C {
-        mended.entries.clear();
     }
     Ok(mended)
 }
@@ -98,7 +98,9 @@ impl Group {
             for (core, at) in repeated.iter().rev().zip((first..*number).rev()) {
                 let is_followed = |heads: &Vec<_>| heads == &[entry::hash(core)];
                 if !cores.contains_key(&at) && follows.get(&at).is_some_and(is_followed) {
-                    let Some(signed) = prove(at, core) else { continue };
+                    let Some(signed) = prove(at, core) else {
+                        continue;
+                    };
                     follows.insert(at - 1, signed.entry.follows);
                     cores.insert(at, core.clone());
                 }
