@@ -28,6 +28,7 @@ mod prune;
 mod reach;
 mod repair_index;
 mod repair_log;
+mod repair_made;
 mod repair_snapshots;
 mod resume;
 mod shared;
