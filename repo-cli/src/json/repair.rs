@@ -50,4 +50,6 @@ pub struct RecoverSummary {
     pub roots: u64,
     pub files: u64,
     pub items_lost: u64,
+    pub paths_lost: Vec<String>,
+    pub unreadable_snapshots: Vec<String>,
 }

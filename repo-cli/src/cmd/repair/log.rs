@@ -97,6 +97,9 @@ fn line(found: &Uncommitted, would: &str) -> String {
         Err(WhyNot::NotAsked) => {
             "in no entry; it may have been forgotten: name it to commit it".to_owned()
         }
+        Err(WhyNot::Later) => {
+            "in no entry, and stored after the lost one, perhaps by a backup that is at work: name it to commit it".to_owned()
+        }
         Err(WhyNot::NotWhole) => "in no entry, and something of it is not there".to_owned(),
         Err(WhyNot::NotProved) => "in no entry, and nobody who may has signed it".to_owned(),
         Err(WhyNot::Forgotten) => "in no entry that can be read, but forgotten by one".to_owned(),

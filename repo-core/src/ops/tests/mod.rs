@@ -30,6 +30,7 @@ mod prune_damage;
 mod reach;
 mod repair_index;
 mod repair_log;
+mod repair_made;
 mod repair_snapshots;
 mod resume;
 mod shared;
