@@ -1,7 +1,7 @@
 //! Makes a snapshot of all directories that no snapshot reaches.
 
 use super::derive::{PASSES_MAX, never_stands, plain_source, write_options};
-use super::repair::{Mending, RepairSnapshotsOptions, is_lost, packs_below};
+use super::repair::{Mending, RepairSnapshotsOptions, packs_below};
 use super::reshape::{Counts, Reshaper, Rule};
 use crate::backend::Class;
 use crate::crypto::{BlobType, KeyKind};
@@ -160,7 +160,7 @@ impl Job<'_> {
         for (id, row) in state.live_snapshots() {
             let whole = match self.repo.open_summary(id, &row.summary) {
                 Ok(summary) => self.reach(summary.root, &mut reached)?,
-                Err(e) if is_lost(&e) => false,
+                Err(e) if e.is_lost() => false,
                 Err(e) => return Err(e),
             };
             if !whole {
@@ -176,7 +176,7 @@ impl Job<'_> {
                     left.insert(id);
                     named.extend(below(&tree));
                 }
-                Err(e) if is_lost(&e) => {}
+                Err(e) if e.is_lost() => {}
                 Err(e) => return Err(e),
             }
         }
@@ -194,7 +194,7 @@ impl Job<'_> {
             }
             match load_blob(self.repo, &id) {
                 Ok(tree) => stack.extend(below(&tree)),
-                Err(e) if is_lost(&e) => whole = false,
+                Err(e) if e.is_lost() => whole = false,
                 Err(e) => return Err(e),
             }
             self.progress.count(Counter::Objects, 1);

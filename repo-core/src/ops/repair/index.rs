@@ -9,7 +9,6 @@
 //! Stopped before the entry, nothing has changed but for tables that no entry names; stopped behind it, a prune removes what it
 //! names.
 
-use super::is_lost;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{Action, ObjectRef};
@@ -158,7 +157,7 @@ impl Job<'_> {
             });
             let (packs, body) = match packs {
                 Ok(read) => read,
-                Err(e) if is_lost(&e) => {
+                Err(e) if e.is_lost() => {
                     self.summary
                         .tables_lost
                         .push((id, e.about(Subject::Index(id))));
@@ -219,7 +218,7 @@ impl Job<'_> {
             ),
             // Whoever put it there took it away again.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) if is_lost(&e) => self.damaged(id, e),
+            Err(e) if e.is_lost() => self.damaged(id, e),
             Err(e) => Err(e),
         }
     }

@@ -1,5 +1,6 @@
 //! Clears entries of the log that cannot be read, and enters again what they may have committed.
 //!
+//! 0. Entries that later ones repeat are written again as they were, and checkpoints that do not open are removed ([`super::entries`]).
 //! 1. A `Void` of the admin key says that the entries count for nothing. Forget and prune work again.
 //! 2. Tables that lie there, that no entry names and whose packs are all there are published.
 //! 3. Snapshots that lie there, that no entry names, whose writer has signed them and may commit, and which are whole, are committed,
@@ -10,7 +11,8 @@
 //! What the lost entries said besides is not known: that something was forgotten, protected, condemned or deleted, that keys were
 //! changed. Stopped anywhere, the next run goes on; behind the first step it must be asked for snapshots.
 
-use super::{is_lost, packs_below};
+use super::entries::{Mended, mend};
+use super::packs_below;
 use crate::crypto::Role;
 use crate::error::Result;
 use crate::format::entry;
@@ -75,6 +77,8 @@ pub struct Uncommitted {
 /// What was found, and what was done about it.
 #[derive(Debug, Default)]
 pub struct RepairLogSummary {
+    /// What the log itself still knew.
+    pub mended: Mended,
     /// Entries that could not be read.
     pub entries: Vec<LostEntry>,
     /// Tables that were published.
@@ -99,6 +103,7 @@ pub fn repair_log(
     };
     repo.refresh()?;
     let mut done = RepairLogSummary {
+        mended: mend(repo, options.dry_run, interrupt)?,
         entries: lost_entries(repo),
         ..RepairLogSummary::default()
     };
@@ -208,7 +213,7 @@ impl Job<'_> {
             match self.is_wanted(&id) {
                 Ok(true) => publish.push(id),
                 Ok(false) => {}
-                Err(e) if is_lost(&e) => {}
+                Err(e) if e.is_lost() => {}
                 Err(e) => return Err(e),
             }
         }
@@ -252,7 +257,7 @@ impl Job<'_> {
             self.interrupt.check()?;
             let snapshot = match self.proved(&id) {
                 Ok(snapshot) => snapshot,
-                Err(e) if is_lost(&e) => None,
+                Err(e) if e.is_lost() => None,
                 Err(e) => return Err(e),
             };
             let summary = snapshot.as_ref().map(|snapshot| snapshot.summary.clone());

@@ -16,18 +16,12 @@ pub(super) use snapshots::Mending;
 pub use snapshots::{REPAIRED_TAG, RepairSnapshotsOptions, RepairedSnapshots, repair_snapshots};
 
 use super::walk::Walk;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::{Repo, lock};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-
-/// Whether what an error is about is gone or wrong for good, as far as anybody can tell; any other may pass.
-pub(super) fn is_lost(error: &Error) -> bool {
-    use ErrorKind::{Damaged, Missing, NotFound};
-    error.is_unreadable() || matches!(error.kind(), Damaged | Missing | NotFound)
-}
 
 /// The packs that hold everything of a snapshot with that root, bases included; `None` if anything is not there, or a tree of it cannot
 /// be read. Memory: a bit for each blob of the index.
@@ -55,7 +49,7 @@ pub(super) fn packs_below(
     });
     match walked {
         Ok(()) => {}
-        Err(e) if is_lost(&e) => return Ok(None),
+        Err(e) if e.is_lost() => return Ok(None),
         Err(e) => return Err(e),
     }
     let (_, packs, whole) = found.into_inner().unwrap_or_else(PoisonError::into_inner);

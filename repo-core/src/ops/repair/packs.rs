@@ -6,7 +6,6 @@
 //!
 //! Stopped before the entry, nothing has changed but for packs that a prune clears away.
 
-use super::is_lost;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
@@ -102,7 +101,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
     let name = pack_object(entry.kind).name(&id.0);
     let bytes = match repo.backend().get(&name) {
         Ok(bytes) => Some(bytes),
-        Err(e) if is_lost(&e) => None,
+        Err(e) if e.is_lost() => None,
         Err(e) => return Err(e),
     };
     if bytes
@@ -115,7 +114,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
     for (number, block) in (0..).zip(&entry.blocks) {
         let plain = match read(repo, &entry, block, &name, bytes.as_deref()) {
             Ok(plain) => plain,
-            Err(e) if is_lost(&e) => Vec::new(),
+            Err(e) if e.is_lost() => Vec::new(),
             Err(e) => return Err(e),
         };
         let hasher = repo.ring().blob_hasher(entry.domain, entry.kind)?;

@@ -3,7 +3,6 @@
 //! What is lost is what no pack that is there holds. Packs that were condemned count only as far as they can be read: damaged ones
 //! are, by [`super::repair_packs`].
 
-use super::is_lost;
 use crate::crypto::BlobType;
 use crate::error::{Error, Result};
 use crate::format::tree::{Chunks, Content, FileContent, Node};
@@ -93,7 +92,7 @@ pub fn repair_snapshots(
                 {
                     let mut summary = info.summary.clone();
                     let object_lost = match repo.load_snapshot(&info.id) {
-                        Err(e) if is_lost(&e) => true,
+                        Err(e) if e.is_lost() => true,
                         loaded => loaded.map(|_| false)?,
                     };
                     match shaper.tree(&summary.root, Path::new("/"))? {
@@ -169,7 +168,7 @@ impl<'a> Mending<'a> {
         self.interrupt.check()?;
         let reads = match repo.read_blob(BlobType::Data, id) {
             Ok(_) => true,
-            Err(e) if is_lost(&e) => false,
+            Err(e) if e.is_lost() => false,
             Err(e) => return Err(e),
         };
         self.read.insert(*id, reads);
@@ -266,7 +265,7 @@ fn for_each_data(
     }
     match listed {
         Ok(_) => Ok(true),
-        Err(e) if is_lost(&e) => Ok(false),
+        Err(e) if e.is_lost() => Ok(false),
         Err(e) => Err(e),
     }
 }
@@ -365,7 +364,7 @@ impl Rule for Mending<'_> {
     }
 
     fn passes_over(&self, error: &Error) -> bool {
-        is_lost(error)
+        error.is_lost()
     }
 
     fn lost(&mut self, path: &Path) {

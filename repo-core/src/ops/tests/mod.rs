@@ -28,6 +28,7 @@ mod pieces;
 pub mod prune;
 mod prune_damage;
 mod reach;
+mod repair_entries;
 mod repair_index;
 mod repair_log;
 mod repair_made;

@@ -21,7 +21,11 @@ fn long_log() -> Bed {
 
 fn flip(place: &MemoryBackend, object: &str, at: usize) {
     let mut bytes = place.get(object).unwrap();
-    let at = if at < bytes.len() { at } else { bytes.len() - 1 };
+    let at = if at < bytes.len() {
+        at
+    } else {
+        bytes.len() - 1
+    };
     bytes[at] ^= 1;
     place.delete(object).unwrap();
     place.put(object, &bytes).unwrap();
@@ -38,7 +42,9 @@ fn entries_that_others_repeat_are_written_again() {
     let found = check_all(&bed.open());
     assert!(found.findings.len() >= 3, "{found:?}");
     for dry_run in [true, false] {
-        let repo = bed.open_anew(Arc::new(bed.place.clone()), &password()).unwrap();
+        let repo = bed
+            .open_anew(Arc::new(bed.place.clone()), &password())
+            .unwrap();
         let options = RepairLogOptions {
             dry_run,
             ..RepairLogOptions::default()
