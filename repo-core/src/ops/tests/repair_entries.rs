@@ -11,11 +11,11 @@ use std::sync::Arc;
 fn long_log() -> Bed {
     let bed = Bed::new();
     let repo = bed.open();
-    for n in 0..36 {
+    for n in 0..60 {
         bed.write("file", &noise(n, 100));
         bed.backup(&repo).unwrap();
     }
-    assert!(repo.state().tail().number > 35);
+    assert!(repo.state().tail().number > 56);
     bed
 }
 
