@@ -8,7 +8,7 @@ mod forget;
 mod node;
 mod repair;
 
-pub use derived::{Changed, ChangedSummary};
+pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};

@@ -149,7 +149,17 @@ impl<'a> Reporter<'a> {
         &self,
         operation: impl FnOnce(&dyn Progress, &Interrupt) -> repo_core::Result<T>,
     ) -> Result<T, Failure> {
-        let interrupt = signals::interrupt();
+        self.attempt(operation).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => Failure::interrupted(self.work.when_interrupted()),
+            _ => error.into(),
+        })
+    }
+
+    /// The same, for a caller that has words of its own for what fails.
+    pub fn attempt<T>(
+        &self,
+        operation: impl FnOnce(&dyn Progress, &Interrupt) -> repo_core::Result<T>,
+    ) -> repo_core::Result<T> {
         let result = std::thread::scope(|scope| {
             let (running, ended) = channel::<()>();
             if let Some(interval) = self.interval {
@@ -159,15 +169,12 @@ impl<'a> Reporter<'a> {
                     .name("progress".into())
                     .spawn_scoped(scope, show);
             }
-            let result = operation(self, interrupt);
+            let result = operation(self, signals::interrupt());
             drop(running);
             result
         });
         self.line.clear();
-        result.map_err(|error| match error.kind() {
-            ErrorKind::Interrupted => Failure::interrupted(self.work.when_interrupted()),
-            _ => error.into(),
-        })
+        result
     }
 
     /// How long it has been running.

@@ -98,6 +98,7 @@ fn what_is_lost_is_made_do_without() {
     let (env, made) = two();
     env.ok(&["repair", "snapshots"])
         .prints("no snapshot was changed");
+    let mut losses = 0;
     for pack in objects(&env, "data") {
         let id = pack.file_name().unwrap().to_str().unwrap().to_owned();
         let mut bytes = std::fs::read(&pack).unwrap();
@@ -106,14 +107,94 @@ fn what_is_lost_is_made_do_without() {
         std::fs::remove_file(&pack).unwrap();
         std::fs::write(&pack, bytes).unwrap();
         env.run(&["check", "--read-data"]).expect(1);
-        env.ok(&["repair", "packs", &id, "-n"]).prints("would be");
-        env.ok(&["repair", "packs", &id]).prints("it is condemned");
+        let planned = env.run(&["repair", "packs", &id, "-n", "--json"]);
+        let lost = planned.messages()[0]["blobs_lost"].as_u64().unwrap();
+        // Of the small one only padding is damaged.
+        let code = if lost > 0 { 3 } else { 0 };
+        assert_eq!(planned.code, code);
+        let warnings = planned.errors().into_iter();
+        let warnings = warnings.filter(|message| message["message_type"] == "warning");
+        assert_eq!(warnings.count() as u64, lost.min(1));
+        losses += u32::from(lost > 0);
+        let planned = env.run(&["repair", "packs", &id, "-n"]).expect(code);
+        planned.prints("would be");
+        let done = env.run(&["repair", "packs", &id]).expect(code);
+        done.prints("it is condemned");
     }
+    assert!(losses > 0);
     env.run(&["repair", "packs", "0000"]).expect(2);
+    let planned = env.run(&["repair", "snapshots", "--forget", "-n"]);
+    planned.expect(3).says("something of it is lost");
+    let done = env.run(&["repair", "snapshots", "--forget", "--json"]);
+    let done = done.expect(3);
+    let summary = done.messages().pop().unwrap();
+    let lost = summary["paths_lost"].as_array().unwrap();
+    assert!(!lost.is_empty());
+    assert_eq!(summary["items_lost"], lost.len());
+    assert_eq!(summary["hopeless_snapshots"], serde_json::json!([]));
+    assert_eq!(done.errors().pop().unwrap()["code"], 3);
+    // What is left is whole.
     env.ok(&["repair", "snapshots", "--forget"]);
     assert_eq!(count(&env), made.len());
     env.ok(&["prune", "--grace", "0"]);
     env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_snapshot_without_hope_is_named_until_it_is_forgotten() {
+    let (env, made) = two();
+    for pack in objects(&env, "meta") {
+        std::fs::remove_file(pack).unwrap();
+    }
+    for (flag, left) in [("-v", 2), ("--forget", 0)] {
+        let done = env.run(&["repair", "snapshots", "--json", flag]).expect(3);
+        let summary = done.messages().pop().unwrap();
+        let mut named: Vec<&str> = summary["hopeless_snapshots"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap())
+            .collect();
+        let mut expected: Vec<&str> = made.iter().map(String::as_str).collect();
+        named.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+        assert_eq!(summary["items_lost"], 0);
+        assert_eq!(count(&env), left);
+    }
+    env.ok(&["repair", "snapshots", "--forget"]);
+}
+
+#[test]
+fn a_damaged_pack_that_no_table_names_is_not_called_named() {
+    let (env, _) = two();
+    let path = env.write(&format!("repo/data/00/{}", "00".repeat(32)), "no pack");
+    let done = env.run(&["repair", "index"]).expect(3);
+    done.prints("nothing was changed");
+    std::fs::remove_file(path).unwrap();
+    env.ok(&["repair", "index"]).prints("nothing to do");
+}
+
+#[test]
+fn what_is_lost_of_what_is_recovered_is_named() {
+    let (env, made) = two();
+    env.ok(&[
+        &["forget"],
+        &made.iter().map(String::as_str).collect::<Vec<_>>()[..],
+    ]
+    .concat());
+    std::fs::remove_file(&objects(&env, "data")[0]).unwrap();
+    let done = env.run(&["recover", "--json"]).expect(3);
+    let summary = done.messages().pop().unwrap();
+    assert!(summary["items_lost"].as_u64() > Some(0));
+    let path = summary["paths_lost"][0].as_str().unwrap();
+    assert!(path.starts_with("/recover/"), "{path}");
+    env.ok(&[
+        "restore",
+        summary["snapshot_id"].as_str().unwrap(),
+        "--target",
+        &env.text("out"),
+    ]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn every_item_is_named_as_by_restic() {
     expected.sort();
     assert_eq!(all, expected);
     let numbers =
-        "3 files/dirs (12 B) in 0:00, skipped 2 files/dirs 292.969 KiB, deleted 3 files/dirs";
+        "3 files/dirs (12 B) in 0:00, skipped 2 files/dirs 292.969 KiB, would delete 3 files/dirs";
     assert_eq!(summary, format!("Summary: Would restore {numbers}"));
     assert!(env.path("out/more/deep/file").exists());
     assert_eq!(lines(&["-v"]).0, [""; 0], "as with restic");

@@ -129,6 +129,13 @@ fn patterns_match_as_their_examples_say() {
 fn provoke(env: &TestEnvironment, message: &str) -> Run {
     let unwritable = env.text("key/no-directory");
     let without_home = |name: &str| env.run_with(&["snapshots"], &[(name, &unwritable)]);
+    let without_folder = |name: &str, arguments: &[&str]| {
+        let folder = env.path("repo").join(name);
+        std::fs::rename(&folder, env.path("away")).unwrap();
+        let run = env.run(arguments);
+        std::fs::rename(env.path("away"), folder).unwrap();
+        run
+    };
     match message {
         "repository does not exist" => env.run(&["snapshots", "-r", "absent"]),
         "wrong password or no key found" => env.run(&["snapshots", "--password-file", "key"]),
@@ -185,6 +192,37 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             let run = env.run(&["tag", "--add", "a"]);
             env.ok(&["protect", "latest", "--remove"]);
             run
+        }
+        "nothing is forgotten or deleted" => {
+            let number = |file: &PathBuf| file.file_name()?.to_str()?.parse::<u64>().ok();
+            let newest = env.files("repo/log").into_iter().max_by_key(number);
+            let newest = env.path("repo/log").join(newest.unwrap());
+            let right = std::fs::read(&newest).unwrap();
+            let mut wrong = right.clone();
+            wrong[100] ^= 1;
+            std::fs::remove_file(&newest).unwrap();
+            std::fs::write(&newest, wrong).unwrap();
+            let run = env.run(&["prune"]);
+            std::fs::write(&newest, right).unwrap();
+            run
+        }
+        "snapshots need what it holds" => without_folder("data", &["prune"]),
+        "what the snapshots would free is not known" => {
+            env.write("src/later", "more");
+            env.backup(&["src"]);
+            without_folder("meta", &["forget", "--keep-last", "1", "--dry-run"])
+        }
+        "in quarantine" => {
+            (0..100).for_each(|n| drop(env.write(&format!("many/{n}"), "")));
+            env.backup(&["many"]);
+            (0..60).for_each(|n| std::fs::remove_file(env.path(&format!("many/{n}"))).unwrap());
+            env.backup(&["many"]);
+            env.run(&["forget", "--keep-last", "1", "--path", &env.text("many")])
+        }
+        "deleted by a prune" => {
+            let id = env.backup(&["key"]);
+            env.ok(&["forget", &id, "--prune", "--grace", "0"]);
+            env.run(&["unforget", &id])
         }
         "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
         "is not there yet" => env.run(&["dump", "latest", "/"]),

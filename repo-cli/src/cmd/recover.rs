@@ -1,6 +1,7 @@
 //! `larder recover`
 
 use crate::app::App;
+use crate::cmd::derived;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
 use crate::text::counted;
@@ -41,6 +42,8 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             id.short()
         ));
     }
+    derived::warn_of_lost(app, &found.paths, found.items_lost);
+    let exit = Exit::with_problems(found.items_lost + found.unreadable.len() as u64);
     if app.terminal.json() {
         app.terminal.json_line(&json::RecoverSummary {
             message_type: "summary",
@@ -49,13 +52,15 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             roots: found.roots,
             files: found.files,
             items_lost: found.items_lost,
+            paths_lost: json::paths(&found.paths),
+            unreadable_snapshots: found.unreadable.iter().map(|id| id.to_hex()).collect(),
         })?;
-        return Ok(Exit::with_problems(found.unreadable.len() as u64));
+        return Ok(exit);
     }
     if found.roots == 0 {
         app.terminal
             .say("snapshots reach every directory: nothing to recover")?;
-        return Ok(Exit::with_problems(found.unreadable.len() as u64));
+        return Ok(exit);
     }
     let roots = counted(found.roots, "directory", "directories");
     let files = counted(found.files, "file", "files");
@@ -66,15 +71,11 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ),
         None => format!("found {roots} that nothing names, with {files}"),
     })?;
-    if found.items_lost > 0 {
-        let items = counted(found.items_lost, "item", "items");
-        app.terminal.say(&format!("something of {items} is lost"))?;
-    }
     if forgotten > 0 {
         let snapshots = counted(forgotten, "forgotten snapshot", "forgotten snapshots");
         app.terminal.say(&format!(
             "{snapshots} may be among it: `larder unforget` brings them back as they were"
         ))?;
     }
-    Ok(Exit::with_problems(found.unreadable.len() as u64))
+    Ok(exit)
 }

@@ -109,15 +109,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let repo = repository::open(app, false)?.repo;
     let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
-    let done = reporter.run(|progress, interrupt| {
-        Ok(ops::rewrite(
-            &repo,
-            &found.snapshots,
-            &options,
-            progress,
-            interrupt,
-        ))
-    })?;
+    let done = reporter.attempt(|progress, interrupt| {
+        ops::rewrite(&repo, &found.snapshots, &options, progress, interrupt)
+    });
     let done = done.map_err(derived::failure)?;
     derived::say(app, &done, options.replace, "rewrote")?;
     Ok(Exit::with_problems(found.unreadable))

@@ -2,6 +2,7 @@
 
 use repo_core::ops::Derived;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// `tag`, `rewrite`, `repair snapshots`: a snapshot that another was made from. The new one is null in a dry run.
 #[derive(Serialize)]
@@ -28,4 +29,21 @@ pub struct ChangedSummary {
     pub message_type: &'static str,
     pub changed_snapshots: u64,
     pub dry_run: bool,
+}
+
+/// `repair snapshots`: the same, and what is lost.
+#[derive(Serialize)]
+pub struct RepairSnapshotsSummary {
+    pub message_type: &'static str,
+    pub changed_snapshots: u64,
+    pub dry_run: bool,
+    pub hopeless_snapshots: Vec<String>,
+    pub items_lost: u64,
+    pub paths_lost: Vec<String>,
+}
+
+/// Paths as JSON can say them.
+pub fn paths(paths: &[PathBuf]) -> Vec<String> {
+    let text = paths.iter().map(|path| path.to_string_lossy().into_owned());
+    text.collect()
 }

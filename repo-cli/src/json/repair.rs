@@ -35,6 +35,8 @@ pub struct RepairedPack {
 pub struct RepairLogSummary {
     pub message_type: &'static str,
     pub dry_run: bool,
+    pub entries_written: Vec<u64>,
+    pub checkpoints_removed: Vec<String>,
     pub entries_lost: Vec<u64>,
     pub tables_published: Vec<String>,
     pub snapshots_committed: Vec<String>,
@@ -50,4 +52,6 @@ pub struct RecoverSummary {
     pub roots: u64,
     pub files: u64,
     pub items_lost: u64,
+    pub paths_lost: Vec<String>,
+    pub unreadable_snapshots: Vec<String>,
 }

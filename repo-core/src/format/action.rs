@@ -176,7 +176,8 @@ impl EntryKind {
         ]
     };
 
-    pub(super) fn from_u16(number: u16) -> Option<Self> {
+    /// The kind of that number, if this version knows it.
+    pub fn from_u16(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u16 == number)
     }
 }

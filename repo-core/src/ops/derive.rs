@@ -9,12 +9,13 @@
 //! themselves, and are not made twice.
 
 use super::forget::{NewTerms, forget_ids, refuse_unreadable, set_terms};
+use super::reshape::Shaped;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary};
 use crate::id::{IndexId, SnapshotId};
-use crate::progress::Interrupt;
-use crate::repo::{CommitOutcome, CommitRequest, Repo, Written};
+use crate::progress::{Interrupt, Progress};
+use crate::repo::{CommitOutcome, CommitRequest, Repo, WriteOptions, Written};
 use crate::snapshot::{Filter, SnapshotInfo, list};
 use crate::time::now;
 use std::collections::HashMap;
@@ -47,6 +48,50 @@ pub(super) struct Wanted {
     pub old: SnapshotInfo,
     /// What is to be said of the new one.
     pub summary: Summary,
+}
+
+/// A snapshot that says what it was made from, and has the tag if that is to stay.
+pub(super) fn wanted(
+    info: &SnapshotInfo,
+    mut summary: Summary,
+    replace: Replace,
+    tag: &str,
+) -> Wanted {
+    summary.set_original(&info.id);
+    if !replace.forget && !summary.tags.iter().any(|there| there == tag) {
+        summary.tags.push(tag.to_owned());
+    }
+    Wanted {
+        old: info.clone(),
+        summary,
+    }
+}
+
+/// Says in a summary what lies in its new tree, if that is another. What was lost of it are problems: a restore must not take what is
+/// not in the snapshot for superfluous.
+pub(super) fn count(summary: &mut Summary, shaped: &Shaped) {
+    let counts = &shaped.counts;
+    if summary.root != shaped.id || counts.lost > 0 {
+        summary.root = shaped.id;
+        summary.totals.files = counts.files;
+        summary.totals.dirs = counts.dirs;
+        summary.totals.bytes = counts.bytes;
+        summary.totals.problems = summary.totals.problems.saturating_add(counts.lost);
+    }
+}
+
+/// How trees are written that are made from others.
+pub(super) fn write_options<'a>(
+    repo: &Repo,
+    dry_run: bool,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+) -> WriteOptions<'a> {
+    WriteOptions {
+        domain: repo.settings().domain,
+        dry_run,
+        ..WriteOptions::new(progress, interrupt)
+    }
 }
 
 /// Brings the fold up to date. Fails if old snapshots are to be forgotten and may not: `Denied` about the first that is protected,

@@ -1,17 +1,15 @@
 //! Makes a snapshot of all directories that no snapshot reaches.
 
-use super::derive::{PASSES_MAX, never_stands, plain_source};
-use super::repair::{Mending, RepairSnapshotsOptions, is_lost};
-use super::reshape::{Counts, Reshaper};
-use super::rewrite::write_options;
+use super::derive::{PASSES_MAX, never_stands, plain_source, write_options};
+use super::repair::{Mending, RepairSnapshotsOptions, packs_below};
+use super::reshape::{Counts, Reshaper, Rule};
 use crate::backend::Class;
 use crate::crypto::{BlobType, KeyKind};
 use crate::error::{Error, Result, Subject};
 use crate::format::snapshot::{Snapshot, Summary, Totals};
-use crate::format::tree::{Chunks, Content, Node, Tree};
+use crate::format::tree::{Content, Node, Tree};
 use crate::fs::Owners;
-use crate::id::{BlobId, PackId, SnapshotId};
-use crate::index::Want;
+use crate::id::{BlobId, SnapshotId};
 use crate::log::PackState;
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Repo, Writer};
@@ -19,6 +17,7 @@ use crate::time::now;
 use crate::tree::{Borders, load_blob, write_directory};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 /// The tag of snapshots that were made of what was found.
 pub const RECOVERED_TAG: &str = "recovered";
@@ -49,7 +48,9 @@ pub struct Recovered {
     pub files: u64,
     /// Of that many files and directories something is lost.
     pub items_lost: u64,
-    /// Snapshots that cannot be read whole: what only they reach is among what was found.
+    /// Where they lie in the snapshot, the first thousand.
+    pub paths: Vec<PathBuf>,
+    /// Snapshots of which directories cannot be read: what only these reach is among what was found.
     pub unreadable: Vec<SnapshotId>,
 }
 
@@ -57,7 +58,10 @@ pub struct Recovered {
 /// its id. What is lost of them is left out as by `repair_snapshots`, so that the snapshot is whole.
 ///
 /// Directories of forgotten snapshots are among them until a prune has deleted them. Packs that were condemned are taken back on class
-/// A; on class C there must be none: `Unsupported`. Memory: 32 bytes a tree blob, a bit for each blob of the index.
+/// A; on class C there must be none: `Unsupported`. What is lost of the snapshot counts as problems of it.
+///
+/// Memory: 35 to 75 bytes for each part of a directory that snapshots reach, 120 to 200 for each other tree blob; what writing
+/// directories anew takes; and in the end a bit for each blob of the index.
 pub fn recover(
     repo: &Repo,
     options: &RecoverOptions,
@@ -111,20 +115,13 @@ impl Job<'_> {
         let write = write_options(repo, self.options.dry_run, self.progress, self.interrupt);
         let (made, written) = repo.write(write, |writer| {
             let (nodes, counts) = self.nodes(writer, &roots, &mut found)?;
-            let root = self.root(writer, nodes)?;
-            let relied = match self.options.dry_run {
-                true => HashSet::new(),
-                false => self.packs_below(&roots)?,
-            };
-            Ok((root, counts, relied))
+            Ok((self.root(writer, nodes)?, counts))
         })?;
-        let (root, counts, mut hits) = made;
+        let (root, counts) = made;
         found.files = counts.files;
         if self.options.dry_run {
             return Ok(Some(found));
         }
-        hits.extend(&written.hits);
-        hits.retain(|pack| !written.own.contains(pack));
         let summary = self.summary(root, &counts);
         let snapshot = repo.save_snapshot(&Snapshot {
             domain: repo.settings().domain,
@@ -134,6 +131,13 @@ impl Job<'_> {
             summary: summary.clone(),
             ext: Vec::new(),
         })?;
+        // No entry names the new tables yet.
+        repo.sync_index(&written.tables)?;
+        let seen = (self.progress, self.interrupt);
+        let Some(mut hits) = packs_below(repo, &snapshot, &root, seen)? else {
+            return Ok(None);
+        };
+        hits.retain(|pack| !written.own.contains(pack));
         let request = CommitRequest {
             snapshot,
             summary,
@@ -155,8 +159,8 @@ impl Job<'_> {
         let state = self.repo.state();
         for (id, row) in state.live_snapshots() {
             let whole = match self.repo.open_summary(id, &row.summary) {
-                Ok(summary) => self.reach(&[summary.root], &mut reached, &mut |_, _| Ok(()))?,
-                Err(e) if is_lost(&e) => false,
+                Ok(summary) => self.reach(summary.root, &mut reached)?,
+                Err(e) if e.is_lost() => false,
                 Err(e) => return Err(e),
             };
             if !whole {
@@ -164,20 +168,15 @@ impl Job<'_> {
             }
         }
         let (mut left, mut named) = (BTreeSet::new(), HashSet::new());
-        for id in self.trees()? {
+        for id in self.trees(&reached)? {
             self.interrupt.check()?;
-            if reached.contains(&id) {
-                continue;
-            }
             match load_blob(self.repo, &id) {
                 Ok(Tree::Chunks(_)) => {}
                 Ok(tree) => {
                     left.insert(id);
-                    below(&tree, &mut |_, child| {
-                        named.insert(child);
-                    });
+                    named.extend(below(&tree));
                 }
-                Err(e) if is_lost(&e) => {}
+                Err(e) if e.is_lost() => {}
                 Err(e) => return Err(e),
             }
         }
@@ -185,42 +184,26 @@ impl Job<'_> {
         Ok(left.into_iter().collect())
     }
 
-    /// Walks through all trees below these that were not met before; whether all could be read. `each` is told of every blob.
-    fn reach(
-        &self,
-        roots: &[BlobId],
-        met: &mut HashSet<BlobId>,
-        each: &mut dyn FnMut(BlobType, BlobId) -> Result<()>,
-    ) -> Result<bool> {
-        let (mut stack, mut whole) = (roots.to_vec(), true);
+    /// Walks through all directories below this one that were not met before; whether all could be read.
+    fn reach(&self, root: BlobId, met: &mut HashSet<BlobId>) -> Result<bool> {
+        let (mut stack, mut whole) = (vec![root], true);
         while let Some(id) = stack.pop() {
             self.interrupt.check()?;
             if !met.insert(id) {
                 continue;
             }
-            let tree = match load_blob(self.repo, &id) {
-                Ok(tree) => tree,
-                Err(e) if is_lost(&e) => {
-                    whole = false;
-                    continue;
-                }
+            match load_blob(self.repo, &id) {
+                Ok(tree) => stack.extend(below(&tree)),
+                Err(e) if e.is_lost() => whole = false,
                 Err(e) => return Err(e),
-            };
+            }
             self.progress.count(Counter::Objects, 1);
-            each(BlobType::Tree, id)?;
-            let mut data = Vec::new();
-            below(&tree, &mut |kind, child| match kind {
-                BlobType::Tree => stack.push(child),
-                BlobType::Data => data.push(child),
-            });
-            data.into_iter()
-                .try_for_each(|child| each(BlobType::Data, child))?;
         }
         Ok(whole)
     }
 
-    /// All tree blobs of packs that are there.
-    fn trees(&self) -> Result<BTreeSet<BlobId>> {
+    /// All tree blobs of packs that are there, but for these.
+    fn trees(&self, reached: &HashSet<BlobId>) -> Result<BTreeSet<BlobId>> {
         let mut packs = Vec::new();
         self.repo.index().packs(&mut |pack, _| {
             packs.extend((pack.kind == BlobType::Tree).then_some(pack.id));
@@ -232,7 +215,8 @@ impl Job<'_> {
             if !deleting && self.repo.is_there(&pack)? {
                 let entry = self.repo.index().pack_entry(&pack)?;
                 let blobs = entry.iter().flat_map(|entry| &entry.blobs);
-                trees.extend(blobs.map(|blob| blob.id));
+                let ids = blobs.map(|blob| blob.id);
+                trees.extend(ids.filter(|id| !reached.contains(id)));
             }
         }
         Ok(trees)
@@ -249,25 +233,29 @@ impl Job<'_> {
             suffix: ".repaired".into(),
             ..RepairSnapshotsOptions::default()
         };
-        let rule = Mending::new(&options);
+        let rule = Mending::new(&options, self.interrupt);
         let seen = (self.progress, self.interrupt);
         let mut shaper = Reshaper::new(self.repo, writer, seen, rule)?;
         let mut nodes: BTreeMap<Vec<u8>, Node> = BTreeMap::new();
         let mut counts = Counts::default();
         for root in roots {
-            let Some(shaped) = shaper.tree(root)? else {
+            let mut name = root.short();
+            if nodes.contains_key(name.as_bytes()) {
+                name = root.to_hex();
+            }
+            let path = Path::new("/recover").join(&name);
+            let Some(shaped) = shaper.tree(root, &path)? else {
+                shaper.rule.lost(&path);
+                counts.lost += 1;
                 continue;
             };
-            let mut name = root.short().into_bytes();
-            if nodes.contains_key(&name) {
-                name = root.to_hex().into_bytes();
-            }
+            let name = name.into_bytes();
             let node = directory(name.clone(), shaped.id);
             counts.add(&shaped.counts);
             counts.node(&node);
             nodes.insert(name, node);
         }
-        found.items_lost = shaper.rule.items;
+        (found.paths, found.items_lost) = (shaper.rule.paths, shaper.rule.items);
         Ok((nodes.into_values().collect(), counts))
     }
 
@@ -288,21 +276,12 @@ impl Job<'_> {
         write_directory(outer, &owners, &borders, &mut put)
     }
 
-    /// The packs in which what lies below these directories can be had.
-    fn packs_below(&self, roots: &[BlobId]) -> Result<HashSet<PackId>> {
-        let mut packs = HashSet::new();
-        self.reach(roots, &mut HashSet::new(), &mut |_, blob| {
-            packs.extend(packs_of(self.repo, &blob)?);
-            Ok(())
-        })?;
-        Ok(packs)
-    }
-
     fn summary(&self, root: BlobId, counts: &Counts) -> Summary {
         let totals = Totals {
             files: counts.files,
             dirs: counts.dirs + 1,
             bytes: counts.bytes,
+            problems: counts.lost,
             ..Totals::default()
         };
         Summary {
@@ -320,35 +299,6 @@ impl Job<'_> {
             ..Summary::default()
         }
     }
-}
-
-/// The packs of a copy of a blob that can be had, and of whole copies of its bases: live ones, if there are any. None if there is no
-/// copy.
-pub(super) fn packs_of(repo: &Repo, blob: &BlobId) -> Result<Vec<PackId>> {
-    let mut copies = Vec::new();
-    repo.index().copies(blob, &mut |location| {
-        copies.push(location);
-        ControlFlow::Continue(())
-    })?;
-    let (mut best, mut best_is_live) = (Vec::new(), false);
-    for location in copies {
-        let mut packs = vec![repo.index().pack_id_of(&location)?];
-        for base in repo.index().bases(&location)? {
-            if let Some(whole) = repo.index().whole_copy(&base, Want::Readable)? {
-                packs.push(repo.index().pack_id_of(&whole)?);
-            }
-        }
-        let (mut there, mut live) = (true, true);
-        for pack in &packs {
-            let state = repo.state().pack_state(pack);
-            there &= state != PackState::Deleting && repo.is_there(pack)?;
-            live &= state == PackState::Live;
-        }
-        if there && (best.is_empty() || live && !best_is_live) {
-            (best, best_is_live) = (packs, live);
-        }
-    }
-    Ok(best)
 }
 
 fn directory(name: Vec<u8>, tree: BlobId) -> Node {
@@ -370,28 +320,18 @@ fn directory(name: Vec<u8>, tree: BlobId) -> Node {
     }
 }
 
-/// Tells of what a tree blob names.
-fn below(tree: &Tree, each: &mut dyn FnMut(BlobType, BlobId)) {
+/// The directories that a part of one names, and its further parts.
+fn below(tree: &Tree) -> Vec<BlobId> {
     match tree {
-        Tree::Branch(branch) => branch
-            .pages
-            .iter()
-            .for_each(|page| each(BlobType::Tree, page.id)),
-        // Whether it lists data or further lists, its own file says; what is no tree is no directory either.
-        Tree::Chunks(ids) => ids.iter().for_each(|id| each(BlobType::Data, *id)),
+        Tree::Branch(branch) => branch.pages.iter().map(|page| page.id).collect(),
         Tree::Leaf(leaf) => {
-            for node in &leaf.nodes {
-                match &node.content {
-                    Content::Dir(Some(tree)) => each(BlobType::Tree, *tree),
-                    Content::File(file) => match &file.chunks {
-                        Chunks::Direct(ids) => ids.iter().for_each(|id| each(BlobType::Data, *id)),
-                        Chunks::Lists { lists, .. } => {
-                            lists.iter().for_each(|id| each(BlobType::Tree, *id));
-                        }
-                    },
-                    _ => {}
-                }
-            }
+            let dirs = leaf.nodes.iter().filter_map(|node| match node.content {
+                Content::Dir(tree) => tree,
+                _ => None,
+            });
+            dirs.collect()
         }
+        // No part of a directory.
+        Tree::Chunks(_) => Vec::new(),
     }
 }

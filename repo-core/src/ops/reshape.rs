@@ -9,7 +9,7 @@ use crate::pattern::{List, Reached};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Writer};
 use crate::tree::{Borders, Nodes, write_directory};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -28,24 +28,38 @@ pub(super) trait Rule {
     /// Whether what lies below comes out the same wherever it lies. It is looked at once then.
     fn is_free(&self, at: &Self::At) -> bool;
 
-    /// What becomes of a node at that path; it may change it.
-    fn node(&mut self, repo: &Repo, at: &Self::At, path: &Path, node: &mut Node) -> Result<Fate>;
+    /// What becomes of a node at that path; it may change all of it but its name. Tree blobs that it needs for that go to `put`.
+    fn node(
+        &mut self,
+        repo: &Repo,
+        at: &Self::At,
+        path: &Path,
+        node: &mut Node,
+        put: &mut Put<'_>,
+    ) -> Result<Fate>;
 
     /// Whether a directory stays of which nothing is left.
     fn keeps_empty(&self, at: &Self::At) -> bool;
 
-    /// Whether this error, met at the directory of that path, means that what it is about is left out; else it ends the work.
-    fn passes_over(&mut self, path: &Path, error: &crate::Error) -> bool;
+    /// Whether this error means that what it is about is left out; else it ends the work.
+    fn passes_over(&self, error: &crate::Error) -> bool;
 
-    /// Changes the node of a directory of which not all could be read.
-    fn mark_damaged(&self, node: &mut Node);
+    /// Told of a directory in the tree of which not all can be read, once wherever it lies.
+    fn lost(&mut self, path: &Path);
+
+    /// Put behind the names of what is not whole; empty for nothing.
+    fn suffix(&self) -> &[u8];
 }
+
+/// Stores a tree blob and gives its id.
+pub(super) type Put<'a> = dyn FnMut(&[u8]) -> Result<BlobId> + 'a;
 
 /// What becomes of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Same,
-    Changed,
+    /// Something of it is lost: it was changed, and its name will say so.
+    Damaged,
     Gone,
 }
 
@@ -57,6 +71,8 @@ pub(super) struct Counts {
     pub dirs: u64,
     /// Of regular files.
     pub bytes: u64,
+    /// Files and directories of which something is lost.
+    pub lost: u64,
 }
 
 impl Counts {
@@ -64,6 +80,7 @@ impl Counts {
         self.files += other.files;
         self.dirs += other.dirs;
         self.bytes += other.bytes;
+        self.lost += other.lost;
     }
 
     pub fn node(&mut self, node: &Node) {
@@ -91,7 +108,7 @@ pub(super) struct Shaped {
 
 /// Writes trees anew by a rule.
 ///
-/// Memory: 100 bytes for each different directory, and the nodes of the directories on the way to the one at hand.
+/// Memory: 120 to 240 bytes for each different directory, 35 to 75 for each that cannot be read, and the nodes of the directories on the way to the one at hand.
 pub(super) struct Reshaper<'a, 'w, R: Rule> {
     repo: &'a Repo,
     writer: &'a mut Writer<'w>,
@@ -101,6 +118,8 @@ pub(super) struct Reshaper<'a, 'w, R: Rule> {
     interrupt: &'a Interrupt,
     pub rule: R,
     known: HashMap<BlobId, Shaped>,
+    /// Directories that cannot be read at all, and whether the rule was told of them.
+    lost: HashMap<BlobId, bool>,
 }
 
 /// A directory at hand.
@@ -112,11 +131,13 @@ struct Frame<At> {
     nodes: std::vec::IntoIter<Node>,
     owners: Owners,
     kept: Vec<Node>,
+    /// Which of these are not whole.
+    damaged_nodes: Vec<usize>,
     changed: bool,
     damaged: bool,
     counts: Counts,
-    /// The directory in it that is looked into, and whether it has changed already.
-    open: Option<(Node, bool)>,
+    /// The directory in it that is looked into.
+    open: Option<Node>,
 }
 
 impl<'a, 'w, R: Rule> Reshaper<'a, 'w, R> {
@@ -136,16 +157,18 @@ impl<'a, 'w, R: Rule> Reshaper<'a, 'w, R> {
             interrupt,
             rule,
             known: HashMap::new(),
+            lost: HashMap::new(),
         })
     }
 
-    /// Writes a snapshot's tree anew. `None` if its root cannot be read and the rule passes over that.
-    pub fn tree(&mut self, root: &BlobId) -> Result<Option<Shaped>> {
+    /// Writes a directory anew that lies at that path, with all below it. `None` if it cannot be read at all and the rule passes over
+    /// that; the rule is not told of it.
+    pub fn tree(&mut self, root: &BlobId, path: &Path) -> Result<Option<Shaped>> {
         let at = self.rule.root();
         if let Some(shaped) = self.known(root, &at) {
             return Ok(Some(shaped));
         }
-        let Some(first) = self.open(root, PathBuf::from("/"), at)? else {
+        let Some(first) = self.open(root, path, at)? else {
             return Ok(None);
         };
         let mut stack = vec![first];
@@ -178,42 +201,59 @@ impl<'a, 'w, R: Rule> Reshaper<'a, 'w, R> {
         self.progress.count(Counter::Nodes, 1);
         let path = top.path.join(OsStr::from_bytes(&node.name));
         let at = self.rule.enter(&top.at, &node.name);
-        let fate = self.rule.node(self.repo, &at, &path, &mut node)?;
+        let (hasher, writer) = (&self.hasher, &mut *self.writer);
+        let put = &mut |bytes: &[u8]| put_tree(hasher, writer, bytes);
+        let fate = self.rule.node(self.repo, &at, &path, &mut node, put)?;
         if fate == Fate::Gone {
             top.changed = true;
             return Ok(None);
         }
-        let changed = fate == Fate::Changed;
         if let Content::Dir(Some(tree)) = node.content {
-            top.open = Some((node, changed));
+            top.open = Some(node);
             if let Some(shaped) = self.known(&tree, &at) {
                 self.take(top, &at, shaped);
                 return Ok(None);
             }
-            if let Some(below) = self.open(&tree, path, at.clone())? {
+            if let Some(below) = self.open(&tree, &path, at.clone())? {
                 return Ok(Some(below));
             }
-            let empty = self.write(Vec::new(), &Owners::default())?;
+            if self.lost.insert(tree, true) != Some(true) {
+                self.rule.lost(&path);
+            }
+            let counts = Counts {
+                lost: 1,
+                ..Counts::default()
+            };
             let shaped = Shaped {
-                id: empty,
-                counts: Counts::default(),
+                id: self.write(Vec::new(), &Owners::default())?,
+                counts,
                 empty: true,
                 damaged: true,
             };
             self.take(top, &at, shaped);
             return Ok(None);
         }
-        top.changed |= changed;
+        if fate == Fate::Damaged {
+            top.counts.lost += 1;
+            top.damaged_nodes.push(top.kept.len());
+            top.changed = true;
+        }
         top.counts.node(&node);
         top.kept.push(node);
         Ok(None)
     }
 
     /// Reads a directory, or what of it can be read.
-    fn open(&mut self, id: &BlobId, path: PathBuf, at: R::At) -> Result<Option<Frame<R::At>>> {
+    fn open(&mut self, id: &BlobId, path: &Path, at: R::At) -> Result<Option<Frame<R::At>>> {
+        if self.lost.contains_key(id) {
+            return Ok(None);
+        }
         let mut read = match Nodes::open(self.repo, id) {
             Ok(read) => read,
-            Err(e) if self.rule.passes_over(&path, &e) => return Ok(None),
+            Err(e) if self.rule.passes_over(&e) => {
+                self.lost.insert(*id, false);
+                return Ok(None);
+            }
             Err(e) => return Err(e),
         };
         self.progress.count(Counter::Objects, 1);
@@ -231,21 +271,28 @@ impl<'a, 'w, R: Rule> Reshaper<'a, 'w, R> {
                 }
                 Ok(None) => break,
                 // The pages behind it may be whole: the reader goes on with the next.
-                Err(e) if self.rule.passes_over(&path, &e) => damaged = true,
+                Err(e) if self.rule.passes_over(&e) => damaged = true,
                 Err(e) => return Err(e),
             }
         }
+        if damaged {
+            self.rule.lost(path);
+        }
         Ok(Some(Frame {
             id: *id,
-            path,
+            path: path.to_path_buf(),
             free: self.rule.is_free(&at),
             at,
             nodes: nodes.into_iter(),
             owners,
             kept: Vec::new(),
+            damaged_nodes: Vec::new(),
             changed: damaged,
             damaged,
-            counts: Counts::default(),
+            counts: Counts {
+                lost: u64::from(damaged),
+                ..Counts::default()
+            },
             open: None,
         }))
     }
@@ -255,6 +302,7 @@ impl<'a, 'w, R: Rule> Reshaper<'a, 'w, R> {
         let id = match done.changed {
             true => {
                 let mut kept = done.kept;
+                mark(&mut kept, &done.damaged_nodes, self.rule.suffix());
                 kept.sort_by(|a, b| a.name.cmp(&b.name));
                 self.write(kept, &done.owners)?
             }
@@ -275,29 +323,60 @@ impl<'a, 'w, R: Rule> Reshaper<'a, 'w, R> {
     fn write(&mut self, nodes: Vec<Node>, owners: &Owners) -> Result<BlobId> {
         let (hasher, writer) = (&self.hasher, &mut *self.writer);
         write_directory(nodes, owners, &self.borders, &mut |bytes| {
-            let id = hasher.id(bytes);
-            writer.add(BlobType::Tree, &id, bytes)?;
-            Ok(id)
+            put_tree(hasher, writer, bytes)
         })
     }
 
     /// Takes the directory that was looked into for the node that names it.
     fn take(&self, above: &mut Frame<R::At>, at: &R::At, shaped: Shaped) {
-        let (mut node, mut changed) = above.open.take().expect("the one that was looked into");
+        let mut node = above.open.take().expect("the one that was looked into");
         if shaped.empty && !self.rule.keeps_empty(at) {
             above.changed = true;
             return;
         }
-        changed |= node.content != Content::Dir(Some(shaped.id));
+        above.changed |= node.content != Content::Dir(Some(shaped.id));
         node.content = Content::Dir(Some(shaped.id));
         if shaped.damaged {
-            self.rule.mark_damaged(&mut node);
-            changed = true;
+            above.damaged_nodes.push(above.kept.len());
+            above.changed = true;
         }
-        above.changed |= changed;
         above.counts.add(&shaped.counts);
         above.counts.node(&node);
         above.kept.push(node);
+    }
+}
+
+fn put_tree(hasher: &BlobHasher, writer: &mut Writer<'_>, bytes: &[u8]) -> Result<BlobId> {
+    let id = hasher.id(bytes);
+    writer.add(BlobType::Tree, &id, bytes)?;
+    Ok(id)
+}
+
+/// Longer names are no names.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Puts `suffix` behind the names of some nodes of a directory, and a number before it where another has that name. Names that end so
+/// already stay, and those that would be too long.
+fn mark(nodes: &mut [Node], which: &[usize], suffix: &[u8]) {
+    if which.is_empty() || suffix.is_empty() {
+        return;
+    }
+    let mut taken: HashSet<Vec<u8>> = nodes.iter().map(|node| node.name.clone()).collect();
+    for at in which {
+        let name = &mut nodes[*at].name;
+        if name.ends_with(suffix) {
+            continue;
+        }
+        let numbered = |number: u64| match number {
+            1 => [name, suffix].concat(),
+            _ => [name, format!(".{number}").as_bytes(), suffix].concat(),
+        };
+        // As many are tried as have such names.
+        let free = (1..).map(numbered).find(|name| !taken.contains(name));
+        if let Some(free) = free.filter(|free| free.len() <= NAME_BYTES_MAX) {
+            taken.insert(free.clone());
+            *name = free;
+        }
     }
 }
 
@@ -340,7 +419,14 @@ impl Rule for Choice<'_> {
         }
     }
 
-    fn node(&mut self, _: &Repo, at: &Self::At, _: &Path, node: &mut Node) -> Result<Fate> {
+    fn node(
+        &mut self,
+        _: &Repo,
+        at: &Self::At,
+        _: &Path,
+        node: &mut Node,
+        _: &mut Put<'_>,
+    ) -> Result<Fate> {
         let matches = at.iter().any(Reached::matches);
         let gone = match self {
             Self::All => false,
@@ -357,9 +443,13 @@ impl Rule for Choice<'_> {
         !matches!(self, Self::Include(_)) || at.iter().any(Reached::matches)
     }
 
-    fn passes_over(&mut self, _: &Path, _: &crate::Error) -> bool {
+    fn passes_over(&self, _: &crate::Error) -> bool {
         false
     }
 
-    fn mark_damaged(&self, _: &mut Node) {}
+    fn lost(&mut self, _: &Path) {}
+
+    fn suffix(&self) -> &[u8] {
+        &[]
+    }
 }

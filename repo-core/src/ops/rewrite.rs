@@ -1,14 +1,17 @@
 //! Makes snapshots anew without some files, or with other words about them.
 
-use super::derive::{self, Derived, PASSES_MAX, Replace, Wanted, never_stands};
+use super::derive::{
+    self, Derived, PASSES_MAX, Replace, Wanted, count, never_stands, wanted, write_options,
+};
 use super::reshape::{Choice, Counts, Reshaper};
 use super::restore::Selection;
 use crate::error::Result;
 use crate::format::snapshot::Summary;
 use crate::progress::{Interrupt, Progress};
-use crate::repo::{Repo, WriteOptions};
+use crate::repo::Repo;
 use crate::snapshot::SnapshotInfo;
 use crate::time::Timestamp;
+use std::path::Path;
 
 /// The tag of snapshots that were made anew beside the old ones.
 pub const REWRITE_TAG: &str = "rewrite";
@@ -65,12 +68,12 @@ pub fn rewrite(
                     .filter(|info| repo.state().is_live(&info.id))
                 {
                     let mut summary = info.summary.clone();
-                    if looks && let Some(shaped) = shaper.tree(&summary.root)? {
+                    if looks && let Some(shaped) = shaper.tree(&summary.root, Path::new("/"))? {
                         let emptied = shaped.counts == Counts::default();
                         if emptied && matches!(options.selection, Selection::Include(_)) {
                             continue;
                         }
-                        count(&mut summary, shaped.id, &shaped.counts);
+                        count(&mut summary, &shaped);
                     }
                     wanted.extend(changed(info, summary, options));
                 }
@@ -82,30 +85,6 @@ pub fn rewrite(
         }
     }
     Err(never_stands())
-}
-
-/// How trees are written that are made from others.
-pub(super) fn write_options<'a>(
-    repo: &Repo,
-    dry_run: bool,
-    progress: &'a dyn Progress,
-    interrupt: &'a Interrupt,
-) -> WriteOptions<'a> {
-    WriteOptions {
-        domain: repo.settings().domain,
-        dry_run,
-        ..WriteOptions::new(progress, interrupt)
-    }
-}
-
-/// Says in a summary what lies in its new tree, if that is another.
-pub(super) fn count(summary: &mut Summary, root: crate::id::BlobId, counts: &Counts) {
-    if summary.root != root {
-        summary.root = root;
-        summary.totals.files = counts.files;
-        summary.totals.dirs = counts.dirs;
-        summary.totals.bytes = counts.bytes;
-    }
 }
 
 fn changed(info: &SnapshotInfo, mut summary: Summary, options: &RewriteOptions) -> Option<Wanted> {
@@ -124,21 +103,4 @@ fn changed(info: &SnapshotInfo, mut summary: Summary, options: &RewriteOptions) 
         return None;
     }
     Some(wanted(info, summary, options.replace, REWRITE_TAG))
-}
-
-/// A snapshot that says what it was made from, and has the tag if that is to stay.
-pub(super) fn wanted(
-    info: &SnapshotInfo,
-    mut summary: Summary,
-    replace: Replace,
-    tag: &str,
-) -> Wanted {
-    summary.set_original(&info.id);
-    if !replace.forget && !summary.tags.iter().any(|there| there == tag) {
-        summary.tags.push(tag.to_owned());
-    }
-    Wanted {
-        old: info.clone(),
-        summary,
-    }
 }

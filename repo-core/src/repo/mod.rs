@@ -9,6 +9,7 @@ mod codec;
 mod commit;
 mod deleting;
 mod detect;
+mod ends;
 mod entry_set;
 mod follow;
 mod history;

@@ -4,7 +4,9 @@ use super::{Shared, lock, pack_object};
 use crate::error::{Error, Result, Subject};
 use crate::id::{BlobId, PackId};
 use crate::index::{Location, Want};
+use crate::log::PackState;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 /// What was found out about packs.
 #[derive(Default)]
@@ -54,6 +56,53 @@ impl Shared {
             // A lost pack comes again only if there is no other.
             if self.is_there(&pack)? || before == Some(pack) {
                 return Ok(location);
+            }
+            before = Some(pack);
+        }
+    }
+
+    /// The packs of a copy of a blob that can be had, and of whole copies of its bases: live ones, if there are any. None if there is
+    /// no copy. Asks the backend as [`Shared::is_there`] does.
+    pub fn packs_of(&self, blob: &BlobId) -> Result<Vec<PackId>> {
+        let mut copies = Vec::new();
+        self.index().copies(blob, &mut |location| {
+            copies.push(location);
+            ControlFlow::Continue(())
+        })?;
+        let (mut best, mut best_is_live) = (Vec::new(), false);
+        for location in copies {
+            let mut packs = vec![self.index().pack_id_of(&location)?];
+            let mut there = true;
+            for base in self.index().bases(&location)? {
+                match self.whole_copy_of(&base)? {
+                    Some(pack) => packs.push(pack),
+                    None => there = false,
+                }
+            }
+            let mut live = true;
+            for pack in &packs {
+                let state = self.state().pack_state(pack);
+                there = there && state != PackState::Deleting && self.is_there(pack)?;
+                live &= state == PackState::Live;
+            }
+            if there && (best.is_empty() || live && !best_is_live) {
+                (best, best_is_live) = (packs, live);
+            }
+        }
+        Ok(best)
+    }
+
+    /// The pack of a copy of a blob in a block without bases: one that is there, if there is one.
+    fn whole_copy_of(&self, id: &BlobId) -> Result<Option<PackId>> {
+        let mut before = None;
+        loop {
+            let Some(location) = self.index().whole_copy(id, Want::Readable)? else {
+                return Ok(None);
+            };
+            let pack = self.index().pack_id_of(&location)?;
+            // A lost pack comes again only if there is no other.
+            if self.is_there(&pack)? || before == Some(pack) {
+                return Ok(Some(pack));
             }
             before = Some(pack);
         }

@@ -8,7 +8,7 @@ use crate::format::name::ObjectKind;
 use crate::format::rows::PackEntry;
 use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::table::TableBuilder;
-use crate::id::{IndexId, SnapshotId};
+use crate::id::{IndexId, SnapshotId, WriterId};
 
 impl Shared {
     /// Loads a record that is named by its hash, and opens it. `Missing` if it is not there, `Damaged` if it is not what
@@ -58,6 +58,11 @@ impl Shared {
 
     /// Loads a snapshot and proves that who the log says has written it has signed it.
     pub fn load_snapshot(&self, id: &SnapshotId) -> Result<Snapshot> {
+        self.load_signed_snapshot(id).map(|(snapshot, _)| snapshot)
+    }
+
+    /// The same, and who has signed it: of one that the log does not know anybody.
+    pub fn load_signed_snapshot(&self, id: &SnapshotId) -> Result<(Snapshot, WriterId)> {
         let about = |e: Error| e.about(Subject::Snapshot(*id));
         let opened = self
             .load_record(ObjectKind::Snapshot, &id.0, RecordType::Snapshot)
@@ -68,10 +73,10 @@ impl Shared {
         let mut sources = snapshot.sources.iter();
         sources.try_for_each(|s| check_ext(&s.ext).map_err(about))?;
         let committed_by = self.state().snapshot(id).map(|row| row.writer);
-        if opened.signer.is_none() || (committed_by.is_some() && committed_by != opened.signer) {
-            return Err(Error::damaged(Subject::Snapshot(*id)).detail("not signed by its writer"));
+        match opened.signer {
+            Some(signer) if committed_by.is_none_or(|by| by == signer) => Ok((snapshot, signer)),
+            _ => Err(Error::damaged(Subject::Snapshot(*id)).detail("not signed by its writer")),
         }
-        Ok(snapshot)
     }
 
     /// Seals what a `Commit` carries of a snapshot for listings.

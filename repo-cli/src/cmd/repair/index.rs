@@ -31,7 +31,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
     let done = reporter
         .run(|progress, interrupt| ops::repair_index(&repo, &options, progress, interrupt))?;
-    for (_, error) in done.tables_lost.iter().chain(&[]) {
+    for (_, error) in &done.tables_lost {
         app.terminal.warn(&reason(error));
     }
     for (_, error) in &done.packs_damaged {
@@ -66,7 +66,8 @@ fn text(done: &RepairIndexSummary, options: &RepairIndexOptions) -> String {
         "of them are lost",
     );
     if done.packs_added + done.tables_dropped == 0 {
-        return match done.held_back || !done.packs_gone.is_empty() {
+        let whole = done.packs_gone.is_empty() && done.packs_damaged.is_empty();
+        return match done.held_back || !whole {
             true => "nothing was changed".to_owned(),
             false => "the index names every pack: nothing to do".to_owned(),
         };

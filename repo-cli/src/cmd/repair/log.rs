@@ -8,6 +8,7 @@ use crate::{json, repository};
 use clap::Args;
 use repo_core::id::SnapshotId;
 use repo_core::ops::{self, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot};
+use repo_core::repo::Repo;
 
 /// Arguments of `repair log`.
 #[derive(Args, Debug)]
@@ -42,7 +43,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         app.passed_over.set(false);
     }
     let left = done.snapshots.iter().filter(|found| found.outcome.is_err());
-    let problems = newer + left.count() as u64;
+    let absent = absent(&repo, &done, &options);
+    let problems = newer + (left.count() + absent.len()) as u64;
+    for id in absent {
+        app.terminal.warn(&format!(
+            "snapshot {id}: does not lie there uncommitted; a prune may have deleted it"
+        ));
+    }
     match app.terminal.json() {
         true => app.terminal.json_line(&message(&done, &options))?,
         false => say(app, &done, &options)?,
@@ -50,8 +57,26 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     Ok(Exit::with_problems(problems))
 }
 
+/// Snapshots that were asked for, that no entry commits, and that are not there.
+fn absent(repo: &Repo, done: &RepairLogSummary, options: &RepairLogOptions) -> Vec<SnapshotId> {
+    let found = |id: &SnapshotId| done.snapshots.iter().any(|found| found.id == *id);
+    let asked = options.snapshots.iter();
+    let absent = asked.filter(|id| !found(id) && repo.state().snapshot(id).is_none());
+    absent.copied().collect()
+}
+
 fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result<(), Failure> {
     let would = if options.dry_run { "would be " } else { "" };
+    for number in &done.mended.entries {
+        app.terminal.say(&format!(
+            "log entry {number} is damaged or gone, and later ones repeat it: {would}written again"
+        ))?;
+    }
+    for object in &done.mended.checkpoints {
+        app.terminal.say(&format!(
+            "{object} cannot be read, and only saved reading: {would}removed"
+        ))?;
+    }
     for entry in &done.entries {
         let claims = match &entry.claims {
             Some(kind) => format!(", which says it is a {}", printable(kind)),
@@ -71,10 +96,12 @@ fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result
     for found in &done.snapshots {
         app.terminal.say(&line(found, would))?;
     }
-    if done.entries.is_empty() && done.tables.is_empty() && done.snapshots.is_empty() {
+    let mended = done.mended.entries.len() + done.mended.checkpoints.len();
+    let found = mended + done.entries.len() + done.tables.len() + done.snapshots.len();
+    if found == 0 {
         return app
             .terminal
-            .say("every entry of the log can be read: nothing to do");
+            .say("all that the log says can be read: nothing to do");
     }
     if !done.entries.is_empty() {
         app.terminal.say(
@@ -97,6 +124,9 @@ fn line(found: &Uncommitted, would: &str) -> String {
         Err(WhyNot::NotAsked) => {
             "in no entry; it may have been forgotten: name it to commit it".to_owned()
         }
+        Err(WhyNot::Later) => {
+            "in no entry, and stored after the lost one, perhaps by a backup that is at work: name it to commit it".to_owned()
+        }
         Err(WhyNot::NotWhole) => "in no entry, and something of it is not there".to_owned(),
         Err(WhyNot::NotProved) => "in no entry, and nobody who may has signed it".to_owned(),
         Err(WhyNot::Forgotten) => "in no entry that can be read, but forgotten by one".to_owned(),
@@ -112,6 +142,8 @@ fn message(done: &RepairLogSummary, options: &RepairLogOptions) -> json::RepairL
     json::RepairLogSummary {
         message_type: "summary",
         dry_run: options.dry_run,
+        entries_written: done.mended.entries.clone(),
+        checkpoints_removed: done.mended.checkpoints.clone(),
         entries_lost: done.entries.iter().map(|entry| entry.number).collect(),
         tables_published: done.tables.iter().map(|id| id.to_hex()).collect(),
         snapshots_committed: ids(|found| found.outcome.is_ok()),

@@ -62,10 +62,11 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             ),
         })?;
     }
-    if done.iter().any(|pack| pack.lost > 0) {
-        app.terminal.to_stderr(
-            "A backup stores again what the sources still hold; `larder repair snapshots --forget` makes do without the rest.\n",
+    let lost = done.iter().map(|pack| pack.lost).sum();
+    if lost > 0 {
+        app.terminal.warn(
+            "a backup stores again what the sources still hold; `larder repair snapshots --forget` makes do without the rest",
         );
     }
-    Ok(Exit::Done)
+    Ok(Exit::with_problems(lost))
 }

@@ -4,9 +4,8 @@ use crate::app::App;
 use crate::cmd::derived;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
-use crate::repository;
 use crate::selection::{self, SelectionFlags};
-use crate::text::{counted, printable};
+use crate::{json, repository};
 use clap::Args;
 use repo_core::ops::{self, RepairSnapshotsOptions, Replace};
 
@@ -56,26 +55,11 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let repo = repository::open(app, false)?.repo;
     let listed = selection::list(app, &repo, &arguments.snapshots, &filter)?;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
-    let found = reporter.run(|progress, interrupt| {
-        Ok(ops::repair_snapshots(
-            &repo,
-            &listed.snapshots,
-            &options,
-            progress,
-            interrupt,
-        ))
-    })?;
+    let found = reporter.attempt(|progress, interrupt| {
+        ops::repair_snapshots(&repo, &listed.snapshots, &options, progress, interrupt)
+    });
     let found = found.map_err(derived::failure)?;
-    for path in &found.paths {
-        let path = path.display().to_string();
-        app.terminal
-            .warn(&format!("{}: something of it is lost", printable(&path)));
-    }
-    let more = found.items - found.paths.len() as u64;
-    if more > 0 {
-        let items = counted(more, "item", "items");
-        app.terminal.warn(&format!("and something of {items} more"));
-    }
+    derived::warn_of_lost(app, &found.paths, found.items);
     for id in &found.hopeless {
         let id = id.short();
         let what = match (arguments.forget, arguments.dry_run) {
@@ -87,6 +71,19 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             "snapshot {id}: its root cannot be read, and nothing of it can be kept; {what}"
         ));
     }
-    derived::say(app, &found.changed, options.replace, "repaired")?;
-    Ok(Exit::with_problems(listed.unreadable))
+    derived::say_each(app, &found.changed, options.replace)?;
+    match app.terminal.json() {
+        true => app.terminal.json_line(&json::RepairSnapshotsSummary {
+            message_type: "summary",
+            changed_snapshots: found.changed.len() as u64,
+            dry_run: arguments.dry_run,
+            hopeless_snapshots: found.hopeless.iter().map(|id| id.to_hex()).collect(),
+            items_lost: found.items,
+            paths_lost: json::paths(&found.paths),
+        })?,
+        false => derived::say_count(app, found.changed.len(), options.replace, "repaired")?,
+    }
+    Ok(Exit::with_problems(
+        listed.unreadable + found.items + found.hopeless.len() as u64,
+    ))
 }

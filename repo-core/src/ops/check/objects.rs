@@ -149,22 +149,21 @@ pub fn check(
 
 /// Of entries that cannot be read and whose effects are known all the same, those stay findings that can be written again; of the
 /// others a checkpoint says all that they said, so that nobody misses them.
-fn excuse_entries(
-    repo: &Repo,
-    summary: &mut CheckSummary,
-    interrupt: &Interrupt,
-) -> Result<()> {
+fn excuse_entries(repo: &Repo, summary: &mut CheckSummary, interrupt: &Interrupt) -> Result<()> {
     let harmless = |finding: &Finding| match finding.error.subject() {
         Subject::Entry(number) if finding.harm == Harm::None => Some(*number),
         _ => None,
     };
-    if summary.findings.iter().all(|finding| harmless(finding).is_none()) {
+    if summary
+        .findings
+        .iter()
+        .all(|finding| harmless(finding).is_none())
+    {
         return Ok(());
     }
-    let mendable = mend(repo, true, interrupt)?.entries;
-    let excused = |finding: &mut Finding| {
-        harmless(finding).is_some_and(|number| !mendable.contains(&number))
-    };
+    let lost = mend(repo, true, interrupt)?.lost;
+    let excused =
+        |finding: &mut Finding| harmless(finding).is_some_and(|number| lost.contains(&number));
     for finding in summary.findings.extract_if(.., excused) {
         let number = harmless(&finding).map(name::entry);
         summary.absent.extend(number);

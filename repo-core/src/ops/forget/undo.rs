@@ -284,13 +284,8 @@ impl<'a> Walk<'a> {
     fn read<T>(&self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(e) if is_lost(&e) => Ok(None),
+            Err(e) if e.is_lost() => Ok(None),
             Err(e) => Err(e),
         }
     }
-}
-
-fn is_lost(error: &Error) -> bool {
-    use ErrorKind::{Damaged, Missing, NotFound};
-    error.is_unreadable() || matches!(error.kind(), Damaged | Missing | NotFound)
 }

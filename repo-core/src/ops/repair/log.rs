@@ -1,31 +1,32 @@
 //! Clears entries of the log that cannot be read, and enters again what they may have committed.
 //!
+//! 0. Entries that later ones repeat are written again as they were, and checkpoints that do not open are removed ([`super::entries`]).
 //! 1. A `Void` of the admin key says that the entries count for nothing. Forget and prune work again.
 //! 2. Tables that lie there, that no entry names and whose packs are all there are published.
-//! 3. Snapshots that lie there, that no entry names, whose writer has signed them and may commit, and which are whole, are committed: if
-//!    one single entry is lost, for nothing else that is known forgot them; else only those that were asked for.
+//! 3. Snapshots that lie there, that no entry names, whose writer has signed them and may commit, and which are whole, are committed,
+//!    if they were asked for. Unasked only in the run that cleared the one entry that was ever lost, for nothing else that is known
+//!    forgot them, and only those that lay there before that entry: later ones it cannot have committed, and a backup that is at work
+//!    may be about to.
 //!
 //! What the lost entries said besides is not known: that something was forgotten, protected, condemned or deleted, that keys were
-//! changed. Stopped anywhere, the next run goes on.
+//! changed. Stopped anywhere, the next run goes on; behind the first step it must be asked for snapshots.
 
-use super::is_lost;
+use super::entries::{Mended, mend};
+use super::packs_below;
 use crate::crypto::Role;
 use crate::error::Result;
 use crate::format::entry;
-use crate::format::entry::Action;
-use crate::format::envelope::RecordType;
+use crate::format::entry::{Action, EntryKind};
 use crate::format::name::{self, ObjectKind};
 use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::table::TableView;
-use crate::id::{IndexId, PackId, SnapshotId};
+use crate::id::{IndexId, SnapshotId};
 use crate::log::{PackState, State, Unreadable};
-use crate::ops::recover::packs_of;
-use crate::ops::walk::Walk;
 use crate::progress::{Interrupt, Progress};
-use crate::repo::{CommitOutcome, CommitRequest, Repo, lock};
+use crate::repo::{CommitOutcome, CommitRequest, Repo};
 use crate::snapshot::{Filter, list, list_forgotten};
-use std::collections::HashSet;
-use std::sync::Mutex;
+use crate::time::Timestamp;
+use std::collections::{BTreeSet, HashSet};
 
 /// How the log is repaired.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,8 @@ pub enum WhyNot {
     NotProved,
     /// An entry forgets it.
     Forgotten,
+    /// It was stored after the lost entry, perhaps by a backup that is at work: it must be asked for.
+    Later,
 }
 
 /// A snapshot that lies there and that no entry commits.
@@ -74,6 +77,8 @@ pub struct Uncommitted {
 /// What was found, and what was done about it.
 #[derive(Debug, Default)]
 pub struct RepairLogSummary {
+    /// What the log itself still knew.
+    pub mended: Mended,
     /// Entries that could not be read.
     pub entries: Vec<LostEntry>,
     /// Tables that were published.
@@ -98,10 +103,17 @@ pub fn repair_log(
     };
     repo.refresh()?;
     let mut done = RepairLogSummary {
+        mended: mend(repo, options.dry_run, interrupt)?,
         entries: lost_entries(repo),
         ..RepairLogSummary::default()
     };
-    if !options.dry_run && done.entries.iter().any(|entry| !entry.newer) {
+    let lost = done.entries.iter().filter(|entry| !entry.newer);
+    let lost: Vec<u64> = lost.map(|entry| entry.number).collect();
+    let until = match lost[..] {
+        [number] if repo.state().voided_count() == 0 => stored_until(repo, number)?,
+        _ => None,
+    };
+    if !options.dry_run && !lost.is_empty() {
         repo.void_unreadable()?;
         repo.refresh()?;
     }
@@ -110,13 +122,8 @@ pub fn repair_log(
         options,
         progress,
         interrupt,
-        one_lost: {
-            let state = repo.state();
-            let damaged = state
-                .unreadable()
-                .filter(|(_, why)| *why == Unreadable::Damaged);
-            damaged.count() + state.voided_count() == 1
-        },
+        // Others may have been found meanwhile.
+        until: until.filter(|_| repo.state().voided_count() <= 1),
     };
     done.tables = job.publish()?;
     match options.dry_run {
@@ -137,8 +144,8 @@ fn lost_entries(repo: &Repo) -> Vec<LostEntry> {
         LostEntry {
             number,
             claims: clear
-                .and_then(|clear| kind_name(clear.kind))
-                .map(str::to_owned),
+                .and_then(|clear| EntryKind::from_u16(clear.kind))
+                .map(|kind| format!("{kind:?}")),
             newer: why == Unreadable::Newer,
         }
     });
@@ -147,25 +154,20 @@ fn lost_entries(repo: &Repo) -> Vec<LostEntry> {
     lost
 }
 
-/// What entries of that number are called.
-fn kind_name(kind: u16) -> Option<&'static str> {
-    Some(match kind {
-        0x8001 => "Roles",
-        0x8002 => "Settings",
-        0x8003 => "Class",
-        0x8004 => "Publish",
-        0x8005 => "Commit",
-        0x8006 => "Forget",
-        0x8007 => "Unforget",
-        0x8008 => "Condemn",
-        0x8009 => "Deleting",
-        10 => "Evidence",
-        11 => "Waiting",
-        0x800c => "Fence",
-        0x800d => "Void",
-        0x800e => "Terms",
-        _ => return None,
-    })
+/// When the backend stored that entry, or if it does not say so the first behind it.
+fn stored_until(repo: &Repo, number: u64) -> Result<Option<Timestamp>> {
+    let mut first = None;
+    let folders = [number, number.saturating_add(1)].map(name::segment_folder);
+    for folder in BTreeSet::from(folders) {
+        repo.backend().list(&folder, &mut |listed| {
+            let found = name::parse_numbered(&listed.name).zip(listed.modified);
+            if let Some(((found, _), time)) = found.filter(|((found, _), _)| *found >= number) {
+                first = Some(first.map_or((found, time), |first| (found, time).min(first)));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(first.map(|(_, time)| time))
 }
 
 struct Job<'a> {
@@ -173,16 +175,17 @@ struct Job<'a> {
     options: &'a RepairLogOptions,
     progress: &'a dyn Progress,
     interrupt: &'a Interrupt,
-    one_lost: bool,
+    /// Snapshots that were stored until then are committed unasked.
+    until: Option<Timestamp>,
 }
 
 impl Job<'_> {
-    /// Objects of a kind that the log says nothing of.
+    /// Objects of a kind that the log says nothing of, and when they were stored.
     fn strays(
         &self,
         kind: ObjectKind,
         known: &dyn Fn(&State, &[u8; 32]) -> bool,
-    ) -> Result<Vec<[u8; 32]>> {
+    ) -> Result<Vec<([u8; 32], Option<Timestamp>)>> {
         let state = self.repo.state();
         let mut strays = Vec::new();
         self.repo.backend().list(kind.folder(), &mut |found| {
@@ -191,7 +194,7 @@ impl Job<'_> {
                 && !state.is_deleted(&id)
                 && !known(&state, &id)
             {
-                strays.push(id);
+                strays.push((id, found.modified));
             }
             Ok(())
         })?;
@@ -205,12 +208,12 @@ impl Job<'_> {
             state.has_table(&IndexId(*id))
         })?;
         let mut publish = Vec::new();
-        for id in strays.into_iter().map(IndexId) {
+        for id in strays.into_iter().map(|(id, _)| IndexId(id)) {
             self.interrupt.check()?;
             match self.is_wanted(&id) {
                 Ok(true) => publish.push(id),
                 Ok(false) => {}
-                Err(e) if is_lost(&e) => {}
+                Err(e) if e.is_lost() => {}
                 Err(e) => return Err(e),
             }
         }
@@ -249,11 +252,12 @@ impl Job<'_> {
         let committed = committed.iter().flat_map(|listing| &listing.snapshots);
         let mut there: Vec<Summary> = committed.map(|info| info.summary.clone()).collect();
         let mut found = Vec::new();
-        for id in strays.into_iter().map(SnapshotId) {
+        for (id, stored) in strays {
+            let id = SnapshotId(id);
             self.interrupt.check()?;
             let snapshot = match self.proved(&id) {
                 Ok(snapshot) => snapshot,
-                Err(e) if is_lost(&e) => None,
+                Err(e) if e.is_lost() => None,
                 Err(e) => return Err(e),
             };
             let summary = snapshot.as_ref().map(|snapshot| snapshot.summary.clone());
@@ -270,7 +274,7 @@ impl Job<'_> {
             }
             let outcome = match snapshot {
                 None => Err(WhyNot::NotProved),
-                Some(snapshot) => self.commit(&id, snapshot)?,
+                Some(snapshot) => self.commit(&id, stored, snapshot)?,
             };
             if outcome.is_ok() {
                 there.extend(summary.clone());
@@ -286,30 +290,32 @@ impl Job<'_> {
 
     /// The snapshot, if its writer has signed it and may commit.
     fn proved(&self, id: &SnapshotId) -> Result<Option<Snapshot>> {
-        let snapshot = self.repo.load_snapshot(id)?;
-        let opened = self
-            .repo
-            .load_record(ObjectKind::Snapshot, &id.0, RecordType::Snapshot)?;
+        let (snapshot, signer) = self.repo.load_signed_snapshot(id)?;
         let state = self.repo.state();
         let role = state.member(&snapshot.writer).map(|member| member.role);
         let may = matches!(role, Some(Role::Full | Role::Writer));
-        Ok((opened.signer == Some(snapshot.writer) && may).then_some(snapshot))
+        Ok((signer == snapshot.writer && may).then_some(snapshot))
     }
 
     fn commit(
         &self,
         id: &SnapshotId,
+        stored: Option<Timestamp>,
         mut snapshot: Snapshot,
     ) -> Result<std::result::Result<SnapshotId, WhyNot>> {
         let repo = self.repo;
         if repo.state().forgotten_by(id).is_some() {
             return Ok(Err(WhyNot::Forgotten));
         }
-        let asked = self.options.snapshots.contains(id);
-        if !asked && !self.one_lost {
-            return Ok(Err(WhyNot::NotAsked));
+        if !self.options.snapshots.contains(id) {
+            match self.until.zip(stored) {
+                None => return Ok(Err(WhyNot::NotAsked)),
+                Some((until, stored)) if stored > until => return Ok(Err(WhyNot::Later)),
+                Some(_) => {}
+            }
         }
-        let Some(hits) = self.packs(id, &snapshot)? else {
+        let seen = (self.progress, self.interrupt);
+        let Some(hits) = packs_below(repo, id, &snapshot.summary.root, seen)? else {
             return Ok(Err(WhyNot::NotWhole));
         };
         if self.options.dry_run {
@@ -335,34 +341,5 @@ impl Job<'_> {
             CommitOutcome::Committed => Ok(new),
             CommitOutcome::Heal => Err(WhyNot::NotWhole),
         })
-    }
-
-    /// The packs that hold everything of a snapshot; none if anything is not there.
-    fn packs(&self, id: &SnapshotId, snapshot: &Snapshot) -> Result<Option<HashSet<PackId>>> {
-        let repo = self.repo;
-        let walk = Walk {
-            repo,
-            progress: self.progress,
-            interrupt: self.interrupt,
-        };
-        let found = Mutex::new((repo.index().marks(), HashSet::new(), true));
-        let walked = walk.snapshot(id, &snapshot.summary.root, &|_, blob| {
-            let mut found = lock(&found);
-            if !found.0.insert(blob)? {
-                return Ok(false);
-            }
-            let packs = packs_of(repo, blob)?;
-            found.2 &= !packs.is_empty();
-            found.1.extend(packs);
-            Ok(true)
-        });
-        match walked {
-            Ok(()) => {}
-            Err(e) if is_lost(&e) => return Ok(None),
-            Err(e) => return Err(e),
-        }
-        let found = found.into_inner();
-        let (_, packs, whole) = found.unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(whole.then_some(packs))
     }
 }

@@ -6,8 +6,6 @@
 //!
 //! Stopped before the entry, nothing has changed but for packs that a prune clears away.
 
-use super::index::read_ends;
-use super::is_lost;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
@@ -15,8 +13,8 @@ use crate::format::pack::decode_directory;
 use crate::format::rows::{Block, PackEntry};
 use crate::id::{BlobId, PackId};
 use crate::log::PackState;
+use crate::ops::derive::write_options;
 use crate::ops::forget::refuse_unreadable;
-use crate::ops::rewrite::write_options;
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Writer, pack_object};
 use std::ops::ControlFlow;
@@ -103,7 +101,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
     let name = pack_object(entry.kind).name(&id.0);
     let bytes = match repo.backend().get(&name) {
         Ok(bytes) => Some(bytes),
-        Err(e) if is_lost(&e) => None,
+        Err(e) if e.is_lost() => None,
         Err(e) => return Err(e),
     };
     if bytes
@@ -116,7 +114,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
     for (number, block) in (0..).zip(&entry.blocks) {
         let plain = match read(repo, &entry, block, &name, bytes.as_deref()) {
             Ok(plain) => plain,
-            Err(e) if is_lost(&e) => Vec::new(),
+            Err(e) if e.is_lost() => Vec::new(),
             Err(e) => return Err(e),
         };
         let hasher = repo.ring().blob_hasher(entry.domain, entry.kind)?;
@@ -145,8 +143,9 @@ fn entry_of(repo: &Repo, id: &PackId) -> Result<PackEntry> {
     }
     for kind in [BlobType::Data, BlobType::Tree] {
         if let Some(len) = repo.backend().size(&pack_object(kind).name(&id.0))? {
-            let (pack, _) = read_ends(repo, *id, kind, len)?;
-            let entry = decode_directory(repo.ring(), &repo.id(), *id, &pack);
+            let pack = repo.read_pack_ends(id, kind, len);
+            let entry =
+                pack.and_then(|(pack, _)| decode_directory(repo.ring(), &repo.id(), *id, &pack));
             return entry.map_err(|e| e.about(Subject::Pack(*id)));
         }
     }

@@ -38,7 +38,7 @@ impl Planner<'_> {
         }
         let first = key.map(|key| {
             let first = FirstName::new(place, &node.name, Fate::Planned);
-            self.first_names.add(key, first.clone(), node.links.into());
+            self.first_names.add(key, first.clone(), node.links);
             first
         });
         let there = match found {
@@ -85,7 +85,7 @@ impl Planner<'_> {
                 false => Fate::NotWritten,
             };
             let first = FirstName::new(place, &node.name, fate);
-            self.first_names.add(key, first, node.links.into());
+            self.first_names.add(key, first, node.links);
         }
     }
 

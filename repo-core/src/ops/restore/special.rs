@@ -38,7 +38,7 @@ impl Planner<'_> {
         };
         if let (None, Some(key), Ok(_)) = (first, key, &done) {
             let first = FirstName::new(place, &node.name, Fate::Written);
-            self.first_names.add(key, first, node.links.into());
+            self.first_names.add(key, first, node.links);
         }
         match done {
             Ok(false) => context.skipped(path, None),

@@ -7,21 +7,25 @@ use crate::ops::{RepairLogOptions, repair_log};
 use crate::progress::Interrupt;
 use std::sync::Arc;
 
-/// A log of more than two checkpoints.
-fn long_log() -> Bed {
+/// A log of more than so many entries.
+fn log_of(entries: u64) -> Bed {
     let bed = Bed::new();
     let repo = bed.open();
-    for n in 0..36 {
+    for n in 0..entries {
         bed.write("file", &noise(n, 100));
         bed.backup(&repo).unwrap();
     }
-    assert!(repo.state().tail().number > 35);
+    assert!(repo.state().tail().number > entries);
     bed
 }
 
 fn flip(place: &MemoryBackend, object: &str, at: usize) {
     let mut bytes = place.get(object).unwrap();
-    let at = if at < bytes.len() { at } else { bytes.len() - 1 };
+    let at = if at < bytes.len() {
+        at
+    } else {
+        bytes.len() - 1
+    };
     bytes[at] ^= 1;
     place.delete(object).unwrap();
     place.put(object, &bytes).unwrap();
@@ -29,7 +33,7 @@ fn flip(place: &MemoryBackend, object: &str, at: usize) {
 
 #[test]
 fn entries_that_others_repeat_are_written_again() {
-    let bed = long_log();
+    let bed = log_of(40);
     let whole: Vec<_> = (1..=35).map(|n| bed.place.get(&name::entry(n))).collect();
     flip(&bed.place, &name::entry(4), 300);
     bed.place.delete(&name::entry(5)).unwrap();
@@ -38,7 +42,9 @@ fn entries_that_others_repeat_are_written_again() {
     let found = check_all(&bed.open());
     assert!(found.findings.len() >= 3, "{found:?}");
     for dry_run in [true, false] {
-        let repo = bed.open_anew(Arc::new(bed.place.clone()), &password()).unwrap();
+        let repo = bed
+            .open_anew(Arc::new(bed.place.clone()), &password())
+            .unwrap();
         let options = RepairLogOptions {
             dry_run,
             ..RepairLogOptions::default()
@@ -54,7 +60,8 @@ fn entries_that_others_repeat_are_written_again() {
 
 #[test]
 fn what_a_checkpoint_says_too_is_no_error_and_a_bad_checkpoint_goes() {
-    let bed = long_log();
+    // So long that who opens it begins at a checkpoint.
+    let bed = log_of(150);
     flip(&bed.place, &name::entry(16), 300);
     let found = check_all(&bed.open());
     assert!(found.findings.is_empty(), "{found:?}");

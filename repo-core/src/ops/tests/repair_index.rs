@@ -2,7 +2,7 @@
 
 use super::damage::findings;
 use super::support::*;
-use crate::backend::wrap::Faults;
+use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::backend::{Backend, MemoryBackend};
 use crate::error::Result;
 use crate::format::name;
@@ -12,6 +12,7 @@ use crate::ops::{
 };
 use crate::progress::Interrupt;
 use crate::repo::Repo;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,6 +115,27 @@ fn packs_that_are_gone_are_taken_off_and_come_back_when_they_are_put_back() {
     let done = repair(&anew(&bed, &bed.place), false, false).unwrap();
     assert_eq!(done.packs_added, 1);
     assert_whole(&bed, &bed.place, &made);
+}
+
+/// A table that could not be had when the index was brought up to date, and could when it was repaired, lost all packs that it named.
+#[test]
+fn a_table_that_can_be_had_again_meanwhile_loses_nothing() {
+    let (bed, _) = history();
+    bed.place.remove(&names(&bed.place, "data")[0]);
+    let mut expected = None;
+    let mut seen = BTreeSet::new();
+    for times in 0..24 {
+        let place = bed.place.fork();
+        let rule = Rule::new(Fault::Absent).on(&[Operation::Get]);
+        let faults = Faults::new(Arc::new(place.clone())).rule(rule.kind("index").times(times));
+        let repo = bed.open_anew(Arc::new(faults), &password()).unwrap();
+        let done = repair(&repo, false, false).unwrap();
+        seen.insert((done.tables_dropped, done.tables_lost.len()));
+        let lines = findings(&check_all(&anew(&bed, &place)));
+        let expected = expected.get_or_insert_with(|| lines.clone());
+        assert_eq!(lines, *expected, "{times}");
+    }
+    assert!(seen.contains(&(1, 0)) && seen.contains(&(2, 2)), "{seen:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::damage::findings;
 use super::support::*;
+use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::backend::{Backend, MemoryBackend};
 use crate::error::ErrorKind;
 use crate::format::name::{self, ObjectKind};
@@ -14,7 +15,7 @@ use crate::ops::{
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use crate::snapshot::{Filter, list};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
@@ -179,6 +180,82 @@ fn what_may_have_been_forgotten_must_be_asked_for() {
     assert_eq!(found.snapshots[0].outcome, Ok(made[2].0));
     bed.assert_restores(&repo, &made[2].0, &made[2].1);
     assert_clean(&anew(&bed, &bed.place));
+}
+
+/// Once an entry had been cleared, every later run committed what a backup was about to commit itself.
+#[test]
+fn only_the_run_that_clears_an_entry_commits_unasked() {
+    let (bed, _) = history();
+    let last = bed.open().state().tail().number;
+    bed.place
+        .corrupt(&name::entry(last), |bytes| bytes[300] ^= 1);
+    log(&anew(&bed, &bed.place), &[], false);
+    let (found, other) = (Arc::new(Mutex::new(Vec::new())), anew(&bed, &bed.place));
+    let kept = found.clone();
+    // The first put only finds out what place this is.
+    let meanwhile = Meanwhile::before(&bed.place, "log", 2, move |_| {
+        let found = log(&other, &[], false).snapshots;
+        kept.lock().unwrap().extend(found);
+    });
+    bed.write("dir/more", b"more");
+    let repo = bed.open_anew(Arc::new(meanwhile), &password()).unwrap();
+    let made = bed.backup(&repo).unwrap().snapshot.unwrap();
+    let found = found.lock().unwrap();
+    assert_eq!(found.len(), 1);
+    let found = (found[0].id, found[0].outcome);
+    assert_eq!(found, (made, Err(WhyNot::NotAsked)));
+}
+
+/// Nor does a run that clears a second one: what the first forgot may lie there still.
+#[test]
+fn behind_a_second_lost_entry_must_be_asked() {
+    let (bed, _) = history();
+    let lose_newest = || {
+        let last = anew(&bed, &bed.place).state().tail().number;
+        bed.place
+            .corrupt(&name::entry(last), |bytes| bytes[300] ^= 1);
+        log(&anew(&bed, &bed.place), &[], false)
+    };
+    assert!(lose_newest().snapshots[0].outcome.is_ok());
+    bed.write("dir/more", b"more");
+    let repo = anew(&bed, &bed.place);
+    let made = bed.backup(&repo).unwrap().snapshot.unwrap();
+    let found = lose_newest();
+    assert_eq!(found.entries.len(), 1);
+    let found = (found.snapshots[0].id, found.snapshots[0].outcome);
+    assert_eq!(found, (made, Err(WhyNot::NotAsked)));
+}
+
+/// Nor does that run commit what was stored after the entry that it clears.
+#[test]
+fn what_was_stored_later_than_the_lost_entry_must_be_asked_for() {
+    let (bed, made) = history();
+    let last = bed.open().state().tail().number;
+    bed.write("dir/more", b"more");
+    let rule = Rule::new(Fault::CrashBefore).on(&[Operation::PutIfAbsent]);
+    let faults = Faults::new(Arc::new(bed.place.clone())).rule(rule.kind("log").after(1));
+    // The first put only finds out what place this is.
+    let stopped = bed.open_anew(Arc::new(faults), &password()).unwrap();
+    assert!(bed.backup(&stopped).is_err());
+    bed.place
+        .corrupt(&name::entry(last), |bytes| bytes[300] ^= 1);
+    let repo = anew(&bed, &bed.place);
+    for dry_run in [true, false] {
+        let found = log(&repo, &[], dry_run).snapshots;
+        assert_eq!(found.len(), 2);
+        for found in found {
+            let expected = match found.id == made[2].0 {
+                true => Ok(found.id),
+                false => Err(WhyNot::Later),
+            };
+            assert_eq!(found.outcome, expected, "{dry_run}");
+        }
+    }
+    let left = log(&repo, &[], false).snapshots;
+    assert_eq!(left[0].outcome, Err(WhyNot::NotAsked));
+    let found = log(&repo, &[left[0].id], false).snapshots;
+    assert_eq!(found[0].outcome, Ok(left[0].id));
+    bed.assert_restores(&repo, &left[0].id, &bed.tree());
 }
 
 #[test]
