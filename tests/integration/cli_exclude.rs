@@ -149,7 +149,6 @@ fn bad_patterns_and_files_are_refused() {
         2,
         &["not a plain file name"],
     );
-    refused(&["-x", "-x"], 2, &["--one-file-system"]);
     env.ok(&["snapshots"]).prints("0 snapshots");
 
     let run = env.run(&["--json", "backup", "src", "--exclude-file", "list"]);
