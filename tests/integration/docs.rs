@@ -217,7 +217,9 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.backup(&["many"]);
             (0..60).for_each(|n| std::fs::remove_file(env.path(&format!("many/{n}"))).unwrap());
             env.backup(&["many"]);
-            env.run(&["forget", "--keep-last", "1", "--path", &env.text("many")])
+            let run = env.run(&["forget", "--keep-last", "1", "--path", &env.text("many")]);
+            env.backup(&["src"]);
+            run
         }
         "deleted by a prune" => {
             let id = env.backup(&["key"]);
