@@ -36,6 +36,29 @@ pub struct SelectionFlags {
     pub path: Vec<PathBuf>,
 }
 
+/// Snapshots that are named or match; all if nothing is said.
+#[derive(Args, Debug, Default)]
+pub struct ChosenFlags {
+    /// The beginning of an ID, or `latest`; all that match if none is named
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<String>,
+
+    #[command(flatten)]
+    selection: SelectionFlags,
+}
+
+impl ChosenFlags {
+    /// The filter that the flags mean.
+    pub fn filter(&self, env: &Env) -> Result<Filter, Failure> {
+        self.selection.filter(env)
+    }
+
+    /// Those that are named, or match `filter`.
+    pub fn list(&self, app: &App, repo: &Repo, filter: &Filter) -> Result<Found, Failure> {
+        list(app, repo, &self.snapshots, filter)
+    }
+}
+
 impl SelectionFlags {
     /// Whether there is any of these flags.
     pub fn given(&self) -> bool {

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::patterns;
 use crate::reporter::{Reporter, Work};
-use crate::selection::{self, SelectionFlags};
+use crate::selection::ChosenFlags;
 use crate::{process, repository, when};
 use clap::Args;
 use repo_core::ops::{self, Replace, RewriteOptions, Selection};
@@ -23,12 +23,8 @@ const WORDS: &str = "What is said of them";
 /// Arguments of `rewrite`.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The beginning of an ID, or `latest`; all that match if none is named
-    #[arg(value_name = "SNAPSHOT")]
-    snapshots: Vec<String>,
-
     #[command(flatten)]
-    selection: SelectionFlags,
+    chosen: ChosenFlags,
 
     /// Leave out what this pattern matches; may be given more than once
     #[arg(short, long, value_name = "PATTERN", value_parser = patterns::parser(), help_heading = WHICH)]
@@ -104,10 +100,10 @@ fn parse_time(text: &str) -> Result<NewTime, String> {
 
 /// Makes snapshots anew.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
-    let filter = arguments.selection.filter(&app.env)?;
+    let filter = arguments.chosen.filter(&app.env)?;
     let options = options(app, &arguments)?;
     let repo = repository::open(app, false)?.repo;
-    let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    let found = arguments.chosen.list(app, &repo, &filter)?;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
     let done = reporter.attempt(|progress, interrupt| {
         ops::rewrite(&repo, &found.snapshots, &options, progress, interrupt)

@@ -3,7 +3,7 @@
 use super::derived;
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::selection::{self, SelectionFlags, tags};
+use crate::selection::{ChosenFlags, tags};
 use crate::{repository, signals};
 use clap::Args;
 use repo_core::ops::{self, Replace, TagChange};
@@ -11,12 +11,8 @@ use repo_core::ops::{self, Replace, TagChange};
 /// Arguments of `tag`.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The beginning of an ID, or `latest`; all that match if none is named
-    #[arg(value_name = "SNAPSHOT")]
-    snapshots: Vec<String>,
-
     #[command(flatten)]
-    selection: SelectionFlags,
+    chosen: ChosenFlags,
 
     /// The tags from now on, TAG[,TAG...], in place of those that are there; '' for none; may be given more than once
     #[arg(long, value_name = "TAGS", conflicts_with_all = ["add", "remove"])]
@@ -42,7 +38,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             "nothing is to be changed\nSay which tags with --add, --remove or --set.",
         ));
     }
-    let filter = arguments.selection.filter(&app.env)?;
+    let filter = arguments.chosen.filter(&app.env)?;
     let change = match arguments.set.is_empty() {
         false => TagChange::Set(tags(&arguments.set)),
         true => TagChange::Change {
@@ -51,7 +47,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         },
     };
     let repo = repository::open(app, false)?.repo;
-    let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    let found = arguments.chosen.list(app, &repo, &filter)?;
     let replace = Replace {
         forget: true,
         dry_run: arguments.dry_run,

@@ -127,9 +127,8 @@ fn replaced(repo: &Repo) -> HashSet<SnapshotId> {
     for info in forgotten.iter().chain(&live) {
         let committed = state.snapshot(&info.id).map_or(0, |row| row.number);
         let gone = state.forgotten_by(&info.id).unwrap_or(u64::MAX);
-        let first = info.summary.original().unwrap_or(info.id);
         forms
-            .entry(first)
+            .entry(info.first_form())
             .or_default()
             .push((info.id, committed, gone));
     }

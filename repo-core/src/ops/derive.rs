@@ -8,7 +8,7 @@
 //! Stopped in between, both the old and the new ones are there. Done again, the new ones are found by what they say of
 //! themselves, and are not made twice.
 
-use super::forget::{NewTerms, forget_ids, refuse_unreadable, set_terms};
+use super::forget::{NewTerms, forget_ids, set_terms};
 use super::reshape::Shaped;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
@@ -102,7 +102,7 @@ pub(super) fn begin(repo: &Repo, olds: &[SnapshotInfo], replace: Replace) -> Res
         return Ok(());
     }
     let (state, now) = (repo.state(), now());
-    refuse_unreadable(&state)?;
+    state.refuse_unreadable()?;
     let snapshots = Vec::new();
     if !state.may_write(&repo.writer(), &Action::Forget { snapshots }) {
         let place = Subject::Repository(repo.place());

@@ -55,8 +55,7 @@ pub fn tag(
         let tags = change.over(&info.summary.tags);
         (tags != info.summary.tags).then(|| {
             let mut summary = info.summary.clone();
-            let original = summary.original().unwrap_or(info.id);
-            summary.set_original(&original);
+            summary.set_original(&info.first_form());
             summary.tags = tags;
             summary
         })

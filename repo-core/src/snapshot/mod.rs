@@ -55,6 +55,13 @@ pub struct SnapshotInfo {
     pub summary: Summary,
 }
 
+impl SnapshotInfo {
+    /// The first form of it: the snapshot that it was made from by changing tags or the like, or itself.
+    pub fn first_form(&self) -> SnapshotId {
+        self.summary.original().unwrap_or(self.id)
+    }
+}
+
 /// What [`list`] finds.
 #[derive(Debug, Default)]
 pub struct Listing {

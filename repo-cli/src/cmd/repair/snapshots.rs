@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::cmd::derived;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
-use crate::selection::{self, SelectionFlags};
+use crate::selection::ChosenFlags;
 use crate::{json, repository};
 use clap::Args;
 use repo_core::ops::{self, RepairSnapshotsOptions, Replace};
@@ -12,12 +12,8 @@ use repo_core::ops::{self, RepairSnapshotsOptions, Replace};
 /// Arguments of `repair snapshots`.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The beginning of an ID, or `latest`; all that match if none is named
-    #[arg(value_name = "SNAPSHOT")]
-    snapshots: Vec<String>,
-
     #[command(flatten)]
-    selection: SelectionFlags,
+    chosen: ChosenFlags,
 
     /// Forget the old snapshots once the new ones are there
     #[arg(long)]
@@ -43,7 +39,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             "--suffix: no name has a slash in it\nGive another text.",
         ));
     }
-    let filter = arguments.selection.filter(&app.env)?;
+    let filter = arguments.chosen.filter(&app.env)?;
     let options = RepairSnapshotsOptions {
         suffix: arguments.suffix.clone(),
         read_data: arguments.read_data,
@@ -53,7 +49,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         },
     };
     let repo = repository::open(app, false)?.repo;
-    let listed = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    let listed = arguments.chosen.list(app, &repo, &filter)?;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Repair);
     let found = reporter.attempt(|progress, interrupt| {
         ops::repair_snapshots(&repo, &listed.snapshots, &options, progress, interrupt)

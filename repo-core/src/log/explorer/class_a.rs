@@ -4,7 +4,7 @@ use super::backup::{At, Backup, PACKS_MAX, PARENT, Site, draft, slot};
 use super::prune_a::Prune;
 use super::search::{Model, Step};
 use super::setups::Setup;
-use super::world::{Draft, Log, Pack, Snap, World, blobs, protect};
+use super::world::{Draft, Log, Pack, Snap, World, blobs};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::{Action, ObjectRef};
@@ -119,15 +119,14 @@ impl ClassA {
 
     /// Somebody protects the first snapshot, as long as it is not forgotten.
     fn protect(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
-        let live = self.world.at(node.site.log).state.is_live(&PARENT.id());
-        if !self.setup.protect || node.protected || !live {
+        if !self.setup.protect || node.protected {
             return;
         }
+        let Some(log) = self.world.protect(node.site.log) else {
+            return;
+        };
         let mut next = *node;
-        next.protected = true;
-        next.site.log = self
-            .world
-            .append(node.site.log, node.site.log, &[9], protect);
+        (next.protected, next.site.log) = (true, log);
         found.push((
             Step {
                 who: ('k', 0),

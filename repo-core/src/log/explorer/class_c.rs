@@ -6,7 +6,7 @@ use super::prune_c::Prune;
 use super::search::{Model, Step};
 use super::setups::Setup;
 use super::unforget_c::Unforget;
-use super::world::{Bits, Draft, Log, Snap, World, nonce, numbers, protect};
+use super::world::{Bits, Draft, Log, Snap, World, nonce, numbers};
 use crate::backend::Class;
 use crate::crypto::Role;
 use crate::format::entry::Action;
@@ -182,15 +182,14 @@ impl ClassC {
 
     /// Somebody protects the first snapshot, as long as it is not forgotten.
     fn protect(&mut self, node: &NodeC, found: &mut Vec<(Step, NodeC)>) {
-        let live = self.world.at(node.site.log).state.is_live(&PARENT.id());
-        if !self.setup.protect || node.protected || !live {
+        if !self.setup.protect || node.protected {
             return;
         }
+        let Some(log) = self.world.protect(node.site.log) else {
+            return;
+        };
         let mut next = *node;
-        next.protected = true;
-        next.site.log = self
-            .world
-            .append(node.site.log, node.site.log, &[9], protect);
+        (next.protected, next.site.log) = (true, log);
         found.push((
             Step {
                 who: ('k', 0),

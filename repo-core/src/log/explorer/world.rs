@@ -334,6 +334,23 @@ impl World {
         }
     }
 
+    /// The log with an entry that protects the first snapshot; `None` once that is forgotten.
+    pub fn protect(&mut self, log: Log) -> Option<Log> {
+        if !self.at(log).state.is_live(&PARENT.id()) {
+            return None;
+        }
+        let protect = || Draft {
+            role: Role::Full,
+            process: None,
+            action: Action::Terms {
+                snapshots: vec![PARENT.id()],
+                protected_until: Some(Terms::FOREVER),
+                expires: None,
+            },
+        };
+        Some(self.append(log, log, &[9], protect))
+    }
+
     /// Class A: the entries between two logs of one line.
     pub fn between(&self, from: Log, to: Log) -> Vec<SignedEntry> {
         let mut entries = Vec::new();
@@ -386,19 +403,6 @@ pub const LATER: Timestamp = Timestamp {
     seconds: 1000,
     nanos: 0,
 };
-
-/// Says that the first snapshot is protected.
-pub fn protect() -> Draft {
-    Draft {
-        role: Role::Full,
-        process: None,
-        action: Action::Terms {
-            snapshots: vec![PARENT.id()],
-            protected_until: Some(Terms::FOREVER),
-            expires: None,
-        },
-    }
-}
 
 /// What must stay whole, whatever rule is off.
 fn promised(state: &State) -> impl Iterator<Item = &SnapshotId> {

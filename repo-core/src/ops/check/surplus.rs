@@ -2,9 +2,10 @@
 
 use super::objects::Inventory;
 use super::{CheckSummary, Finding, Harm, is_finding, with};
+use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::name::ObjectKind;
-use crate::format::pack::{PACK_BYTES_MAX, TRAILER_LEN, decode_directory, decode_trailer};
+use crate::format::pack::decode_directory;
 use crate::format::rows::PackEntry;
 use crate::format::table::{TableBuilder, TableView};
 use crate::id::{IndexId, PackId};
@@ -12,9 +13,6 @@ use crate::progress::Interrupt;
 use crate::repo::{Repo, Ticket, pack_object};
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
-
-/// What is read of a pack's beginning and end: more than a header has, and most directories.
-const END_BYTES: u64 = 64 << 10;
 
 /// Rows that stand in for lost tables are put into the index in portions of this many blobs.
 const PORTION_BLOBS: usize = 1 << 20;
@@ -41,6 +39,13 @@ struct Listed {
 impl Listed {
     fn object(&self) -> String {
         self.kind.name(&self.id.0)
+    }
+
+    fn blobs(&self) -> BlobType {
+        match self.kind {
+            ObjectKind::Meta => BlobType::Tree,
+            _ => BlobType::Data,
+        }
     }
 }
 
@@ -71,9 +76,9 @@ impl Surplus {
             {
                 self.take(repo, &first, directory.wait()?, summary)?;
             }
-            let (job_repo, object) = (repo.clone(), listed.object());
+            let (job_repo, kind) = (repo.clone(), listed.blobs());
             let (id, len) = (listed.id, listed.len);
-            let job = move || read_directory(&job_repo, &object, id, len);
+            let job = move || read_directory(&job_repo, id, kind, len);
             jobs.push_back((listed, repo.pool().submit(job)));
         }
         for (listed, directory) in jobs {
@@ -225,43 +230,13 @@ fn is_known(repo: &Repo, entry: &PackEntry, listed: &HashSet<PackId>) -> Result<
     Ok(true)
 }
 
-/// The directory of a pack that lies at `object` with that length; `None` if it is gone. Three reads at most.
-fn read_directory(repo: &Repo, object: &str, id: PackId, len: u64) -> Result<Option<PackEntry>> {
-    match ends_of(repo, object, len) {
-        Ok(pack) => decode_directory(repo.ring(), &repo.id(), id, &pack).map(Some),
+/// The directory of a pack; `None` if it is gone. Three reads at most.
+fn read_directory(repo: &Repo, id: PackId, kind: BlobType, len: u64) -> Result<Option<PackEntry>> {
+    match repo.read_pack_ends(&id, kind, len) {
+        Ok((pack, _)) => decode_directory(repo.ring(), &repo.id(), id, &pack).map(Some),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// A pack with zeros instead of what lies between header and directory.
-fn ends_of(repo: &Repo, object: &str, len: u64) -> Result<Vec<u8>> {
-    let too_long = || Error::damaged(Subject::None).detail("longer than any pack");
-    let bytes = usize::try_from(len.min(PACK_BYTES_MAX + 1)).map_err(|_| too_long())?;
-    if len > PACK_BYTES_MAX {
-        return Err(too_long());
-    }
-    if len <= 2 * END_BYTES {
-        return repo.backend().get(object);
-    }
-    let mut pack = vec![0; bytes];
-    let mut read = |from: u64, count: u64| -> Result<()> {
-        let part = repo.backend().get_range(object, from, count)?;
-        let at = from as usize;
-        let room = pack.get_mut(at..at + part.len()).ok_or_else(too_long)?;
-        room.copy_from_slice(&part);
-        Ok(())
-    };
-    read(0, END_BYTES)?;
-    read(len - END_BYTES, END_BYTES)?;
-    let directory = decode_trailer(&pack[bytes - TRAILER_LEN..])?;
-    let from_end = (directory + TRAILER_LEN) as u64;
-    if from_end > END_BYTES && from_end <= len {
-        let part = repo.backend().get_range(object, len - from_end, from_end)?;
-        let at = bytes - part.len().min(bytes);
-        pack[at..].copy_from_slice(&part[part.len() - (bytes - at)..]);
-    }
-    Ok(pack)
 }
 
 /// Hashes the packs that no table names: one whose content is not what its name says is no leftover of a run.

@@ -166,8 +166,3 @@ pub fn forget_ids(repo: &Repo, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
     })?;
     Ok(forgotten)
 }
-
-/// As [`State::refuse_unreadable`].
-pub fn refuse_unreadable(state: &State) -> Result<()> {
-    state.refuse_unreadable()
-}

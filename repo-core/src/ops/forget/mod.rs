@@ -15,7 +15,6 @@ mod tests;
 mod times;
 mod undo;
 
-pub(super) use execute::refuse_unreadable;
 pub use execute::{Forget, forget_ids};
 pub use groups::Grouping;
 pub use plan::{

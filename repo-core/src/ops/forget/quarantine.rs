@@ -127,7 +127,7 @@ pub fn standing(quarantine: &Quarantine, series: &[Look<'_>], now: Timestamp) ->
 /// Where a series breaks, oldest first. Behind a break, and behind a snapshot that is accepted, a series is compared only with
 /// what came since.
 fn breaks(quarantine: &Quarantine, series: &[Look<'_>]) -> Vec<(usize, Anomaly)> {
-    let there: HashSet<SnapshotId> = series.iter().map(|look| first(look.info)).collect();
+    let there: HashSet<SnapshotId> = series.iter().map(|look| look.info.first_form()).collect();
     let mut found = Vec::new();
     let mut end = series.len();
     for (at, look) in series.iter().enumerate().rev() {
@@ -164,11 +164,6 @@ fn comparable<'a>(
         next = older;
     }
     found
-}
-
-/// The snapshot that this one was made from by changing its tags or the like, or itself.
-fn first(info: &SnapshotInfo) -> SnapshotId {
-    info.summary.original().unwrap_or(info.id)
 }
 
 /// What is odd about a snapshot, compared with some before it, newest first.

@@ -14,7 +14,7 @@ use crate::log::{
     DeletePlan, Present, condemned_of, may_append_deleting, plan_delete, plan_holds,
     snapshots_to_spare,
 };
-use crate::repo::{DeletingProcess, Waited, lock};
+use crate::repo::{DeletingProcess, Waited, lock, on_threads};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
@@ -243,25 +243,19 @@ fn remove_all(
     let threads = backend.limits().connections.clamp(1, THREADS_MAX);
     let queue = Mutex::new(objects.into_iter());
     let results = Mutex::new((0u64, Vec::new()));
-    std::thread::scope(|scope| {
-        let work = || {
-            loop {
-                let next = lock(&queue).next();
-                let Some(object) = next.filter(|_| job.interrupt.check().is_ok()) else {
-                    return;
-                };
-                let name = object.kind.name(&object.id);
-                match backend.delete(&name) {
-                    Ok(()) => lock(&results).0 += 1,
-                    Err(e) => lock(&results).1.push((name, e)),
-                }
+    on_threads(threads, &|| {
+        loop {
+            let next = lock(&queue).next();
+            let Some(object) = next.filter(|_| job.interrupt.check().is_ok()) else {
+                return Ok(());
+            };
+            let name = object.kind.name(&object.id);
+            match backend.delete(&name) {
+                Ok(()) => lock(&results).0 += 1,
+                Err(e) => lock(&results).1.push((name, e)),
             }
-        };
-        for _ in 1..threads {
-            scope.spawn(work);
         }
-        work();
-    });
+    })?;
     job.interrupt.check()?;
     let (removed, refused) = results.into_inner().unwrap_or_else(|e| e.into_inner());
     summary.objects_removed += removed;

@@ -14,7 +14,6 @@ use crate::format::rows::{Block, PackEntry};
 use crate::id::{BlobId, PackId};
 use crate::log::PackState;
 use crate::ops::derive::write_options;
-use crate::ops::forget::refuse_unreadable;
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Writer, pack_object};
 use std::ops::ControlFlow;
@@ -50,7 +49,7 @@ pub fn repair_packs(
         true => None,
         false => repo.announce_deleting()?,
     };
-    refuse_unreadable(&repo.state())?;
+    repo.state().refuse_unreadable()?;
     let (done, written) = repo.write(
         write_options(repo, dry_run, progress, interrupt),
         |writer| {
@@ -68,7 +67,7 @@ pub fn repair_packs(
         return Ok(done);
     }
     repo.append(&mut |state| {
-        refuse_unreadable(state)?;
+        state.refuse_unreadable()?;
         let stands = |pack: &&PackId| {
             matches!(
                 state.pack_state(pack),
