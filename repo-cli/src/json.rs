@@ -275,6 +275,8 @@ pub struct PruneSummary {
     pub message_type: &'static str,
     pub dry_run: bool,
     pub snapshots: u64,
+    /// Snapshots that no entry commits, and that go.
+    pub snapshots_uncommitted: Vec<String>,
     pub packs_total: u64,
     pub bytes_total: u64,
     pub bytes_used: u64,

@@ -107,6 +107,11 @@ fn escaped(letter: char) -> impl Iterator<Item = char> {
     kept.into_iter().chain(escape.into_iter().flatten())
 }
 
+/// How many columns of a terminal a text takes: Chinese and Japanese letters take two, combining ones none (Unicode annex 11).
+pub fn columns(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
 /// Text whose lines end between words before so many columns; a longer word goes on. Further lines of one begin as it does, and
 /// with so many spaces more.
 pub fn wrapped(text: &str, columns: usize, hang: usize) -> String {
@@ -115,7 +120,7 @@ pub fn wrapped(text: &str, columns: usize, hang: usize) -> String {
         let indent = line.len() - line.trim_start_matches(' ').len();
         let mut used = 0;
         for word in line.split_inclusive(' ') {
-            let len = word.trim_end().chars().count();
+            let len = self::columns(word.trim_end());
             if used > indent && used + len > columns {
                 out.truncate(out.trim_end_matches(' ').len());
                 out.push('\n');
@@ -123,7 +128,7 @@ pub fn wrapped(text: &str, columns: usize, hang: usize) -> String {
                 used = indent + hang;
             }
             out.push_str(word);
-            used += word.chars().count();
+            used += self::columns(word);
         }
     }
     out
@@ -197,9 +202,7 @@ impl Table {
 
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().flat_map(|row| row[column].split('\n'));
-        let lens = cells
-            .chain([self.head[column]])
-            .map(|text| text.chars().count());
+        let lens = cells.chain([self.head[column]]).map(columns);
         lens.max().unwrap_or(0)
     }
 
@@ -209,10 +212,12 @@ impl Table {
             if column > 0 {
                 line.push_str("  ");
             }
-            match self.right.contains(&column) {
-                true => line.push_str(&format!("{cell:>width$}")),
-                false => line.push_str(&format!("{cell:<width$}")),
-            }
+            let room = " ".repeat(width.saturating_sub(columns(cell)));
+            let (before, after) = match self.right.contains(&column) {
+                true => (room.as_str(), ""),
+                false => ("", room.as_str()),
+            };
+            line.extend([before, cell, after]);
         }
         line.truncate(line.trim_end().len());
         line.push('\n');
@@ -234,6 +239,17 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(3 * 3600 + 62)), "3:01:02");
         assert_eq!(counted(1, "file", "files"), "1 file");
         assert_eq!(counted(0, "file", "files"), "0 files");
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        let mut table = Table::new(&["Name", "Size"]).right(1);
+        table.row(vec!["写真".into(), "1".into()]);
+        table.row(vec!["e\u{301}t".into(), "20".into()]);
+        let rule = "-".repeat(10);
+        let rows = "Name  Size\n-\n写真     1\ne\u{301}t      20\n-\n";
+        assert_eq!(table.render(), rows.replace("-\n", &format!("{rule}\n")));
+        assert_eq!(wrapped("写真 写真", 8, 0), "写真\n写真");
     }
 
     #[test]

@@ -205,6 +205,13 @@ impl Error {
         self.kind() == ErrorKind::Unavailable && code == Some(rustix::io::Errno::IO.raw_os_error())
     }
 
+    /// Whether a place has no room left, or none for this user.
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let cause = self.io_cause().map(std::io::Error::kind);
+        self.kind() == ErrorKind::Unavailable && matches!(cause, Some(StorageFull | QuotaExceeded))
+    }
+
     /// Whether what it is about is gone or wrong for good, as far as anybody can tell; any other error may pass.
     pub fn is_lost(&self) -> bool {
         use ErrorKind::{Damaged, Missing, NotFound};

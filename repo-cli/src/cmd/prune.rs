@@ -165,6 +165,9 @@ fn line(text: &mut String, label: &str, sum: Sum, meaning: &str) {
     }
 }
 
+/// So many uncommitted snapshots are named.
+const UNCOMMITTED_SHOWN: usize = 5;
+
 fn plan_text(plan: &PrunePlan, options: &PruneOptions) -> String {
     let mut text = String::new();
     let snapshots = counted(plan.snapshots, "snapshot needs", "snapshots need");
@@ -206,6 +209,17 @@ fn plan_text(plan: &PrunePlan, options: &PruneOptions) -> String {
         plan.to_delete,
         ": condemned before, their grace is over",
     );
+    for id in plan.uncommitted.iter().take(UNCOMMITTED_SHOWN) {
+        let _ = writeln!(
+            text,
+            "snapshot {} goes too: no entry commits it (`larder repair log {id}` would)",
+            id.short()
+        );
+    }
+    if plan.uncommitted.len() > UNCOMMITTED_SHOWN {
+        let more = plan.uncommitted.len() - UNCOMMITTED_SHOWN;
+        let _ = writeln!(text, "and {more} more like it: --json lists them");
+    }
     let _ = writeln!(
         text,
         "stays unused: {}; reads {}, about {}",
@@ -213,7 +227,11 @@ fn plan_text(plan: &PrunePlan, options: &PruneOptions) -> String {
         bytes(plan.to_rewrite.bytes),
         counted(plan.requests, "request", "requests")
     );
-    let _ = write!(text, "frees now:    {}", bytes(plan.frees_now_bytes));
+    let frees = match options.dry_run {
+        true => "would free:",
+        false => "frees now:",
+    };
+    let _ = write!(text, "{frees:<14}{}", bytes(plan.frees_now_bytes));
     if plan.frees_later_bytes > 0 {
         let _ = write!(
             text,
@@ -267,6 +285,7 @@ fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSummary
         message_type: "summary",
         dry_run: options.dry_run,
         snapshots: plan.snapshots,
+        snapshots_uncommitted: plan.uncommitted.iter().map(ToString::to_string).collect(),
         packs_total: plan.packs.count,
         bytes_total: plan.packs.bytes,
         bytes_used: plan.used_bytes,

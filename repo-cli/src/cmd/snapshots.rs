@@ -128,7 +128,7 @@ fn print(app: &App, known: &Known<'_>, groups: &[Group], compact: bool) -> Resul
         if !group.snapshots.is_empty() {
             let extra = match known.forgotten {
                 Some(_) => Some(forgotten(known, &group.snapshots)),
-                None => terms(known.state, &group.snapshots),
+                None => notes(known.state, &group.snapshots),
             };
             out.text(&table(&group.snapshots, compact, columns, extra.as_ref()))?;
         }
@@ -153,8 +153,8 @@ fn forgotten(known: &Known<'_>, found: &[SnapshotInfo]) -> Extra {
     }
 }
 
-/// A column of how long snapshots are kept, if that is said of any.
-fn terms(state: &State, found: &[SnapshotInfo]) -> Option<Extra> {
+/// A column of how long snapshots are kept and whether something is not in them, if that is said of any.
+fn notes(state: &State, found: &[SnapshotInfo]) -> Option<Extra> {
     let cell = |info: &SnapshotInfo| {
         let terms = state.terms(&info.id);
         let protected = terms
@@ -166,12 +166,14 @@ fn terms(state: &State, found: &[SnapshotInfo]) -> Option<Extra> {
         let expires = terms
             .expires
             .map(|at| format!("expires {}", when::shown(at)));
-        let lines: Vec<String> = protected.into_iter().chain(expires).collect();
-        lines.join("\n")
+        let problems = info.summary.totals.problems;
+        let problems = (problems > 0).then(|| counted(problems, "problem", "problems"));
+        let lines = protected.into_iter().chain(expires).chain(problems);
+        lines.collect::<Vec<String>>().join("\n")
     };
     let cells: Vec<String> = found.iter().map(cell).collect();
     cells.iter().any(|cell| !cell.is_empty()).then_some(Extra {
-        head: "Terms",
+        head: "Notes",
         cells,
     })
 }

@@ -1,6 +1,6 @@
 //! What to do about an error.
 
-use super::clause::{is_full, is_read_only};
+use super::clause::is_read_only;
 use super::of_restic;
 use repo_core::format::name;
 use repo_core::{Error, ErrorKind, Subject};
@@ -30,12 +30,11 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "If you trust whoever made this key, allow it with --allow-costly-key."
         }
         ErrorKind::Unavailable
-            if error.io_cause().is_some_and(is_full)
-                && matches!(error.subject(), Subject::Path(_)) =>
+            if error.is_full() && matches!(error.subject(), Subject::Path(_)) =>
         {
             "Make room there and run it again; it goes on from there."
         }
-        ErrorKind::Unavailable if error.io_cause().is_some_and(is_full) => {
+        ErrorKind::Unavailable if error.is_full() => {
             "Nothing that was committed is lost. Make room and run it again; it goes on from there."
         }
         _ if error.detail_text() == Some("use the cache directory") => {

@@ -1,7 +1,7 @@
 //! The line on a terminal that is drawn and redrawn, and what stands in it where there is not room for all.
 
 use crate::terminal;
-use crate::text::printable;
+use crate::text::{columns as columns_of, printable};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -161,14 +161,14 @@ impl Words {
     /// As much as there is room for in so many columns, and of the path its end: first what counts least makes way for it.
     pub(super) fn fit(mut self, path: &str, columns: usize) -> String {
         let path = printable(path);
-        let wanted = match path.chars().count() {
+        let wanted = match columns_of(&path) {
             0 => 0,
             len => len.min(PATH_COLUMNS) + 2,
         };
         while self.len() + wanted > columns && self.drop_below(Weight::Reading) {}
         while self.len() > columns && self.drop_below(Weight::Remaining) {}
         let mut text = self.text();
-        let room = columns.saturating_sub(text.chars().count() + 2);
+        let room = columns.saturating_sub(columns_of(&text) + 2);
         if room >= PATH_COLUMNS_MIN && !path.is_empty() {
             text.push_str("  ");
             text.push_str(&end_of(&path, room));
@@ -187,7 +187,7 @@ impl Words {
     }
 
     fn len(&self) -> usize {
-        self.text().chars().count()
+        columns_of(&self.text())
     }
 
     /// Drops the part that counts least, if it counts less than `weight`.
@@ -203,14 +203,17 @@ impl Words {
 
 /// The last `columns` of a text.
 fn end_of(text: &str, columns: usize) -> String {
-    let len = text.chars().count();
-    match len <= columns {
-        true => text.to_owned(),
-        false => "…"
-            .chars()
-            .chain(text.chars().skip(len + 1 - columns))
-            .collect(),
+    let mut width = columns_of(text);
+    if width <= columns {
+        return text.to_owned();
     }
+    let mut rest = text.chars();
+    while width >= columns
+        && let Some(letter) = rest.next()
+    {
+        width -= columns_of(letter.encode_utf8(&mut [0; 4])).min(width);
+    }
+    format!("…{}", rest.as_str())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! Stopped in between, both the old and the new ones are there. Done again, the new ones are found by what they say of
 //! themselves, and are not made twice.
 
-use super::forget::{NewTerms, forget_ids, set_terms};
+use super::forget::{NewTerms, forget_ids, set_terms, tags_that_stay};
 use super::reshape::Shaped;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
@@ -52,12 +52,14 @@ pub(super) struct Wanted {
 
 /// A snapshot that says what it was made from, and has the tag if that is to stay.
 pub(super) fn wanted(
+    repo: &Repo,
     info: &SnapshotInfo,
     mut summary: Summary,
     replace: Replace,
     tag: &str,
 ) -> Wanted {
     summary.set_original(&info.id);
+    summary.tags = tags_that_stay(&repo.state(), info);
     if !replace.forget && !summary.tags.iter().any(|there| there == tag) {
         summary.tags.push(tag.to_owned());
     }

@@ -75,7 +75,7 @@ pub fn rewrite(
                         }
                         count(&mut summary, &shaped);
                     }
-                    wanted.extend(changed(info, summary, options));
+                    wanted.extend(changed(repo, info, summary, options));
                 }
                 Ok(wanted)
             },
@@ -87,7 +87,12 @@ pub fn rewrite(
     Err(never_stands())
 }
 
-fn changed(info: &SnapshotInfo, mut summary: Summary, options: &RewriteOptions) -> Option<Wanted> {
+fn changed(
+    repo: &Repo,
+    info: &SnapshotInfo,
+    mut summary: Summary,
+    options: &RewriteOptions,
+) -> Option<Wanted> {
     let set = |text: &mut String, new: &Option<String>| {
         if let Some(new) = new {
             text.clone_from(new);
@@ -102,5 +107,5 @@ fn changed(info: &SnapshotInfo, mut summary: Summary, options: &RewriteOptions) 
     if summary == info.summary {
         return None;
     }
-    Some(wanted(info, summary, options.replace, REWRITE_TAG))
+    Some(wanted(repo, info, summary, options.replace, REWRITE_TAG))
 }

@@ -72,7 +72,8 @@ pub fn unique_sizes(
     Ok(unique.into_iter().map(AtomicU64::into_inner).collect())
 }
 
-/// How many of the snapshots, in their order, take no more than `budget` together.
+/// How many of the snapshots, in their order, take no more than `budget` together, with a share of what packs hold besides blocks
+/// (directories, padding) that is the same for all.
 ///
 /// Each tree is read once. Memory: a bit for each blob of the index.
 pub fn fit(
@@ -82,7 +83,9 @@ pub fn fit(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Fit> {
-    let marks = Arc::new(repo.index().picture()?).marks();
+    let picture = Arc::new(repo.index().picture()?);
+    let whole = PackShare::of(&picture)?;
+    let marks = picture.marks();
     let taken = AtomicU64::new(0);
     let mut fit = Fit::default();
     for snapshot in snapshots {
@@ -100,7 +103,7 @@ pub fn fit(
             None => Err(unknown(id)),
         };
         walk.snapshot(&snapshot.id, &snapshot.summary.root, &meet)?;
-        let bytes = taken.load(Ordering::Relaxed);
+        let bytes = whole.of_blocks(taken.load(Ordering::Relaxed));
         if bytes > budget {
             break;
         }
@@ -110,6 +113,35 @@ pub fn fit(
         };
     }
     Ok(fit)
+}
+
+/// How much packs are larger than the blocks in them.
+struct PackShare {
+    packs: u64,
+    blocks: u64,
+}
+
+impl PackShare {
+    fn of(picture: &Picture) -> Result<Self> {
+        let (mut packs, mut blocks) = (0, 0);
+        for number in picture.packs() {
+            packs += picture.pack_row(number)?.len;
+        }
+        picture.for_each_block(&mut |_, _, block| {
+            blocks += u64::from(block.stored_len);
+            Ok(())
+        })?;
+        Ok(Self {
+            packs: packs.max(blocks),
+            blocks: blocks.max(1),
+        })
+    }
+
+    /// What so many bytes of blocks take in packs.
+    fn of_blocks(&self, bytes: u64) -> u64 {
+        let bytes = u128::from(bytes) * u128::from(self.packs);
+        u64::try_from(bytes.div_ceil(u128::from(self.blocks))).unwrap_or(u64::MAX)
+    }
 }
 
 /// Which snapshot has met which blob, by the rows of a picture.

@@ -1,6 +1,7 @@
 //! Changes the tags of snapshots: each is replaced by one that is the same but for them.
 
 use super::derive::{self, Derived, Replace, Wanted};
+use super::forget::{ACCEPTED, tags_that_stay};
 use crate::error::{Error, Result};
 use crate::progress::Interrupt;
 use crate::repo::{Repo, Written};
@@ -37,7 +38,8 @@ impl TagChange {
 }
 
 /// Changes the tags of these snapshots, each a [derived](Derived) one from then on that says which it was first; those whose tags
-/// are so already are left alone. Gives what was changed.
+/// are so already are left alone. Gives what was changed. A tag that [accepts](super::ACCEPTED) a break stays only if somebody who may
+/// forget gave it, or is giving it now.
 ///
 /// `Denied` about one that is protected, and nothing is changed. Opens no tree.
 pub fn tag(
@@ -51,9 +53,12 @@ pub fn tag(
         forget: true,
         dry_run,
     };
+    let state = repo.state();
     let changed = |info: &SnapshotInfo| {
-        let tags = change.over(&info.summary.tags);
-        (tags != info.summary.tags).then(|| {
+        let stay = tags_that_stay(&state, info);
+        let tags = change.over(&stay);
+        let accepts = tags.len() > stay.len() && tags.iter().any(|tag| tag == ACCEPTED);
+        (tags != info.summary.tags || accepts).then(|| {
             let mut summary = info.summary.clone();
             summary.set_original(&info.first_form());
             summary.tags = tags;

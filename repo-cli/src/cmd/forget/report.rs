@@ -237,7 +237,7 @@ pub fn quarantine(app: &App, group: &PlannedGroup) {
     };
     if shown.iter().any(tagged) {
         lines.push(format!(
-            "  The tag {ACCEPTED} that is there was given by a writer, and says nothing: take it away first, with --remove."
+            "  The tag {ACCEPTED} that is there was given by a writer, and says nothing."
         ));
     }
     let ids: Vec<String> = shown.iter().map(|found| found.snapshot.short()).collect();

@@ -1,7 +1,7 @@
 //! The table that shows snapshots.
 
 use crate::json;
-use crate::text::{Table, bytes, local_time, printable, wrapped};
+use crate::text::{self, Table, bytes, local_time, printable, wrapped};
 use repo_core::snapshot::SnapshotInfo;
 
 /// A column of the table: its heading, and what stands in it.
@@ -79,7 +79,7 @@ fn paths(info: &SnapshotInfo) -> String {
 
 /// How many columns cells may have to be narrower by `too_much`, `least` at least.
 fn narrower(cells: impl Iterator<Item = String>, too_much: usize, least: usize) -> usize {
-    let longest = |cell: String| cell.lines().map(|line| line.chars().count()).max();
+    let longest = |cell: String| cell.lines().map(text::columns).max();
     let longest = cells.filter_map(longest).max().unwrap_or(0);
     longest.saturating_sub(too_much).max(least)
 }

@@ -1,6 +1,7 @@
 //! Reads what a policy needs out of the log's fold, and appends what comes of it.
 
 use super::plan::{Candidate, ForgetOptions, ForgetPlan, plan};
+use super::quarantine::ACCEPTED;
 use super::times::{Commit, Stored, Times};
 use crate::crypto::Role;
 use crate::error::{Error, ErrorKind, Result, Subject};
@@ -8,7 +9,7 @@ use crate::format::checkpoint::SnapshotRow;
 use crate::format::entry::Action;
 use crate::format::name;
 use crate::format::snapshot::Summary;
-use crate::id::{SnapshotId, WriterId};
+use crate::id::SnapshotId;
 use crate::log::State;
 use crate::repo::Repo;
 use crate::snapshot::SnapshotInfo;
@@ -84,7 +85,7 @@ impl<'a> Forget<'a> {
                     commit: commit(row),
                     terms: state.terms(id),
                     parent: summary.parent.map(|parent| self.first(state, parent)),
-                    vouched: summary.original().is_some() && may_forget(state, &row.writer),
+                    vouched: is_vouched(state, row, &summary),
                     info: SnapshotInfo { id: *id, summary },
                 });
             }
@@ -116,10 +117,20 @@ impl<'a> Forget<'a> {
     }
 }
 
-/// Whether that writer may forget snapshots: then it has no need to push any out by times that it makes up.
-fn may_forget(state: &State, writer: &WriterId) -> bool {
-    let role = state.member(writer).map(|member| member.role);
-    matches!(role, Some(Role::Full))
+/// Whether what a snapshot says of itself was put there by somebody who may forget, as `tag` and `rewrite` do: then there is no
+/// need to push any out by times that are made up.
+fn is_vouched(state: &State, row: &SnapshotRow, summary: &Summary) -> bool {
+    let role = state.member(&row.writer).map(|member| member.role);
+    summary.original().is_some() && matches!(role, Some(Role::Full))
+}
+
+/// The tags that another form of a snapshot keeps. A writer can have given its snapshot the tag that [accepts](ACCEPTED) a break:
+/// that does not come to count because somebody who may forget changes something else about it.
+pub fn tags_that_stay(state: &State, info: &SnapshotInfo) -> Vec<String> {
+    let row = state.snapshot(&info.id);
+    let vouched = row.is_some_and(|row| is_vouched(state, row, &info.summary));
+    let stays = |tag: &&String| vouched || *tag != ACCEPTED;
+    info.summary.tags.iter().filter(stays).cloned().collect()
 }
 
 fn commit(row: &SnapshotRow) -> Commit {

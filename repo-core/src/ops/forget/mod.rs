@@ -15,6 +15,7 @@ mod tests;
 mod times;
 mod undo;
 
+pub(super) use execute::tags_that_stay;
 pub use execute::{Forget, forget_ids};
 pub use groups::Grouping;
 pub use plan::{

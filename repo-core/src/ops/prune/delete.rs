@@ -60,7 +60,7 @@ pub fn execute(
             .into_iter()
             .filter(|object| state.may_remove(&object.id)),
     );
-    remove_all(job, remove, summary)?;
+    remove_all(job, remove, listing, summary)?;
     job.repo.remove_fenced()
 }
 
@@ -98,7 +98,8 @@ fn append(
             }
             match put(job, &deletion, &replaced, listing, process)? {
                 Put::Done(objects) => {
-                    count(&deletion, &replaced, listing, summary);
+                    summary.reprieved += deletion.plan.reprieve.len() as u64;
+                    summary.tables_replaced += replaced.drop.len() as u64;
                     return Ok(objects);
                 }
                 Put::Spared(renewed) => deletion.plan = renewed,
@@ -107,16 +108,6 @@ fn append(
         }
         job.repo.refresh()?;
     }
-}
-
-fn count(deletion: &Deletion, replaced: &Replaced, listing: &Listing, summary: &mut PruneSummary) {
-    for pack in &deletion.plan.packs {
-        summary
-            .deleted
-            .add(listing.packs.get(pack).map_or(0, |stored| stored.len));
-    }
-    summary.reprieved += deletion.plan.reprieve.len() as u64;
-    summary.tables_replaced += replaced.drop.len() as u64;
 }
 
 /// Plans on the newest fold. What was marked for the survey stays marked; what has come since is added.
@@ -237,12 +228,13 @@ fn put(
 fn remove_all(
     job: &Job<'_>,
     objects: BTreeSet<ObjectRef>,
+    listing: &Listing,
     summary: &mut PruneSummary,
 ) -> Result<()> {
     let backend = job.repo.backend();
     let threads = backend.limits().connections.clamp(1, THREADS_MAX);
     let queue = Mutex::new(objects.into_iter());
-    let results = Mutex::new((0u64, Vec::new()));
+    let results = Mutex::new((Vec::new(), Vec::new()));
     on_threads(threads, &|| {
         loop {
             let next = lock(&queue).next();
@@ -251,14 +243,19 @@ fn remove_all(
             };
             let name = object.kind.name(&object.id);
             match backend.delete(&name) {
-                Ok(()) => lock(&results).0 += 1,
+                Ok(()) => lock(&results).0.push(object),
                 Err(e) => lock(&results).1.push((name, e)),
             }
         }
     })?;
     job.interrupt.check()?;
     let (removed, refused) = results.into_inner().unwrap_or_else(|e| e.into_inner());
-    summary.objects_removed += removed;
+    summary.objects_removed += removed.len() as u64;
+    for object in removed {
+        if let Some(pack) = listing.packs.get(&PackId(object.id)) {
+            summary.deleted.add(pack.len);
+        }
+    }
     for (name, error) in refused {
         if error.kind() == ErrorKind::Interrupted {
             return Err(error);

@@ -40,6 +40,8 @@ struct Job<'a> {
 /// read whole, what it needs lies in no pack that is there, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
 /// version, while a log entry cannot be read.
 ///
+/// Where there is no room to rewrite packs, what needs no rewriting is deleted first. If that frees nothing, the error says so.
+///
 /// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; three packs and 32 MiB, besides what is
 /// being written, while some are rewritten.
 pub fn prune(
@@ -55,20 +57,9 @@ pub fn prune(
         progress,
         interrupt,
     };
-    let mut tries = 1;
-    loop {
-        let before = repo.state().tail().clone();
-        match job.attempt() {
-            // What was read is gone: by a deletion that came meanwhile, or it is lost.
-            Err(e) if tries < TRIES && is_absence(&e) => {
-                repo.refresh()?;
-                if *repo.state().tail() == before {
-                    return Err(e);
-                }
-                tries += 1;
-            }
-            done => return done,
-        }
+    match job.run() {
+        Err(full) if full.is_full() && options.max_repack_bytes != Some(0) => job.make_room(full),
+        done => done,
     }
 }
 
@@ -77,6 +68,43 @@ fn is_absence(error: &Error) -> bool {
 }
 
 impl Job<'_> {
+    fn run(&self) -> Result<PruneSummary> {
+        let mut tries = 1;
+        loop {
+            let before = self.repo.state().tail().clone();
+            match self.attempt() {
+                // What was read is gone: by a deletion that came meanwhile, or it is lost.
+                Err(e) if tries < TRIES && is_absence(&e) => {
+                    self.repo.refresh()?;
+                    if *self.repo.state().tail() == before {
+                        return Err(e);
+                    }
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Deletes what can go without rewriting anything, and begins again if that made room.
+    fn make_room(&self, full: Error) -> Result<PruneSummary> {
+        let options = PruneOptions {
+            max_repack_bytes: Some(0),
+            ..self.options.clone()
+        };
+        let without_rewriting = Job {
+            options: &options,
+            ..*self
+        };
+        let first = without_rewriting.run()?;
+        if first.objects_removed == 0 {
+            return Err(full);
+        }
+        let mut summary = self.run()?;
+        summary.take_in(first);
+        Ok(summary)
+    }
+
     fn attempt(&self) -> Result<PruneSummary> {
         let process = match self.options.dry_run {
             true => None,

@@ -78,6 +78,8 @@ pub struct PrunePlan {
     pub snapshots: u64,
     /// Forgotten snapshots whose objects go.
     pub snapshots_to_go: u64,
+    /// Snapshots that no entry commits, old enough to go: what runs left that were stopped at their very end.
+    pub uncommitted: Vec<SnapshotId>,
     /// Live packs that a table names, and their bytes.
     pub packs: Sum,
     /// What live packs hold for snapshots.
@@ -94,7 +96,7 @@ pub struct PrunePlan {
     pub left_unused_bytes: u64,
     /// Packs that no table names.
     pub strays: Sum,
-    /// Condemned by earlier prunes, and deleted by this one.
+    /// Condemned or named as deleted by earlier prunes, and removed by this one.
     pub to_delete: Sum,
     /// Condemned by earlier prunes, and not for long enough.
     pub waiting: Sum,
@@ -132,7 +134,7 @@ pub struct PruneSummary {
     pub written: Sum,
     /// Packs condemned, and their bytes.
     pub condemned: Sum,
-    /// Packs that the log names as deleted now, and their bytes.
+    /// Packs removed from the backend, and their bytes.
     pub deleted: Sum,
     /// Packs that were condemned and are needed after all.
     pub reprieved: u64,
@@ -144,4 +146,21 @@ pub struct PruneSummary {
     pub refused: Vec<(String, String)>,
     /// Class C: processes at work that a deletion waits for. The next prune goes on.
     pub waits_for: u64,
+}
+
+impl PruneSummary {
+    /// Adds what an earlier pass did; the plan stays that of the last one.
+    pub(super) fn take_in(&mut self, earlier: Self) {
+        for (sum, more) in [
+            (&mut self.written, earlier.written),
+            (&mut self.condemned, earlier.condemned),
+            (&mut self.deleted, earlier.deleted),
+        ] {
+            sum.count += more.count;
+            sum.bytes += more.bytes;
+        }
+        self.reprieved += earlier.reprieved;
+        self.tables_replaced += earlier.tables_replaced;
+        self.objects_removed += earlier.objects_removed;
+    }
 }

@@ -98,7 +98,11 @@ impl Survey {
             .objects
             .iter()
             .filter(|o| o.kind == ObjectKind::Snapshot);
-        plan.snapshots_to_go = snapshots.count() as u64;
+        let snapshots = snapshots.map(|object| SnapshotId(object.id));
+        let (forgotten, uncommitted): (Vec<_>, Vec<_>) =
+            snapshots.partition(|id| self.state.snapshot(id).is_some());
+        plan.snapshots_to_go = forgotten.len() as u64;
+        plan.uncommitted = uncommitted;
         let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
         for (number, used) in uses.packs() {
             plan.packs.add(used.len);
@@ -133,6 +137,12 @@ impl Survey {
             match by.time.is_past(job.options.grace, now) {
                 true => plan.to_delete.add(known(id)),
                 false => plan.waiting.add(known(id)),
+            }
+        }
+        // Earlier prunes were stopped before these were gone, or not allowed to remove them.
+        for (id, stored) in &listing.packs {
+            if self.state.may_remove(&id.0) {
+                plan.to_delete.add(stored.len);
             }
         }
         let goes = plan.to_condemn.bytes + plan.to_rewrite.bytes + plan.strays.bytes;

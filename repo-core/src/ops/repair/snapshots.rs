@@ -100,7 +100,8 @@ pub fn repair_snapshots(
                         Some(shaped) => {
                             count(&mut summary, &shaped);
                             if object_lost || summary != info.summary {
-                                all.push(wanted(info, summary, options.replace, REPAIRED_TAG));
+                                let replace = options.replace;
+                                all.push(wanted(repo, info, summary, replace, REPAIRED_TAG));
                             }
                         }
                     }

@@ -147,7 +147,10 @@ impl Window {
             }
             context.file_expected(file.size);
             context.file_restored(file.outcome(), || file.path(), file.size, file.size);
-            file.becomes(Fate::Written);
+            file.becomes(match file.goes_into() {
+                true => Fate::Written,
+                false => Fate::WouldBeNew,
+            });
         }
     }
 

@@ -62,6 +62,8 @@ pub enum Fate {
     Planned,
     /// It is there.
     Written,
+    /// It would be there, and not as the file that has its name now: of a dry run only.
+    WouldBeNew,
     /// It could not be put in its place; the content can be had.
     NotWritten,
     /// The content cannot be had.
@@ -187,7 +189,7 @@ impl Link {
         }
         let first = lock(&self.first.0).clone();
         let linked = match first.fate {
-            Fate::Planned | Fate::Written => {
+            Fate::Planned | Fate::Written | Fate::WouldBeNew => {
                 self.first.link_to(places, &self.place, &self.node.name)
             }
             Fate::NotWritten => {
@@ -220,7 +222,8 @@ impl Link {
     }
 
     fn pretend(&self, context: &Context<'_>, places: &Places) {
-        if self.first.is_that_of(places, &self.place, &self.node.name) {
+        let stays = lock(&self.first.0).fate != Fate::WouldBeNew;
+        if stays && self.first.is_that_of(places, &self.place, &self.node.name) {
             return context.skipped(|| self.path(), Some(0));
         }
         context.expected();

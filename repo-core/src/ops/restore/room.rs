@@ -1,6 +1,6 @@
 //! What there is room for in the target.
 
-use crate::error::{Error, ErrorKind, Subject};
+use crate::error::{Error, Subject};
 use crate::repo::lock;
 use std::io;
 use std::path::Path;
@@ -82,15 +82,8 @@ fn full_code(error: &Error) -> Option<i32> {
         Subject::Path(path) => path.is_relative(),
         _ => false,
     };
-    let cause = error.io_cause().filter(|cause| {
-        matches!(
-            cause.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
-    });
-    cause
-        .filter(|_| ours && error.kind() == ErrorKind::Unavailable)?
-        .raw_os_error()
+    let cause = error.io_cause().filter(|_| ours && error.is_full());
+    cause?.raw_os_error()
 }
 
 fn error_of(code: i32, subject: Subject) -> Error {

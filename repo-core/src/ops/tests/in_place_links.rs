@@ -120,3 +120,31 @@ fn a_name_that_is_kept_lends_its_content_to_no_other() {
     assert_eq!(inode(&stage.at("one/b")), inode(&stage.at("one/c")));
     assert_eq!(done.items.of(Outcome::Unchanged), ["/one/a"]);
 }
+
+/// A file with several names is replaced where it is not as it shall be, so its further names are linked anew.
+#[test]
+fn a_dry_run_tells_of_further_names_what_a_restore_does() {
+    let bed = bed();
+    bed.write("one/a", &noise(5, 300_000));
+    for other in ["one/b", "one/c"] {
+        fs::hard_link(bed.source().join("one/a"), bed.source().join(other)).unwrap();
+    }
+    let stage = Stage::of(bed);
+    fs::write(stage.at("one/a"), b"changed under all its names").unwrap();
+    let told = |dry_run| {
+        let options = RestoreOptions {
+            dry_run,
+            ..RestoreOptions::default()
+        };
+        let done = stage.restore(&options);
+        [Outcome::Restored, Outcome::Updated, Outcome::Unchanged].map(|kind| done.items.of(kind))
+    };
+    let planned = told(true);
+    assert!(
+        planned[0].ends_with(&["/one/b".into(), "/one/c".into()]),
+        "{planned:?}"
+    );
+    assert_eq!(planned, told(false));
+    stage.assert_restored();
+    assert_eq!(told(true), told(false));
+}

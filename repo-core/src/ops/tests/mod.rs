@@ -27,6 +27,7 @@ mod lost;
 mod pieces;
 pub mod prune;
 mod prune_damage;
+mod prune_room;
 mod reach;
 mod repair_entries;
 mod repair_index;
