@@ -179,6 +179,8 @@ pub struct BackupSummary {
     pub error_count: u64,
     /// What was left out as asked, without what lies below it.
     pub excluded_count: u64,
+    /// Entries that were gone when they were to be read.
+    pub vanished_count: u64,
     /// What interrupted backups had stored already.
     pub resumed_packs: u64,
     pub resumed_bytes: u64,

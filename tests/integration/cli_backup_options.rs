@@ -46,6 +46,23 @@ fn relative_paths_are_skipped_too() {
     }
 }
 
+/// An empty snapshot would be the newest, and what a policy keeps.
+#[test]
+fn nothing_at_all_makes_no_snapshot() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    std::fs::create_dir(env.path("empty")).unwrap();
+    let back_up = |dir, flags: &[&str]| {
+        let mut command = env.command(&[&["backup", "."], flags].concat());
+        Run::of(command.current_dir(env.path(dir)).output().unwrap())
+    };
+    let says = "it holds nothing, and would be the newest snapshot";
+    back_up("empty", &[]).expect(1).says(says);
+    back_up("src", &["--exclude", "*"]).expect(1).says(says);
+    assert_eq!(env.json(&["snapshots"]), serde_json::json!([]));
+    back_up("src", &[]).expect(0);
+}
+
 #[test]
 fn a_problem_is_one_though_nothing_changed() {
     let env = TestEnvironment::with_repository();

@@ -339,6 +339,7 @@ fn message(
         snapshot_id: summary.snapshot.map(|id| id.to_hex()),
         error_count: summary.totals.problems,
         excluded_count: summary.excluded,
+        vanished_count: summary.vanished,
         resumed_packs: summary.resumed.packs,
         resumed_bytes: summary.resumed.bytes,
     }
@@ -379,6 +380,12 @@ fn say(app: &App, summary: &BackupSummary, dry_run: bool, took: Duration) -> Res
             "entries"
         };
         terminal.say_more(&format!("Excluded:    {:5} {entries}", summary.excluded))?;
+    }
+    if summary.vanished > 0 {
+        let vanished = counted(summary.vanished, "entry", "entries");
+        terminal.say_more(&format!(
+            "Vanished:    {vanished} while they were being backed up"
+        ))?;
     }
     terminal.say_more(&format!("Data Blobs:  {data_blobs:5} new"))?;
     terminal.say_more(&format!("Tree Blobs:  {tree_blobs:5} new"))?;

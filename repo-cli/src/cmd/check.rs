@@ -334,7 +334,9 @@ fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
         (false, false) => {
             "used by nothing: left by a run that was stopped at its end, if no newer log entry was lost"
         }
-        (false, true) => "used by nothing: harmless, left by an interrupted run",
+        (false, true) => {
+            "used by nothing: harmless, left by runs that were stopped, or overtaken by others"
+        }
     };
     say_names(app, &summary.unreferenced, what)?;
     for (id, which) in summary.uncommitted.iter().take(NAMES_SHOWN) {

@@ -333,6 +333,12 @@ impl State {
         self.deleted.contains_key(id)
     }
 
+    /// Whether an entry says that something is deleted of which `earlier` does not.
+    pub fn has_deleted_since(&self, earlier: &Self) -> bool {
+        let mut deleted = self.deleted.keys();
+        deleted.any(|id| !earlier.deleted.contains_key(id))
+    }
+
     /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in
     /// doubt say so.
     pub fn may_remove(&self, id: &[u8; 32]) -> bool {

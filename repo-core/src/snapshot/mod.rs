@@ -65,7 +65,8 @@ impl SnapshotInfo {
 /// What [`list`] finds.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Snapshots that match, oldest first.
+    /// Snapshots that match, oldest first; of the same time in the order in which they were committed, so that what was made of one, as by
+    /// `rewrite`, is newer than it.
     pub snapshots: Vec<SnapshotInfo>,
     /// Snapshots of which nothing can be told, and why: whether they match is not known. In order of their ids.
     pub unreadable: Vec<(SnapshotId, Error)>,
@@ -99,9 +100,11 @@ fn opened(repo: &Repo, rows: Vec<(SnapshotId, Arc<[u8]>)>, filter: &Filter) -> L
             Err(e) => found.unreadable.push((id, e.about(Subject::Snapshot(id)))),
         }
     }
+    let state = repo.state();
+    let number = |info: &SnapshotInfo| state.snapshot(&info.id).map(|row| row.number);
     found
         .snapshots
-        .sort_by_key(|info| (info.summary.time, info.id));
+        .sort_by_cached_key(|info| (info.summary.time, number(info), info.id));
     found
 }
 

@@ -92,6 +92,8 @@ pub struct Begun {
 pub struct Left {
     /// Its tree, if it is the root.
     pub root: Option<BlobId>,
+    /// How many entries it has.
+    pub nodes: u64,
     /// How it compares with the parent's.
     pub compared: Compared,
     /// Bytes of its tree that were new.
@@ -210,7 +212,8 @@ impl<'t> Assembler<'t> {
         let Some(mut dir) = self.open.pop() else {
             return Ok(None);
         };
-        let as_many = dir.old.filter(|old| dir.nodes == old.nodes);
+        let nodes = dir.nodes;
+        let as_many = dir.old.filter(|old| nodes == old.nodes);
         let unchanged = as_many.filter(|_| dir.all_same);
         let blobs = writer.new_blobs();
         let tree = match unchanged {
@@ -251,6 +254,7 @@ impl<'t> Assembler<'t> {
         self.attach(writer, node, same, same_below)?;
         Ok(Some(Left {
             root: self.open.is_empty().then_some(tree),
+            nodes,
             compared,
             added: dir.added,
         }))

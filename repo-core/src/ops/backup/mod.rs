@@ -58,11 +58,15 @@ pub struct BackupSummary {
     pub totals: Totals,
     /// Entries that were left out as asked; what lies below them is not counted.
     pub excluded: u64,
+    /// Entries that were gone when they were to be read: no problem.
+    pub vanished: u64,
     /// What interrupted backups had stored already.
     pub resumed: Resumed,
 }
 
 /// Backs up. Files that cannot be read are problems, counted and reported, and the rest goes on.
+///
+/// `InvalidInput` if there is nothing at all to be backed up: an empty snapshot would be the newest.
 ///
 /// `Interrupted` when asked to stop: what was finished stays and is used by the next run. Memory does not grow with the
 /// repository nor with the source.
@@ -175,8 +179,14 @@ impl<'a> Attempt<'a> {
             root,
             mut totals,
             unchanged,
+            is_empty,
             excluded,
+            vanished,
         } = self.read(run, prepared)?;
+        if is_empty {
+            return Err(Error::new(ErrorKind::InvalidInput, Subject::None)
+                .detail("it holds nothing, and would be the newest snapshot"));
+        }
         count(&mut totals, &self.sum, self.problems, self.begun);
         let mut done = BackupSummary {
             snapshot: None,
@@ -184,6 +194,7 @@ impl<'a> Attempt<'a> {
             parent,
             totals,
             excluded,
+            vanished,
             resumed: self.resumed.unwrap_or_default(),
         };
         if options.dry_run || unchanged && self.parent_stands()? {

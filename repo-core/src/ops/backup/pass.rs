@@ -31,7 +31,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -100,8 +100,12 @@ pub struct Done {
     pub totals: Totals,
     /// What was backed up is as the parent has it, and nothing was new but the directories above it.
     pub unchanged: bool,
+    /// Nothing is in the root.
+    pub is_empty: bool,
     /// Entries that were left out.
     pub excluded: u64,
+    /// Entries that were gone when they were to be read.
+    pub vanished: u64,
 }
 
 /// One pass, in progress.
@@ -125,8 +129,12 @@ pub struct Pass<'a, 'w, 'r> {
     /// What was streamed last is what the parent has of it.
     as_expected: bool,
     root: Option<BlobId>,
+    /// Nothing is in it.
+    is_empty: bool,
     /// Entries that were left out.
     excluded: u64,
+    /// Entries that were gone when they were to be read.
+    vanished: u64,
 }
 
 impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
@@ -147,7 +155,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             at_once: false,
             as_expected: false,
             root: None,
+            is_empty: false,
             excluded: 0,
+            vanished: 0,
         }
     }
 
@@ -163,6 +173,15 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     fn exclude(&mut self, count: u64) {
         self.excluded += count;
         self.context.problems.count(Counter::Excluded, count);
+    }
+
+    /// An entry that its directory was listed with cannot be read. If it is gone by now that is no problem: who comes a moment later does
+    /// not find it either.
+    fn entry_fails(&mut self, path: &Path, error: &Error) {
+        match error.kind() {
+            ErrorKind::NotFound => self.vanished += 1,
+            _ => self.context.problems.problem(path, error),
+        }
     }
 
     fn finish(mut self) -> Result<Done> {
@@ -181,7 +200,9 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         Ok(Done {
             root: self.root.ok_or_else(no_root)?,
             totals,
+            is_empty: self.is_empty,
             excluded: self.excluded,
+            vanished: self.vanished,
             unchanged: unchanged && self.writer.new_blobs() == blobs_above,
         })
     }
@@ -283,6 +304,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             Item::Leave => {
                 if let Some(left) = self.assembler.leave(self.writer)? {
                     self.root = left.root;
+                    self.is_empty = left.nodes == 0;
                     if let Some(listing) = &mut self.listing {
                         listing.leave(left.compared, left.added);
                     }
@@ -304,7 +326,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
                 return Ok(());
             }
             Err(error) => {
-                self.context.problems.problem(&path(), &error);
+                self.entry_fails(&path(), &error);
                 return Ok(());
             }
         };

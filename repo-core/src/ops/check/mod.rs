@@ -17,9 +17,10 @@ mod tables;
 mod trees;
 
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::id::SnapshotId;
+use crate::id::{IndexId, PackId, SnapshotId};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 pub(super) use log::end_of_chain;
@@ -159,10 +160,16 @@ fn with(error: Error, more: &str) -> Error {
     error.detail(detail)
 }
 
+/// So often is a check begun anew because a prune deleted what it was looking at.
+const PASSES_MAX: u32 = 10;
+
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done. `InvalidInput` if
-/// there is no such subset.
+/// there is no such subset, `Unavailable` if prunes keep deleting what is being looked at.
 ///
-/// Memory: 40 bytes a pack, one pack a thread, and 40 bytes a directory and 1,000 findings if something is wrong; if an index table is, 40 bytes a pack
+/// What a prune deletes meanwhile is no finding: where something is wrong after one, all is looked at once more, but for the data that was read and
+/// right.
+///
+/// Memory: 72 bytes a pack, one pack a thread, and 40 bytes a directory and 1,000 findings if something is wrong; if an index table is, 40 bytes a pack
 /// and 48 bytes for each blob of those that no other names.
 pub fn check(
     repo: &Repo,
@@ -171,48 +178,102 @@ pub fn check(
     interrupt: &Interrupt,
 ) -> Result<CheckSummary> {
     options.subset.iter().try_for_each(Subset::check)?;
-    let mut summary = CheckSummary::default();
-    let inventory = objects::Inventory::list(repo)?;
-    // After the listing, so that all that was listed of the log is folded; what has come since is looked up one by one.
-    repo.refresh()?;
-    objects::check(repo, &inventory, &mut summary, interrupt)?;
-    let lost = records::check(repo, &inventory, &mut summary, interrupt)?;
-    let chosen = options.snapshots.as_deref();
-    summary.snapshots = chosen.map_or(summary.snapshots, |chosen| chosen.len() as u64);
-    let mut surplus = surplus::Surplus::default();
-    let checked = surplus
-        .look(repo, &inventory, &lost, &mut summary, interrupt)
-        .and_then(|()| {
-            let mut damage = affected::Damage::default();
-            packs::check_presence(repo, &inventory, &mut summary, &mut damage)?;
-            let reached = chosen.map(|chosen| reach::packs_of(repo, chosen, interrupt));
-            let scope = packs::Scope {
-                reached: reached.transpose()?,
-                all_trees: !lost.is_empty(),
-            };
-            packs::check_content(
-                repo,
-                (options, &scope),
-                progress,
-                interrupt,
-                &mut summary,
-                &mut damage,
-            )?;
-            damage.unknown(trees::unknown_roots(repo)?);
-            if options.read_data && chosen.is_none() {
-                surplus::check_content(repo, interrupt, &mut summary)?;
-            }
-            tables::conclude(repo, lost, &surplus, &mut summary, &mut damage);
-            let replaced = damage.replaced(repo)?;
-            if !damage.is_empty() {
-                affected::name_files(repo, chosen, damage, &mut summary, interrupt)?;
-            }
-            packs::excuse(repo, replaced, chosen.is_none(), &mut summary)
-        });
-    surplus.leave(repo);
-    checked?;
-    tables::forget(repo, &summary)?;
-    Ok(summary)
+    let mut job = Job {
+        repo,
+        options,
+        progress,
+        interrupt,
+        proved: HashSet::new(),
+        bytes_read: 0,
+    };
+    for _ in 0..PASSES_MAX {
+        let inventory = objects::Inventory::list(repo)?;
+        // After the listing, so that all that was listed of the log is folded; what has come since is looked up one by one.
+        repo.refresh()?;
+        let fold = repo.state();
+        let checked = job.pass(&inventory);
+        let is_right = match &checked {
+            Ok(summary) => summary.findings.is_empty(),
+            Err(e) => !is_finding(e),
+        };
+        if is_right {
+            return checked;
+        }
+        repo.refresh()?;
+        if !repo.state().has_deleted_since(&fold) {
+            return checked;
+        }
+    }
+    let place = Subject::Repository(repo.place());
+    Err(Error::new(ErrorKind::Unavailable, place)
+        .detail("prunes keep deleting what is being checked; check it when none is at work"))
+}
+
+/// A check, and what it need not do twice.
+struct Job<'a> {
+    repo: &'a Repo,
+    options: &'a CheckOptions,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+    /// Packs of data that were read and are right.
+    proved: HashSet<PackId>,
+    /// In all passes.
+    bytes_read: u64,
+}
+
+impl Job<'_> {
+    /// Looks at everything that the fold names.
+    fn pass(&mut self, inventory: &objects::Inventory) -> Result<CheckSummary> {
+        let (repo, interrupt) = (self.repo, self.interrupt);
+        let mut summary = CheckSummary {
+            bytes_read: self.bytes_read,
+            ..CheckSummary::default()
+        };
+        objects::check(repo, inventory, &mut summary, interrupt)?;
+        let lost = records::check(repo, inventory, &mut summary, interrupt)?;
+        if let Some(chosen) = &self.options.snapshots {
+            summary.snapshots = chosen.len() as u64;
+        }
+        let mut surplus = surplus::Surplus::default();
+        let checked = surplus
+            .look(repo, inventory, &lost, &mut summary, interrupt)
+            .and_then(|()| self.packs(inventory, lost, &surplus, &mut summary));
+        surplus.leave(repo);
+        self.bytes_read = summary.bytes_read;
+        checked?;
+        tables::forget(repo, &summary)?;
+        Ok(summary)
+    }
+
+    /// Looks at packs and what is in them, and says what it means that tables are lost.
+    fn packs(
+        &mut self,
+        inventory: &objects::Inventory,
+        lost: Vec<(IndexId, Error)>,
+        surplus: &surplus::Surplus,
+        summary: &mut CheckSummary,
+    ) -> Result<()> {
+        let (repo, options, interrupt) = (self.repo, self.options, self.interrupt);
+        let chosen = options.snapshots.as_deref();
+        let mut damage = affected::Damage::default();
+        packs::check_presence(repo, inventory, summary, &mut damage)?;
+        let reached = chosen.map(|chosen| reach::packs_of(repo, chosen, interrupt));
+        let scope = packs::Scope {
+            reached: reached.transpose()?,
+            all_trees: !lost.is_empty(),
+        };
+        packs::check_content(self, &scope, summary, &mut damage)?;
+        damage.unknown(trees::unknown_roots(repo)?);
+        if options.read_data && chosen.is_none() {
+            surplus::check_content(repo, interrupt, summary)?;
+        }
+        tables::conclude(repo, lost, surplus, summary, &mut damage);
+        let replaced = damage.replaced(repo)?;
+        if !damage.is_empty() {
+            affected::name_files(repo, chosen, damage, summary, interrupt)?;
+        }
+        packs::excuse(repo, replaced, chosen.is_none(), summary)
+    }
 }
 
 /// Whether an error tells of damage, so that a check goes on; others end it.

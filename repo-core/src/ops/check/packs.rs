@@ -4,7 +4,7 @@ use super::affected::Damage;
 use super::objects::Inventory;
 use super::subset::Chooser;
 use super::trees::{TreeCheck, check_tree};
-use super::{CheckOptions, CheckSummary, Finding, Harm, is_finding};
+use super::{CheckSummary, Finding, Harm, Job, is_finding};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::pack::decode_directory;
@@ -12,7 +12,7 @@ use crate::format::rows::{Blob, Block, PackEntry, PackInfo};
 use crate::id::{BlobId, PackId};
 use crate::index::Index;
 use crate::log::PackState;
-use crate::progress::{Counter, Interrupt, Progress};
+use crate::progress::{Counter, Progress};
 use crate::repo::{Repo, Ticket, pack_object};
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -87,6 +87,7 @@ pub fn excuse(
 /// What was found in one pack.
 struct PackReport {
     id: PackId,
+    kind: BlobType,
     bytes: u64,
     /// What is wrong with the pack itself.
     error: Option<Error>,
@@ -112,15 +113,14 @@ impl Scope {
     }
 }
 
-/// Reads packs of trees, and those of data that the options ask for, a pack a job.
-pub fn check_content(
-    repo: &Repo,
-    (options, scope): (&CheckOptions, &Scope),
-    progress: &dyn Progress,
-    interrupt: &Interrupt,
+/// Reads packs of trees, and those of data that the options ask for and that are not proved yet, a pack a job.
+pub(super) fn check_content(
+    job: &mut Job<'_>,
+    scope: &Scope,
     summary: &mut CheckSummary,
     damage: &mut Damage,
 ) -> Result<()> {
+    let (repo, options, progress) = (job.repo, job.options, job.progress);
     let mut jobs: VecDeque<Ticket<Result<PackReport>>> = VecDeque::new();
     let state = repo.state();
     let lost = damage.lost_packs();
@@ -143,13 +143,19 @@ pub fn check_content(
         is_there(pack) && (of_trees || options.read_data || part.as_mut().is_some_and(takes))
     };
     let mut ahead = part.clone();
-    tell_how_much(repo, progress, &mut |pack| reads(&mut ahead, pack))?;
+    tell_how_much(repo, progress, &mut |pack| {
+        reads(&mut ahead, pack) && !job.proved.contains(&pack.id)
+    })?;
     let mut data_packs_read = 0;
+    let mut read = Vec::new();
     let mut take = |ticket: Ticket<Result<PackReport>>| -> Result<()> {
         let report = ticket.wait()??;
         progress.count(Counter::Bytes, report.bytes);
         progress.count(Counter::Objects, 1);
         summary.bytes_read += report.bytes;
+        if report.error.is_none() && report.kind == BlobType::Data {
+            read.push(report.id);
+        }
         if let Some(error) = report.error {
             damage.blocks_bad(report.id, &report.bad_blocks, summary.findings.len());
             // What is damaged beside the blocks, padding for one, keeps nothing from being read.
@@ -164,11 +170,14 @@ pub fn check_content(
         Ok(())
     };
     repo.index().packs(&mut |pack, _| {
-        interrupt.check()?;
+        job.interrupt.check()?;
         if !reads(&mut part, &pack) {
             return Ok(ControlFlow::Continue(()));
         }
         data_packs_read += u64::from(pack.kind == BlobType::Data);
+        if job.proved.contains(&pack.id) {
+            return Ok(ControlFlow::Continue(()));
+        }
         if jobs.len() > repo.pool().threads()
             && let Some(first) = jobs.pop_front()
         {
@@ -182,6 +191,7 @@ pub fn check_content(
         Ok(ControlFlow::Continue(()))
     })?;
     jobs.into_iter().try_for_each(take)?;
+    job.proved.extend(read);
     summary.data_packs_read = data_packs_read;
     Ok(())
 }
@@ -209,6 +219,7 @@ fn tell_how_much(
 fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
     let mut report = PackReport {
         id,
+        kind,
         bytes: 0,
         error: None,
         bad_blocks: Vec::new(),

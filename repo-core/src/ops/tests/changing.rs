@@ -1,6 +1,6 @@
 //! Files that change, grow, shrink and vanish while they are read.
 
-use super::support::{Bed, Listener, Restored, assert_clean, noise};
+use super::support::{Bed, Listener, Restored, Tree, assert_clean, noise};
 use crate::error::Error;
 use crate::ops::{BackupOptions, BackupSummary, Input, backup};
 use crate::progress::{Counter, Interrupt, Progress};
@@ -180,6 +180,39 @@ fn a_large_file_that_is_replaced_is_kept_as_it_was() {
         assert!(content(&bed, &made, "large") == noise(1, 12 << 20));
         assert_clean(&bed.open());
     }
+}
+
+/// What is gone before it is read is not in the snapshot, as if the walk had come a moment later; what was named to be backed up must be
+/// there.
+#[test]
+fn what_vanishes_before_it_is_read_is_no_problem() {
+    let bed = Bed::new();
+    large(&bed);
+    for n in 0..9 {
+        bed.write(&format!("z{n}"), b"small");
+        bed.write(&format!("zdir{n}/file"), b"small");
+    }
+    bed.write("zlast", &noise(8, 3 << 20));
+    let meddler = Meddler::new(MIB, |time| {
+        if time == 1 {
+            for n in 0..8 {
+                bed.remove(&format!("z{n}"));
+                std::fs::remove_dir_all(bed.source().join(format!("zdir{n}"))).unwrap();
+            }
+            bed.remove("zlast");
+        }
+    });
+    let (made, problems) = meddler.back_up(&bed);
+    assert_eq!((problems, made.totals.problems), (vec![], 0));
+    // Some of the directories were listed ahead; their files are gone all the same.
+    assert!((9..=25).contains(&made.vanished), "{}", made.vanished);
+    let files = |tree: &Tree| -> Vec<PathBuf> {
+        let is_file = |(_, (mode, ..)): &(_, &(u32, _, _))| mode & 0o170_000 == 0o100_000;
+        let files = tree.iter().filter(is_file);
+        files.map(|(path, _)| path.clone()).collect()
+    };
+    assert_eq!(files(&restored(&bed, &made).tree), files(&bed.tree()));
+    assert_clean(&bed.open());
 }
 
 #[test]

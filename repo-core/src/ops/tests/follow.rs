@@ -2,9 +2,10 @@
 
 use super::support::*;
 use crate::id::SnapshotId;
-use crate::ops::{LsOptions, MaxUnused, PruneOptions, forget_ids, ls, prune};
-use crate::progress::Interrupt;
+use crate::ops::{CheckOptions, LsOptions, MaxUnused, PruneOptions, check, forget_ids, ls, prune};
+use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::Repo;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Forgets a snapshot and deletes what only it needs, and rewrites the packs that it shares with others.
@@ -71,4 +72,55 @@ fn what_is_lost_is_looked_for_once() {
     }
     let restored = bed.restore(&reader, &made[2].0).unwrap();
     assert!(restored.summary.problems > 0);
+}
+
+/// Forgets and prunes as soon as it is known how much a check is going to read: its fold is older.
+struct Meanwhile<'a> {
+    bed: &'a Bed,
+    goes: Mutex<Vec<SnapshotId>>,
+    bytes_expected: Mutex<Vec<u64>>,
+}
+
+impl Progress for Meanwhile<'_> {
+    fn problem(&self, _: &std::path::Path, _: &crate::Error) {}
+
+    fn count(&self, counter: Counter, by: u64) {
+        if counter == Counter::BytesExpected {
+            self.bytes_expected.lock().unwrap().push(by);
+            if let Some(id) = self.goes.lock().unwrap().pop() {
+                forget_and_prune(self.bed, id);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_check_takes_nothing_for_lost_that_a_prune_deletes() {
+    for read_data in [false, true] {
+        let (bed, reader, made) = history();
+        let beside = Meanwhile {
+            bed: &bed,
+            goes: Mutex::new(vec![made[1].0, made[0].0]),
+            bytes_expected: Mutex::default(),
+        };
+        let options = CheckOptions {
+            read_data,
+            ..CheckOptions::default()
+        };
+        let checked = check(&reader, &options, &beside, &Interrupt::new()).unwrap();
+        assert!(checked.findings.is_empty(), "{:?}", checked.findings);
+        assert_eq!(checked.snapshots, 1);
+        let packs = names(&bed.place, "data").len() as u64;
+        let of_data = if read_data { packs } else { 0 };
+        assert_eq!(checked.data_packs_read, of_data);
+        // What was right when it was read is not read again.
+        let expected = beside.bytes_expected.lock().unwrap();
+        assert_eq!(expected.len(), 3);
+        assert!(!read_data || expected[1] < expected[0] / 2, "{expected:?}");
+        // What is lost is found all the same.
+        let lost = names(&bed.place, "data").remove(0);
+        crate::backend::Backend::delete(&bed.place, &lost).unwrap();
+        let checked = check(&reader, &options, &Listener::default(), &Interrupt::new()).unwrap();
+        assert_eq!(checked.findings.len(), 1);
+    }
 }

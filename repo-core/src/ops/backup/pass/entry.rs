@@ -64,7 +64,7 @@ impl Pass<'_, '_, '_> {
                 self.push(Item::Node { node, compared })
             }
             Err(error) => {
-                self.context.problems.problem(&path(), &error);
+                self.entry_fails(&path(), &error);
                 Ok(())
             }
         }

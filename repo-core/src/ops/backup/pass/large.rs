@@ -28,7 +28,7 @@ impl Pass<'_, '_, '_> {
             Ok(large) => self.stream_file(large, pending),
             Err(error) => {
                 let path = pending.dir.join(OsStr::from_bytes(&pending.name));
-                self.context.problems.problem(&path, &error);
+                self.entry_fails(&path, &error);
                 Ok(())
             }
         }

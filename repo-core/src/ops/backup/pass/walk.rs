@@ -1,7 +1,7 @@
 //! The walk: puts directories and their entries into the queue, in the order of names.
 
 use super::{Compared, Item, Pass};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::tree::{Content, Node};
 use crate::fs::{Dir, Kind, Metadata, stat_path};
 use crate::id::BlobId;
@@ -189,7 +189,7 @@ impl Pass<'_, '_, '_> {
         let meta = match meta {
             Ok(meta) => meta,
             Err(error) => {
-                self.context.problems.problem(&below(), &error);
+                self.entry_fails(&below(), &error);
                 return Ok(None);
             }
         };
@@ -219,6 +219,10 @@ impl Pass<'_, '_, '_> {
                 let compared = self.context.rules.compare(old_node.as_ref(), &meta);
                 let path = below();
                 self.enter(path, name, &meta, listed, compared).map(Some)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.entry_fails(&below(), &error);
+                Ok(None)
             }
             Err(error) => {
                 self.context.problems.problem(&below(), &error);
