@@ -50,13 +50,13 @@ pub fn show(mut error: clap::Error, arguments: &[OsString]) -> ExitCode {
     // Tells to hide a flag from us behind `--`, which would make it a path.
     error.remove(ContextKind::Suggested);
     let json = wants_json(arguments);
-    let not_there = not_there(&error);
-    if !json && not_there.is_none() {
+    let ours = not_there(&error).or_else(|| conflict(&error));
+    if !json && ours.is_none() {
         // Where standard error cannot be written, nobody could be told so.
         let _ = error.print();
         return exit::USAGE.into();
     }
-    let failure = Failure::usage(not_there.unwrap_or_else(|| plain(&error)));
+    let failure = Failure::usage(ours.unwrap_or_else(|| plain(&error)));
     let output = OutputFlags {
         json,
         ..OutputFlags::default()
@@ -96,6 +96,14 @@ fn not_there(error: &clap::Error) -> Option<String> {
     Some(format!("`{name}` is not there yet\n{advice}"))
 }
 
+/// What clap says of arguments that exclude each other, and what to do. Its line of usage shows but one of them.
+fn conflict(error: &clap::Error) -> Option<String> {
+    let text = plain(error);
+    let said = text.split("\n\nUsage:").next().unwrap_or(&text);
+    (error.kind() == ErrorKind::ArgumentConflict)
+        .then(|| format!("{said}\nLeave one of them out; see `--help`."))
+}
+
 /// What clap says, without its heading.
 fn plain(error: &clap::Error) -> String {
     let text = error.render().to_string();
@@ -128,6 +136,16 @@ mod tests {
         }
         assert_eq!(said(&["larder", "frobnicate"]), None);
         assert_eq!(said(&["larder", "backup", "x", "--frobnicate"]), None);
+    }
+
+    #[test]
+    fn of_arguments_that_exclude_each_other_one_is_to_go() {
+        let line = ["larder", "backup", "x", "--force", "--parent", "1"];
+        let error = Cli::try_parse_from(line).unwrap_err();
+        let said = "the argument '--force' cannot be used with '--parent <SNAPSHOT>'\nLeave one of them out; see `--help`.";
+        assert_eq!(conflict(&error).as_deref(), Some(said));
+        let other = Cli::try_parse_from(["larder", "backup", "x", "--frobnicate"]).unwrap_err();
+        assert_eq!(conflict(&other), None);
     }
 
     #[test]

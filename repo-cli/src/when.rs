@@ -31,7 +31,9 @@ pub fn parse_past(text: &str) -> Result<Timestamp, String> {
         return Ok(time::now());
     }
     instant(text).map_err(|why| match why {
-        Wrong::Form => "expected YYYY-MM-DD HH:MM:SS".into(),
+        Wrong::Form => {
+            "expected `now`, or a date (YYYY-MM-DD, or with HH:MM:SS, or as in RFC 3339)".into()
+        }
         Wrong::Range => OUT_OF_RANGE.into(),
     })
 }

@@ -184,9 +184,9 @@ fn meaning(findings: &[Finding]) -> String {
         .any(|f| f.harm == Harm::AtRisk && of_pack(f))
     {
         text.push_str(
-            "\nPut the packs back from a copy of the repository. If there is none: `larder repair packs ID` saves what can be read of \
-             one, `larder backup --force` stores again what the sources still hold, and `larder repair snapshots --forget` makes do \
-             without the rest.",
+            "\nPut the packs back from a copy of the repository. If there is none, in this order: `larder repair packs ID` saves what can \
+             be read of one and takes it out of use, `larder backup --force` stores again what the sources still hold, and \
+             `larder repair snapshots --forget` makes do without the rest.",
         );
     }
     let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));

@@ -28,7 +28,7 @@ pub struct Arguments {
     selection: SelectionFlags,
 
     /// Only the newest N of each host and set of paths; all if N is 0
-    #[arg(long, value_name = "N", value_parser = parse_latest, help_heading = "Which snapshots")]
+    #[arg(long, value_name = "N", value_parser = parse_latest, allow_negative_numbers = true, help_heading = "Which snapshots")]
     latest: Option<usize>,
 
     /// Show groups of snapshots with the same host, paths, tags or label: a list of these words, with commas

@@ -69,7 +69,7 @@ pub struct SelectFlags {
     exclude_caches: bool,
 
     /// Leave out files larger than this many bytes; k, M, G and T stand for KiB, MiB, GiB and TiB, which will do too
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = EXCLUDE)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true, help_heading = EXCLUDE)]
     exclude_larger_than: Option<u64>,
 
     /// Leave out other file systems below the paths; the directories where they begin are kept, empty
