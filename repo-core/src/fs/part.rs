@@ -5,7 +5,7 @@
 
 use super::meta::{Kind, Metadata};
 use super::name::{component, failed};
-use super::target::{BEGUN_MODE, Existing, TargetDir};
+use super::target::{BEGUN_MODE, TargetDir};
 use crate::error::Result;
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, Mode, RawDir, mkdirat, renameat, unlinkat};
@@ -105,13 +105,12 @@ impl TargetDir {
     pub(super) fn create<T>(
         &self,
         name: &[u8],
-        existing: Existing,
         make: impl Fn(&[u8]) -> Result<T, Errno>,
     ) -> Result<T> {
         let create = |name: &[u8]| retry_on_intr(|| make(name));
         let refused = |errno| failed(name, "create", errno);
         match create(component(name)?) {
-            Err(Errno::EXIST) if existing == Existing::Replace => {}
+            Err(Errno::EXIST) => {}
             made => return made.map_err(refused),
         }
         let (part, made) = part_of(name, create).map_err(refused)?;

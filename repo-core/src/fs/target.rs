@@ -14,9 +14,8 @@ use rustix::fs::{
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io::ErrorKind as Io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const DIR_FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -30,23 +29,9 @@ pub const BEGUN_MODE: u32 = 0o1600;
 /// The access control list that a new entry gets from its directory, and the one that a new directory hands down.
 const INHERITED: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
 
-/// What to do with something that already has the name of what is to be created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
-    /// It stays, and the creation fails.
-    Refuse,
-    /// What is created takes its place once it is there, unless it is a directory that is not empty: those go by
-    /// [`TargetDir::remove`] only.
-    ///
-    /// ext4 gives no inode away for some seconds after it was deleted, and searches past all such (`recently_deleted`
-    /// in its `ialloc.c`): 0.8 ms a file with 80,000 of them. Many files are better changed in place.
-    Replace,
-}
-
 /// The root of a restore.
 #[derive(Debug)]
 pub struct Target {
-    place: PathBuf,
     root: TargetDir,
 }
 
@@ -89,7 +74,6 @@ impl Target {
         let flags = DIR_FLAGS.difference(OFlags::NOFOLLOW);
         match retry_on_intr(|| openat(CWD, place, flags, Mode::empty())) {
             Ok(fd) => Ok(Some(Self {
-                place: place.to_path_buf(),
                 root: TargetDir::existing(fd),
             })),
             Err(Errno::NOENT) => Ok(None),
@@ -108,17 +92,6 @@ impl Target {
     /// The directory itself, for whoever holds on to directories on its own.
     pub fn into_root(self) -> TargetDir {
         self.root
-    }
-
-    /// The path that the user named.
-    pub fn place(&self) -> &Path {
-        &self.place
-    }
-
-    /// Waits until all that was written to this file system is on the disk.
-    pub fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(&self.root)
-            .map_err(|errno| failed(self.place.as_os_str().as_bytes(), "sync", errno))
     }
 }
 
@@ -188,9 +161,8 @@ impl TargetDir {
 
     /// Creates the subdirectory `name`, or opens it if it is there.
     ///
-    /// Anything else of that name is an error or replaced, as `existing` says; a link to a directory is such a thing. One
-    /// that is there and ours is opened to us for writing; its attributes are to be set in the end.
-    pub fn create_dir(&self, name: &[u8], existing: Existing) -> Result<Self> {
+    /// Anything else of that name is replaced once the directory is there; a link to a directory is such a thing. One that is there and ours is opened to us for writing; its attributes are to be set in the end.
+    pub fn create_dir(&self, name: &[u8]) -> Result<Self> {
         component(name)?;
         match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
             Ok(()) => return self.enter_new(name),
@@ -206,8 +178,7 @@ impl TargetDir {
                 dir.let_us_in();
                 return Ok(dir);
             }
-            Err(Errno::NOTDIR | Errno::LOOP) if existing == Existing::Replace => {}
-            Err(Errno::NOTDIR | Errno::LOOP) => return Err(unexpected(name, "not a directory")),
+            Err(Errno::NOTDIR | Errno::LOOP) => {}
             Err(errno) => return Err(failed(name, "open", errno)),
         }
         self.dir_in_place_of(name)?;
@@ -296,20 +267,15 @@ impl TargetDir {
         }
     }
 
-    /// Whether there is an entry `name`, even a link that leads nowhere.
-    pub fn exists(&self, name: &[u8]) -> Result<bool> {
-        self.stat(name).map(|found| found.is_some())
-    }
-
     /// Creates the file `name`, empty and open for reading and writing, with [`BEGUN_MODE`] until it gets its own.
     ///
     /// A file that is replaced is never written into: other names of it keep its content. Its own name has nothing then:
     /// who wants to keep it until the new one is whole creates that under one of its [`super::part_names`] first.
-    pub fn create_file(&self, name: &[u8], existing: Existing) -> Result<File> {
+    pub fn create_file(&self, name: &[u8]) -> Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(BEGUN_MODE);
-        let fd = self.create(name, existing, |name| openat(&self.fd, name, flags, mode))?;
+        let fd = self.create(name, |name| openat(&self.fd, name, flags, mode))?;
         self.take_acl_from(&Handle::Open(fd.as_fd()), name)?;
         Ok(fd.into())
     }
@@ -356,9 +322,8 @@ impl TargetDir {
         name: &[u8],
         content: &[u8],
         attributes: &Attributes<'_>,
-        existing: Existing,
     ) -> Result<Applied> {
-        let file = self.create_file(name, existing)?;
+        let file = self.create_file(name)?;
         if let Err(error) = write_at(&file, 0, content) {
             // What matters is the first error.
             let _ = self.unlink(name);
@@ -368,41 +333,33 @@ impl TargetDir {
     }
 
     /// Creates the symbolic link `name` that points to `target`, whatever that is.
-    pub fn symlink(&self, target: &[u8], name: &[u8], existing: Existing) -> Result<()> {
-        self.create(name, existing, |name| {
-            rustix::fs::symlinkat(target, &self.fd, name)
-        })
+    pub fn symlink(&self, target: &[u8], name: &[u8]) -> Result<()> {
+        self.create(name, |name| rustix::fs::symlinkat(target, &self.fd, name))
     }
 
     /// Gives the entry `from_name` of `from` the further name `name` here; a link gets it itself.
     ///
     /// Done already if both are the same file; says whether it was not.
-    pub fn hardlink(
-        &self,
-        from: &Self,
-        from_name: &[u8],
-        name: &[u8],
-        existing: Existing,
-    ) -> Result<bool> {
+    pub fn hardlink(&self, from: &Self, from_name: &[u8], name: &[u8]) -> Result<bool> {
         let (from_name, name) = (component(from_name)?, component(name)?);
         let link =
             |name: &[u8]| rustix::fs::linkat(from, from_name, &self.fd, name, AtFlags::empty());
         match link(name) {
             Ok(()) => return Ok(true),
-            Err(Errno::EXIST) if existing == Existing::Replace => {}
+            Err(Errno::EXIST) => {}
             Err(errno) => return Err(failed(name, "create", errno)),
         }
         let identity = |found: Option<Metadata>| found.map(|it| (it.device, it.inode));
         if identity(from.stat(from_name)?) == identity(self.stat(name)?) {
             return Ok(false);
         }
-        self.create(name, existing, link).map(|()| true)
+        self.create(name, link).map(|()| true)
     }
 
     /// Creates the pipe, socket or device `name`; `rdev` says which device and counts for those only.
     ///
     /// Devices are for root: `Denied` otherwise. Other kinds are `InvalidInput`.
-    pub fn node(&self, name: &[u8], kind: Kind, rdev: u64, existing: Existing) -> Result<()> {
+    pub fn node(&self, name: &[u8], kind: Kind, rdev: u64) -> Result<()> {
         let rdev = match kind {
             Kind::Fifo | Kind::Socket => 0,
             Kind::BlockDevice | Kind::CharDevice => rdev,
@@ -411,19 +368,10 @@ impl TargetDir {
             }
         };
         let mode = Mode::RUSR | Mode::WUSR;
-        self.create(name, existing, |name| {
+        self.create(name, |name| {
             rustix::fs::mknodat(&self.fd, name, kind.file_type(), mode, rdev)
         })?;
         self.take_acl_from(&Handle::entry(self.as_fd(), name), name)
-    }
-
-    /// Removes the entry `name` and, if it is a directory, all that is in it; nothing there is fine.
-    ///
-    /// Links are removed themselves. A directory on another file system stops it (`Denied`), and so does one that is
-    /// moved away meanwhile (`Unavailable`). What was removed until an error stays removed. Two descriptors at a time,
-    /// whatever the depth.
-    pub fn remove(&self, name: &[u8]) -> Result<()> {
-        super::remove::remove(self.as_fd(), component(name)?)
     }
 
     /// Removes the directory `name` if it is empty; says whether it was.

@@ -6,9 +6,6 @@ mod place;
 use super::*;
 use std::path::Path;
 
-const REFUSE: Existing = Existing::Refuse;
-const REPLACE: Existing = Existing::Replace;
-
 fn with_target(test: impl FnOnce(&Path, &TargetDir)) {
     let temp = tempfile::tempdir().unwrap();
     let target = Target::open(temp.path()).unwrap();

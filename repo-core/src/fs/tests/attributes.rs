@@ -39,19 +39,15 @@ fn acl_for_a_stranger() -> Vec<u8> {
 fn every_kind_comes_back_with_its_attributes() {
     with_target(|_, root| {
         let long = [b'\xff'; 255];
-        complete(
-            root.put_file(&long, b"x", &Attributes::default(), REFUSE)
-                .unwrap(),
-        );
-        root.symlink(b"\xfe/../nowhere", b"link", REFUSE).unwrap();
-        root.node(b"fifo", Kind::Fifo, 7, REFUSE).unwrap();
-        root.node(b"socket", Kind::Socket, 7, REFUSE).unwrap();
+        complete(root.put_file(&long, b"x", &Attributes::default()).unwrap());
+        root.symlink(b"\xfe/../nowhere", b"link").unwrap();
+        root.node(b"fifo", Kind::Fifo, 7).unwrap();
+        root.node(b"socket", Kind::Socket, 7).unwrap();
         let mut kinds = vec![(&b"fifo"[..], Kind::Fifo), (b"socket", Kind::Socket)];
         if is_root() {
             let null = stat_path(Path::new("/dev/null")).unwrap().rdev;
-            if root.node(b"char", Kind::CharDevice, null, REFUSE).is_ok() {
-                root.node(b"block", Kind::BlockDevice, null, REFUSE)
-                    .unwrap();
+            if root.node(b"char", Kind::CharDevice, null).is_ok() {
+                root.node(b"block", Kind::BlockDevice, null).unwrap();
                 assert_eq!(root.stat(b"char").unwrap().unwrap().rdev, null);
                 kinds.extend([
                     (&b"char"[..], Kind::CharDevice),
@@ -59,13 +55,11 @@ fn every_kind_comes_back_with_its_attributes() {
                 ]);
             }
         } else {
-            let error = root
-                .node(b"char", Kind::CharDevice, 259, REFUSE)
-                .unwrap_err();
+            let error = root.node(b"char", Kind::CharDevice, 259).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Denied);
         }
         assert_eq!(
-            root.node(b"d", Kind::Dir, 0, REFUSE).unwrap_err().kind(),
+            root.node(b"d", Kind::Dir, 0).unwrap_err().kind(),
             ErrorKind::InvalidInput
         );
         kinds.extend([(&b"link"[..], Kind::Symlink), (&long, Kind::File)]);
@@ -107,7 +101,7 @@ fn set_id_bits_come_back_only_with_their_owner() {
             mode: Some(0o6755),
             ..Default::default()
         };
-        complete(root.put_file(b"same", b"#!", &with, REFUSE).unwrap());
+        complete(root.put_file(b"same", b"#!", &with).unwrap());
         assert_eq!(mode("same"), 0o6755);
         complete(
             root.put_file(
@@ -117,7 +111,6 @@ fn set_id_bits_come_back_only_with_their_owner() {
                     owner: None,
                     ..with
                 },
-                REFUSE,
             )
             .unwrap(),
         );
@@ -126,7 +119,7 @@ fn set_id_bits_come_back_only_with_their_owner() {
             owner: Some((u32::MAX, owner.1)),
             ..with
         };
-        let applied = root.put_file(b"half", b"", &nobody, REFUSE).unwrap();
+        let applied = root.put_file(b"half", b"", &nobody).unwrap();
         assert!(applied.owner_skipped && applied.problems.is_empty());
         assert_eq!(mode("half"), 0o2755, "the group was set, the user was not");
         if !is_root() {
@@ -134,11 +127,11 @@ fn set_id_bits_come_back_only_with_their_owner() {
                 owner: Some((0, 0)),
                 ..with
             };
-            let applied = root.put_file(b"root", b"", &root_owned, REFUSE).unwrap();
+            let applied = root.put_file(b"root", b"", &root_owned).unwrap();
             assert!(applied.owner_skipped && applied.problems.is_empty());
             assert_eq!(mode("root"), 0o755);
         }
-        let dir = root.create_dir(b"dir", REFUSE).unwrap();
+        let dir = root.create_dir(b"dir").unwrap();
         complete(dir.apply(&Attributes {
             mode: Some(0o3770),
             ..Default::default()
@@ -154,8 +147,8 @@ fn set_id_bits_come_back_only_with_their_owner() {
 #[test]
 fn attributes_of_open_files_and_directories() {
     with_target(|path, root| {
-        let dir = root.create_dir(b"dir", REFUSE).unwrap();
-        let file = dir.create_file(b"file", REFUSE).unwrap();
+        let dir = root.create_dir(b"dir").unwrap();
+        let file = dir.create_file(b"file").unwrap();
         assert_eq!(stat_path(&path.join("dir/file")).unwrap().mode, BEGUN_MODE);
         write_at(&file, 0, b"abc").unwrap();
         std::fs::write(path.join("model"), b"").unwrap();
@@ -211,7 +204,7 @@ fn attributes_of_open_files_and_directories() {
 #[test]
 fn extended_attributes_round_trip_even_to_read_only_files() {
     with_target(|_, root| {
-        let file = root.create_file(b"f", REFUSE).unwrap();
+        let file = root.create_file(b"f").unwrap();
         if rustix::fs::fsetxattr(&file, "user.old", b"x", rustix::fs::XattrFlags::empty())
             == Err(Errno::OPNOTSUPP)
         {
@@ -233,7 +226,7 @@ fn extended_attributes_round_trip_even_to_read_only_files() {
         let mut with_old = wanted.to_vec();
         with_old.insert(1, xattr("user.old", b"x"));
         assert_eq!(user(xattrs_of(&file).unwrap()), with_old);
-        complete(root.put_file(b"fresh", b"", &attributes, REFUSE).unwrap());
+        complete(root.put_file(b"fresh", b"", &attributes).unwrap());
         assert_eq!(
             user(root.read().unwrap().xattrs(b"fresh", Kind::File).unwrap()),
             wanted
@@ -278,7 +271,7 @@ fn extended_attributes_round_trip_even_to_read_only_files() {
             impossible[1..],
             "one failure stops no other"
         );
-        let dir = root.create_dir(b"d", REFUSE).unwrap();
+        let dir = root.create_dir(b"d").unwrap();
         complete(dir.apply(&Attributes {
             mode: Some(0o555),
             xattrs: Some(&wanted),
@@ -295,7 +288,7 @@ fn extended_attributes_round_trip_even_to_read_only_files() {
 fn access_control_lists_round_trip_and_are_not_inherited() {
     with_target(|path, root| {
         let list = acl_for_a_stranger();
-        let dir = root.create_dir(b"d", REFUSE).unwrap();
+        let dir = root.create_dir(b"d").unwrap();
         let both = [
             xattr("system.posix_acl_access", &list),
             xattr("system.posix_acl_default", &list),
@@ -330,11 +323,11 @@ fn access_control_lists_round_trip_and_are_not_inherited() {
             mode: Some(0o666),
             ..Default::default()
         };
-        complete(dir.put_file(b"ours", b"", &plain, REFUSE).unwrap());
-        dir.node(b"pipe", Kind::Fifo, 0, REFUSE).unwrap();
+        complete(dir.put_file(b"ours", b"", &plain).unwrap());
+        dir.node(b"pipe", Kind::Fifo, 0).unwrap();
         assert!(lists(by_others.xattrs(b"pipe", Kind::Fifo).unwrap()).is_empty());
-        let below = dir.create_dir(b"below", REFUSE).unwrap();
-        complete(below.put_file(b"deeper", b"", &plain, REFUSE).unwrap());
+        let below = dir.create_dir(b"below").unwrap();
+        complete(below.put_file(b"deeper", b"", &plain).unwrap());
         assert!(lists(by_others.xattrs(b"ours", Kind::File).unwrap()).is_empty());
         assert!(lists(xattrs_of(&below).unwrap()).is_empty());
         assert!(lists(below.read().unwrap().xattrs(b"deeper", Kind::File).unwrap()).is_empty());

@@ -3,7 +3,7 @@
 use super::place::{Place, Presence};
 use super::plan::Planner;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::fs::{Existing, Kind};
+use crate::fs::Kind;
 use std::sync::Arc;
 
 impl Planner<'_> {
@@ -59,7 +59,7 @@ impl Planner<'_> {
                 Err(error) => Err(error),
             };
         }
-        let dir = dir.create_dir(name, Existing::Replace)?;
+        let dir = dir.create_dir(name)?;
         let is_new = dir.is_new();
         self.places.opened(place, dir);
         Ok(match is_new {

@@ -8,7 +8,7 @@ use super::place::{Place, Places};
 use super::room::is_full;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{FileContent, Node};
-use crate::fs::{Applied, Existing, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len};
+use crate::fs::{Applied, Kind, Metadata, TargetDir, apply_to, metadata_of, set_len};
 use crate::progress::{Counter, Outcome, Progress};
 use crate::repo::lock;
 use std::fs::File;
@@ -328,9 +328,9 @@ impl FilePlan {
         // What matters is the first error.
         let remove = || drop(dir.remove_entry(name));
         let applied = match self.extents.is_none() && !sparse {
-            true => dir.put_file(name, data, &attributes, Existing::Replace)?,
+            true => dir.put_file(name, data, &attributes)?,
             false => {
-                let handle = dir.create_file(name, Existing::Replace)?;
+                let handle = dir.create_file(name)?;
                 let filled = self.fill(context, &handle, data);
                 filled.inspect_err(|_| remove())?;
                 apply_to(&handle, Kind::File, &attributes)
@@ -378,7 +378,7 @@ impl FilePlan {
                 if self.is_part() {
                     dir.remove_part(self.name_new())?;
                 }
-                let handle = dir.create_file(self.name_new(), Existing::Replace)?;
+                let handle = dir.create_file(self.name_new())?;
                 *standing = Standing::Created(identity(&metadata_of(&handle)?));
                 set_len(&handle, self.size)?;
                 return Ok((handle, false));

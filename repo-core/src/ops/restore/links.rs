@@ -9,7 +9,7 @@ use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec;
 use crate::format::tree::{Chunks, Content, FileContent, Node};
-use crate::fs::{Applied, Existing, Kind, apply_to, set_len};
+use crate::fs::{Applied, Kind, apply_to, set_len};
 use crate::progress::Outcome;
 use crate::repo::lock;
 use crate::tree::{ChunkRef, for_each_chunk};
@@ -120,9 +120,7 @@ impl FirstName {
     pub fn link_to(&self, places: &Places, place: &Arc<Place>, name: &[u8]) -> Result<bool> {
         let first = lock(&self.0).clone();
         let from = places.open(&first.place)?;
-        places
-            .open(place)?
-            .hardlink(&from, &first.name, name, Existing::Replace)
+        places.open(place)?.hardlink(&from, &first.name, name)
     }
 }
 
@@ -261,7 +259,7 @@ impl Link {
         context.room.refuse(file.size)?;
         let dir = places.open(&self.place)?;
         let part = self.place.part_for(&self.node.name);
-        let handle = dir.create_file(&part, Existing::Replace)?;
+        let handle = dir.create_file(&part)?;
         let wanted = Wanted::of(&self.node, context.options, false);
         let written = write_content(context, file, &handle).and_then(|()| {
             let applied = apply_to(&handle, Kind::File, &wanted.attributes());

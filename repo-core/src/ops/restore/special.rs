@@ -8,7 +8,7 @@ use super::place::Place;
 use super::plan::Planner;
 use crate::error::Result;
 use crate::format::tree::{Content, Node};
-use crate::fs::{Existing, Kind, Metadata, TargetDir};
+use crate::fs::{Kind, Metadata, TargetDir};
 use crate::progress::Outcome;
 use crate::repo::lock;
 use std::sync::Arc;
@@ -135,11 +135,9 @@ impl Planner<'_> {
 
 fn create(dir: &TargetDir, node: &Node, kind: Kind) -> Result<()> {
     match &node.content {
-        Content::Symlink(target) => dir.symlink(target, &node.name, Existing::Replace),
-        Content::BlockDevice(rdev) | Content::CharDevice(rdev) => {
-            dir.node(&node.name, kind, *rdev, Existing::Replace)
-        }
-        _ => dir.node(&node.name, kind, 0, Existing::Replace),
+        Content::Symlink(target) => dir.symlink(target, &node.name),
+        Content::BlockDevice(rdev) | Content::CharDevice(rdev) => dir.node(&node.name, kind, *rdev),
+        _ => dir.node(&node.name, kind, 0),
     }
 }
 
