@@ -54,10 +54,11 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
     let state = repo.state();
     let folded = set_of(&state);
     for (number, nonce) in inventory.entry_set.difference(&folded) {
-        let object = Subject::Object(name::entry_of(*number, nonce));
-        note(Err(
-            Error::damaged(object).detail("is no readable part of the log")
-        ))?;
+        let object = name::entry_of(*number, nonce);
+        if !is_cleared(repo, &object)? {
+            let error = Error::damaged(Subject::Object(object));
+            note(Err(error.detail("is no readable part of the log")))?;
+        }
     }
     for (number, nonce) in &folded {
         let object = name::entry_of(*number, nonce);
@@ -76,6 +77,17 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a `Void` entry says that what lies there counts for nothing.
+fn is_cleared(repo: &Repo, object: &str) -> Result<bool> {
+    let file = match repo.backend().get(object) {
+        Ok(file) => file,
+        Err(e) if is_finding(&e) => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let core = entry::decode_file(&file).map_or(&file[..], |(core, _)| core);
+    Ok(repo.state().is_voided(&entry::hash(core)))
 }
 
 fn check_entries(repo: &Repo, note: Note<'_>, interrupt: &Interrupt) -> Result<()> {

@@ -13,14 +13,15 @@
 
 use super::entries::{Mended, mend};
 use super::packs_below;
+use crate::backend::Class;
 use crate::crypto::Role;
 use crate::error::Result;
 use crate::format::entry;
-use crate::format::entry::{Action, EntryKind};
+use crate::format::entry::{Action, EntryKind, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::table::TableView;
-use crate::id::{IndexId, SnapshotId};
+use crate::id::{IndexId, PackId, SnapshotId};
 use crate::log::{PackState, State, Unreadable};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Repo};
@@ -53,7 +54,7 @@ pub struct LostEntry {
 pub enum WhyNot {
     /// It may have been forgotten: it must be asked for.
     NotAsked,
-    /// Something that it holds is not there.
+    /// Something that it holds is not there, or at a place of class C is about to be deleted.
     NotWhole,
     /// Nobody who may commit has signed it.
     NotProved,
@@ -102,6 +103,10 @@ pub fn repair_log(
         false => repo.announce()?,
     };
     repo.refresh()?;
+    let going = match repo.state().class() {
+        Class::A => BTreeSet::new(),
+        Class::C => repo.state().condemned().map(|(pack, _)| *pack).collect(),
+    };
     let mut done = RepairLogSummary {
         mended: mend(repo, options.dry_run, interrupt)?,
         entries: lost_entries(repo),
@@ -124,6 +129,7 @@ pub fn repair_log(
         interrupt,
         // Others may have been found meanwhile.
         until: until.filter(|_| repo.state().voided_count() <= 1),
+        going,
     };
     done.tables = job.publish()?;
     match options.dry_run {
@@ -170,6 +176,13 @@ fn stored_until(repo: &Repo, number: u64) -> Result<Option<Timestamp>> {
     Ok(first.map(|(_, time)| time))
 }
 
+/// Class C: whether a deletion may be under way that names the snapshot itself.
+fn may_go(state: &State, id: &SnapshotId) -> bool {
+    let mut condemned = state.condemned_objects();
+    let is_it = |object: &ObjectRef| (object.kind, object.id) == (ObjectKind::Snapshot, id.0);
+    state.class() == Class::C && condemned.any(|(object, _)| is_it(object))
+}
+
 struct Job<'a> {
     repo: &'a Repo,
     options: &'a RepairLogOptions,
@@ -177,6 +190,9 @@ struct Job<'a> {
     interrupt: &'a Interrupt,
     /// Snapshots that were stored until then are committed unasked.
     until: Option<Timestamp>,
+    /// Class C: packs that were condemned before this process was announced. Nothing takes these back: a deletion of them waits for
+    /// others only.
+    going: BTreeSet<PackId>,
 }
 
 impl Job<'_> {
@@ -318,12 +334,15 @@ impl Job<'_> {
         let Some(hits) = packs_below(repo, id, &snapshot.summary.root, seen)? else {
             return Ok(Err(WhyNot::NotWhole));
         };
+        if hits.iter().any(|pack| self.going.contains(pack)) {
+            return Ok(Err(WhyNot::NotWhole));
+        }
         if self.options.dry_run {
             return Ok(Ok(*id));
         }
         let mut new = *id;
-        if snapshot.writer != repo.writer() {
-            // Who commits a snapshot must have signed it.
+        if snapshot.writer != repo.writer() || may_go(&repo.state(), id) {
+            // Who commits a snapshot must have signed it, and it must stay.
             snapshot.summary.set_original(id);
             snapshot.writer = repo.writer();
             snapshot.sequence = repo.next_sequence();

@@ -12,10 +12,10 @@ use crate::format::entry::Action;
 use crate::format::pack::decode_directory;
 use crate::format::rows::{Block, PackEntry};
 use crate::id::{BlobId, PackId};
-use crate::log::PackState;
-use crate::ops::derive::write_options;
+use crate::log::{PackState, State};
+use crate::ops::derive::{PASSES_MAX, never_stands, write_options};
 use crate::progress::{Counter, Interrupt, Progress};
-use crate::repo::{Repo, Writer, pack_object};
+use crate::repo::{Repo, Writer, Written, pack_object};
 use std::ops::ControlFlow;
 
 /// What became of a pack.
@@ -50,9 +50,9 @@ pub fn repair_packs(
         false => repo.announce_deleting()?,
     };
     repo.state().refuse_unreadable()?;
-    let (done, written) = repo.write(
-        write_options(repo, dry_run, progress, interrupt),
-        |writer| {
+    for _ in 0..PASSES_MAX {
+        let options = write_options(repo, dry_run, progress, interrupt);
+        let (done, written) = repo.write(options, |writer| {
             let mut done = Vec::new();
             for id in packs {
                 interrupt.check()?;
@@ -60,32 +60,57 @@ pub fn repair_packs(
                 progress.count(Counter::Objects, 1);
             }
             Ok(done)
-        },
-    )?;
-    let damaged: Vec<PackId> = done.iter().filter(|p| !p.whole).map(|p| p.id).collect();
-    if dry_run || damaged.is_empty() {
-        return Ok(done);
+        })?;
+        let damaged: Vec<PackId> = done.iter().filter(|p| !p.whole).map(|p| p.id).collect();
+        let stands = dry_run || damaged.is_empty() || condemn(repo, &damaged, &written)?;
+        repo.refresh()?;
+        if stands {
+            return Ok(done);
+        }
     }
-    repo.append(&mut |state| {
-        state.refuse_unreadable()?;
-        let stands = |pack: &&PackId| {
-            matches!(
-                state.pack_state(pack),
-                PackState::Live | PackState::Quarantined
-            )
-        };
-        let packs: Vec<PackId> = damaged.iter().filter(stands).copied().collect();
-        Ok(
-            (!packs.is_empty() || !written.tables.is_empty()).then(|| Action::Condemn {
-                packs,
-                objects: Vec::new(),
-                index_add: written.tables.clone(),
-                reprieve: Vec::new(),
-            }),
-        )
-    })?;
-    repo.refresh()?;
-    Ok(done)
+    Err(never_stands())
+}
+
+/// Condemns these packs, and puts those in force that hold what was saved of them; whether that is there still. A prune that took
+/// the new ones for strays may have condemned them: that is taken back, on class C also when it is seen only behind the entry.
+fn condemn(repo: &Repo, damaged: &[PackId], written: &Written) -> Result<bool> {
+    loop {
+        let mut stands = true;
+        let appended = repo.append(&mut |state| {
+            state.refuse_unreadable()?;
+            let deleted = |id: &[u8; 32]| state.is_deleted(id);
+            stands = !written.own.iter().any(|pack| deleted(&pack.0))
+                && !written.tables.iter().any(|table| deleted(&table.0));
+            Ok(match stands {
+                true => entry(state, damaged, written),
+                false => None,
+            })
+        })?;
+        if appended.is_none() {
+            return Ok(stands);
+        }
+        repo.refresh()?;
+    }
+}
+
+/// What is to be said on that fold; `None` if all of it stands there.
+fn entry(state: &State, damaged: &[PackId], written: &Written) -> Option<Action> {
+    let usable = [PackState::Live, PackState::Quarantined];
+    let condemned = [PackState::Condemned];
+    let of = |pack: &&PackId, states: &[PackState]| states.contains(&state.pack_state(pack));
+    let packs = damaged.iter().filter(|pack| of(pack, &usable));
+    let packs: Vec<PackId> = packs.copied().collect();
+    let reprieve = written.own.iter().filter(|pack| of(pack, &condemned));
+    let mut reprieve: Vec<PackId> = reprieve.copied().collect();
+    reprieve.sort_unstable();
+    let in_force = written.tables.iter().all(|table| state.has_table(table));
+    let done = packs.is_empty() && reprieve.is_empty() && in_force;
+    (!done).then(|| Action::Condemn {
+        packs,
+        objects: Vec::new(),
+        index_add: written.tables.clone(),
+        reprieve,
+    })
 }
 
 fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Result<RepairedPack> {

@@ -1,0 +1,85 @@
+//! Snapshots that a repair of the log enters again in a place that overwrites, where what a prune has condemned is about to go.
+
+use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, history};
+use super::prune::{prune_with, thorough};
+use super::support::*;
+use crate::backend::{Class, MemoryBackend};
+use crate::id::SnapshotId;
+use crate::ops::{RepairLogOptions, Uncommitted, WhyNot, repair_log};
+use crate::progress::Interrupt;
+use crate::repo::Repo;
+use std::sync::{Arc, Mutex};
+
+fn enter(repo: &Repo, asked: &[SnapshotId]) -> Vec<Uncommitted> {
+    let options = RepairLogOptions {
+        snapshots: asked.to_vec(),
+        dry_run: false,
+    };
+    let done = repair_log(repo, &options, &Listener::default(), &Interrupt::new());
+    done.unwrap().snapshots
+}
+
+/// Clears the entry that committed the newest snapshot, which must be asked for then, and has a prune condemn what only that needs
+/// while it waits for somebody.
+fn condemned_strays(history: &History, id: SnapshotId) {
+    let place = &history.bed.place;
+    damage_newest_entry(place);
+    let repo = anew(&history.bed, place);
+    repo.void_unreadable().unwrap();
+    let found = enter(&repo, &[]);
+    assert_eq!((found.len(), found[0].id), (1, id));
+    assert_eq!(found[0].outcome, Err(WhyNot::NotAsked));
+    let at_work = repo.announce().unwrap();
+    let pruned = prune_with(&anew(&history.bed, place), &thorough()).unwrap();
+    assert_eq!((pruned.waits_for, pruned.deleted.count), (1, 0));
+    assert!(pruned.condemned.count > 0);
+    drop(at_work);
+}
+
+/// A prune that deletes what it condemned before, and right before it says so the snapshot is asked for.
+fn asked_for_meanwhile(history: &History, id: SnapshotId) -> Uncommitted {
+    let (bed, place) = (history.bed.clone(), &history.bed.place);
+    let found = Arc::new(Mutex::new(None));
+    let kept = found.clone();
+    let backend = Meanwhile::before(place, "log", 1, move |place: &MemoryBackend| {
+        *kept.lock().unwrap() = enter(&anew(&bed, place), &[id]).pop();
+    });
+    let repo = history.bed.open_anew(Arc::new(backend), &password());
+    let pruned = prune_with(&repo.unwrap(), &thorough()).unwrap();
+    assert_eq!(pruned.waits_for, 0);
+    assert!(pruned.deleted.count > 0, "{pruned:?}");
+    found.lock().unwrap().take().unwrap()
+}
+
+#[test]
+fn packs_that_were_condemned_before_are_not_there() {
+    let history = history(Class::C);
+    let (id, _) = history.made[2];
+    condemned_strays(&history, id);
+    let found = asked_for_meanwhile(&history, id);
+    assert_eq!(found.outcome, Err(WhyNot::NotWhole));
+    let place = &history.bed.place;
+    assert_sound(&history.bed, place, "what was condemned");
+    let repo = anew(&history.bed, place);
+    assert!(!repo.state().is_live(&id));
+    let (second, tree) = &history.made[1];
+    history.bed.assert_restores(&repo, second, tree);
+}
+
+#[test]
+fn a_snapshot_that_was_condemned_before_is_stored_again() {
+    let history = history(Class::C);
+    let (bed, place) = (&history.bed, &history.bed.place);
+    // All that it holds is needed by the one before it, too.
+    let id = bed.backup(&anew(bed, place)).unwrap().snapshot.unwrap();
+    condemned_strays(&history, id);
+    let found = asked_for_meanwhile(&history, id);
+    let new = found.outcome.unwrap();
+    assert_ne!(new, id);
+    assert_sound(bed, place, "what was condemned");
+    let repo = anew(bed, place);
+    assert!(repo.state().is_live(&new));
+    bed.assert_restores(&repo, &new, &history.made[2].1);
+    let again = enter(&repo, &[id]);
+    assert!(again.is_empty(), "{again:?}");
+}
