@@ -282,12 +282,8 @@ fn a_break_holds_what_was_before_it_until_it_is_accepted() {
     // Nor does it count because somebody else changes another tag, or more.
     env.ok(&["tag", "--add", "other", &first]);
     let snapshots = env.json(&["snapshots"]);
-    let host = snapshots[3]["hostname"].as_str().unwrap();
     let first = snapshots[3]["id"].as_str().unwrap();
-    env.ok(&["rewrite", "--new-host", "h", "--forget", first]);
-    let snapshots = env.json(&["snapshots"]);
-    let first = snapshots[3]["id"].as_str().unwrap();
-    env.ok(&["rewrite", "--new-host", host, "--forget", first]);
+    env.ok(&["rewrite", "--new-description", "d", "--forget", first]);
     env.run(&policy).expect(3);
     let snapshots = env.json(&["snapshots"]);
     let first = snapshots[3]["id"].as_str().unwrap();
