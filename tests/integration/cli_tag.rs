@@ -71,3 +71,20 @@ fn a_changed_snapshot_stays_in_its_series() {
     env.ok(&["tag", "--add", "a"]);
     assert_eq!(times(&plan(&env)), 1, "who may forget vouches for them");
 }
+
+/// Several times, for the order of two IDs is chance.
+#[test]
+fn of_the_same_time_the_newest_is_what_was_made_last() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    for time in 0..8 {
+        let time = format!("2026-01-0{} 10:00:00", time + 1);
+        let first = env.backup(&[&source, "--time", &time]);
+        env.ok(&["rewrite", "--new-description", "made last", "latest"]);
+        let newest = &env.json(&["snapshots", "--latest", "1"])[0];
+        assert_eq!(newest["description"], "made last");
+        assert_eq!(newest["original"], first.as_str());
+        env.ok(&["ls", "latest"])
+            .prints(newest["short_id"].as_str().unwrap());
+    }
+}
