@@ -45,6 +45,21 @@ impl Shared {
         Ok(there)
     }
 
+    /// Refuses a pack whose content is not what its name says. Before one that was condemned is relied on again: that may be because it is
+    /// damaged, and then nothing new may be taken for stored in it. Reads it whole; true of packs that the index does not know.
+    pub fn prove_pack(&self, pack: &PackId) -> Result<()> {
+        let Some(info) = self.index().pack(pack)? else {
+            return Ok(());
+        };
+        let name = pack_object(info.kind).name(&pack.0);
+        match self.backend().get(&name) {
+            Ok(bytes) if PackId::from(blake3::hash(&bytes)) == *pack => Ok(()),
+            Ok(_) => Err(Error::damaged(Subject::Pack(*pack))),
+            Err(e) if e.is_lost() => Err(Error::missing(Subject::Pack(*pack))),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Where a blob lies: in a pack that is there, if there is one. `Missing` if the index knows no copy.
     pub fn locate(&self, id: &BlobId) -> Result<Location> {
         let mut before = None;

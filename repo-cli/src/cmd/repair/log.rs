@@ -38,8 +38,8 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let done = reporter
         .run(|progress, interrupt| ops::repair_log(&repo, &options, progress, interrupt))?;
     let newer = done.entries.iter().filter(|entry| entry.newer).count() as u64;
-    if newer == 0 && !options.dry_run {
-        // What was passed over when the log was first read counts for nothing now.
+    if newer == 0 {
+        // What was passed over when the log was first read counts for nothing now, or would.
         app.passed_over.set(false);
     }
     let left = done.snapshots.iter().filter(|found| found.outcome.is_err());

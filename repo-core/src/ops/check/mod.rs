@@ -138,6 +138,8 @@ impl CheckSummary {
     fn note_surplus(&mut self, object: String, proved: Result<()>) -> Result<()> {
         match proved {
             Ok(()) => self.unreferenced.push(object),
+            // Deleted meanwhile.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Missing) => {}
             Err(e) if is_finding(&e) => self.findings.push(Finding {
                 harm: Harm::None,
                 ..Finding::new(with(
@@ -161,7 +163,7 @@ fn with(error: Error, more: &str) -> Error {
 }
 
 /// So often is a check begun anew because a prune deleted what it was looking at.
-const PASSES_MAX: u32 = 10;
+const PASSES_MAX: u32 = 30;
 
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done. `InvalidInput` if
 /// there is no such subset, `Unavailable` if prunes keep deleting what is being looked at.

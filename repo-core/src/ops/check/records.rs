@@ -151,6 +151,10 @@ fn name_uncommitted(repo: &Repo, summary: &mut CheckSummary) -> Result<()> {
             continue;
         };
         let id = SnapshotId(id);
+        // A prune named it, and was stopped before it was removed, or not allowed to.
+        if repo.state().is_deleted(&id.0) {
+            continue;
+        }
         let snapshot = match repo.load_snapshot(&id) {
             Ok(snapshot) => snapshot.summary,
             // Proved a moment ago; deleted meanwhile.

@@ -90,6 +90,11 @@ fn append(
         // What a table that got lost since the survey names would seem to be needed by nobody.
         job.check_state()?;
         let mut deletion = plan(job, survey, &rows)?;
+        for pack in &deletion.plan.reprieve {
+            job.interrupt.check()?;
+            let proved = job.repo.prove_pack(pack);
+            proved.map_err(|e| e.detail("snapshots need what it holds; nothing was deleted"))?;
+        }
         loop {
             let replaced = tables::replace(job, survey, &deletion.plan.packs)?;
             if deletion.plan.packs.is_empty() && deletion.objects.is_empty() && replaced.is_empty()

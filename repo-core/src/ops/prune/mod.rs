@@ -24,7 +24,7 @@ use listing::Listing;
 use survey::Survey;
 
 /// How often a prune begins again because another one took away what it was reading.
-const TRIES: u32 = 3;
+const TRIES: u32 = 20;
 
 /// Who asks for a prune, and who may stop it.
 struct Job<'a> {
@@ -37,7 +37,7 @@ struct Job<'a> {
 /// Plans a prune, and does what the plan says unless it is a dry run.
 ///
 /// Safe beside anything that writes, and at any interruption. Refuses, and deletes nothing: `Missing` or `Damaged` if any snapshot cannot be
-/// read whole, what it needs lies in no pack that is there, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
+/// read whole, what it needs lies in no pack that is there and whole, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
 /// version, while a log entry cannot be read.
 ///
 /// Where there is no room to rewrite packs, what needs no rewriting is deleted first. If that frees nothing, the error says so.

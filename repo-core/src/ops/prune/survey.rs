@@ -11,7 +11,9 @@ use crate::format::entry::ObjectRef;
 use crate::format::name::ObjectKind;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
-use crate::log::{Catalog, CondemnPlan, Kept, PackState, State, keep, plan_condemn};
+use crate::log::{
+    Catalog, CondemnPlan, Kept, PackState, Present, State, keep, plan_condemn, plan_delete,
+};
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
 use crate::time::{Timestamp, now};
@@ -73,7 +75,7 @@ impl Survey {
             kept,
             condemn,
         };
-        survey.plan = survey.numbers(job, &uses, listing);
+        survey.plan = survey.numbers(job, &uses, listing)?;
         Ok(survey)
     }
 
@@ -89,7 +91,16 @@ impl Survey {
         Ok(())
     }
 
-    fn numbers(&self, job: &Job<'_>, uses: &Uses, listing: &Listing) -> PrunePlan {
+    /// Those of the condemned packs that nothing is needed of, as it looks now.
+    fn unneeded(&self, job: &Job<'_>, condemned: &BTreeSet<PackId>) -> Result<Vec<PackId>> {
+        let present = Present {
+            inventory: &job.repo.catalog(),
+            absent: &self.absent,
+        };
+        Ok(plan_delete(&self.state, &present, &self.marks, condemned)?.packs)
+    }
+
+    fn numbers(&self, job: &Job<'_>, uses: &Uses, listing: &Listing) -> Result<PrunePlan> {
         let mut plan = PrunePlan {
             snapshots: self.marked.len() as u64,
             ..PrunePlan::default()
@@ -133,11 +144,14 @@ impl Survey {
             }
         }
         let now = now();
-        for (id, by) in self.state.condemned() {
-            match by.time.is_past(job.options.grace, now) {
-                true => plan.to_delete.add(known(id)),
-                false => plan.waiting.add(known(id)),
+        let expired = expired(&self.state, job.options.grace, now);
+        for (id, _) in self.state.condemned() {
+            if !expired.contains(id) {
+                plan.waiting.add(known(id));
             }
+        }
+        for id in self.unneeded(job, &expired)? {
+            plan.to_delete.add(known(&id));
         }
         // Earlier prunes were stopped before these were gone, or not allowed to remove them.
         for (id, stored) in &listing.packs {
@@ -157,7 +171,7 @@ impl Survey {
         if job.options.grace.is_zero() {
             plan.requests += self.condemn.condemn.len() as u64;
         }
-        plan
+        Ok(plan)
     }
 }
 

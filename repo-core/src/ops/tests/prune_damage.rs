@@ -4,12 +4,14 @@ use super::lost::{forced, lose};
 use super::prune::{assert_right, forget, history, prune_with, thorough};
 use super::support::*;
 use crate::backend::{Backend, MemoryBackend};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Subject};
 use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
-use crate::ops::PruneOptions;
+use crate::log::PackState;
 use crate::ops::prune::{BLOCKS_MAX, HELD_MOST};
+use crate::ops::{PruneOptions, repair_packs};
+use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -150,4 +152,30 @@ fn what_expands_a_lot_is_opened_block_by_block() {
     let held = HELD_MOST.get();
     assert!((BLOCKS_MAX / 2..=BLOCKS_MAX).contains(&held), "{held}");
     assert_right(&bed, &[&second]);
+}
+
+/// A repair condemns a damaged pack. If it were in force again because something needed lies only there, backups would take its
+/// content for stored.
+#[test]
+fn a_damaged_pack_never_comes_back_into_force() {
+    let bed = Bed::new();
+    bed.write("file", &noise(1, 300 << 10));
+    bed.backup(&bed.open()).unwrap();
+    let pack = data_packs(&bed)[0];
+    let name = ObjectKind::Data.name(&pack.0);
+    bed.write("other", &noise(2, 100 << 10));
+    let gone = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    bed.place.corrupt(&name, |bytes| bytes[5000] ^= 1);
+    let repo = bed.open();
+    let saved = repair_packs(&repo, &[pack], false, &Silent, &Interrupt::new()).unwrap();
+    assert!(saved[0].lost > 0, "{saved:?}");
+    forget(&repo, &[gone]);
+    let error = prune_with(&bed.open(), &thorough()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert_eq!(*error.subject(), Subject::Pack(pack));
+    assert_eq!(bed.open().state().pack_state(&pack), PackState::Condemned);
+    let healed = forced(&bed, &bed.open()).snapshot.unwrap();
+    prune_with(&bed.open(), &thorough()).unwrap();
+    assert_right(&bed, &[&(healed, bed.tree())]);
+    assert!(!data_packs(&bed).contains(&pack));
 }
