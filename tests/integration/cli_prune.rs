@@ -150,3 +150,16 @@ fn an_entry_that_cannot_be_read_stops_prune_and_forget_alike() {
             .says("`larder repair log` clears it");
     }
 }
+
+/// Programs that read what restic's `forget` writes read one document.
+#[test]
+fn a_forget_with_prune_writes_one_document() {
+    let (env, _) = three();
+    for more in [&["--dry-run"][..], &[]] {
+        let flags = ["forget", "--keep-last", "1", "--prune", "--grace", "0"];
+        let groups = env.json(&[&flags, more].concat());
+        assert_eq!(groups[0]["remove"].as_array().unwrap().len(), 2);
+    }
+    let nothing = ["forget", "--keep-last", "1", "--host", "nobody"];
+    env.ok(&nothing).prints("no snapshot matches");
+}

@@ -222,8 +222,8 @@ fn an_entry_that_cannot_be_read_is_cleared() {
     std::fs::remove_file(newest).unwrap();
     std::fs::write(newest, bytes).unwrap();
     env.run(&["prune"]).expect(1);
-    let planned = env.run(&["repair", "log", "-n"]).expect(3);
-    planned.prints("would be cleared");
+    // It ends as the real one does.
+    env.ok(&["repair", "log", "-n"]).prints("would be cleared");
     env.ok(&["repair", "log"]).prints("committed");
     assert_eq!(env.json(&["snapshots"])[1]["id"], made[1].as_str());
     env.ok(&["prune"]);

@@ -48,6 +48,9 @@ pub fn say_each(app: &App, done: &[Derived], replace: Replace) -> Result<(), Fai
         let old = derived.old.short();
         app.terminal.say(&match (derived.new, replace.forget) {
             (Some(new), true) => format!("snapshot {old} is now {}", new.short()),
+            (Some(new), false) if derived.found => {
+                format!("snapshot {old}: {} was made of it before", new.short())
+            }
             (Some(new), false) => format!("snapshot {old}: made {}", new.short()),
             (None, _) if replace.dry_run => format!("snapshot {old} would change"),
             (None, _) => format!("snapshot {old}: nothing can be kept"),

@@ -233,6 +233,9 @@ fn forget(
         true => frees(app, repo, &plan)?,
         false => Frees::new(),
     };
+    if plan.groups.is_empty() && plan.unreadable.is_empty() && !app.terminal.json() {
+        app.terminal.say("no snapshot matches")?;
+    }
     report::plan(app, &plan, &frees, arguments.compact)?;
     report::total(app, plan.removed().count() as u64, arguments.dry_run)?;
     let exit = Exit::with_problems(problems(app, &plan));
@@ -299,7 +302,7 @@ fn prune_after(
         options.without = removed;
     }
     app.terminal.say("")?;
-    let pruned = prune::prune(app, repo, &options)?;
+    let pruned = prune::prune(app, repo, &options, prune::Told::Problems)?;
     Ok(if exit == Exit::Partial { exit } else { pruned })
 }
 

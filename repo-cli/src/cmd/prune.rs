@@ -107,16 +107,28 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
 /// Frees what no snapshot needs.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let repo = repository::open(app, false)?.repo;
-    prune(app, &repo, &arguments.flags.options(arguments.dry_run))
+    let options = arguments.flags.options(arguments.dry_run);
+    prune(app, &repo, &options, Told::Everything)
+}
+
+/// What programs are told of a prune; people are told everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// A summary.
+    Everything,
+    /// What went wrong: another command has said what it did, and that is to stay the only document, as with restic.
+    Problems,
 }
 
 /// Frees what no snapshot needs, and tells of it.
-pub fn prune(app: &App, repo: &Repo, options: &PruneOptions) -> Result<Exit, Failure> {
+pub fn prune(app: &App, repo: &Repo, options: &PruneOptions, told: Told) -> Result<Exit, Failure> {
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Prune);
     let summary =
         reporter.run(|progress, interrupt| ops::prune(repo, options, progress, interrupt))?;
     if app.terminal.json() {
-        app.terminal.json_line(&message(&summary, options))?;
+        if told == Told::Everything {
+            app.terminal.json_line(&message(&summary, options))?;
+        }
     } else {
         app.terminal
             .say(plan_text(&summary.plan, options).trim_end())?;

@@ -59,7 +59,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     for id in &found.hopeless {
         let id = id.short();
         let what = match (arguments.forget, arguments.dry_run) {
-            (true, false) => "it was forgotten",
+            (true, false) => "it was forgotten, which `larder unforget` takes back",
             (true, true) => "it would be forgotten",
             (false, _) => "it stays as it is; --forget forgets it",
         };
@@ -77,6 +77,8 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             items_lost: found.items,
             paths_lost: json::paths(&found.paths),
         })?,
+        // What became of those that are hopeless was said.
+        false if found.changed.is_empty() && !found.hopeless.is_empty() => {}
         false => derived::say_count(app, found.changed.len(), options.replace, "repaired")?,
     }
     Ok(Exit::with_problems(
