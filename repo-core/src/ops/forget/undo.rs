@@ -49,7 +49,7 @@ impl TooLate {
 }
 
 /// Makes forgotten snapshots wanted again: checks that every blob they hold decodes from packs that stay, and appends an
-/// `Unforget` that reprieves the condemned ones among those.
+/// `Unforget` that reprieves the condemned ones among those, as far as they are what their names say.
 ///
 /// Without a pack that was condemned or deleted since, nothing is read; else every tree is. Checked again if packs were
 /// condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: one bit for each blob of the
@@ -82,7 +82,17 @@ pub fn unforget(
                 Checked::NeedsCopy => return Ok(Unforgotten::NeedsCopy(*id)),
             }
         }
-        if let Some(done) = append(repo, ids, &state, reprieve)? {
+        // A damaged one stays condemned, so that nothing new is taken for stored in it; a prune that needs it deletes nothing.
+        let mut whole = BTreeSet::new();
+        for pack in reprieve {
+            interrupt.check()?;
+            match repo.prove_pack(&pack) {
+                Ok(()) => drop(whole.insert(pack)),
+                Err(e) if e.is_lost() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if let Some(done) = append(repo, ids, &state, whole)? {
             return Ok(Unforgotten::Done(done));
         }
     }

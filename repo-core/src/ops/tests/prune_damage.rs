@@ -10,7 +10,7 @@ use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::log::PackState;
 use crate::ops::prune::{BLOCKS_MAX, HELD_MOST};
-use crate::ops::{PruneOptions, repair_packs};
+use crate::ops::{PruneOptions, Unforgotten, repair_packs, unforget};
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -178,4 +178,25 @@ fn a_damaged_pack_never_comes_back_into_force() {
     prune_with(&bed.open(), &thorough()).unwrap();
     assert_right(&bed, &[&(healed, bed.tree())]);
     assert!(!data_packs(&bed).contains(&pack));
+}
+
+#[test]
+fn a_damaged_pack_does_not_come_back_with_a_snapshot() {
+    let bed = Bed::new();
+    bed.write("file", &noise(1, 300 << 10));
+    let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    let pack = data_packs(&bed)[0];
+    let repo = bed.open();
+    forget(&repo, &[first]);
+    let name = ObjectKind::Data.name(&pack.0);
+    bed.place.corrupt(&name, |bytes| bytes[5000] ^= 1);
+    repair_packs(&repo, &[pack], false, &Silent, &Interrupt::new()).unwrap();
+    let done = unforget(&bed.open(), &[first], &Silent, &Interrupt::new()).unwrap();
+    assert_eq!(done, Unforgotten::Done(vec![first]));
+    assert_eq!(bed.open().state().pack_state(&pack), PackState::Condemned);
+    let error = prune_with(&bed.open(), &thorough()).unwrap_err();
+    assert_eq!(*error.subject(), Subject::Pack(pack), "{error}");
+    let healed = forced(&bed, &bed.open()).snapshot.unwrap();
+    prune_with(&bed.open(), &thorough()).unwrap();
+    assert_right(&bed, &[&(healed, bed.tree())]);
 }
