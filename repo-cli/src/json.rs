@@ -3,11 +3,13 @@
 //! Lines go to standard output, `error`, `warning` and `exit_error` to standard error. Fields of ours that restic does
 //! not have come last.
 
+mod browse;
 mod derived;
 mod forget;
 mod node;
 mod repair;
 
+pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};

@@ -11,6 +11,7 @@ mod exit;
 mod json;
 mod key_file;
 mod locks;
+mod looking;
 mod message;
 mod open_files;
 mod options;

@@ -38,7 +38,8 @@ pub mod snapshot;
 pub mod source;
 pub mod tree;
 
-pub mod ops;
 pub mod vfs;
+
+pub mod ops;
 
 pub use error::{Error, ErrorKind, Result, Subject};

@@ -131,6 +131,13 @@ pub enum Note<'a> {
     },
     /// A restore is done and reads back what it wrote.
     Verifying,
+    /// Something is not written because of what it is, and all the rest is.
+    LeftOut {
+        /// Its path in the snapshot, or in the folder of it that is meant.
+        path: &'a Path,
+        /// Why.
+        what: &'a str,
+    },
 }
 
 /// Listens to nothing.

@@ -11,6 +11,9 @@ pub const COMMANDS: &[&[&str]] = &[
     &["snapshots"],
     &["ls"],
     &["restore"],
+    &["dump"],
+    &["diff"],
+    &["find"],
     &["stats"],
     &["forget"],
     &["prune"],
@@ -159,8 +162,8 @@ fn what_only_restic_has_is_not_there_yet() {
             &["prune", "--unsafe-recover-no-free-space"],
             "--unsafe-recover-no-free-space",
         ),
-        (&["dump", "latest", "/x"], "dump"),
-        (&["diff", "a", "b"], "diff"),
+        (&["mount", "x"], "mount"),
+        (&["copy", "a", "b"], "copy"),
     ] {
         let run = env.run(arguments).expect(2);
         let run = run.says(&format!("`{name}` is not there yet"));
@@ -224,6 +227,7 @@ fn programs_are_told_of_usage_errors_too() {
     for arguments in [
         &["frobnicate", "--json"][..],
         &["--json", "dump"],
+        &["--json", "mount"],
         &["backup", "--json"],
         &["ls", "--json", "latest", "--frobnicate"],
     ] {

@@ -227,7 +227,7 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.run(&["unforget", &id])
         }
         "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
-        "is not there yet" => env.run(&["dump", "latest", "/"]),
+        "is not there yet" => env.run(&["mount", "x"]),
         other => panic!("nothing leads to {other:?}"),
     }
 }

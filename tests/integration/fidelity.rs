@@ -135,3 +135,35 @@ fn everything_comes_back_to_a_user_without_rights() {
         everything_comes_back(true);
     }
 }
+
+/// GNU tar unpacks what `dump` writes, with everything that a tar can hold.
+#[test]
+fn everything_comes_out_of_an_archive() {
+    let stage = Stage::new(false);
+    stage.change("src", |maker| maker.make());
+    // No tar holds sockets, and none unpacks paths that are longer than the system takes.
+    let src = stage.env.path("src");
+    std::fs::remove_file(src.join("specials/socket")).unwrap();
+    std::fs::remove_dir_all(src.join("deep")).unwrap();
+    // GNU tar 1.34 loses the sign of a time within the second before 1970.
+    stage.change("src", |maker| {
+        maker.touch("plain/before-1970", -86_400, 123_456_789)
+    });
+    stage.back_up();
+    let what = format!("latest:{}", src.display());
+    let mut source = look(&src);
+    // The folder itself is where it is unpacked.
+    source.remove(Path::new(""));
+    for (form, unpack) in [("tar", "cat"), ("tar.zst", "zstd -dc")] {
+        let script = format!(
+            "mkdir {form}; \"$@\" | {unpack} | tar -xPp --warning=no-timestamp --xattrs --xattrs-include='*' --acls --numeric-owner -C {form} -f -"
+        );
+        let run = stage
+            .env
+            .run_by_shell(&script, &["dump", &what, "/", "-a", form]);
+        assert_eq!(run.expect(0).stderr, "", "{form}");
+        let mut target = look(&stage.env.path(form));
+        target.remove(Path::new(""));
+        assert_same(&source, &target, form);
+    }
+}

@@ -12,7 +12,8 @@ const ROWS: &[&[&str]] = &[
     &["pack", "index", "log"],
     &["repo"],
     &["tree", "snapshot", "source"],
-    &["vfs", "ops"],
+    &["vfs"],
+    &["ops"],
 ];
 
 fn row(module: &str) -> Option<usize> {

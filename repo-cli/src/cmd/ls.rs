@@ -280,7 +280,7 @@ fn heading(info: &SnapshotInfo, paths: &[PathBuf]) -> String {
 }
 
 /// What stands before the path in a long listing.
-fn facts(node: &Node, human: bool) -> String {
+pub fn facts(node: &Node, human: bool) -> String {
     let (mode, time) = (Mode::of(node), local_time(node.mtime));
     let size = match human {
         true => format!("{:>12}", bytes(size(node))),

@@ -5,7 +5,10 @@ mod cache;
 mod cat;
 mod check;
 mod derived;
+mod diff;
+mod dump;
 mod features;
+mod find;
 mod forget;
 mod generate;
 mod init;
@@ -45,6 +48,12 @@ pub enum Command {
     Ls(ls::Arguments),
     /// Write the files of a snapshot into a directory
     Restore(restore::Arguments),
+    /// Write a file of a snapshot, or a directory as an archive, to standard output
+    Dump(dump::Arguments),
+    /// Show what differs between two snapshots, or a snapshot and the disk
+    Diff(diff::Arguments),
+    /// Find files and directories in all snapshots
+    Find(Box<find::Arguments>),
     /// Count what snapshots hold, or what that takes
     Stats(stats::Arguments),
     /// Forget snapshots, by a policy or by ID
@@ -122,6 +131,9 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Snapshots(arguments) => snapshots::run(app, arguments),
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
+        Command::Dump(arguments) => dump::run(app, arguments),
+        Command::Diff(arguments) => diff::run(app, arguments),
+        Command::Find(arguments) => find::run(app, *arguments),
         Command::Stats(arguments) => stats::run(app, arguments),
         Command::Forget(arguments) => forget::run(app, *arguments),
         Command::Unforget(arguments) => unforget::run(app, arguments),

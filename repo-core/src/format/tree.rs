@@ -2,6 +2,7 @@
 
 use super::codec::{self, Ext};
 use crate::chunk::Sizes;
+use crate::fs::Kind;
 use crate::id::BlobId;
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
@@ -122,6 +123,21 @@ pub enum Content {
     BlockDevice(u64),
     /// A character device and its number.
     CharDevice(u64),
+}
+
+impl Content {
+    /// What the system calls a thing of this sort.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::File(_) => Kind::File,
+            Self::Dir(_) => Kind::Dir,
+            Self::Symlink(_) => Kind::Symlink,
+            Self::Fifo => Kind::Fifo,
+            Self::Socket => Kind::Socket,
+            Self::BlockDevice(_) => Kind::BlockDevice,
+            Self::CharDevice(_) => Kind::CharDevice,
+        }
+    }
 }
 
 /// The content of a regular file.

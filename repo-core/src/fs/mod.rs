@@ -26,7 +26,7 @@ pub use apply::{Applied, Attributes, RefusedXattr, apply_to, surplus_xattrs};
 pub use meta::{Kind, Metadata, metadata_of, stat_path};
 pub use owner::Owners;
 pub use part::{is_begun_by_us, is_part_name, part_names};
-pub use private::{read_bounded, write_private};
+pub use private::{NewFile, read_bounded, write_private};
 pub use read::{Dir, advise_sequential, read_at};
 pub use scan::{Scan, WINDOW};
 pub use sparse::{EXTENTS_MAX, Extent, extents};

@@ -3,12 +3,12 @@
 use super::name::failed;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fsync, linkat, openat, renameat, statat, unlinkat};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many left-over temporary names are passed over before we give up.
@@ -20,30 +20,105 @@ const ATTEMPTS: usize = 1000;
 /// one is on the disk. The directory must exist; a symbolic link at `path` is replaced, not followed. A crash may leave
 /// a file `.larder-<process>-<number>` beside it.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let subject = || Subject::Path(path.to_path_buf());
-    let name = path
-        .file_name()
-        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, subject()).detail("names no file"))?;
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())
-        .map_err(|errno| Error::io(subject(), errno.into()).detail("open directory"))?;
-    let (temporary, mut file) = create_temporary(&dir).map_err(|error| error.about(subject()))?;
-    let mut put = || -> std::io::Result<()> {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        renameat(&dir, &temporary, &dir, name.as_bytes())?;
-        Ok(())
-    };
-    if let Err(cause) = put() {
-        // What matters is the first error; the left-over name harms nobody.
-        let _ = unlinkat(&dir, &temporary, AtFlags::empty());
-        return Err(Error::io(subject(), cause).detail("write"));
+    let mut new = NewFile::create(path)?;
+    if let Err(cause) = new.file().write_all(bytes) {
+        return Err(Error::io(new.subject(), cause).detail("write"));
     }
-    retry_on_intr(|| fsync(&dir))
-        .map_err(|errno| Error::io(subject(), errno.into()).detail("sync directory"))
+    new.finish(true)
+}
+
+/// A file on its way to its place, readable for the owner alone, under a name `.larder-<process>-<number>` beside that. Dropped before
+/// it is finished, it is removed; a crash may leave it.
+pub struct NewFile {
+    path: PathBuf,
+    dir: OwnedFd,
+    temporary: Vec<u8>,
+    file: File,
+    placed: bool,
+}
+
+impl NewFile {
+    /// Begins a file that will lie at `path`, whose directory must exist.
+    pub fn create(path: &Path) -> Result<Self> {
+        let subject = || Subject::Path(path.to_path_buf());
+        if path.file_name().is_none() {
+            return Err(Error::new(ErrorKind::InvalidInput, subject()).detail("names no file"));
+        }
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())
+            .map_err(|errno| Error::io(subject(), errno.into()).detail("open directory"))?;
+        let (temporary, file) = create_temporary(&dir).map_err(|error| error.about(subject()))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            dir,
+            temporary,
+            file,
+            placed: false,
+        })
+    }
+
+    /// What is written to.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Puts it in its place; what lies there is replaced if that is meant, and otherwise an error (`InvalidInput`). On return it is on
+    /// the disk.
+    pub fn finish(mut self, replace: bool) -> Result<()> {
+        let failed = |cause| Error::io(self.subject(), cause).detail("write");
+        self.file.sync_all().map_err(failed)?;
+        let name = self.path.file_name().unwrap_or_default().as_bytes();
+        let placed = match replace {
+            true => renameat(&self.dir, &self.temporary, &self.dir, name),
+            // Unlike a rename that does not replace, this is known to all file systems that have links.
+            false => linkat(
+                &self.dir,
+                &self.temporary,
+                &self.dir,
+                name,
+                AtFlags::empty(),
+            ),
+        };
+        match placed {
+            Err(Errno::EXIST) => {
+                let there = Error::new(ErrorKind::InvalidInput, self.subject());
+                return Err(there.detail("is there already"));
+            }
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK) if !replace => {
+                self.rename_to_nothing(name)?;
+            }
+            placed => placed.map_err(|errno| failed(errno.into()))?,
+        }
+        self.placed = replace;
+        let synced = retry_on_intr(|| fsync(&self.dir));
+        synced.map_err(|errno| Error::io(self.subject(), errno.into()).detail("sync directory"))
+    }
+
+    /// Where there are no links: a name that somebody takes meanwhile is lost to him.
+    fn rename_to_nothing(&self, name: &[u8]) -> Result<()> {
+        if statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            let there = Error::new(ErrorKind::InvalidInput, self.subject());
+            return Err(there.detail("is there already"));
+        }
+        let renamed = renameat(&self.dir, &self.temporary, &self.dir, name);
+        renamed.map_err(|errno| Error::io(self.subject(), errno.into()).detail("write"))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Path(self.path.clone())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.placed {
+            // A left-over name harms nobody.
+            let _ = unlinkat(&self.dir, &self.temporary, AtFlags::empty());
+        }
+    }
 }
 
 fn create_temporary(dir: &OwnedFd) -> Result<(Vec<u8>, File)> {

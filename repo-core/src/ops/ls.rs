@@ -1,13 +1,11 @@
 //! Lists a snapshot.
 
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::Result;
 use crate::format::tree::{Content, Node};
-use crate::id::{BlobId, SnapshotId};
+use crate::id::SnapshotId;
 use crate::repo::Repo;
-use crate::tree::{Nodes, find_node};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use crate::vfs::{Top, Walk, clean};
+use std::path::{Path, PathBuf};
 
 /// What of a snapshot is listed.
 #[derive(Debug, Clone, Default)]
@@ -30,62 +28,27 @@ pub fn ls(
     each: &mut dyn FnMut(&Path, &Node) -> Result<()>,
 ) -> Result<()> {
     let _following = repo.follow();
-    let root = repo.load_snapshot(snapshot)?.summary.root;
-    let top = match &options.subfolder {
-        Some(folder) => lookup(repo, &root, Path::new("/"), &clean(folder))?,
-        None => Some(root),
-    };
-    let folder = clean(options.subfolder.as_deref().unwrap_or(Path::new("")));
-    let Some(top) = top else {
-        let file = Error::new(ErrorKind::NotFound, Subject::Path(folder));
-        return Err(file.detail("is no folder that could be read"));
-    };
+    let top = Top::open(repo, snapshot, options.subfolder.as_deref())?;
     let paths: Vec<PathBuf> = options.paths.iter().map(|path| clean(path)).collect();
     for path in &paths {
-        lookup(repo, &top, &folder, path)?;
+        top.find(repo, path)?;
     }
     let filter = Filter {
         paths,
         recursive: options.recursive,
     };
-    walk(repo, &top, &filter, each)
-}
-
-/// The path from the root, without `.` and `..` in it.
-fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::from("/");
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => drop(clean.pop()),
-            _ => {}
+    let mut walk = Walk::new(repo, &top.tree, PathBuf::from("/"))?;
+    while let Some((path, node)) = walk.next()? {
+        if filter.lists(&path) {
+            each(&path, &node)?;
+        }
+        if let Content::Dir(Some(tree)) = &node.content
+            && filter.enters(&path)
+        {
+            walk.enter(path, tree)?;
         }
     }
-    clean
-}
-
-/// The tree at `path` below the tree `top`, which is the one of `folder`; `None` if there is something else than a directory.
-/// `NotFound` if there is nothing.
-fn lookup(repo: &Repo, top: &BlobId, folder: &Path, path: &Path) -> Result<Option<BlobId>> {
-    let (mut tree, mut at) = (Some(*top), folder.to_path_buf());
-    for part in path.components() {
-        let Component::Normal(name) = part else {
-            continue;
-        };
-        at.push(name);
-        let node = match &tree {
-            Some(tree) => find_node(repo, tree, name.as_bytes())?,
-            None => None,
-        };
-        let none = || {
-            Error::new(ErrorKind::NotFound, Subject::Path(at.clone())).detail("not in the snapshot")
-        };
-        tree = match node.ok_or_else(none)?.content {
-            Content::Dir(below) => below,
-            _ => None,
-        };
-    }
-    Ok(tree)
+    Ok(())
 }
 
 /// Which nodes of a walk are listed.
@@ -106,31 +69,6 @@ impl Filter {
             || self.paths.iter().any(|wanted| wanted.starts_with(path))
             || self.recursive && self.lists(path)
     }
-}
-
-fn walk(
-    repo: &Repo,
-    tree: &BlobId,
-    filter: &Filter,
-    each: &mut dyn FnMut(&Path, &Node) -> Result<()>,
-) -> Result<()> {
-    let mut stack = vec![(PathBuf::from("/"), Nodes::open(repo, tree)?)];
-    while let Some((path, nodes)) = stack.last_mut() {
-        let Some(node) = nodes.next(repo)? else {
-            stack.pop();
-            continue;
-        };
-        let below = path.join(OsStr::from_bytes(&node.name));
-        if filter.lists(&below) {
-            each(&below, &node)?;
-        }
-        if let Content::Dir(Some(tree)) = &node.content
-            && filter.enters(&below)
-        {
-            stack.push((below, Nodes::open(repo, tree)?));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -167,12 +105,5 @@ mod tests {
         assert_eq!(listed(&["/a/b", "/e"], false), ["/a/b", "/a/b/c", "/e"]);
         assert_eq!(listed(&["/a", "/a/b/c"], false).len(), 5);
         assert_eq!(listed(&["/"], false), ["/a", "/ab", "/e"]);
-    }
-
-    #[test]
-    fn paths_are_cleaned() {
-        assert_eq!(clean(Path::new("/a/./b/../c")), Path::new("/a/c"));
-        assert_eq!(clean(Path::new("a//b/")), Path::new("/a/b"));
-        assert_eq!(clean(Path::new("/../..")), Path::new("/"));
     }
 }

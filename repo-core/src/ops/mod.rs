@@ -3,6 +3,9 @@
 mod backup;
 mod check;
 mod derive;
+mod diff;
+mod dump;
+mod find;
 mod forget;
 mod ls;
 mod prune;
@@ -21,6 +24,12 @@ mod walk;
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
 pub use derive::{Derived, Replace};
+pub use diff::{
+    DiffSummary, Difference, DiskOptions, Modifier, OneSide, TextDiff, TextSide, diff, diff_disk,
+    text_diff,
+};
+pub use dump::{Archive, Dump, DumpSummary};
+pub use find::{FoundObject, ObjectIds, Patterns, SizeIs, Version, Wanted, find, find_objects};
 pub use forget::{
     ACCEPTED, AHEAD_S, Anomaly, BEHIND_S, Break, Candidate, Claim, Commit, Count, DURATION_S_MAX,
     Forget, ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup,

@@ -78,13 +78,16 @@ thread_local! {
 }
 
 impl Repo {
-    /// The plaintext of a block, through the cache.
+    /// The plaintext of a block, through the cache for trees.
     pub fn block(&self, location: &Location) -> Result<Arc<Vec<u8>>> {
+        self.block_in(&self.blocks, location)
+    }
+
+    /// The plaintext of a block, through a cache of the caller's own.
+    pub fn block_in(&self, cache: &BlockCache, location: &Location) -> Result<Arc<Vec<u8>>> {
         let pack = self.index().pack_id_of(location)?;
-        let slot = self.blocks.slot(
-            (pack, location.block.offset),
-            location.block.raw_len as usize,
-        );
+        let key = (pack, location.block.offset);
+        let slot = cache.slot(key, location.block.raw_len as usize);
         let mut slot = lock(&slot);
         if let Some(block) = &*slot {
             return Ok(block.clone());

@@ -27,7 +27,7 @@ mod threads;
 mod uploads;
 mod writer;
 
-pub use blocks::{blob_in, lock};
+pub use blocks::{BlockCache, blob_in, lock};
 pub(crate) use catalog::PictureRows;
 pub use commit::{CommitOutcome, CommitRequest};
 pub use deleting::{DeletingProcess, Waited};
@@ -50,7 +50,6 @@ use crate::id::{KeyId, PackId, RepositoryId, SnapshotId, WriterId};
 use crate::index::Index;
 use crate::log::State;
 use crate::pack::BlockReader;
-use blocks::BlockCache;
 use history::History;
 use presence::Presence;
 use process::Process;

@@ -1,4 +1,4 @@
-//! Nodes and directories: read, write, walk.
+//! Nodes and directories: read, write, walk, compare.
 //!
 //! A directory is one tree blob, or beyond [`LEAF_BYTES`] a shallow Merkle tree of them, cut where the keyed hash of a
 //! name alone says so: a change in a directory of a million files rewrites a few blobs, and equal entries give equal
@@ -6,14 +6,19 @@
 
 mod chunk_list;
 mod directory;
+mod extents;
+mod pairs;
 mod read;
 #[cfg(test)]
 mod tests;
 
 pub use chunk_list::ChunkList;
 pub use directory::{Borders, DirectoryWriter, LEAF_BYTES, write_directory};
+pub use extents::{data_len, does_not_add_up};
+pub use pairs::Pairs;
 pub use read::{
-    ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_blob, load_nodes, load_pages,
+    ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_blob, load_nodes, load_page,
+    load_pages,
 };
 
 impl TreeReader for crate::repo::Repo {

@@ -32,7 +32,18 @@ pub fn load_blob(reader: &dyn TreeReader, id: &BlobId) -> Result<Tree> {
     Ok(tree)
 }
 
-fn bad(id: &BlobId, detail: &'static str) -> Error {
+/// A part of a directory by itself: its nodes, whose names are such as files have, or its pages. `Damaged` if it is something else.
+pub fn load_page(reader: &dyn TreeReader, id: &BlobId) -> Result<Tree> {
+    let tree = load_blob(reader, id)?;
+    match &tree {
+        Tree::Leaf(leaf) => check_names(id, &mut None, &leaf.nodes)?,
+        Tree::Branch(_) => {}
+        Tree::Chunks(_) => return Err(bad(id, "a list of chunks where a directory must be")),
+    }
+    Ok(tree)
+}
+
+pub(super) fn bad(id: &BlobId, detail: &'static str) -> Error {
     Error::damaged(Subject::Blob(*id)).detail(detail)
 }
 
@@ -151,29 +162,34 @@ impl Nodes {
         }
     }
 
-    /// A leaf whose names are such as files have, and go on in order.
     fn checked(&mut self, leaf: Vec<Node>) -> Result<Vec<Node>> {
-        let valid = |node: &Node| {
-            let name = &node.name[..];
-            !name.is_empty()
-                && name != b"."
-                && name != b".."
-                && !name.iter().any(|b| matches!(b, 0 | b'/'))
-        };
-        if !leaf.iter().all(valid) {
-            return Err(bad(&self.id, "a name that no file can have"));
-        }
-        let goes_on = leaf
-            .first()
-            .is_none_or(|first| Some(&first.name) > self.last.as_ref());
-        if !goes_on || !leaf.is_sorted_by(|a, b| a.name < b.name) {
-            return Err(bad(&self.id, "names are not in order"));
-        }
-        if let Some(last) = leaf.last() {
-            self.last = Some(last.name.clone());
-        }
+        check_names(&self.id, &mut self.last, &leaf)?;
         Ok(leaf)
     }
+}
+
+/// Sees that the names of a leaf are such as files have, and go on in order after `last`, which becomes the last of them.
+pub(super) fn check_names(id: &BlobId, last: &mut Option<Vec<u8>>, leaf: &[Node]) -> Result<()> {
+    let valid = |node: &Node| {
+        let name = &node.name[..];
+        !name.is_empty()
+            && name != b"."
+            && name != b".."
+            && !name.iter().any(|b| matches!(b, 0 | b'/'))
+    };
+    if !leaf.iter().all(valid) {
+        return Err(bad(id, "a name that no file can have"));
+    }
+    let goes_on = leaf
+        .first()
+        .is_none_or(|first| Some(&first.name) > last.as_ref());
+    if !goes_on || !leaf.is_sorted_by(|a, b| a.name < b.name) {
+        return Err(bad(id, "names are not in order"));
+    }
+    if let Some(node) = leaf.last() {
+        *last = Some(node.name.clone());
+    }
+    Ok(())
 }
 
 fn name_of(names: &[(u32, String)], number: u32) -> Option<&str> {

@@ -232,3 +232,78 @@ fn a_file_that_repeats_one_chunk_has_bounded_lists() {
     assert_eq!(listed(&blobs, &chunks).len(), 100_000);
     assert!(blobs.0.borrow().values().all(|list| list.len() < 300 << 10));
 }
+
+/// What differs, as [`Pairs`] shows it, and how many blobs were read.
+fn differing(blobs: &Blobs, left: Option<BlobId>, right: Option<BlobId>) -> (Vec<String>, usize) {
+    let mut pairs = Pairs::new(left, right);
+    let mut found = Vec::new();
+    while let Some([left, right]) = pairs.next(blobs).unwrap() {
+        if left != right {
+            let sign = match (&left, &right) {
+                (Some(_), None) => '-',
+                (None, _) => '+',
+                (Some(_), Some(_)) => 'M',
+            };
+            let name = left.or(right).unwrap().name;
+            found.push(format!("{sign}{}", String::from_utf8_lossy(&name)));
+        }
+    }
+    let read = pairs.read().map(<[BlobId]>::len);
+    (found, read[0] + read[1])
+}
+
+#[test]
+fn directories_side_by_side_show_what_differs_and_read_no_more() {
+    for count in [0, 3, 500, 5_000, 60_000] {
+        let blobs = Blobs::default();
+        let before = write(&blobs, nodes(count));
+        assert_eq!(differing(&blobs, Some(before), Some(before)), (vec![], 0));
+        let mut changed = nodes(count);
+        let mut expected = Vec::new();
+        if count > 100 {
+            changed[100].inode += 1;
+            expected.push("Mfile-00000100".to_owned());
+            changed.remove(count as usize / 2);
+            expected.push(format!("-file-{:08}", count / 2));
+        }
+        changed.push(node("z", 1));
+        expected.push("+z".to_owned());
+        let after = write(&blobs, changed.clone());
+        let (found, read) = differing(&blobs, Some(before), Some(after));
+        assert_eq!(found, expected, "of {count}");
+        // A change costs a path of pages on each side, and not the directory.
+        assert!(read <= 24, "{read} blobs were read of {count} nodes");
+        let (all, _) = differing(&blobs, None, Some(after));
+        assert_eq!(all.len(), changed.len());
+        assert_eq!(differing(&blobs, Some(after), None).0.len(), changed.len());
+    }
+}
+
+#[test]
+fn any_two_directories_are_compared_name_by_name() {
+    let blobs = Blobs::default();
+    let some = |keep: &dyn Fn(u64) -> bool| -> Vec<Node> {
+        nodes(20_000)
+            .into_iter()
+            .filter(|node| keep(node.inode))
+            .collect()
+    };
+    let cases: [&dyn Fn(u64) -> bool; 5] = [
+        &|_| true,
+        &|n| n % 2 == 0,
+        &|n| n < 300,
+        &|n| n > 19_000,
+        &|n| n / 1_000 % 2 == 1,
+    ];
+    for left in cases {
+        for right in cases {
+            let trees = [some(left), some(right)].map(|nodes| Some(write(&blobs, nodes)));
+            let (found, _) = differing(&blobs, trees[0], trees[1]);
+            let expected = (0..20_000).filter(|n| left(*n) != right(*n));
+            let expected: Vec<String> = expected
+                .map(|n| format!("{}file-{n:08}", if left(n) { '-' } else { '+' }))
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

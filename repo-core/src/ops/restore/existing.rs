@@ -10,6 +10,7 @@ use super::file::{FilePlan, There, identity};
 use super::layout::{Zeros, has_zero_block, minus, spread, write};
 use super::place::Places;
 use super::window::Piece;
+use crate::crypto::BlobHasher;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{
     BEGUN_MODE, Metadata, TargetDir, extents, punch_hole, punch_to_end, read_at, reserve, set_len,
@@ -173,7 +174,7 @@ impl Examined<'_> {
             self.context.go_on()?;
             let chunk = (piece.data_offset, piece.blob_len, piece.id);
             let there = piece.data_offset < found.size
-                && holds(self.context, extents, handle, chunk, &mut buffer)?;
+                && holds(&self.context.hasher, extents, handle, chunk, &mut buffer)?;
             let len = u64::from(piece.blob_len);
             self.context.problems.count(Counter::BytesCompared, len);
             present.push(there);
@@ -251,7 +252,7 @@ impl Examined<'_> {
 
 /// Whether a file has a chunk, the one of its data from `data_offset` on, where it shall be.
 pub fn holds(
-    context: &Context<'_>,
+    hasher: &BlobHasher,
     extents: Option<&[(u64, u64)]>,
     handle: &File,
     (data_offset, len, id): (u64, u32, BlobId),
@@ -264,7 +265,7 @@ pub fn holds(
             return Ok(false);
         }
     }
-    Ok(context.hasher.id(buffer) == id)
+    Ok(hasher.id(buffer) == id)
 }
 
 /// The runs `(offset, len)` of a file that are not holes.

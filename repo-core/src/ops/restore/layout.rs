@@ -32,17 +32,6 @@ pub fn spread(
     runs
 }
 
-/// Whether the places of data are such as a file of this size can have: in order, without overlap, none beyond the end.
-pub fn is_possible(extents: &[(u64, u64)], size: u64) -> bool {
-    let ends = extents.iter().map(|(offset, len)| offset.checked_add(*len));
-    let Some(ends) = ends.collect::<Option<Vec<u64>>>() else {
-        return false;
-    };
-    let starts = extents.iter().skip(1).map(|(offset, _)| *offset);
-    let ordered = ends.iter().zip(starts).all(|(end, start)| *end <= start);
-    ordered && ends.last().is_none_or(|end| *end <= size)
-}
-
 /// What of the runs `(offset, len)` lies in none of `others`. Both ascend and do not overlap.
 pub fn minus(runs: &[(u64, u64)], others: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut left = Vec::new();
@@ -135,21 +124,6 @@ mod tests {
             "no more than there is"
         );
         assert_eq!(spread(None, 7, 3), [(7, 0..3)]);
-    }
-
-    #[test]
-    fn extents_lie_in_their_file_one_after_the_other() {
-        for possible in [&[][..], &[(0, 10)], &[(0, 3), (3, 2), (9, 1)], &[(10, 0)]] {
-            assert!(is_possible(possible, 10), "{possible:?}");
-        }
-        for wrong in [
-            &[(0, 11)][..],
-            &[(5, 1), (0, 1)],
-            &[(0, 5), (4, 1)],
-            &[(u64::MAX, 1)],
-        ] {
-            assert!(!is_possible(wrong, 10), "{wrong:?}");
-        }
     }
 
     #[test]

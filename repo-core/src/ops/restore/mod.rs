@@ -23,7 +23,9 @@ mod surplus;
 mod verify;
 mod window;
 
+pub(super) use existing::holds;
 pub use options::{Overwrite, RestoreOptions, Selection, XattrSelection};
+pub(super) use verify::first_in_holes;
 
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};

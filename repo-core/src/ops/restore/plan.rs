@@ -3,7 +3,6 @@
 use super::attributes::Wanted;
 use super::context::Context;
 use super::file::{FilePlan, There};
-use super::layout::is_possible;
 use super::links::{Fate, FirstNames};
 use super::options::Chosen;
 use super::place::{Place, Places, Presence};
@@ -13,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Kind, Metadata, TargetDir, is_part_name};
 use crate::id::BlobId;
-use crate::tree::{ChunkRef, Nodes, for_each_chunk};
+use crate::tree::{ChunkRef, Nodes, data_len, does_not_add_up, for_each_chunk};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -244,15 +243,7 @@ impl Planner<'_> {
     /// first ones are written on the way.
     fn chunks(&mut self, file: &FileContent, first_piece: &mut usize) -> Result<()> {
         let repo = self.context.repo;
-        let wrong =
-            || Error::damaged(Subject::None).detail("chunks do not add up to the file's size");
-        let expected = match &file.extents {
-            Some(extents) if !is_possible(extents, file.size) => {
-                return Err(Error::damaged(Subject::None).detail("holes that no file can have"));
-            }
-            Some(extents) => extents.iter().map(|(_, len)| len).sum(),
-            None => file.size,
-        };
+        let expected = data_len(file)?;
         let mut data_offset = 0;
         let flow = for_each_chunk(repo, &file.chunks, &mut |chunk| {
             let ChunkRef::Data(id) = chunk else {
@@ -266,7 +257,7 @@ impl Planner<'_> {
             let from = data_offset;
             data_offset += u64::from(location.blob_len);
             if data_offset > expected {
-                return Err(wrong());
+                return Err(does_not_add_up());
             }
             let pack = repo.index().pack_id_of(&location)?;
             self.window.add_piece(id, from, pack, location);
@@ -275,7 +266,7 @@ impl Planner<'_> {
         debug_assert!(flow.is_continue());
         match data_offset == expected {
             true => Ok(()),
-            false => Err(wrong()),
+            false => Err(does_not_add_up()),
         }
     }
 

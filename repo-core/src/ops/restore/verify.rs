@@ -190,7 +190,7 @@ fn hold(
     let mut buffer = Vec::new();
     for chunk in chunks {
         context.go_on()?;
-        if !holds(context, extents, handle, *chunk, &mut buffer)? {
+        if !holds(&context.hasher, extents, handle, *chunk, &mut buffer)? {
             let at = super::layout::spread(extents, chunk.0, 1);
             return Err(differs().at(at.first().map_or(chunk.0, |(at, _)| *at)));
         }
@@ -201,6 +201,14 @@ fn hold(
 }
 
 fn holes_are_empty(handle: &File, size: u64, extents: &[(u64, u64)]) -> Result<()> {
+    match first_in_holes(handle, size, extents)? {
+        None => Ok(()),
+        Some(at) => Err(differs().at(at)),
+    }
+}
+
+/// Where a file has something else than zeros in a hole that it shall have.
+pub fn first_in_holes(handle: &File, size: u64, extents: &[(u64, u64)]) -> Result<Option<u64>> {
     let mut buffer = Vec::new();
     for (offset, len) in minus(&data_runs(handle, size)?, extents) {
         let mut done = 0;
@@ -208,12 +216,12 @@ fn holes_are_empty(handle: &File, size: u64, extents: &[(u64, u64)]) -> Result<(
             buffer.resize((len - done).min(HOLE_BYTES as u64) as usize, 0);
             let read = read_at(handle, offset + done, buffer.len(), &mut buffer)?;
             if read < buffer.len() || buffer.iter().any(|byte| *byte != 0) {
-                return Err(differs().at(offset + done));
+                return Ok(Some(offset + done));
             }
             done += buffer.len() as u64;
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn differs() -> Error {
