@@ -38,7 +38,7 @@ pub fn ls(
         recursive: options.recursive,
     };
     let mut walk = Walk::new(repo, &top.tree, PathBuf::from("/"))?;
-    while let Some((path, node)) = walk.next()? {
+    while let Some((path, node)) = walk.next_node()? {
         if filter.lists(&path) {
             each(&path, &node)?;
         }

@@ -63,7 +63,7 @@ pub fn read_contents<T>(
 
 impl Contents {
     /// The next node; what was not taken of the bytes of the one before is passed over. `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Entry>> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>> {
         loop {
             match self.steps.next() {
                 Some(Step::Entry(entry)) => {

@@ -202,7 +202,7 @@ impl<'a> Planner<'a> {
         let mut walk = opened.map_err(|error| of_path(&path, error))?;
         loop {
             self.interrupt.check()?;
-            let next = walk.next();
+            let next = walk.next_node();
             let Some((path, node)) = next.map_err(|error| of_path(walk.path(), error))? else {
                 return Ok(());
             };

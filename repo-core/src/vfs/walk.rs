@@ -30,7 +30,7 @@ impl<'r> Walk<'r> {
 
     /// The next node and its path. After an error, which is about the directory at [`Walk::path`], the walk may go on with its next
     /// page.
-    pub fn next(&mut self) -> Result<Option<(PathBuf, Node)>> {
+    pub fn next_node(&mut self) -> Result<Option<(PathBuf, Node)>> {
         while let Some((path, nodes)) = self.stack.last_mut() {
             if let Some(node) = nodes.next(self.repo)? {
                 let path = path.join(OsStr::from_bytes(&node.name));

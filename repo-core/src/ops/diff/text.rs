@@ -98,7 +98,7 @@ fn text(repo: &Repo, side: TextSide<'_>, interrupt: &Interrupt) -> Result<Option
     }
     read_contents(repo, found.clone(), false, interrupt, |contents| {
         let mut bytes = Vec::new();
-        while contents.next()?.is_some() {
+        while contents.next_entry()?.is_some() {
             contents.whole(file, &mut |some| {
                 bytes.extend_from_slice(some);
                 Ok(())

@@ -108,7 +108,7 @@ impl Dump {
 
 /// Writes one file.
 fn file(contents: &mut Contents, out: &mut dyn Write, told: &mut Told<'_>) -> Result<()> {
-    while let Some(entry) = contents.next()? {
+    while let Some(entry) = contents.next_entry()? {
         if let Content::File(file) = &entry.node.content {
             let mut put = |bytes: &[u8]| out.write_all(bytes).map_err(unwritten);
             contents.whole(file, &mut put)?;

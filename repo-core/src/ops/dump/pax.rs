@@ -140,12 +140,14 @@ fn attributes(entry: &Entry, header: &mut Header, records: &mut Records) {
     let (user, group) = (entry.user.as_deref(), entry.group.as_deref());
     for (key, name) in [("uname", user), ("gname", group)] {
         let Some(name) = name else { continue };
-        let short = name.len() <= OWNER_MAX;
-        // Of these a name that is not too long is taken.
-        let _ = match (key, short) {
-            (_, false) => Ok(records.add(key.as_bytes(), name.as_bytes())),
-            ("uname", true) => header.set_username(name),
-            (_, true) => header.set_groupname(name),
+        if name.len() > OWNER_MAX {
+            records.add(key.as_bytes(), name.as_bytes());
+            continue;
+        }
+        // What is not too long is taken.
+        let _ = match key {
+            "uname" => header.set_username(name),
+            _ => header.set_groupname(name),
         };
     }
     let seconds = u64::try_from(node.mtime.seconds).unwrap_or(0);

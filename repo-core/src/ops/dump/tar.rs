@@ -56,7 +56,7 @@ fn entries(
     told: &mut Told<'_>,
     left: &mut u64,
 ) -> Result<()> {
-    while let Some(entry) = contents.next()? {
+    while let Some(entry) = contents.next_entry()? {
         let Some(head) = head(&entry) else {
             let what = "a tar archive holds no sockets and no devices of such a number";
             told.left_out(&entry.path, what);

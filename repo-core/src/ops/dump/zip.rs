@@ -28,7 +28,7 @@ const DOS_LAST: i64 = 4_354_819_198;
 /// Writes an archive, and its directory only if all of it could be read: without that nobody takes it for one.
 pub fn write(contents: &mut Contents, out: &mut dyn Write, told: &mut Told<'_>) -> Result<()> {
     let mut archive = ZipArchiveWriter::new(out);
-    while let Some(entry) = contents.next()? {
+    while let Some(entry) = contents.next_entry()? {
         match &entry.node.content {
             Content::File(_) => file(contents, &mut archive, &entry)?,
             Content::Symlink(target) => symlink(&mut archive, &entry, target)?,
