@@ -53,7 +53,7 @@ impl Shared {
         };
         let name = pack_object(info.kind).name(&pack.0);
         match self.backend().get(&name) {
-            Ok(bytes) if PackId::from(blake3::hash(&bytes)) == *pack => Ok(()),
+            Ok(bytes) if pack.is_of(&bytes) => Ok(()),
             Ok(_) => Err(Error::damaged(Subject::Pack(*pack))),
             Err(e) if e.is_lost() => Err(Error::missing(Subject::Pack(*pack))),
             Err(e) => Err(e),
@@ -62,18 +62,27 @@ impl Shared {
 
     /// Where a blob lies: in a pack that is there, if there is one. `Missing` if the index knows no copy.
     pub fn locate(&self, id: &BlobId) -> Result<Location> {
+        let found = self.first_there(&|| self.index().lookup(id, Want::Readable))?;
+        let (location, _) = found
+            .ok_or_else(|| Error::missing(Subject::Blob(*id)).detail("no index table names it"))?;
+        Ok(location)
+    }
+
+    /// What `look` finds in the index, and the pack: one that is there, if there is one. What is found not to be there it finds last.
+    fn first_there(
+        &self,
+        look: &dyn Fn() -> Result<Option<Location>>,
+    ) -> Result<Option<(Location, PackId)>> {
         let mut before = None;
-        loop {
-            let location = self.index().lookup(id, Want::Readable)?.ok_or_else(|| {
-                Error::missing(Subject::Blob(*id)).detail("no index table names it")
-            })?;
+        while let Some(location) = look()? {
             let pack = self.index().pack_id_of(&location)?;
             // A lost pack comes again only if there is no other.
             if self.is_there(&pack)? || before == Some(pack) {
-                return Ok(location);
+                return Ok(Some((location, pack)));
             }
             before = Some(pack);
         }
+        Ok(None)
     }
 
     /// The packs of a copy of a blob that can be had, and of whole copies of its bases: live ones, if there are any. None if there is
@@ -109,18 +118,8 @@ impl Shared {
 
     /// The pack of a copy of a blob in a block without bases: one that is there, if there is one.
     fn whole_copy_of(&self, id: &BlobId) -> Result<Option<PackId>> {
-        let mut before = None;
-        loop {
-            let Some(location) = self.index().whole_copy(id, Want::Readable)? else {
-                return Ok(None);
-            };
-            let pack = self.index().pack_id_of(&location)?;
-            // A lost pack comes again only if there is no other.
-            if self.is_there(&pack)? || before == Some(pack) {
-                return Ok(Some(pack));
-            }
-            before = Some(pack);
-        }
+        let found = self.first_there(&|| self.index().whole_copy(id, Want::Readable))?;
+        Ok(found.map(|(_, pack)| pack))
     }
 
     /// The packs that turned out not to be there.

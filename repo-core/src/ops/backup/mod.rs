@@ -39,6 +39,7 @@ use std::time::Instant;
 use totals::Counting;
 
 pub use input::Input;
+pub(super) use node::plain_node;
 pub use options::{BackupOptions, READERS_MAX};
 pub use select::{Exclusions, Marker};
 

@@ -168,8 +168,8 @@ const PASSES_MAX: u32 = 30;
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done. `InvalidInput` if
 /// there is no such subset, `Unavailable` if prunes keep deleting what is being looked at.
 ///
-/// What a prune deletes meanwhile is no finding: where something is wrong after one, all is looked at once more, but for the data that was read and
-/// right.
+/// What a prune deletes meanwhile is no finding: where something is wrong after one, all is looked at once more, but for the
+/// data that was read and right.
 ///
 /// Memory: 72 bytes a pack, one pack a thread, and 40 bytes a directory and 1,000 findings if something is wrong; if an index table is, 40 bytes a pack
 /// and 48 bytes for each blob of those that no other names.

@@ -238,7 +238,7 @@ fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
         Err(e) => return Err(e),
     };
     report.bytes = pack.len() as u64;
-    let whole = PackId::from(blake3::hash(&pack)) == id;
+    let whole = id.is_of(&pack);
     if !whole {
         let detail = "content is not what its name says";
         report.error = Some(Error::damaged(Subject::Pack(id)).detail(detail));

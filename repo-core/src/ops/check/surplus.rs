@@ -250,14 +250,9 @@ pub fn check_content(repo: &Repo, interrupt: &Interrupt, summary: &mut CheckSumm
             }
         };
         interrupt.check()?;
-        let pack = match repo.backend().get(&object) {
-            // Deleted meanwhile.
-            Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            pack => pack,
-        };
-        let proved = pack.and_then(|pack| {
+        let proved = repo.backend().get(&object).and_then(|pack| {
             summary.bytes_read += pack.len() as u64;
-            match blake3::hash(&pack) == blake3::Hash::from_bytes(id) {
+            match PackId(id).is_of(&pack) {
                 true => Ok(()),
                 false => {
                     Err(Error::damaged(Subject::None).detail("content is not what its name says"))

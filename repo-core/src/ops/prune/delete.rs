@@ -10,10 +10,7 @@ use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
-use crate::log::{
-    DeletePlan, Present, condemned_of, may_append_deleting, plan_delete, plan_holds,
-    snapshots_to_spare,
-};
+use crate::log::{DeletePlan, condemned_of, may_append_deleting, plan_holds, snapshots_to_spare};
 use crate::repo::{DeletingProcess, Waited, lock, on_threads};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
@@ -130,11 +127,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let present = Present {
-        inventory: &job.repo.catalog(),
-        absent: &survey.absent,
-    };
-    let plan = plan_delete(&state, &present, &survey.marks, &candidates)?;
+    let plan = survey.plan_delete(job, &state, &candidates)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));

@@ -12,7 +12,8 @@ use crate::format::name::ObjectKind;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
 use crate::log::{
-    Catalog, CondemnPlan, Kept, PackState, Present, State, keep, plan_condemn, plan_delete,
+    Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, keep, plan_condemn,
+    plan_delete,
 };
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
@@ -91,13 +92,18 @@ impl Survey {
         Ok(())
     }
 
-    /// Those of the condemned packs that nothing is needed of, as it looks now.
-    fn unneeded(&self, job: &Job<'_>, condemned: &BTreeSet<PackId>) -> Result<Vec<PackId>> {
+    /// What may be deleted of condemned packs, on that fold and with what is marked by now.
+    pub fn plan_delete(
+        &self,
+        job: &Job<'_>,
+        state: &State,
+        condemned: &BTreeSet<PackId>,
+    ) -> Result<DeletePlan> {
         let present = Present {
             inventory: &job.repo.catalog(),
             absent: &self.absent,
         };
-        Ok(plan_delete(&self.state, &present, &self.marks, condemned)?.packs)
+        plan_delete(state, &present, &self.marks, condemned)
     }
 
     fn numbers(&self, job: &Job<'_>, uses: &Uses, listing: &Listing) -> Result<PrunePlan> {
@@ -150,8 +156,8 @@ impl Survey {
                 plan.waiting.add(known(id));
             }
         }
-        for id in self.unneeded(job, &expired)? {
-            plan.to_delete.add(known(&id));
+        for id in &self.plan_delete(job, &self.state, &expired)?.packs {
+            plan.to_delete.add(known(id));
         }
         // Earlier prunes were stopped before these were gone, or not allowed to remove them.
         for (id, stored) in &listing.packs {

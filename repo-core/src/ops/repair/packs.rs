@@ -128,10 +128,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
         Err(e) if e.is_lost() => None,
         Err(e) => return Err(e),
     };
-    if bytes
-        .as_ref()
-        .is_some_and(|b| PackId::from(blake3::hash(b)) == *id)
-    {
+    if bytes.as_ref().is_some_and(|bytes| id.is_of(bytes)) {
         done.whole = true;
         return Ok(done);
     }
