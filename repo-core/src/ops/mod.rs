@@ -24,8 +24,8 @@ pub use derive::{Derived, Replace};
 pub use forget::{
     ACCEPTED, AHEAD_S, Anomaly, BEHIND_S, Break, Candidate, Claim, Commit, Count, DURATION_S_MAX,
     Forget, ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup,
-    Policy, Quarantine, Reason, Removed, STANDS_S, Span, Stored, Times, TooLate, Unforgotten,
-    WithinSize, forget_ids, plan, set_terms, unforget,
+    Policy, Quarantine, Reason, Regained, Removed, STANDS_S, Span, Stored, Times, TooLate,
+    Unforgotten, WithinSize, forget_ids, plan, set_terms, unforget,
 };
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};

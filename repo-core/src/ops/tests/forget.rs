@@ -9,8 +9,8 @@ use crate::format::name::{self, ObjectKind};
 use crate::id::{PackId, SnapshotId};
 use crate::log::Terms;
 use crate::ops::{
-    Count, Forget, ForgetOptions, NewTerms, Period, Policy, PruneOptions, Unforgotten, forget_ids,
-    prune, set_terms, unforget,
+    Count, Forget, ForgetOptions, NewTerms, Period, Policy, PruneOptions, Regained, Unforgotten,
+    forget_ids, prune, set_terms, unforget,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -53,6 +53,15 @@ fn sorted(ids: &[SnapshotId]) -> Vec<SnapshotId> {
 
 fn undo(repo: &Repo, ids: &[SnapshotId]) -> crate::Result<Unforgotten> {
     unforget(repo, ids, &Silent, &Interrupt::new())
+}
+
+/// These are there again as they were.
+fn back(ids: &[SnapshotId]) -> Unforgotten {
+    let same = |id: &SnapshotId| Regained {
+        asked: *id,
+        id: *id,
+    };
+    Unforgotten::Done(ids.iter().map(same).collect())
 }
 
 fn forget_action(ids: &[SnapshotId]) -> Action {
@@ -138,12 +147,9 @@ fn what_no_rule_keeps_is_forgotten_and_comes_back() {
     assert_eq!(forget.execute().unwrap().removed().count(), 0);
     assert_eq!(repo.state().tail().number, tail);
 
-    assert_eq!(
-        undo(&repo, &ids).unwrap(),
-        Unforgotten::Done(ids[..2].to_vec())
-    );
+    assert_eq!(undo(&repo, &ids).unwrap(), back(&ids[..2]));
     assert_eq!(live(&repo), sorted(&ids));
-    assert_eq!(undo(&repo, &ids).unwrap(), Unforgotten::Done(vec![]));
+    assert_eq!(undo(&repo, &ids).unwrap(), back(&[]));
     assert_clean(&repo);
 }
 
@@ -204,10 +210,7 @@ fn what_is_condemned_is_reprieved() {
     let repo = bed.open();
     forget_ids(&repo, &ids[..1]).unwrap();
     Other::new(&bed, &bed.place).append(condemn(&bed));
-    assert_eq!(
-        undo(&repo, &ids[..1]).unwrap(),
-        Unforgotten::Done(ids[..1].to_vec())
-    );
+    assert_eq!(undo(&repo, &ids[..1]).unwrap(), back(&ids[..1]));
     let state = repo.state();
     assert!(state.is_live(&ids[0]));
     // The packs of the others are still condemned, those of this one are not.

@@ -7,6 +7,8 @@ mod class_c;
 mod class_c_history;
 mod class_c_log;
 mod class_c_unforget;
+mod class_c_unforget_beside;
+mod class_c_unforget_late;
 mod compare;
 mod copies;
 mod crash;
