@@ -158,6 +158,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&["--keep-last", "-2"], 2, "unlimited");
     refused(&["--keep-within", "5"], 2, "no unit follows 5");
     refused(&["--keep-within-daily", "1w"], 2, "none of the units");
+    refused(&["--keep-within", "-5d"], 2, "expected a duration");
     refused(&["--keep-within", "99999999999d"], 2, "is too much");
     refused(&["--quarantine", "50"], 2, "shrunk=PERCENT");
     refused(&["--keep-id", "ffff", "--keep-last", "1"], 1, "ffff");

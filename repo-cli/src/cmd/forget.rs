@@ -87,35 +87,35 @@ struct KeepFlags {
     keep_yearly: Option<Count>,
 
     /// All that are not older than this, such as 1y5m7d2h, counted from the newest of the series
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within: Option<Span>,
 
     /// The newest of each hour that is not older than this
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within_hourly: Option<Span>,
 
     /// The same by days
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within_daily: Option<Span>,
 
     /// By weeks
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within_weekly: Option<Span>,
 
     /// By months
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within_monthly: Option<Span>,
 
     /// By quarters of a year
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within_quarterly: Option<Span>,
 
     /// By years
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_span, allow_hyphen_values = true)]
     keep_within_yearly: Option<Span>,
 
     /// As many of the newest, of all series together, as take no more than this in the repository, such as 500G or 500GiB
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true)]
     keep_within_size: Option<u64>,
 
     /// Those with all tags of this list, TAG[,TAG...]; may be given more than once

@@ -30,11 +30,11 @@ const HEADING: &str = "Freeing space";
 pub struct PruneFlags {
     /// Most that may stay unused, of all that is stored (5%), in bytes (500M or 500MiB), or `unlimited`: packs of which less is unused are not
     /// rewritten
-    #[arg(long, value_name = "SIZE|N%|unlimited", default_value = "5%", value_parser = parse_max_unused, help_heading = HEADING)]
+    #[arg(long, value_name = "SIZE|N%|unlimited", default_value = "5%", value_parser = parse_max_unused, allow_hyphen_values = true, help_heading = HEADING)]
     max_unused: MaxUnused,
 
     /// Rewrite packs of no more bytes than this, such as 2G or 2GiB
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true, help_heading = HEADING)]
     max_repack_size: Option<u64>,
 
     /// Rewrite packs of trees only
@@ -54,7 +54,7 @@ pub struct PruneFlags {
     repack_uncompressed: bool,
 
     /// How long what nothing needs stays before it is deleted, so that `unforget` can bring it back: as 7d, 12h or 0
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_grace, help_heading = HEADING)]
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_grace, allow_hyphen_values = true, help_heading = HEADING)]
     grace: Duration,
 }
 

@@ -258,7 +258,7 @@ fn remove_all(
         if error.kind() == ErrorKind::Interrupted {
             return Err(error);
         }
-        summary.refused.push((name, error.to_string()));
+        summary.refuse(name, &error);
     }
     summary.refused.sort();
     Ok(())

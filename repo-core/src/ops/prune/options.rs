@@ -149,6 +149,13 @@ pub struct PruneSummary {
 }
 
 impl PruneSummary {
+    /// Notes what the backend did not let go, and why in words that do not name it again.
+    pub(super) fn refuse(&mut self, name: String, error: &Error) {
+        let (why, subject) = (error.to_string(), format!("{}: ", error.subject()));
+        let why = why.strip_prefix(&subject).unwrap_or(&why).to_owned();
+        self.refused.push((name, why));
+    }
+
     /// Adds what an earlier pass did; the plan stays that of the last one.
     pub(super) fn take_in(&mut self, earlier: Self) {
         for (sum, more) in [

@@ -517,6 +517,9 @@ fn a_place_that_refuses_to_delete_stays_consistent() {
     let backend = Faults::new(Arc::new(bed.place.clone())).rule(refuses.times(u64::MAX));
     let pruned = prune_with(&bed.open_on(Arc::new(backend)).unwrap(), &thorough()).unwrap();
     assert!(!pruned.refused.is_empty());
+    for (name, why) in &pruned.refused {
+        assert!(why.starts_with("denied") && !why.contains(name), "{why}");
+    }
     assert_eq!((pruned.objects_removed, pruned.deleted.count), (0, 0));
     let left = prune_with(&bed.open(), &dry()).unwrap().plan;
     assert!(left.to_delete.count > 0 && left.frees_now_bytes == left.to_delete.bytes);
