@@ -6,7 +6,6 @@ use crate::id::{BlobId, PackId};
 use crate::index::{Location, Want};
 use crate::log::PackState;
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 
 /// What was found out about packs.
 #[derive(Default)]
@@ -63,8 +62,7 @@ impl Shared {
     /// Where a blob lies: in a pack that is there, if there is one. `Missing` if the index knows no copy.
     pub fn locate(&self, id: &BlobId) -> Result<Location> {
         let found = self.first_there(&|| self.index().lookup(id, Want::Readable))?;
-        let (location, _) = found
-            .ok_or_else(|| Error::missing(Subject::Blob(*id)).detail("no index table names it"))?;
+        let (location, _) = found.ok_or_else(|| Error::unindexed(id))?;
         Ok(location)
     }
 
@@ -88,13 +86,8 @@ impl Shared {
     /// The packs of a copy of a blob that can be had, and of whole copies of its bases: live ones, if there are any. None if there is
     /// no copy. Asks the backend as [`Shared::is_there`] does.
     pub fn packs_of(&self, blob: &BlobId) -> Result<Vec<PackId>> {
-        let mut copies = Vec::new();
-        self.index().copies(blob, &mut |location| {
-            copies.push(location);
-            ControlFlow::Continue(())
-        })?;
         let (mut best, mut best_is_live) = (Vec::new(), false);
-        for location in copies {
+        for location in self.index().copies(blob)? {
             let mut packs = vec![self.index().pack_id_of(&location)?];
             let mut there = true;
             for base in self.index().bases(&location)? {

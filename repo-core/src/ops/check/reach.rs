@@ -4,7 +4,7 @@ use super::is_finding;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, FileContent, Tree};
 use crate::id::{BlobId, PackId, SnapshotId};
-use crate::index::{Location, Marks};
+use crate::index::Marks;
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use crate::tree::{ChunkRef, for_each_chunk, load_blob};
@@ -103,14 +103,10 @@ impl Reach<'_> {
                 continue;
             }
             is_new |= blob == id;
-            let mut copies: Vec<Location> = Vec::new();
-            self.repo.index().copies(&blob, &mut |location| {
-                copies.push(location);
-                ControlFlow::Continue(())
-            })?;
-            for location in &copies {
-                self.packs.insert(self.repo.index().pack_id_of(location)?);
-                left.extend(self.repo.index().bases(location)?);
+            let index = self.repo.index();
+            for location in index.copies(&blob)? {
+                self.packs.insert(index.pack_id_of(&location)?);
+                left.extend(index.bases(&location)?);
             }
         }
         Ok(is_new)

@@ -216,7 +216,7 @@ fn mark(
     let meet = |kind, id: &BlobId| match marks.insert(id)? {
         Some(new) => Ok(new),
         None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
-        None => Err(Error::missing(Subject::Blob(*id)).detail("no index table names it")),
+        None => Err(Error::unindexed(id)),
     };
     walk.snapshot(id, &root, &meet).map_err(|e| match e.kind() {
         ErrorKind::Interrupted => e,

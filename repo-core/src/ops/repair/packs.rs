@@ -16,7 +16,6 @@ use crate::log::{PackState, State};
 use crate::ops::derive::{PASSES_MAX, never_stands, write_options};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Writer, Written, pack_object};
-use std::ops::ControlFlow;
 
 /// What became of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,12 +203,7 @@ fn read(
 
 /// Whether another pack that is there holds a blob too.
 fn is_elsewhere(repo: &Repo, pack: &PackId, blob: &BlobId) -> Result<bool> {
-    let mut copies = Vec::new();
-    repo.index().copies(blob, &mut |location| {
-        copies.push(location);
-        ControlFlow::Continue(())
-    })?;
-    for location in copies {
+    for location in repo.index().copies(blob)? {
         let other = repo.index().pack_id_of(&location)?;
         let usable = repo.state().pack_state(&other) == PackState::Live;
         if other != *pack && usable && repo.is_there(&other)? {

@@ -7,7 +7,6 @@ use crate::crypto::BlobType;
 use crate::error::{Error, Result};
 use crate::format::tree::{Chunks, Content, FileContent, Node};
 use crate::id::{BlobId, SnapshotId};
-use crate::index::Location;
 use crate::log::PackState;
 use crate::ops::derive::{
     self, Derived, PASSES_MAX, Replace, count, never_stands, wanted, write_options,
@@ -148,7 +147,7 @@ impl<'a> Mending<'a> {
     /// How many bytes a data blob has, if it can be had.
     fn len_of(&mut self, repo: &Repo, id: &BlobId) -> Result<Option<u64>> {
         let (mut there, mut doubtful) = (None, None);
-        for location in locations(repo, id)? {
+        for location in repo.index().copies(id)? {
             let pack = repo.index().pack_id_of(&location)?;
             let state = repo.state().pack_state(&pack);
             if state == PackState::Deleting || !repo.is_there(&pack)? {
@@ -312,18 +311,9 @@ impl<'a> Extents<'a> {
     }
 }
 
-fn locations(repo: &Repo, id: &BlobId) -> Result<Vec<Location>> {
-    let mut found = Vec::new();
-    repo.index().copies(id, &mut |location| {
-        found.push(location);
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
-}
-
 /// How many bytes a blob has, as any table says, whether it can be had or not.
 fn raw_len(repo: &Repo, id: &BlobId) -> Result<Option<u64>> {
-    let first = locations(repo, id)?.into_iter().next();
+    let first = repo.index().copies(id)?.into_iter().next();
     Ok(first.map(|location| u64::from(location.blob_len)))
 }
 

@@ -10,7 +10,6 @@ use crate::id::BlobId;
 use crate::index::Location;
 use crate::repo::Repo;
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Backs the source up `count` times at once, so that each stores what the others do.
@@ -26,25 +25,20 @@ fn back_up_at_once(bed: &Arc<Bed>, count: u32) {
     bed.backup(&repo).unwrap();
 }
 
-fn copies_of(repo: &Repo, id: &BlobId) -> Vec<Location> {
-    let mut found = Vec::new();
-    let each = &mut |location| {
-        found.push(location);
-        ControlFlow::Continue(())
-    };
-    repo.index().copies(id, each).unwrap();
-    found
-}
-
 /// A data blob that is stored so often, and the packs that it lies in, in the order in which they are tried.
 fn stored(bed: &Bed, count: usize) -> (BlobId, Vec<String>) {
     let repo = bed.open();
     let often = copies(&repo).into_iter().filter(|(_, n)| *n == count);
     for (id, _) in often {
-        let packs = copies_of(&repo, &id).into_iter().map(|location| {
-            let info = repo.index().pack_of(&location).unwrap();
-            (info.kind, ObjectKind::Data.name(&info.id.0))
-        });
+        let packs = repo
+            .index()
+            .copies(&id)
+            .unwrap()
+            .into_iter()
+            .map(|location| {
+                let info = repo.index().pack_of(&location).unwrap();
+                (info.kind, ObjectKind::Data.name(&info.id.0))
+            });
         let packs: Vec<_> = packs.collect();
         if packs.iter().all(|(kind, _)| *kind == BlobType::Data) {
             return (id, packs.into_iter().map(|(_, name)| name).collect());
@@ -123,7 +117,7 @@ fn so_it_is_where_one_copy_is_known_to_be_bad() {
                 let info = repo.index().pack_of(location).unwrap();
                 ObjectKind::Data.name(&info.id.0)
             };
-            let mut found = copies_of(repo, &id);
+            let mut found = repo.index().copies(&id).unwrap();
             found.retain(|location| name(location) == packs[bad]);
             let read = repo.read_other_copy(BlobType::Data, &id, (&found[0], &why));
             let error = read.unwrap_err();
