@@ -213,7 +213,7 @@ impl Job<'_> {
         let mut trees = BTreeSet::new();
         for pack in packs {
             let deleting = self.repo.state().pack_state(&pack) == PackState::Deleting;
-            if !deleting && self.repo.is_there(&pack)? {
+            if !deleting && !self.repo.is_gone(&pack)? {
                 let entry = self.repo.index().pack_entry(&pack)?;
                 let blobs = entry.iter().flat_map(|entry| &entry.blobs);
                 let ids = blobs.map(|blob| blob.id);

@@ -5,14 +5,19 @@ use crate::error::{Error, Result, Subject};
 use crate::id::{BlobId, PackId};
 use crate::index::{Location, Want};
 use crate::log::PackState;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What was found out about packs.
 #[derive(Default)]
-pub(super) struct Presence {
-    there: HashSet<PackId>,
-    /// Not there, or of another length.
-    lost: HashSet<PackId>,
+pub(super) struct Presence(HashMap<PackId, Standing>);
+
+/// What the backend has under the name of a pack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    There,
+    /// Of another length than the index says: some of it can be read, perhaps all.
+    OtherLength,
+    Gone,
 }
 
 impl Shared {
@@ -22,26 +27,32 @@ impl Shared {
     /// Nothing new is found in a lost pack from then on: what it held is stored again where it is met, and read from
     /// other packs where there is a copy.
     pub fn is_there(&self, pack: &PackId) -> Result<bool> {
-        {
-            let presence = lock(&self.presence);
-            if presence.there.contains(pack) || presence.lost.contains(pack) {
-                return Ok(!presence.lost.contains(pack));
-            }
+        Ok(self.standing(pack)? == Standing::There)
+    }
+
+    /// Whether nothing is there under the name of a pack; asked as [`Shared::is_there`] does.
+    pub fn is_gone(&self, pack: &PackId) -> Result<bool> {
+        Ok(self.standing(pack)? == Standing::Gone)
+    }
+
+    fn standing(&self, pack: &PackId) -> Result<Standing> {
+        if let Some(known) = lock(&self.presence).0.get(pack) {
+            return Ok(*known);
         }
         let Some(info) = self.index().pack(pack)? else {
-            return Ok(true);
+            return Ok(Standing::There);
         };
         let name = pack_object(info.kind).name(&pack.0);
-        let there = self.backend().size(&name)? == Some(info.len);
-        let mut presence = lock(&self.presence);
-        match there {
-            true => presence.there.insert(*pack),
-            false => presence.lost.insert(*pack),
+        let found = match self.backend().size(&name)? {
+            Some(len) if len == info.len => Standing::There,
+            Some(_) => Standing::OtherLength,
+            None => Standing::Gone,
         };
-        if !there {
+        lock(&self.presence).0.insert(*pack, found);
+        if found != Standing::There {
             self.index().set_usable(pack, false)?;
         }
-        Ok(there)
+        Ok(found)
     }
 
     /// Refuses a pack whose content is not what its name says. Before one that was condemned is relied on again: that may be because it is
@@ -117,6 +128,9 @@ impl Shared {
 
     /// The packs that turned out not to be there.
     pub(super) fn lost_packs(&self) -> HashSet<PackId> {
-        lock(&self.presence).lost.clone()
+        let presence = lock(&self.presence);
+        let lost = presence.0.iter();
+        let lost = lost.filter(|(_, standing)| **standing != Standing::There);
+        lost.map(|(pack, _)| *pack).collect()
     }
 }

@@ -62,7 +62,7 @@ pub struct RepairedSnapshots {
 /// problems of it, so that no restore takes for superfluous what it has not got. Errors as of `rewrite`, but for damage.
 ///
 /// Memory: as a rewrite; 35 to 80 bytes for each data blob that is read to see whether it can be: all with `read_data`, else those in
-/// condemned packs and in blocks with bases.
+/// condemned packs, in packs of a wrong length and in blocks with bases.
 pub fn repair_snapshots(
     repo: &Repo,
     snapshots: &[SnapshotInfo],
@@ -150,11 +150,14 @@ impl<'a> Mending<'a> {
         for location in repo.index().copies(id)? {
             let pack = repo.index().pack_id_of(&location)?;
             let state = repo.state().pack_state(&pack);
-            if state == PackState::Deleting || !repo.is_there(&pack)? {
+            if state == PackState::Deleting || repo.is_gone(&pack)? {
                 continue;
             }
             let len = Some(u64::from(location.blob_len));
-            match state == PackState::Condemned || location.block.base_count > 0 || self.read_data {
+            let in_doubt = state == PackState::Condemned
+                || location.block.base_count > 0
+                || !repo.is_there(&pack)?;
+            match in_doubt || self.read_data {
                 true => doubtful = len,
                 false => there = len,
             }

@@ -90,9 +90,26 @@ fn a_deletion_at_any_put_takes_nothing_of_what_it_says_is_there() {
 }
 
 /// A place at which something happens right before data is read first.
-struct BeforeData {
+pub struct BeforeData {
     place: MemoryBackend,
     event: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl BeforeData {
+    pub fn new(place: &MemoryBackend, event: impl FnOnce() + Send + 'static) -> Self {
+        Self {
+            place: place.clone(),
+            event: Mutex::new(Some(Box::new(event))),
+        }
+    }
+
+    fn happen(&self, name: &str) {
+        if name.starts_with("data/")
+            && let Some(event) = self.event.lock().unwrap().take()
+        {
+            event();
+        }
+    }
 }
 
 impl Backend for BeforeData {
@@ -105,15 +122,12 @@ impl Backend for BeforeData {
     }
 
     fn get(&self, name: &str) -> Result<Vec<u8>> {
+        self.happen(name);
         self.place.get(name)
     }
 
     fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>> {
-        if name.starts_with("data/")
-            && let Some(event) = self.event.lock().unwrap().take()
-        {
-            event();
-        }
+        self.happen(name);
         self.place.get_range(name, offset, len)
     }
 
@@ -140,10 +154,7 @@ impl Backend for BeforeData {
 
 /// Takes the forget of the first back, and right before data is copied `event` happens.
 fn while_it_reads(history: &History, event: impl FnOnce() + Send + 'static) -> Result<Unforgotten> {
-    let backend = BeforeData {
-        place: history.bed.place.clone(),
-        event: Mutex::new(Some(Box::new(event))),
-    };
+    let backend = BeforeData::new(&history.bed.place, event);
     let repo = history.bed.open_anew(Arc::new(backend), &password());
     wanted_again(&repo.unwrap(), history.made[0].0)
 }

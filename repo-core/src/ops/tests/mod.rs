@@ -40,6 +40,7 @@ mod repair_index;
 mod repair_log;
 mod repair_made;
 mod repair_snapshots;
+mod repair_tail;
 mod resume;
 mod saved_packs;
 mod shared;
