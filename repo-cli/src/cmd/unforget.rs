@@ -170,7 +170,7 @@ fn too_late(id: &SnapshotId, gone: &TooLate) -> String {
         Some(first) => {
             let first = printable(&first.display().to_string()).into_owned();
             let items = counted(gone.items, "item", "items");
-            format!("a prune has deleted data of {items} of it, of {first} for one")
+            format!("data of {items} of it is gone, of {first} for one")
         }
         None => "a prune has deleted it".to_owned(),
     };

@@ -339,6 +339,13 @@ impl State {
         deleted.any(|id| !earlier.deleted.contains_key(id))
     }
 
+    /// The number of the newest entry that condemns or deletes something that is not wanted again; 0 if there is none.
+    pub fn newest_removal(&self) -> u64 {
+        let condemned = self.condemned().map(|(_, by)| by.number);
+        let deleted = self.deleted.values().map(|row| row.number);
+        condemned.chain(deleted).max().unwrap_or(0)
+    }
+
     /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in
     /// doubt say so.
     pub fn may_remove(&self, id: &[u8; 32]) -> bool {

@@ -5,7 +5,6 @@ use super::held::Held;
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
-use crate::format::name::ObjectKind;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::log::{State, check_unforget};
 use crate::ops::derive::{PASSES_MAX, Twins, Wanted, never_stands};
@@ -44,7 +43,7 @@ pub struct TooLate {
     pub first: Option<PathBuf>,
 }
 
-/// Makes forgotten snapshots wanted again: checks that every blob they hold decodes from packs that stay, and appends an
+/// Makes forgotten snapshots wanted again: checks that every blob they hold is in packs that are there and stay, and appends an
 /// `Unforget` that reprieves the condemned ones among those, as far as they are what their names say.
 ///
 /// On class C what is condemned cannot be reprieved. If a snapshot needs any of it, or is condemned itself, what is needed is copied, and
@@ -52,8 +51,7 @@ pub struct TooLate {
 /// an earlier run has committed is found. `Unavailable` if this process is taken for dead meanwhile, or what it relies on is
 /// deleted each time it begins again.
 ///
-/// Without a pack that was condemned or deleted since, nothing is read; else every tree is, and what is copied. Checked again if packs
-/// were condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: two bits for each blob of
+/// Every tree is read, and what is copied. Checked again if packs were condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: two bits for each blob of
 /// the index, 32 bytes for each condemned pack and each blob that is lost, and what writing takes.
 pub fn unforget(
     repo: &Repo,
@@ -149,6 +147,7 @@ impl Job<'_> {
         let (repo, state) = (self.repo, self.state);
         let mut plan = Plan::default();
         let mut twins = None;
+        let mut held = Held::new(repo, self.progress, self.interrupt);
         for id in BTreeSet::from_iter(self.ids) {
             let Some(row) = state.snapshot(id) else {
                 return self.gone_or_unknown(id).map(|gone| Err((*id, gone)));
@@ -165,10 +164,11 @@ impl Job<'_> {
                     continue;
                 }
             }
-            if self.is_untouched(id) {
-                continue;
+            if state.class() == Class::C {
+                // What another one holds too may have to be copied for both.
+                held = Held::new(repo, self.progress, self.interrupt);
             }
-            let mut checked = self.check(id, wanted.summary.root)?;
+            let mut checked = self.check(&mut held, id, wanted.summary.root)?;
             match checked.gone == TooLate::default() {
                 false => return Ok(Err((*id, checked.gone))),
                 true if checked.anew => plan.anew.push(wanted),
@@ -204,29 +204,17 @@ impl Job<'_> {
         }
     }
 
-    /// Whether nothing is condemned, and no pack was deleted since the snapshot was forgotten: while it was not, its packs were
-    /// kept.
-    fn is_untouched(&self, id: &SnapshotId) -> bool {
-        let since = self.state.forgotten_by(id).unwrap_or(0);
-        let is_pack = |kind| matches!(kind, ObjectKind::Data | ObjectKind::Meta);
-        let mut deleted = self.state.deleted();
-        self.state.condemned().next().is_none()
-            && self.state.condemned_objects().next().is_none()
-            && !deleted.any(|(object, row)| is_pack(object.kind) && row.number > since)
-    }
-
-    /// Goes through everything that a snapshot holds, and asks the log's own check.
-    fn check(&self, id: &SnapshotId, root: BlobId) -> Result<Checked> {
+    /// Goes through everything that a snapshot holds and none before it, which was whole, and asks the log's own check.
+    fn check(&self, held: &mut Held<'_>, id: &SnapshotId, root: BlobId) -> Result<Checked> {
         let (repo, state) = (self.repo, self.state);
         let own = check_unforget(state, &repo.catalog(), &[*id], &[])?;
         let (mut reprieve, mut copies) = (BTreeSet::new(), false);
-        let mut held = Held::new(repo, self.progress, self.interrupt);
         let gone = held.below(root, &mut |blobs| {
-            let blobs = blobs.iter().map(|(_, id)| id);
-            let check = check_unforget(state, &repo.catalog(), &[], blobs)?;
+            let ids = blobs.iter().map(|(_, id)| id);
+            let check = check_unforget(state, &repo.catalog(), &[], ids.clone())?;
             reprieve.extend(&check.reprieve);
             copies |= !check.copy.is_empty();
-            for blob in &check.copy {
+            for blob in ids {
                 if repo.packs_of(blob)?.is_empty() {
                     return Ok(false);
                 }

@@ -2,7 +2,6 @@
 
 use super::support::*;
 use crate::backend::MemoryBackend;
-use crate::backend::wrap::{Counting, Operation};
 use crate::error::{ErrorKind, Subject};
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::{self, ObjectKind};
@@ -232,17 +231,6 @@ fn what_is_condemned_is_reprieved() {
     assert_eq!(restored.tree[Path::new("dir/file")].2, noise(1, 200_000));
 }
 
-#[test]
-fn without_a_prune_nothing_is_read() {
-    let (bed, ids) = place();
-    let counting = Arc::new(Counting::new(Arc::new(bed.place.clone())));
-    let repo = bed.open_on(counting.clone()).unwrap();
-    forget_ids(&repo, &ids[..1]).unwrap();
-    undo(&repo, &ids[..1]).unwrap();
-    assert_eq!(counting.of(Operation::Get, "meta").calls, 0);
-    assert_eq!(counting.of(Operation::GetRange, "meta").calls, 0);
-}
-
 /// Whether data, trees or the snapshot itself is gone, before or right before the entry.
 #[test]
 fn too_late_is_said_and_changes_nothing() {
@@ -387,4 +375,25 @@ fn terms_outlive_a_checkpoint() {
         .open_anew(Arc::new(bed.place.clone()), &password())
         .unwrap();
     assert!(repo.state().is_protected(&ids[0], crate::time::now()));
+}
+
+#[test]
+fn what_is_not_whole_does_not_come_back() {
+    let bed = Bed::new();
+    let repo = bed.open();
+    bed.write("dir/file", &noise(1, 10_000));
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    forget_ids(&repo, &[id]).unwrap();
+    for pack in packs(&bed) {
+        let place = bed.place.fork();
+        assert!(place.remove(&pack.kind.name(&pack.id)));
+        let repo = bed.open_anew(Arc::new(place), &password()).unwrap();
+        let late = undo(&repo, &[id]).unwrap();
+        assert!(
+            matches!(late, Unforgotten::TooLate(gone, _) if gone == id),
+            "{late:?}"
+        );
+        assert!(live(&repo).is_empty());
+    }
+    assert_eq!(undo(&bed.open(), &[id]).unwrap(), back(&[id]));
 }
