@@ -43,6 +43,7 @@ mod repair_snapshots;
 mod repair_tail;
 mod resume;
 mod saved_packs;
+mod seeds;
 mod shared;
 mod sizes;
 mod stage;
