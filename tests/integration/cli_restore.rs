@@ -38,6 +38,34 @@ fn a_folder_alone_becomes_the_target() {
 }
 
 #[test]
+fn where_a_relative_path_lies_is_told() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/sub/c.txt", "gamma");
+    env.write("src/d", "delta");
+    env.backup(&["src"]);
+    let asked = env.text("src/sub");
+    let folder = format!("latest:{asked}");
+    env.run(&["restore", &folder, "-t", "out"])
+        .expect(1)
+        .says(&format!(
+            "{asked} is not in the snapshot\nIt lies there as /src/sub: "
+        ));
+    env.run(&["ls", "latest", &env.text("src/d")])
+        .expect(1)
+        .says("\nIt lies there as /src/d: ");
+    // What is not there has no place; nor has what lies elsewhere on the machine.
+    for absent in [
+        env.text("src/none"),
+        "/src/sub/none".to_owned(),
+        "/sub".into(),
+    ] {
+        env.run(&["ls", "latest", &absent])
+            .expect(1)
+            .says(" is one of ");
+    }
+}
+
+#[test]
 fn summaries_have_the_fields_of_restic() {
     let env = TestEnvironment::with_repository();
     let source = env.write_source();
