@@ -272,8 +272,8 @@ fn sources() -> String {
 /// The names in capitals that follow `before` in a text.
 fn names_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(before).skip(1).filter_map(|rest| {
-        let end = rest.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_'))?;
-        Some(&rest[..end]).filter(|name| name.len() > 1)
+        let end = rest.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_'));
+        Some(&rest[..end.unwrap_or(rest.len())]).filter(|name| name.len() > 1)
     })
 }
 

@@ -27,11 +27,11 @@ pub fn plan(plan: &PrunePlan) -> String {
         100.0 * plan.unused_bytes as f64 / (plan.used_bytes + plan.unused_bytes).max(1) as f64;
     let _ = writeln!(
         text,
-        "{snapshots} {} in {}, {} with padding; {} are unused ({share:.1}%)",
+        "{snapshots} {}, {} are unused ({share:.1}%), in {} of {} with padding",
         bytes(plan.used_bytes),
+        bytes(plan.unused_bytes),
         counted(plan.packs.count, "pack", "packs"),
-        bytes(plan.packs.bytes),
-        bytes(plan.unused_bytes)
+        bytes(plan.packs.bytes)
     );
     line(
         &mut text,
@@ -181,7 +181,7 @@ fn later(text: &mut String, plan: &PrunePlan, net: i64, grace: Duration) {
     let later = bytes(plan.frees_later_bytes);
     let _ = write!(
         text,
-        "{:<14}{later} more are deleted by a prune after the grace of {}",
+        "{:<14}{later} are deleted by a prune after the grace of {}",
         "later:",
         grace_text(grace)
     );
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(
             would(&patient, WEEK, &HashSet::new()),
             "would grow:   19.000 MiB: 0 B deleted, about 19.000 MiB written\n\
-             later:        28.000 MiB more are deleted by a prune after the grace of 7 days: \
+             later:        28.000 MiB are deleted by a prune after the grace of 7 days: \
              both together free 9.000 MiB\n"
         );
         let sum = |count, mib| Sum {
