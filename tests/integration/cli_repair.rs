@@ -1,6 +1,6 @@
 //! `rewrite`, `repair` and `recover`.
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, noise};
 use std::path::PathBuf;
 
 /// Two snapshots of one source.
@@ -138,6 +138,38 @@ fn what_is_lost_is_made_do_without() {
     assert_eq!(count(&env), made.len());
     env.ok(&["prune", "--grace", "0"]);
     env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn what_is_lost_is_told_of_its_snapshot() {
+    let env = TestEnvironment::with_repository();
+    let made: Vec<String> = [1, 2]
+        .iter()
+        .map(|seed| {
+            env.write("src/file", noise(100_000, *seed));
+            env.backup(&["src"])
+        })
+        .collect();
+    for pack in objects(&env, "data") {
+        std::fs::remove_file(pack).unwrap();
+    }
+    let dry = ["repair", "snapshots", "--dry-run"];
+    let said = env.run(&dry).expect(3);
+    let programs = env
+        .run(&[&dry[..], &["--json"]].concat())
+        .expect(3)
+        .errors();
+    for id in &made {
+        let short = &id[..8];
+        assert!(
+            said.stderr.contains(&format!(
+                "warning: snapshot {short}: /src/file: something of it is lost\n"
+            )),
+            "{said:?}"
+        );
+        let named = programs.iter().filter(|m| m["snapshot_id"] == id.as_str());
+        assert_eq!(named.count(), 1, "{programs:?}");
+    }
 }
 
 #[test]

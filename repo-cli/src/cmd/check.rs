@@ -104,7 +104,8 @@ fn filter(app: &App, arguments: &Arguments) -> Result<Option<Filter>, Failure> {
     let all = arguments.snapshots.is_empty()
         && filter.hosts.is_empty()
         && filter.paths.is_empty()
-        && filter.tags.is_empty();
+        && filter.tags.is_empty()
+        && filter.labels.is_empty();
     Ok((!all).then_some(filter))
 }
 

@@ -65,12 +65,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         subfolder,
     } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
     app.terminal.say(&heading(&info, target, options.dry_run))?;
+    let asked: Vec<PathBuf> = subfolder.iter().cloned().collect();
     options.subfolder = subfolder;
     let reporter = reporter(app, &info, &options);
     let done = reporter.run(|progress, interrupt| {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
     });
-    let summary = done.map_err(|failure| selection::explain(&info, failure))?;
+    let summary = done.map_err(|failure| selection::explain(&repo, &info, &asked, failure))?;
     if summary.problems > 0 && repo.index_is_incomplete() {
         app.terminal.warn(
             "an index table is missing or damaged: `larder repair index` enters anew what the packs hold; run this again then",

@@ -47,7 +47,7 @@ pub struct Arguments {
     new_description: Option<String>,
 
     /// Another label
-    #[arg(long, alias = "label", value_name = "LABEL", help_heading = WORDS)]
+    #[arg(long, value_name = "LABEL", help_heading = WORDS)]
     new_label: Option<String>,
 }
 
@@ -74,6 +74,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     });
     let done = done.map_err(derived::failure)?;
     derived::say(app, &done, options.replace, "rewrote")?;
+    if let Some((time, _)) = options.time.filter(|_| !done.is_empty()) {
+        when::warn_of_future(app, time);
+    }
     Ok(Exit::with_problems(found.unreadable))
 }
 

@@ -34,13 +34,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     match (named, arguments.all || arguments.selection.given()) {
         (false, false) => {
             return Err(Failure::usage(
-                "no snapshot is named\nName some by the beginnings of their IDs, choose with --host, --tag or --path, or say --all. \
+                "no snapshot is named\nName some by the beginnings of their IDs, choose with --host, --tag, --label or --path, or say --all. \
                  `larder snapshots --forgotten` lists those that there are.",
             ));
         }
         (true, true) => {
             return Err(Failure::usage(
-                "snapshots are named, and chosen by --host, --tag or --path\nGive one or the other.",
+                "snapshots are named, and chosen by --host, --tag, --label or --path\nGive one or the other.",
             ));
         }
         _ => {}
@@ -98,21 +98,22 @@ fn matching(app: &App, repo: &Repo, filter: &Filter) -> Result<Exit, Failure> {
         false => format!("{back} {is} back"),
     })?;
     if !old.is_empty() {
-        let others = counted(
-            old.len() as u64,
-            "other was replaced",
-            "others were replaced",
-        );
-        app.terminal.say(&format!(
-            "{others} by newer forms; name them to have them besides"
-        ))?;
+        app.terminal.say(&match old.len() {
+            1 => "1 other was replaced by a newer form; name it to have it besides".to_owned(),
+            count => format!(
+                "{count} others were replaced by newer forms; name them to have them besides"
+            ),
+        })?;
     }
     Ok(Exit::with_problems(problems))
 }
 
 /// Forgotten snapshots that were made anew, as by `tag`: a newer form is there, or was when they were forgotten.
-fn replaced(repo: &Repo) -> HashSet<SnapshotId> {
+pub fn replaced(repo: &Repo) -> HashSet<SnapshotId> {
     let state = repo.state();
+    if state.forgotten_snapshots().next().is_none() {
+        return HashSet::new();
+    }
     let forgotten = snapshot::list_forgotten(repo, &Filter::default()).snapshots;
     let live = snapshot::list(repo, &Filter::default()).snapshots;
     // Of each form when it was committed and when it was forgotten.

@@ -68,6 +68,9 @@ fn said(subject: &str, error: &Error, detail: &str) -> String {
         ErrorKind::InvalidInput | ErrorKind::NotFound if detail.starts_with("not ") => {
             format!("{subject} is{because}").replacen(": ", " ", 1)
         }
+        ErrorKind::Missing if detail.starts_with("has the content of ") => {
+            format!("{subject}{because}").replacen(": ", " ", 1)
+        }
         ErrorKind::InvalidInput if verb => format!("{subject}{because}").replacen(": ", " ", 1),
         ErrorKind::InvalidInput | ErrorKind::Unavailable if subject.is_empty() => {
             because.trim_start_matches(": ").to_owned()

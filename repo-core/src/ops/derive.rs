@@ -42,6 +42,10 @@ pub struct Derived {
     pub new: Option<SnapshotId>,
     /// It was there already: an earlier run was stopped.
     pub found: bool,
+    /// What is said of the old one.
+    pub before: Summary,
+    /// What is said of the new one, or would be.
+    pub after: Summary,
 }
 
 /// A snapshot to be made.
@@ -165,6 +169,8 @@ pub(super) fn commit(
             old: wanted.old.id,
             new: None,
             found: twins.find(wanted).is_some(),
+            before: wanted.old.summary.clone(),
+            after: wanted.summary.clone(),
         }));
         return Ok(Some(done));
     }
@@ -184,6 +190,8 @@ pub(super) fn commit(
                 old: wanted.old.id,
                 new: Some(new),
                 found: found.is_some(),
+                before: wanted.old.summary.clone(),
+                after: wanted.summary.clone(),
             }),
             Ok(Made::Forgotten) => {}
             Ok(Made::Heal) => {

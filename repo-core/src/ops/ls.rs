@@ -51,6 +51,16 @@ pub fn ls(
     walk(repo, &top, &filter, each)
 }
 
+/// Whether a snapshot has anything at that path.
+pub fn holds(repo: &Repo, snapshot: &SnapshotId, path: &Path) -> Result<bool> {
+    let _following = repo.follow();
+    let root = repo.load_snapshot(snapshot)?.summary.root;
+    match lookup(repo, &root, Path::new("/"), &clean(path)) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true),
+    }
+}
+
 /// The path from the root, without `.` and `..` in it.
 fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");

@@ -1,7 +1,7 @@
 //! Deletes what was condemned and is needed by nobody after the grace.
 
 use super::listing::Listing;
-use super::survey::{Survey, expired, standing};
+use super::survey::{Survey, expired, forgotten, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
 use crate::backend::Class;
@@ -102,6 +102,7 @@ fn append(
                 Put::Done(objects) => {
                     summary.reprieved += deletion.plan.reprieve.len() as u64;
                     summary.tables_replaced += replaced.drop.len() as u64;
+                    summary.snapshots_lost = forgotten(&state, &deletion.objects);
                     return Ok(objects);
                 }
                 Put::Spared(renewed) => deletion.plan = renewed,
@@ -242,21 +243,23 @@ fn remove_all(
             let name = object.kind.name(&object.id);
             match backend.delete(&name) {
                 Ok(()) => lock(&results).0.push(object),
-                Err(e) => lock(&results).1.push((name, e)),
+                Err(e) => lock(&results).1.push((object, name, e)),
             }
         }
     })?;
     job.interrupt.check()?;
     let (removed, refused) = results.into_inner().unwrap_or_else(|e| e.into_inner());
     summary.objects_removed += removed.len() as u64;
-    for object in removed {
-        if let Some(pack) = listing.packs.get(&PackId(object.id)) {
-            summary.deleted.add(pack.len);
-        }
+    let len = |object: &ObjectRef| listing.packs.get(&PackId(object.id)).map(|pack| pack.len);
+    for len in removed.iter().filter_map(len) {
+        summary.deleted.add(len);
     }
-    for (name, error) in refused {
+    for (object, name, error) in refused {
         if error.kind() == ErrorKind::Interrupted {
             return Err(error);
+        }
+        if let Some(len) = len(&object) {
+            summary.kept_by_place.add(len);
         }
         summary.refuse(name, &error);
     }

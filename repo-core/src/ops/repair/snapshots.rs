@@ -53,6 +53,19 @@ pub struct RepairedSnapshots {
     pub paths: Vec<PathBuf>,
     /// How many there are.
     pub items: u64,
+    /// Which snapshots they were found in first, in the order of `paths`.
+    pub lost_in: Vec<LostIn>,
+}
+
+/// How much is lost of a snapshot that was not found in one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostIn {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// How many paths are remembered.
+    pub paths: usize,
+    /// How many there are.
+    pub items: u64,
 }
 
 /// Makes each of these snapshots anew that is not whole: files are shortened by what is lost of them, or have holes there if they have
@@ -94,7 +107,16 @@ pub fn repair_snapshots(
                         Err(e) if e.is_lost() => true,
                         loaded => loaded.map(|_| false)?,
                     };
-                    match shaper.tree(&summary.root, Path::new("/"))? {
+                    let (paths, items) = (shaper.rule.paths.len(), shaper.rule.items);
+                    let shaped = shaper.tree(&summary.root, Path::new("/"))?;
+                    if shaper.rule.items > items {
+                        found.lost_in.push(LostIn {
+                            snapshot: info.id,
+                            paths: shaper.rule.paths.len() - paths,
+                            items: shaper.rule.items - items,
+                        });
+                    }
+                    match shaped {
                         None => found.hopeless.push(info.id),
                         Some(shaped) => {
                             count(&mut summary, &shaped);
