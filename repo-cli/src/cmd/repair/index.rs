@@ -34,11 +34,14 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     for (_, error) in &done.tables_lost {
         app.terminal.warn(&reason(error));
     }
-    for (_, error) in &done.packs_damaged {
-        app.terminal.warn(&format!(
-            "{}; `larder repair packs` saves what can be read of it",
-            reason(error)
-        ));
+    for (pack, error) in &done.packs_damaged {
+        let reason = reason(error);
+        app.terminal.warn(&match repo.index().pack(pack)? {
+            Some(_) => format!("{reason}; `larder repair packs` saves what can be read of it"),
+            None => {
+                format!("{reason}, and no index table says what is in it: put it back from a copy")
+            }
+        });
     }
     for pack in &done.packs_gone {
         app.terminal.warn(&format!("pack {pack}: missing"));
