@@ -1,6 +1,7 @@
 //! Passwords and key files: where they come from, in which order, and how they are read.
 //!
-//! A flag goes before `LARDER_*`, which goes before `RESTIC_*`; without any of them the user is asked.
+//! A flag goes before `LARDER_*`, which goes before `RESTIC_*`; without any of them the user is asked. Of one family a file or a command
+//! goes before the password itself, as with restic; other pairs contradict each other.
 
 use crate::env::{self, Env, FAMILIES};
 use crate::exit::Failure;
@@ -106,26 +107,28 @@ struct Asked {
 const OF_REPOSITORY: Asked = Asked {
     prompt: "enter password for repository: ",
     whose: "",
-    otherwise: "Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD.",
+    otherwise: "Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD; a repository without a password opens with \
+                --insecure-no-password.",
 };
 
 const OF_OTHER_REPOSITORY: Asked = Asked {
     prompt: "enter password for source repository: ",
     whose: " for the source repository",
-    otherwise: "Use --from-password-file, --from-password-command or --from-key-file, or set LARDER_FROM_PASSWORD.",
+    otherwise: "Use --from-password-file, --from-password-command or --from-key-file, or set LARDER_FROM_PASSWORD; one without a \
+                password opens with --from-insecure-no-password.",
 };
 
 const OF_NEW_REPOSITORY: Asked = Asked {
     prompt: "enter password for new repository: ",
     whose: " for the new repository",
     otherwise: "Use --password-file, --password-command or --key-file, or set LARDER_PASSWORD; `larder init \
-                --new-key-file` makes a key file.",
+                --new-key-file` makes a key file, --insecure-no-password a repository without a password.",
 };
 
 const OF_NEW_KEY: Asked = Asked {
     prompt: "enter new password: ",
     whose: " for the new key",
-    otherwise: "Use --new-password-file or --new-key-file.",
+    otherwise: "Use --new-password-file or --new-key-file; --new-insecure-no-password makes a key without a password.",
 };
 
 /// Where a credential comes from.
@@ -372,7 +375,7 @@ fn ask(asked: &Asked, stdin_is_data: bool) -> Result<(Password, bool), Failure> 
     };
     match line.is_empty() {
         false => Ok((line, false)),
-        true => Err(Failure::failed(format!(
+        true => Err(Failure::usage(format!(
             "no password was given{}, and there is no terminal to ask for one\n{}",
             asked.whose, asked.otherwise
         ))),

@@ -7,12 +7,14 @@ mod browse;
 mod derived;
 mod forget;
 mod node;
+mod prune;
 mod repair;
 
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, kind};
+pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 
 use crate::text::{is_unsafe, rfc3339};
@@ -60,6 +62,9 @@ pub struct ExitError<'a> {
 #[derive(Serialize)]
 pub struct Warning<'a> {
     pub message_type: &'static str,
+    /// The snapshot that it is about, if it is about one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_id: Option<String>,
     pub message: &'a str,
 }
 
@@ -271,45 +276,6 @@ pub struct CheckSummary {
     pub absent: Vec<String>,
     /// Packs that are condemned, not whole, and that nothing needs.
     pub condemned: Vec<String>,
-}
-
-/// `prune`: what was planned, and what was done.
-#[derive(Serialize)]
-pub struct PruneSummary {
-    pub message_type: &'static str,
-    pub dry_run: bool,
-    pub snapshots: u64,
-    /// Snapshots that no entry commits, and that go.
-    pub snapshots_uncommitted: Vec<String>,
-    pub packs_total: u64,
-    pub bytes_total: u64,
-    pub bytes_used: u64,
-    pub bytes_unused: u64,
-    pub packs_to_condemn: u64,
-    pub bytes_to_condemn: u64,
-    pub packs_to_rewrite: u64,
-    pub bytes_to_rewrite: u64,
-    pub bytes_kept_of_rewritten: u64,
-    pub bytes_left_unused: u64,
-    pub packs_stray: u64,
-    pub bytes_stray: u64,
-    pub packs_waiting: u64,
-    pub bytes_waiting: u64,
-    pub packs_to_delete: u64,
-    pub bytes_to_delete: u64,
-    pub bytes_freed_now: u64,
-    pub bytes_freed_later: u64,
-    pub bytes_to_read: u64,
-    pub requests: u64,
-    pub packs_written: u64,
-    pub bytes_written: u64,
-    pub packs_condemned: u64,
-    pub packs_deleted: u64,
-    pub bytes_deleted: u64,
-    pub packs_reprieved: u64,
-    pub objects_removed: u64,
-    pub objects_refused: u64,
-    pub waits_for_processes: u64,
 }
 
 /// `check`: one thing that is wrong.

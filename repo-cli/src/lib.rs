@@ -3,6 +3,7 @@
 mod allocator;
 mod app;
 mod cache;
+mod choice;
 mod cli;
 mod cmd;
 mod credential;

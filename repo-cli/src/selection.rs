@@ -10,10 +10,11 @@ use clap::Args;
 use repo_core::id::SnapshotId;
 use repo_core::repo::Repo;
 use repo_core::snapshot::{self, Filter, GroupBy, SnapshotInfo};
+use repo_core::vfs::Top;
 use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Flags that choose among snapshots.
 #[derive(Args, Debug, Default)]
@@ -30,6 +31,10 @@ pub struct SelectionFlags {
     /// Only those with all tags of this list, TAG[,TAG...], or without tags if it is ''; may be given more than once
     #[arg(long, value_name = "TAGS", help_heading = "Which snapshots")]
     pub tag: Vec<String>,
+
+    /// Only those with this label, or without one if it is ''; may be given more than once
+    #[arg(long, value_name = "LABEL", help_heading = "Which snapshots")]
+    pub label: Vec<String>,
 
     /// Only those that include this path; may be given more than once
     #[arg(long, value_name = "PATH", help_heading = "Which snapshots")]
@@ -62,7 +67,8 @@ impl ChosenFlags {
 impl SelectionFlags {
     /// Whether there is any of these flags.
     pub fn given(&self) -> bool {
-        !(self.host.is_empty() && self.tag.is_empty() && self.path.is_empty())
+        let lists = [&self.host, &self.tag, &self.label];
+        lists.iter().any(|list| !list.is_empty()) || !self.path.is_empty()
     }
 
     /// The filter that they mean. An empty --host takes back what the environment says.
@@ -82,7 +88,12 @@ impl SelectionFlags {
             .collect::<Result<_, _>>()?;
         let split = |list: &String| list.split(',').map(|tag| tag.trim().to_owned()).collect();
         let tags = self.tag.iter().map(split).collect();
-        Ok(Filter { hosts, paths, tags })
+        Ok(Filter {
+            hosts,
+            paths,
+            tags,
+            labels: self.label.clone(),
+        })
     }
 }
 
@@ -320,12 +331,19 @@ fn not_found(name: &str, error: Error) -> Failure {
     }
 }
 
-/// What a failure about a path in this snapshot is called: if it holds no such path, what it holds and how to choose another.
-pub fn explain(info: &SnapshotInfo, failure: Failure) -> Failure {
+/// What a failure about the paths that were asked for in this snapshot is called: if it holds no such path, where it holds it, or what it
+/// holds and how to choose another.
+pub fn explain(repo: &Repo, info: &SnapshotInfo, asked: &[PathBuf], failure: Failure) -> Failure {
     if failure.kind() != Some(ErrorKind::NotFound) || failure.is_of_system() {
         return failure;
     }
     let id = info.id.short();
+    if let Some(place) = asked.iter().find_map(|path| lies_as(repo, info, path)) {
+        let place = place.display().to_string();
+        return failure.advising(&printable(&format!(
+            "It lies there as {place}: what is backed up by a relative path is stored so. `larder ls {id}` lists all of it."
+        )));
+    }
     let paths = info.summary.paths.iter();
     let mut shown: Vec<String> = paths
         .take(PATHS_SHOWN)
@@ -336,17 +354,26 @@ pub fn explain(info: &SnapshotInfo, failure: Failure) -> Failure {
         shown.push(format!("{more} more"));
     }
     let advice = format!(
-        "Snapshot {id} is one of {}. Name another by its ID, or choose one with --path, --host or --tag; \
+        "Snapshot {id} is one of {}. Name another by its ID, or choose one with --path, --host, --tag or --label; \
          `larder snapshots` lists them, `larder ls {id}` what is in this one.",
         shown.join(", ")
     );
     failure.advising(&printable(&advice))
 }
 
+/// Where a snapshot holds a path of the machine that it does not hold as it is.
+fn lies_as(repo: &Repo, info: &SnapshotInfo, asked: &Path) -> Option<PathBuf> {
+    let asked = Path::new("/").join(asked);
+    let top = Top::open(repo, &info.id, None).ok()?;
+    let path = top.origin(repo, &asked, &info.summary.paths).ok()?;
+    let holds = |path: &Path| matches!(top.find_if_there(repo, path), Ok(Some(_)));
+    (path != asked && !holds(&asked) && holds(&path)).then_some(path)
+}
+
 /// How many paths of a snapshot a message names.
 const PATHS_SHOWN: usize = 5;
 
-fn absolute(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+fn absolute(path: &Path) -> Result<Vec<u8>, Failure> {
     let path = std::path::absolute(path)
         .map_err(|error| Failure::usage(format!("{}: {}", path.display(), plain_io(&error))))?;
     Ok(path.into_os_string().into_vec())

@@ -4,6 +4,7 @@ use crate::exit::{self, Failure};
 use crate::json;
 use crate::text::{printable, wrapped};
 use clap::Args;
+use repo_core::id::SnapshotId;
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
@@ -140,12 +141,19 @@ impl Terminal {
 
     /// Something odd that does not stop us.
     pub fn warn(&self, text: &str) {
-        self.to_stderr(&match self.json() {
-            true => json::line(&json::Warning {
+        self.warn_of(None, text);
+    }
+
+    /// The same about a snapshot.
+    pub fn warn_of(&self, snapshot: Option<&SnapshotId>, text: &str) {
+        self.to_stderr(&match (self.json(), snapshot) {
+            (true, _) => json::line(&json::Warning {
                 message_type: "warning",
+                snapshot_id: snapshot.map(|id| id.to_hex()),
                 message: text,
             }),
-            false => format!("warning: {text}\n"),
+            (false, Some(id)) => format!("warning: snapshot {}: {text}\n", id.short()),
+            (false, None) => format!("warning: {text}\n"),
         });
     }
 

@@ -1,5 +1,6 @@
 //! Points in time as users write them.
 
+use crate::app::App;
 use crate::text::local_time;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -77,6 +78,20 @@ pub fn shown(time: Timestamp) -> String {
     match time == Terms::FOREVER {
         true => "forever".to_owned(),
         false => local_time(time),
+    }
+}
+
+/// A clock that is a minute ahead is no mistake.
+const FUTURE_S: i64 = 60;
+
+/// Says what follows from a time that was given to a snapshot and has not come yet.
+pub fn warn_of_future(app: &App, time: Timestamp) {
+    if time.seconds > time::now().seconds + FUTURE_S {
+        app.terminal.warn(&format!(
+            "the time of this snapshot, {}, is in the future: until then it stays `latest`, and newer backups of the same \
+             paths come before it",
+            local_time(time)
+        ));
     }
 }
 

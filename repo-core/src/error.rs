@@ -106,6 +106,9 @@ struct Inner {
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
+/// What is said of [`Error::unindexed`].
+const UNINDEXED: &str = "no index table names it";
+
 impl Error {
     /// An error of `kind` about `subject`.
     pub fn new(kind: ErrorKind, subject: Subject) -> Self {
@@ -126,6 +129,11 @@ impl Error {
     /// `subject` must be there and is not.
     pub fn missing(subject: Subject) -> Self {
         Self::new(ErrorKind::Missing, subject)
+    }
+
+    /// A blob that no index table names.
+    pub fn unindexed(id: &BlobId) -> Self {
+        Self::missing(Subject::Blob(*id)).detail(UNINDEXED)
     }
 
     /// What the caller gave as `name` makes no sense.
@@ -203,6 +211,11 @@ impl Error {
     pub fn is_unreadable(&self) -> bool {
         let code = self.io_cause().and_then(std::io::Error::raw_os_error);
         self.kind() == ErrorKind::Unavailable && code == Some(rustix::io::Errno::IO.raw_os_error())
+    }
+
+    /// Whether it is of [`Error::unindexed`].
+    pub fn is_unindexed(&self) -> bool {
+        self.kind() == ErrorKind::Missing && self.detail_text() == Some(UNINDEXED)
     }
 
     /// Whether a place has no room left, or none for this user.

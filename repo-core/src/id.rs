@@ -169,6 +169,13 @@ id_types! {
     WriterId;
 }
 
+impl PackId {
+    /// Whether it is the name of these bytes, as a pack is stored.
+    pub fn is_of(&self, stored: &[u8]) -> bool {
+        Self::from(blake3::hash(stored)) == *self
+    }
+}
+
 /// One dedup universe: blobs of different domains never share storage.
 pub type Domain = u32;
 

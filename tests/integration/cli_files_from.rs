@@ -87,7 +87,7 @@ fn a_password_cannot_come_from_a_list() {
     let list = ["backup", "--files-from-verbatim", "-"];
     std::fs::remove_file(env.path("key")).unwrap();
     env.run_input(&list, "src/a\n")
-        .expect(1)
+        .expect(2)
         .says("no password was given");
 }
 

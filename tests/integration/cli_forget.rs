@@ -153,11 +153,16 @@ fn what_makes_no_sense_is_refused() {
     );
     refused(&["--keep-tag", "none"], 1, "keeps none of 6");
     refused(&["--keep-tag", "none"], 1, "claims another time");
-    refused(&["--unsafe-allow-remove-all"], 2, "--host, --tag or --path");
+    refused(
+        &["--unsafe-allow-remove-all"],
+        2,
+        "--host, --tag, --label or --path",
+    );
     refused(&["--keep-last", "1", "latest"], 2, "one or the other");
     refused(&["--keep-last", "-2"], 2, "unlimited");
     refused(&["--keep-within", "5"], 2, "no unit follows 5");
     refused(&["--keep-within-daily", "1w"], 2, "none of the units");
+    refused(&["--keep-within", "-5d"], 2, "expected a duration");
     refused(&["--keep-within", "99999999999d"], 2, "is too much");
     refused(&["--quarantine", "50"], 2, "shrunk=PERCENT");
     refused(&["--keep-id", "ffff", "--keep-last", "1"], 1, "ffff");
@@ -333,7 +338,7 @@ fn what_was_forgotten_says_when_and_comes_back_by_filters() {
     // Of the one whose tags were changed both forms are forgotten.
     env.ok(&["unforget", "--all"])
         .prints("1 snapshot is back")
-        .prints("1 other was replaced");
+        .prints("1 other was replaced by a newer form; name it to have it besides");
     assert_eq!(live(&env).len(), 4);
     env.ok(&["unforget", "--all"])
         .prints("nothing to bring back")
@@ -428,8 +433,9 @@ fn snapshots_can_be_protected_and_given_an_end() {
         .says("protected, forever");
     assert_eq!(live(&env).len(), 6);
     env.ok(&["expire", &made[5], "--at", "2024-06-01"])
-        .prints("first forget by policy");
-    env.ok(&["expire", &made[4], "--at", "30d"]);
+        .prints("1 snapshot goes with the next forget by policy: that time is over\n");
+    env.ok(&["expire", &made[4], "--at", "30d"])
+        .prints("1 snapshot goes with the first forget by policy after 20");
     env.ok(&["snapshots"])
         .prints("Notes")
         .prints("protected")

@@ -122,7 +122,7 @@ fn what_makes_no_sense_is_refused_and_nothing_is_made() {
         .expect(12)
         .says("wrong password");
     init(&copy)
-        .expect(1)
+        .expect(2)
         .says("for the source repository")
         .says("--from-password-file");
     init(&[

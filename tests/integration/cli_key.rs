@@ -155,7 +155,7 @@ fn new_credentials_contradict_each_other() {
         "--new-insecure-no-password",
     ];
     env.run(&both).expect(2).says("contradict");
-    let run = env.run(&["key", "add"]).expect(1);
+    let run = env.run(&["key", "add"]).expect(2);
     let run = run.says("no password was given for the new key");
     let run = run.says("Use --new-password-file or --new-key-file");
     assert!(!run.stderr.contains(" --password"), "{run:?}");

@@ -352,3 +352,51 @@ fn a_reader_that_leaves_is_no_error_message() {
     let run = crate::environment::Run::of(child.wait_with_output().unwrap()).expect(141);
     assert_eq!(run.stderr, "");
 }
+
+#[test]
+fn a_label_chooses_wherever_host_and_tag_do() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/file", "content");
+    let label = |label: &str| env.backup(&["src", "--label", label]);
+    let (web, db, plain) = (label("web"), label("db"), env.backup(&["src"]));
+    let found = |arguments: &[&str]| {
+        let listed = env.json(&[&["snapshots"], arguments].concat());
+        let ids = listed.as_array().unwrap().iter();
+        ids.map(|s| s["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["--label", "web"]), [&*web]);
+    assert_eq!(found(&["--label", ""]), [&*plain]);
+    assert_eq!(found(&["--label", "db", "--label", ""]), [&*db, &*plain]);
+    assert_eq!(found(&["--label", "none"]), [""; 0]);
+    env.ok(&["restore", "latest", "--label", "web", "--target", "out"])
+        .prints(&web[..8]);
+    env.ok(&["ls", "latest", "--label", "db"]).prints(&db[..8]);
+    env.ok(&["check", "--label", "web"])
+        .prints("checked 1 snapshot");
+    env.ok(&["stats", "--label", "web"]).prints("1");
+    env.ok(&["tag", "--add", "t", "--label", "", "-n"])
+        .prints("would change 1 snapshot");
+    env.ok(&["rewrite", "--label", "web", "--new-label", "www", "-n"])
+        .prints(", label www\n")
+        .prints("would change 1 snapshot");
+    env.run(&["rewrite", "--label", "web"])
+        .expect(2)
+        .says("nothing is to be changed");
+    for command in [
+        &["protect", "--until", "1y"][..],
+        &["expire", "--at", "never"],
+    ] {
+        env.ok(&[command, &["latest", "--label", "db"]].concat());
+    }
+    env.ok(&["protect", "latest", "--label", "db", "--remove"]);
+    env.backup(&["src", "--label", "web"]);
+    let policy = ["forget", "--keep-last", "1", "--label", "web"];
+    env.ok(&policy).prints("1 snapshot forgotten");
+    env.ok(&["forget", "--label", "db", "--allow-empty"])
+        .prints("1 snapshot forgotten");
+    env.ok(&["unforget", "--label", "web"])
+        .prints(&format!("snapshot {} is back", &web[..8]))
+        .prints("1 snapshot is back");
+    assert_eq!(found(&["--label", "db"]), [""; 0]);
+}

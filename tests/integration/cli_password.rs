@@ -48,6 +48,13 @@ fn passwords_come_from_files_commands_variables_and_pipes() {
             &[(&plain, "wrong"), (&format!("{plain}_FILE"), "password")],
         )
         .expect(0);
+        let command = (format!("{plain}_COMMAND"), "cat password");
+        let command = (command.0.as_str(), command.1);
+        snapshots(&env, &[], &[(&plain, "wrong"), command]).expect(0);
+        let file = (&*format!("{plain}_FILE"), "password");
+        snapshots(&env, &[], &[file, command])
+            .expect(2)
+            .says("contradict each other");
         snapshots(&env, &[], &[(&format!("{plain}_COMMAND"), "cat password")]).expect(0);
     }
     env.run_input(&["snapshots"], format!("{SECRET}\n"))
@@ -78,7 +85,10 @@ fn flags_go_before_larder_before_restic() {
 #[test]
 fn without_a_password_and_a_terminal_it_says_what_to_do() {
     let env = with_password();
-    snapshots(&env, &[], &[]).expect(1).says("--password-file");
+    snapshots(&env, &[], &[])
+        .expect(2)
+        .says("--password-file")
+        .says("--insecure-no-password");
     env.write("empty", "\n");
     snapshots(&env, &["-p", "empty"], &[])
         .expect(1)
@@ -91,14 +101,14 @@ fn without_a_password_and_a_terminal_it_says_what_to_do() {
         .says("exit status: 1");
     let source = env.write_source();
     env.run_input(&["backup", "--stdin"], SECRET)
-        .expect(1)
+        .expect(2)
         .says("--password-file");
     env.run(&["init", "-r", "other"])
-        .expect(1)
+        .expect(2)
         .says("--password-file");
     assert!(!env.path("other").exists());
     env.run(&["backup", "--init", "-r", "other", &source])
-        .expect(1)
+        .expect(2)
         .says("--password-file");
     assert!(!env.path("other").exists());
 }

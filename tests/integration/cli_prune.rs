@@ -16,6 +16,16 @@ fn three() -> (TestEnvironment, Vec<String>) {
     (env, ids)
 }
 
+/// Bytes of all packs.
+fn stored(env: &TestEnvironment) -> i64 {
+    let of = |kind: &str| {
+        let files = env.files(kind).into_iter();
+        let sizes = files.map(|file| env.path(kind).join(file).metadata().unwrap().len() as i64);
+        sizes.sum::<i64>()
+    };
+    of("repo/data") + of("repo/meta")
+}
+
 fn numbers(env: &TestEnvironment, arguments: &[&str]) -> Value {
     env.json(&[&["prune"], arguments].concat())
 }
@@ -30,6 +40,13 @@ fn what_is_forgotten_goes_after_the_grace_and_not_before() {
         (&1.into(), &true.into())
     );
     assert_eq!(plan["bytes_freed_now"], 0);
+    assert_eq!(plan["snapshots_lost"], serde_json::json!([]));
+    let number = |name: &str| plan[name].as_i64().unwrap();
+    assert_eq!(number("bytes_net_now"), -number("bytes_to_write"));
+    assert_eq!(
+        number("bytes_net_later"),
+        number("bytes_freed_later") - number("bytes_to_write")
+    );
     assert!(
         plan["bytes_freed_later"].as_u64().unwrap() > 900_000,
         "{plan}"
@@ -42,8 +59,14 @@ fn what_is_forgotten_goes_after_the_grace_and_not_before() {
         std::fs::read(env.path("out/changes")).unwrap(),
         noise(500_000, 2)
     );
-    let done = numbers(&env, &["--grace", "0", "--max-unused", "0"]);
+    let at_once = ["--grace", "0", "--max-unused", "0"];
+    env.ok(&[&["prune", "--dry-run"], &at_once[..]].concat())
+        .prints("1 forgotten snapshot would go for good");
+    let before = stored(&env);
+    let done = numbers(&env, &at_once);
     assert!(done["bytes_deleted"].as_u64().unwrap() >= 500_000, "{done}");
+    assert_eq!(done["snapshots_lost"], serde_json::json!([&ids[0]]));
+    assert_eq!(done["bytes_net"], before - stored(&env));
     env.run(&["unforget", &ids[0]]).expect(1);
     env.ok(&["check", "--read-data"])
         .prints("no errors were found");
@@ -60,7 +83,11 @@ fn a_nightly_forget_with_prune_works_as_with_restic() {
         .prints("Would have forgotten 2 snapshots")
         .prints("would free:");
     assert_eq!(env.json(&["snapshots"]).as_array().unwrap().len(), 3);
-    env.ok(&policy).prints("deleted:");
+    let said = env.ok(&policy);
+    let promised = said.stdout.contains("takes that back");
+    assert!(!promised, "{}", said.stdout);
+    said.prints("deleted:")
+        .prints("2 forgotten snapshots are gone for good");
     let left = env.json(&["snapshots"]);
     assert_eq!(left[0]["id"], ids[2].as_str());
     env.ok(&["check", "--read-data"])
@@ -162,4 +189,32 @@ fn a_forget_with_prune_writes_one_document() {
     }
     let nothing = ["forget", "--keep-last", "1", "--host", "nobody"];
     env.ok(&nothing).prints("no snapshot matches");
+}
+
+/// Of snapshots that are named nothing is written but what the prune did.
+#[test]
+fn forgetting_by_ids_says_what_that_frees() {
+    let (env, ids) = three();
+    let dry = ["forget", &ids[0], &ids[1], "--dry-run"];
+    let said = env
+        .ok(&dry)
+        .prints("Frees")
+        .prints("Would have forgotten 2");
+    let rows = said.stdout.lines().filter(|line| line.contains("testhost"));
+    for row in rows {
+        assert!(row.contains("  488.") && row.contains(" KiB  "), "{row}");
+    }
+    assert_eq!(env.ok(&[&["--json"], &dry[..]].concat()).stdout, "");
+    env.ok(&[&dry[..], &["-q"]].concat());
+    let run = env.ok(&["--json", "forget", &ids[0], "--prune", "--grace", "0"]);
+    let [summary] = &run.messages()[..] else {
+        panic!("{run:?}");
+    };
+    assert_eq!(summary["message_type"], "summary");
+    assert!(
+        summary["bytes_deleted"].as_u64().unwrap() > 400_000,
+        "{summary}"
+    );
+    env.ok(&["forget", &ids[1], "--prune"])
+        .prints("takes that back until a prune");
 }

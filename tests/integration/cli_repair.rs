@@ -1,6 +1,6 @@
 //! `rewrite`, `repair` and `recover`.
 
-use crate::environment::TestEnvironment;
+use crate::environment::{TestEnvironment, noise};
 use std::path::PathBuf;
 
 /// Two snapshots of one source.
@@ -141,6 +141,38 @@ fn what_is_lost_is_made_do_without() {
 }
 
 #[test]
+fn what_is_lost_is_told_of_its_snapshot() {
+    let env = TestEnvironment::with_repository();
+    let made: Vec<String> = [1, 2]
+        .iter()
+        .map(|seed| {
+            env.write("src/file", noise(100_000, *seed));
+            env.backup(&["src"])
+        })
+        .collect();
+    for pack in objects(&env, "data") {
+        std::fs::remove_file(pack).unwrap();
+    }
+    let dry = ["repair", "snapshots", "--dry-run"];
+    let said = env.run(&dry).expect(3);
+    let programs = env
+        .run(&[&dry[..], &["--json"]].concat())
+        .expect(3)
+        .errors();
+    for id in &made {
+        let short = &id[..8];
+        assert!(
+            said.stderr.contains(&format!(
+                "warning: snapshot {short}: /src/file: something of it is lost\n"
+            )),
+            "{said:?}"
+        );
+        let named = programs.iter().filter(|m| m["snapshot_id"] == id.as_str());
+        assert_eq!(named.count(), 1, "{programs:?}");
+    }
+}
+
+#[test]
 fn a_snapshot_without_hope_is_named_until_it_is_forgotten() {
     let (env, made) = two();
     for pack in objects(&env, "meta") {
@@ -170,7 +202,8 @@ fn a_damaged_pack_that_no_table_names_is_not_called_named() {
     let (env, _) = two();
     let path = env.write(&format!("repo/data/00/{}", "00".repeat(32)), "no pack");
     let done = env.run(&["repair", "index"]).expect(3);
-    done.prints("nothing was changed");
+    done.prints("nothing was changed")
+        .says("no index table says what is in it: put it back from a copy");
     std::fs::remove_file(path).unwrap();
     env.ok(&["repair", "index"]).prints("nothing to do");
 }

@@ -1,6 +1,6 @@
 //! `restore`
 
-use crate::environment::{TestEnvironment, assert_same_tree};
+use crate::environment::{TestEnvironment, assert_same_tree, noise};
 
 #[test]
 fn what_was_backed_up_comes_back() {
@@ -35,6 +35,46 @@ fn a_folder_alone_becomes_the_target() {
         .expect(1)
         .says("/absent is not in the snapshot")
         .says(&format!(" is one of {source}."));
+}
+
+#[test]
+fn a_further_name_of_what_is_lost_says_of_what() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/a/one", noise(100_000, 1));
+    std::fs::hard_link(env.path("src/a/one"), env.path("src/b")).unwrap();
+    env.backup(&["src"]);
+    std::fs::remove_dir_all(env.path("repo/data")).unwrap();
+    env.run(&["restore", "latest", "-t", "out"])
+        .expect(3)
+        .says("/src/b has the content of /src/a/one, which is lost\n");
+}
+
+#[test]
+fn where_a_relative_path_lies_is_told() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/sub/c.txt", "gamma");
+    env.write("src/d", "delta");
+    env.backup(&["src"]);
+    let asked = env.text("src/sub");
+    let folder = format!("latest:{asked}");
+    env.run(&["restore", &folder, "-t", "out"])
+        .expect(1)
+        .says(&format!(
+            "{asked} is not in the snapshot\nIt lies there as /src/sub: "
+        ));
+    env.run(&["ls", "latest", &env.text("src/d")])
+        .expect(1)
+        .says("\nIt lies there as /src/d: ");
+    // What is not there has no place; nor has what lies elsewhere on the machine.
+    for absent in [
+        env.text("src/none"),
+        "/src/sub/none".to_owned(),
+        "/sub".into(),
+    ] {
+        env.run(&["ls", "latest", &absent])
+            .expect(1)
+            .says(" is one of ");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ fn tags_change_and_the_old_snapshot_is_forgotten() {
     let first = env.backup(&[&source, "--tag", "a"]);
     env.backup(&[&source, "--tag", "b"]);
     env.ok(&["tag", "--add", "c,d", "--remove", "a", "--tag", "a", "-n"])
+        .prints(&format!("snapshot {} of [{source}] at 20", &first[..8]))
+        .prints("@testhost would change: tags c,d\n")
         .prints("would change 1 snapshot");
     let changed = env.ok(&[
         "tag", "--add", "c,d", "--remove", "a", "--tag", "a", "--json",
@@ -33,7 +35,7 @@ fn tags_change_and_the_old_snapshot_is_forgotten() {
         .prints("changed the tags of 2 snapshots");
     env.ok(&["tag", "--set", "x"])
         .prints("no snapshot was changed");
-    env.ok(&["tag", "--set", ""]);
+    env.ok(&["tag", "--set", ""]).prints(": no tags\n");
     assert_eq!(tags(&env), ["null", "null"]);
     env.ok(&["check", "--read-data"]);
 }
@@ -87,4 +89,25 @@ fn of_the_same_time_the_newest_is_what_was_made_last() {
         env.ok(&["ls", "latest"])
             .prints(newest["short_id"].as_str().unwrap());
     }
+}
+
+#[test]
+fn a_rewrite_says_of_which_snapshot_and_what_changed() {
+    let env = TestEnvironment::with_repository();
+    let source = env.write_source();
+    env.backup(&[&source, "--time", "2026-01-02 10:00:00"]);
+    let words = ["--new-label", "job", "--new-description", "d"];
+    env.ok(&[&["rewrite", "--forget", "--exclude", "c.txt"], &words[..]].concat())
+        .prints(&format!("of [{source}] at 2026-01-02 10:00:00 by "))
+        .prints("@testhost is now ")
+        .prints(": 3 of 4 files, ")
+        .prints(", label job, another description\n");
+    let time = ["rewrite", "--forget", "--new-time", "2099-01-01 00:00:00"];
+    let in_future = "is in the future: until then it stays `latest`";
+    env.ok(&[&time[..], &["--dry-run"]].concat())
+        .prints("would change: time 2099-01-01 00:00:00\n")
+        .says(in_future);
+    env.ok(&time).says(in_future);
+    let past = ["rewrite", "--forget", "--new-time", "2020-01-01 00:00:00"];
+    assert_eq!(env.ok(&past).stderr, "");
 }

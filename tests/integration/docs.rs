@@ -141,6 +141,10 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
         "wrong password or no key found" => env.run(&["snapshots", "--password-file", "key"]),
         "contradict each other" => env.run(&["snapshots", "--key-file", "a", "--password-file", "b"]),
         "no repository was named" => env.run_with(&["snapshots"], &[("LARDER_REPOSITORY", "")]),
+        "no password was given" => {
+            let nothing = [("LARDER_KEY_FILE", "")];
+            env.run_with(&["snapshots"], &nothing)
+        }
         "is not empty" => env.run(&["init", "-r", "src"]),
         "is older than what this machine has seen of it" => {
             let log = env.files("repo/log");
@@ -250,6 +254,55 @@ fn messages_are_those_of_the_program() {
         );
     }
     env.ok(&["check"]);
+}
+
+/// Every file of the program's sources.
+fn sources() -> String {
+    let mut text = String::new();
+    let mut left = vec![root().join("repo-cli/src")];
+    while let Some(path) = left.pop() {
+        match path.is_dir() {
+            true => left.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path())),
+            false => text += &std::fs::read_to_string(path).unwrap(),
+        }
+    }
+    text
+}
+
+/// The names in capitals that follow `before` in a text.
+fn names_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).filter_map(|rest| {
+        let end = rest.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_'));
+        Some(&rest[..end.unwrap_or(rest.len())]).filter(|name| name.len() > 1)
+    })
+}
+
+#[test]
+fn the_variables_are_those_of_the_program() {
+    let (text, sources) = (document("environment.md"), sources());
+    let documented: BTreeSet<&str> = names_after(&text, "`").collect();
+    // What help says, and what is asked for besides.
+    let help = document("commands.md");
+    for name in names_after(&help, "[$") {
+        assert!(documented.contains(name), "{name}");
+    }
+    for asks in ["ours(\"", "find(\"", "of_family(family, \""] {
+        for name in names_after(&sources, asks).filter(|name| name.len() > 2) {
+            let name = format!("LARDER_{name}");
+            assert!(documented.contains(&*name), "{name}");
+        }
+    }
+    for name in documented {
+        let asked = match name.strip_prefix("LARDER_") {
+            Some(rest) => format!("\"{}\"", rest.trim_start_matches("FROM_")),
+            None => name.to_owned(),
+        };
+        // What libraries look at.
+        let by_others = ["TZ", "TMPDIR", "LARDER_", "RESTIC_"].contains(&name);
+        let whole = format!("\"{name}\"");
+        let known = sources.contains(&asked) || sources.contains(&whole);
+        assert!(known || by_others, "{name} is not asked for");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::reporter::{Listing, Reporter, Work};
 use crate::repository::{self, Opened};
 use crate::selection;
 use crate::stdin::Stdin;
-use crate::text::{bytes, counted, duration, local_time, printable};
+use crate::text::{bytes, counted, duration, printable};
 use crate::when;
 use crate::{json, process};
 use clap::Args;
@@ -155,27 +155,10 @@ pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
             .json_line(&message(&summary, &options, start, took))?,
         false => say(app, &summary, options.dry_run, took)?,
     }
-    if summary.snapshot.is_some() {
-        warn_of_future(app, &options);
+    if let Some(time) = options.time.filter(|_| summary.snapshot.is_some()) {
+        when::warn_of_future(app, time);
     }
     Ok(Exit::with_problems(summary.totals.problems))
-}
-
-/// A clock that is a minute ahead is no mistake.
-const FUTURE_S: i64 = 60;
-
-/// Says what follows from a time that was given and has not come yet.
-fn warn_of_future(app: &App, options: &BackupOptions) {
-    let given = options
-        .time
-        .filter(|time| time.seconds > time::now().seconds + FUTURE_S);
-    if let Some(time) = given {
-        app.terminal.warn(&format!(
-            "the time of this snapshot, {}, is in the future: until then it stays `latest`, and newer backups of the same \
-             paths come before it",
-            local_time(time)
-        ));
-    }
 }
 
 /// What is not done by then takes long enough for somebody to want to know how far it is. A shorter backup is not slowed down.

@@ -10,13 +10,13 @@ use crate::selection::{self, Named};
 use crate::text::{counted, printable};
 use crate::{json, repository};
 use clap::{Args, ValueEnum};
+use repo_core::Error;
 use repo_core::crypto::BlobType;
 use repo_core::format::name::ObjectKind;
 use repo_core::id::{BlobId, IndexId, to_hex};
 use repo_core::index::Want;
 use repo_core::repo::Repo;
 use repo_core::snapshot::{Filter, SnapshotInfo};
-use repo_core::{Error, Subject};
 use serde::Serialize;
 use std::ffi::OsString;
 
@@ -237,7 +237,7 @@ fn blob(app: &App, repo: &Repo, text: &str) -> Result<(), Failure> {
             printable(text)
         ))
     })?;
-    let unknown = || Error::missing(Subject::Blob(id)).detail("no index table names it");
+    let unknown = || Error::unindexed(&id);
     let location = repo.index().lookup(&id, Want::Readable)?;
     let pack = repo.index().pack_of(&location.ok_or_else(unknown)?)?;
     raw(app, &repo.read_blob(pack.kind, &id)?)

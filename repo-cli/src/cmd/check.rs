@@ -10,6 +10,7 @@ use crate::{json, repository, size};
 use clap::Args;
 use repo_core::format::name::{CHECKPOINTS, ObjectKind};
 use repo_core::id::SnapshotId;
+use repo_core::log::PackState;
 use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm, Subset};
 use repo_core::repo::Repo;
 use repo_core::snapshot::Filter;
@@ -88,7 +89,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let errors = counted(summary.findings.len() as u64, "error", "errors");
-    let meaning = meaning(&summary.findings);
+    let meaning = meaning(&repo, &summary.findings);
     Err(Failure::failed(format!(
         "repository contains errors: {errors}\n{meaning}"
     )))
@@ -103,7 +104,8 @@ fn filter(app: &App, arguments: &Arguments) -> Result<Option<Filter>, Failure> {
     let all = arguments.snapshots.is_empty()
         && filter.hosts.is_empty()
         && filter.paths.is_empty()
-        && filter.tags.is_empty();
+        && filter.tags.is_empty()
+        && filter.labels.is_empty();
     Ok((!all).then_some(filter))
 }
 
@@ -168,7 +170,7 @@ fn parse_subset(text: &str) -> Result<Subset, Failure> {
 }
 
 /// What the findings mean together for what was backed up, and what to do.
-fn meaning(findings: &[Finding]) -> String {
+fn meaning(repo: &Repo, findings: &[Finding]) -> String {
     let any = |harm| findings.iter().any(|finding| finding.harm == harm);
     let mut text = if any(Harm::AtRisk) {
         "What the lines above name is lost or at risk, unless they say otherwise; everything else restores as before."
@@ -178,15 +180,33 @@ fn meaning(findings: &[Finding]) -> String {
         "Everything that was backed up restores as before."
     }
     .to_owned();
-    let of_pack = |finding: &Finding| matches!(finding.error.subject(), Subject::Pack(_));
-    if findings
-        .iter()
-        .any(|f| f.harm == Harm::AtRisk && of_pack(f))
-    {
+    let at_risk = findings.iter().filter(|f| f.harm == Harm::AtRisk);
+    let (mut packs, mut condemned, mut blobs) = (false, false, false);
+    for finding in at_risk {
+        match finding.error.subject() {
+            Subject::Pack(id) if repo.state().pack_state(id) == PackState::Condemned => {
+                condemned = true;
+            }
+            Subject::Pack(_) => packs = true,
+            Subject::Blob(_) => blobs = true,
+            _ => {}
+        }
+    }
+    if packs {
         text.push_str(
-            "\nPut the packs back from a copy of the repository. If there is none, in this order: `larder repair packs ID` saves what can \
-             be read of one and takes it out of use, `larder backup --force` stores again what the sources still hold, and \
-             `larder repair snapshots --forget` makes do without the rest.",
+            "\nPut the packs back from a copy of the repository. If there is none, in this order, and with no prune before the end: \
+             `larder repair packs ID` saves what can be read of one and takes it out of use, `larder backup` stores again what \
+             the sources still hold, and `larder repair snapshots --forget` makes do without the rest.",
+        );
+    } else if condemned {
+        text.push_str(
+            "\nThe packs are out of use; what could be read of them was saved then. `larder backup` stores again what the sources still \
+             hold, and `larder repair snapshots --forget` makes do without the rest.",
+        );
+    } else if blobs {
+        text.push_str(
+            "\nPut packs and index tables back from a copy of the repository, if there is one, and run `larder repair index`. \
+             `larder backup` stores again what the sources still hold, and `larder repair snapshots --forget` makes do without the rest.",
         );
     }
     let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));

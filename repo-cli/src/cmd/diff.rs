@@ -170,7 +170,10 @@ fn side(repo: &Repo, text: &OsStr, named: Named) -> Result<Side, Failure> {
     let folder = named.subfolder.as_deref();
     let top = Top::open(repo, &info.id, folder);
     Ok(Side {
-        top: top.map_err(|error| selection::explain(&info, error.into()))?,
+        top: top.map_err(|error| {
+            let asked: Vec<PathBuf> = named.subfolder.iter().cloned().collect();
+            selection::explain(repo, &info, &asked, error.into())
+        })?,
         has_folder: folder.is_some(),
         name: text.to_string_lossy().into_owned(),
         info,
@@ -212,7 +215,12 @@ fn both(
         (None, None) => {
             let error = left.top.find(repo, path).err();
             let failure = error.map_or_else(|| Failure::failed("nothing is there"), Failure::from);
-            Err(selection::explain(&left.info, failure))
+            Err(selection::explain(
+                repo,
+                &left.info,
+                &[left.top.in_snapshot(path)],
+                failure,
+            ))
         }
         (one, other) => Ok([one, other]),
     }
@@ -267,7 +275,7 @@ fn disk(
             interrupt,
         );
         let done = printer.explain(done);
-        let one = done.map_err(|failure| selection::explain(&left.info, failure))?;
+        let one = done.map_err(|failure| selection::explain(repo, &left.info, &[], failure))?;
         sum.changed_files += one.changed_files;
         sum.problems += one.problems;
         for (all, one) in [(&mut sum.added, one.added), (&mut sum.removed, one.removed)] {

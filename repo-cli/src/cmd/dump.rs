@@ -98,8 +98,12 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         info,
         subfolder,
     } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
+    let below = subfolder.iter().collect::<PathBuf>();
+    let what = arguments.what.strip_prefix("/").unwrap_or(&arguments.what);
+    let below = below.join(what);
+    let asked = [below, subfolder.clone().unwrap_or_default()];
     let found = Dump::find(&repo, &info.id, subfolder.as_deref(), &arguments.what);
-    let dump = found.map_err(|error| selection::explain(&info, error.into()))?;
+    let dump = found.map_err(|error| selection::explain(&repo, &info, &asked, error.into()))?;
     match &arguments.target {
         Some(target) => {
             let mut new = NewFile::create(target)?;

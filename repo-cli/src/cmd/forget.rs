@@ -1,25 +1,25 @@
 //! `larder forget`
 
+mod keep;
 mod report;
 
 use crate::app::App;
-use crate::cmd::prune::{self, PruneFlags};
+use crate::cmd::prune::{self, PruneFlags, Told};
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
-use crate::selection::{self, SelectionFlags, parse_group_by, tags};
-use crate::{message, process, repository, size, when};
+use crate::selection::{self, SelectionFlags, parse_group_by};
+use crate::{message, process, repository, when};
 use clap::Args;
+use keep::KeepFlags;
 use repo_core::id::SnapshotId;
 use repo_core::ops::{
-    self, Count, Forget, ForgetOptions, ForgetPlan, Grouping, Period, Policy, Quarantine, Span,
-    WithinSize, forget_ids,
+    self, Forget, ForgetOptions, ForgetPlan, Grouping, Quarantine, WithinSize, forget_ids,
 };
 use repo_core::repo::Repo;
 use repo_core::snapshot::{self, Filter, GroupBy, SnapshotInfo};
 use repo_core::time;
 use repo_core::{Error, ErrorKind};
-use report::Frees;
-use std::collections::BTreeSet;
+use report::{Frees, Then};
 use std::path::PathBuf;
 
 /// Arguments of `forget`.
@@ -54,79 +54,6 @@ pub struct Arguments {
     how_to_prune: PruneFlags,
 }
 
-/// The policy.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Which of a series to keep")]
-struct KeepFlags {
-    /// The newest N snapshots; for all, here and below, `unlimited`
-    #[arg(short = 'l', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_last: Option<Count>,
-
-    /// The newest of each of the newest N hours that have any
-    #[arg(short = 'H', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_hourly: Option<Count>,
-
-    /// The same by days
-    #[arg(short = 'd', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_daily: Option<Count>,
-
-    /// By weeks, from Monday
-    #[arg(short = 'w', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_weekly: Option<Count>,
-
-    /// By months
-    #[arg(short = 'm', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_monthly: Option<Count>,
-
-    /// By quarters of a year, from January
-    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_quarterly: Option<Count>,
-
-    /// By years
-    #[arg(short = 'y', long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
-    keep_yearly: Option<Count>,
-
-    /// All that are not older than this, such as 1y5m7d2h, counted from the newest of the series
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within: Option<Span>,
-
-    /// The newest of each hour that is not older than this
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within_hourly: Option<Span>,
-
-    /// The same by days
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within_daily: Option<Span>,
-
-    /// By weeks
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within_weekly: Option<Span>,
-
-    /// By months
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within_monthly: Option<Span>,
-
-    /// By quarters of a year
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within_quarterly: Option<Span>,
-
-    /// By years
-    #[arg(long, value_name = "DURATION", value_parser = parse_span)]
-    keep_within_yearly: Option<Span>,
-
-    /// As many of the newest, of all series together, as take no more than this in the repository, such as 500G or 500GiB
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    keep_within_size: Option<u64>,
-
-    /// Those with all tags of this list, TAG[,TAG...]; may be given more than once
-    #[arg(long, value_name = "TAGS")]
-    keep_tag: Vec<String>,
-
-    /// This one: the beginning of its ID; may be given more than once
-    #[arg(long, value_name = "ID")]
-    keep_id: Vec<String>,
-}
-
 /// As [`SelectionFlags`], but that `-H` is taken.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Which snapshots")]
@@ -138,6 +65,10 @@ struct WhichFlags {
     /// Only those with all tags of this list, TAG[,TAG...], or without tags if it is ''; may be given more than once
     #[arg(long, value_name = "TAGS")]
     tag: Vec<String>,
+
+    /// Only those with this label, or without one if it is ''; may be given more than once
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
 
     /// Only those that include this path; may be given more than once
     #[arg(long, value_name = "PATH")]
@@ -171,11 +102,23 @@ struct SafetyFlags {
     trust_times: bool,
 }
 
+impl Arguments {
+    /// What becomes of what is forgotten.
+    fn then(&self) -> Then {
+        match (self.dry_run, self.prune && self.how_to_prune.at_once()) {
+            (true, _) => Then::Nothing,
+            (false, true) => Then::Deleted,
+            (false, false) => Then::Kept,
+        }
+    }
+}
+
 /// Forgets by policy, or what is named.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = SelectionFlags {
         host: arguments.which.host.clone(),
         tag: arguments.which.tag.clone(),
+        label: arguments.which.label.clone(),
         path: arguments.which.path.clone(),
     };
     let narrowed = filter.given();
@@ -229,26 +172,23 @@ fn forget(
         true => plan,
         false => forget.execute()?,
     };
-    let frees = match arguments.dry_run {
-        true => frees(app, repo, &plan)?,
+    let frees = match arguments.dry_run && plan.removed().next().is_some() {
+        true => frees(app, repo)?,
         false => Frees::new(),
     };
     if plan.groups.is_empty() && plan.unreadable.is_empty() && !app.terminal.json() {
         app.terminal.say("no snapshot matches")?;
     }
     report::plan(app, &plan, &frees, arguments.compact)?;
-    report::total(app, plan.removed().count() as u64, arguments.dry_run)?;
+    report::total(app, plan.removed().count() as u64, arguments.then())?;
     let exit = Exit::with_problems(problems(app, &plan));
     let removed = plan.removed().map(|decided| decided.info.id).collect();
-    prune_after(app, repo, arguments, removed, exit)
+    prune_after(app, repo, arguments, removed, exit, Told::Problems)
 }
 
 /// What each snapshot that goes would free by its going alone: none, and a warning, if anything that is needed for that cannot be read. To
 /// forget takes less.
-fn frees(app: &App, repo: &Repo, plan: &ForgetPlan) -> Result<Frees, Failure> {
-    if plan.removed().next().is_none() {
-        return Ok(Frees::new());
-    }
+fn frees(app: &App, repo: &Repo) -> Result<Frees, Failure> {
     let all = snapshot::list(repo, &Filter::default()).snapshots;
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Stats);
     let sizes = reporter.run(|progress, interrupt| {
@@ -292,6 +232,7 @@ fn prune_after(
     arguments: &Arguments,
     removed: Vec<SnapshotId>,
     exit: Exit,
+    told: Told,
 ) -> Result<Exit, Failure> {
     let left = repo.state().condemned().next().is_some();
     if !arguments.prune || removed.is_empty() && !left {
@@ -302,7 +243,7 @@ fn prune_after(
         options.without = removed;
     }
     app.terminal.say("")?;
-    let pruned = prune::prune(app, repo, &options, prune::Told::Problems)?;
+    let pruned = prune::prune(app, repo, &options, told)?;
     Ok(if exit == Exit::Partial { exit } else { pruned })
 }
 
@@ -330,10 +271,15 @@ fn named(app: &App, repo: &Repo, arguments: &Arguments, filter: &Filter) -> Resu
         false => forget_ids(repo, &ids).map_err(protected)?.len(),
     };
     if !app.terminal.json() {
-        report::named(app, &found, arguments.compact)?;
+        let frees = match arguments.dry_run && !app.terminal.quiet() && !found.is_empty() {
+            true => frees(app, repo)?,
+            false => Frees::new(),
+        };
+        report::named(app, &found, &frees, arguments.compact)?;
     }
-    report::total(app, count as u64, arguments.dry_run)?;
-    prune_after(app, repo, arguments, ids, Exit::Done)
+    report::total(app, count as u64, arguments.then())?;
+    // With IDs nothing else is written for programs.
+    prune_after(app, repo, arguments, ids, Exit::Done, Told::Everything)
 }
 
 fn refuse_protected(repo: &Repo, found: &[SnapshotInfo]) -> Result<(), Failure> {
@@ -364,97 +310,6 @@ fn is_protected(id: &str, until: Option<&str>) -> Failure {
     ))
 }
 
-impl KeepFlags {
-    fn counts(&self) -> [(Period, Option<Count>); 7] {
-        [
-            (Period::Last, self.keep_last),
-            (Period::Hourly, self.keep_hourly),
-            (Period::Daily, self.keep_daily),
-            (Period::Weekly, self.keep_weekly),
-            (Period::Monthly, self.keep_monthly),
-            (Period::Quarterly, self.keep_quarterly),
-            (Period::Yearly, self.keep_yearly),
-        ]
-    }
-
-    fn spans(&self) -> [(Period, Option<Span>); 7] {
-        [
-            (Period::Last, self.keep_within),
-            (Period::Hourly, self.keep_within_hourly),
-            (Period::Daily, self.keep_within_daily),
-            (Period::Weekly, self.keep_within_weekly),
-            (Period::Monthly, self.keep_within_monthly),
-            (Period::Quarterly, self.keep_within_quarterly),
-            (Period::Yearly, self.keep_within_yearly),
-        ]
-    }
-
-    /// Whether there is any of these flags.
-    fn given(&self) -> bool {
-        self.counts().iter().any(|(_, count)| count.is_some())
-            || self.spans().iter().any(|(_, span)| span.is_some())
-            || !self.keep_tag.is_empty()
-            || !self.keep_id.is_empty()
-            || self.keep_within_size.is_some()
-    }
-
-    /// A policy that keeps nothing is refused, unless it is meant and only for some.
-    fn check_empty(&self, allow_empty: bool, narrowed: bool) -> Result<(), Failure> {
-        let nothing = self.without_ids().is_empty() && self.keep_id.is_empty();
-        match (nothing, allow_empty, narrowed) {
-            (false, ..) | (true, true, true) => Ok(()),
-            (true, true, false) => Err(Failure::usage(
-                "a policy that keeps nothing would forget everything\nSay of what with --host, --tag or --path.",
-            )),
-            (true, false, _) => Err(Failure::usage(
-                "no policy was specified, no snapshots will be removed\nSay what to keep, such as --keep-daily 7, or name snapshots by their IDs.",
-            )),
-        }
-    }
-
-    fn without_ids(&self) -> Policy {
-        let counts = self.counts().into_iter();
-        let spans = self.spans().into_iter();
-        let list = |text: &String| tags(std::slice::from_ref(text));
-        Policy {
-            counts: counts.filter_map(|(p, count)| Some((p, count?))).collect(),
-            within: spans.filter_map(|(p, span)| Some((p, span?))).collect(),
-            tags: self.keep_tag.iter().map(list).collect(),
-            ids: Vec::new(),
-            within_size: self.keep_within_size.map(|bytes| WithinSize {
-                bytes,
-                beyond: BTreeSet::new(),
-            }),
-        }
-    }
-
-    /// The policy. An id that names no snapshot, or several, is refused: what it should keep would go.
-    fn policy(&self, repo: &Repo) -> Result<Policy, Failure> {
-        let found = self.keep_id.iter();
-        let ids = found.map(|name| Ok(selection::find(repo, name, &Filter::default())?.id));
-        Ok(Policy {
-            ids: ids.collect::<Result<_, Failure>>()?,
-            ..self.without_ids()
-        })
-    }
-}
-
-fn parse_count(text: &str) -> Result<Count, String> {
-    match text {
-        "unlimited" | "-1" => Ok(Count::All),
-        _ => text.parse().map(Count::Newest).map_err(|_| {
-            "expected a number of at most ten digits, or `unlimited` for all".to_owned()
-        }),
-    }
-}
-
-fn parse_span(text: &str) -> Result<Span, String> {
-    Span::parse(text).map_err(|error| {
-        let why = error.detail_text().unwrap_or_default();
-        format!("{why}; expected a duration such as 1y5m7d2h")
-    })
-}
-
 /// Reads `shrunk=PERCENT,changed=PERCENT`, either alone, or `off`; what is not named is off.
 fn parse_quarantine(text: &str) -> Result<Quarantine, String> {
     let mut limits = Quarantine::OFF;
@@ -482,16 +337,6 @@ fn parse_quarantine(text: &str) -> Result<Quarantine, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_may_be_unlimited() {
-        assert_eq!(parse_count("7"), Ok(Count::Newest(7)));
-        assert_eq!(parse_count("unlimited"), Ok(Count::All));
-        assert_eq!(parse_count("-1"), Ok(Count::All));
-        for wrong in ["-2", "", "many", "99999999999", "1.5"] {
-            assert!(parse_count(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn limits_of_quarantine() {

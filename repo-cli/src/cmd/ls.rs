@@ -77,7 +77,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         subfolder,
     } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
     let options = LsOptions {
-        subfolder,
+        subfolder: subfolder.clone(),
         paths: arguments.paths.clone(),
         recursive: arguments.recursive,
     };
@@ -104,7 +104,12 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     if let Some(failure) = broken {
         return Err(failure);
     }
-    listed.map_err(|error| selection::explain(&info, error.into()))?;
+    listed.map_err(|error| {
+        let below = |path: &PathBuf| subfolder.iter().collect::<PathBuf>().join(path);
+        let mut asked: Vec<PathBuf> = arguments.paths.iter().map(below).collect();
+        asked.extend(subfolder.clone());
+        selection::explain(&repo, &info, &asked, error.into())
+    })?;
     if !begun {
         printer.begin(&info)?;
     }

@@ -124,14 +124,20 @@ pub fn expire(app: &App, arguments: ExpireArguments) -> Result<Exit, Failure> {
         expires: Some(at),
         ..NewTerms::default()
     };
-    let done = match at.map(when::shown) {
-        None => "kept as the policy says".to_owned(),
-        Some(time) => format!("gone with the first forget by policy after {time}"),
-    };
     let (repo, found) = find(app, &arguments.snapshots, &arguments.selection)?;
     set(app, &repo, &found, &new)?;
     let count = counted(found.len() as u64, "snapshot", "snapshots");
-    app.terminal.say(&format!("{count} {done}"))?;
+    let will = if found.len() == 1 { "goes" } else { "go" };
+    app.terminal.say(&match at {
+        None => format!("{count} {will} only as the policy says"),
+        Some(time) if time <= time::now() => {
+            format!("{count} {will} with the next forget by policy: that time is over")
+        }
+        Some(time) => format!(
+            "{count} {will} with the first forget by policy after {}",
+            when::shown(time)
+        ),
+    })?;
     Ok(Exit::Done)
 }
 

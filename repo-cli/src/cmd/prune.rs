@@ -1,15 +1,18 @@
 //! `larder prune`
 
+mod report;
+
 use crate::app::App;
+use crate::cmd::unforget;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
-use crate::text::{bytes, counted, printable};
+use crate::text::{counted, printable};
 use crate::{json, repository, size};
 use clap::Args;
 use jiff::{Span, SpanRelativeTo, Unit};
-use repo_core::ops::{self, MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
+use repo_core::ops::{self, MaxUnused, PruneOptions};
 use repo_core::repo::Repo;
-use std::fmt::Write;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Arguments of `prune`.
@@ -30,11 +33,11 @@ const HEADING: &str = "Freeing space";
 pub struct PruneFlags {
     /// Most that may stay unused, of all that is stored (5%), in bytes (500M or 500MiB), or `unlimited`: packs of which less is unused are not
     /// rewritten
-    #[arg(long, value_name = "SIZE|N%|unlimited", default_value = "5%", value_parser = parse_max_unused, help_heading = HEADING)]
+    #[arg(long, value_name = "SIZE|N%|unlimited", default_value = "5%", value_parser = parse_max_unused, allow_hyphen_values = true, help_heading = HEADING)]
     max_unused: MaxUnused,
 
     /// Rewrite packs of no more bytes than this, such as 2G or 2GiB
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, help_heading = HEADING)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_hyphen_values = true, help_heading = HEADING)]
     max_repack_size: Option<u64>,
 
     /// Rewrite packs of trees only
@@ -54,11 +57,16 @@ pub struct PruneFlags {
     repack_uncompressed: bool,
 
     /// How long what nothing needs stays before it is deleted, so that `unforget` can bring it back: as 7d, 12h or 0
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_grace, help_heading = HEADING)]
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_grace, allow_hyphen_values = true, help_heading = HEADING)]
     grace: Duration,
 }
 
 impl PruneFlags {
+    /// Whether what is condemned is deleted by the same run.
+    pub fn at_once(&self) -> bool {
+        self.grace.is_zero()
+    }
+
     /// As the library wants them.
     pub fn options(&self, dry_run: bool) -> PruneOptions {
         PruneOptions {
@@ -122,19 +130,26 @@ pub enum Told {
 
 /// Frees what no snapshot needs, and tells of it.
 pub fn prune(app: &App, repo: &Repo, options: &PruneOptions, told: Told) -> Result<Exit, Failure> {
+    // Afterwards they are not known any more.
+    let replaced = match app.terminal.json() || app.terminal.quiet() {
+        true => HashSet::new(),
+        false => unforget::replaced(repo),
+    };
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Prune);
     let summary =
         reporter.run(|progress, interrupt| ops::prune(repo, options, progress, interrupt))?;
     if app.terminal.json() {
         if told == Told::Everything {
-            app.terminal.json_line(&message(&summary, options))?;
+            app.terminal
+                .json_line(&report::message(&summary, options))?;
         }
     } else {
-        app.terminal
-            .say(plan_text(&summary.plan, options).trim_end())?;
-        if !options.dry_run {
-            app.terminal.say(done_text(&summary, options).trim_end())?;
-        }
+        let outcome = match options.dry_run {
+            true => report::would(&summary.plan, options.grace, &replaced),
+            false => report::did(&summary, options.grace, &replaced),
+        };
+        let text = report::plan(&summary.plan) + &outcome;
+        app.terminal.say(text.trim_end())?;
     }
     for (name, why) in &summary.refused {
         app.terminal
@@ -166,167 +181,6 @@ fn refused(json: bool, name: &str, why: &str) -> String {
             item: name,
         }),
         false => format!("error: {name} {message}\n"),
-    }
-}
-
-/// A line of the plan, if there is anything to tell.
-fn line(text: &mut String, label: &str, sum: Sum, meaning: &str) {
-    if sum.count > 0 {
-        let packs = counted(sum.count, "pack", "packs");
-        let _ = writeln!(text, "{label:<14}{packs}, {}{meaning}", bytes(sum.bytes));
-    }
-}
-
-/// So many uncommitted snapshots are named.
-const UNCOMMITTED_SHOWN: usize = 5;
-
-fn plan_text(plan: &PrunePlan, options: &PruneOptions) -> String {
-    let mut text = String::new();
-    let snapshots = counted(plan.snapshots, "snapshot needs", "snapshots need");
-    let share =
-        100.0 * plan.unused_bytes as f64 / (plan.used_bytes + plan.unused_bytes).max(1) as f64;
-    let _ = writeln!(
-        text,
-        "{snapshots} {} in {}; {} are unused ({share:.1}%)",
-        bytes(plan.used_bytes),
-        counted(plan.packs.count, "pack", "packs"),
-        bytes(plan.unused_bytes)
-    );
-    line(
-        &mut text,
-        "unused:",
-        plan.to_condemn,
-        ": nothing in them is needed",
-    );
-    let kept = format!(
-        ": {} of that are kept, in new packs",
-        bytes(plan.rewritten_bytes)
-    );
-    line(&mut text, "to rewrite:", plan.to_rewrite, &kept);
-    line(
-        &mut text,
-        "strays:",
-        plan.strays,
-        ": in no index, left by interrupted runs",
-    );
-    line(
-        &mut text,
-        "waiting:",
-        plan.waiting,
-        ": nothing in them was needed when a prune condemned them",
-    );
-    line(
-        &mut text,
-        "to delete:",
-        plan.to_delete,
-        ": condemned before, their grace is over",
-    );
-    for id in plan.uncommitted.iter().take(UNCOMMITTED_SHOWN) {
-        let _ = writeln!(
-            text,
-            "snapshot {} goes too: no entry commits it (`larder repair log {id}` would)",
-            id.short()
-        );
-    }
-    if plan.uncommitted.len() > UNCOMMITTED_SHOWN {
-        let more = plan.uncommitted.len() - UNCOMMITTED_SHOWN;
-        let _ = writeln!(text, "and {more} more like it: --json lists them");
-    }
-    let _ = writeln!(
-        text,
-        "stays unused: {}; reads {}, about {}",
-        bytes(plan.left_unused_bytes),
-        bytes(plan.to_rewrite.bytes),
-        counted(plan.requests, "request", "requests")
-    );
-    let frees = match options.dry_run {
-        true => "would free:",
-        false => "frees now:",
-    };
-    let _ = write!(text, "{frees:<14}{}", bytes(plan.frees_now_bytes));
-    if plan.frees_later_bytes > 0 {
-        let _ = write!(
-            text,
-            "; another {} with a prune after the grace of {}",
-            bytes(plan.frees_later_bytes),
-            grace_text(options.grace)
-        );
-    }
-    text.push('\n');
-    text
-}
-
-fn grace_text(grace: Duration) -> String {
-    let seconds = grace.as_secs();
-    match (seconds / 86400, seconds / 3600) {
-        (days, _) if days > 0 && seconds.is_multiple_of(86400) => counted(days, "day", "days"),
-        (_, hours) if hours > 0 && seconds.is_multiple_of(3600) => counted(hours, "hour", "hours"),
-        _ => counted(seconds, "second", "seconds"),
-    }
-}
-
-fn done_text(summary: &PruneSummary, options: &PruneOptions) -> String {
-    let mut text = String::new();
-    line(&mut text, "written:", summary.written, "");
-    let until = match options.grace.is_zero() {
-        true => String::new(),
-        false => format!(
-            ", to be deleted by a prune in {}",
-            grace_text(options.grace)
-        ),
-    };
-    line(&mut text, "condemned:", summary.condemned, &until);
-    line(&mut text, "deleted:", summary.deleted, "");
-    if summary.reprieved > 0 {
-        let packs = counted(summary.reprieved, "pack is", "packs are");
-        let _ = writeln!(text, "{packs} needed again and kept");
-    }
-    if summary.tables_replaced > 0 {
-        let tables = counted(summary.tables_replaced, "index table", "index tables");
-        let _ = writeln!(text, "{tables} merged");
-    }
-    if text.is_empty() {
-        text.push_str("nothing to do\n");
-    }
-    text
-}
-
-fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSummary {
-    let plan = &summary.plan;
-    json::PruneSummary {
-        message_type: "summary",
-        dry_run: options.dry_run,
-        snapshots: plan.snapshots,
-        snapshots_uncommitted: plan.uncommitted.iter().map(ToString::to_string).collect(),
-        packs_total: plan.packs.count,
-        bytes_total: plan.packs.bytes,
-        bytes_used: plan.used_bytes,
-        bytes_unused: plan.unused_bytes,
-        packs_to_condemn: plan.to_condemn.count,
-        bytes_to_condemn: plan.to_condemn.bytes,
-        packs_to_rewrite: plan.to_rewrite.count,
-        bytes_to_rewrite: plan.to_rewrite.bytes,
-        bytes_kept_of_rewritten: plan.rewritten_bytes,
-        bytes_left_unused: plan.left_unused_bytes,
-        packs_stray: plan.strays.count,
-        bytes_stray: plan.strays.bytes,
-        packs_waiting: plan.waiting.count,
-        bytes_waiting: plan.waiting.bytes,
-        packs_to_delete: plan.to_delete.count,
-        bytes_to_delete: plan.to_delete.bytes,
-        bytes_freed_now: plan.frees_now_bytes,
-        bytes_freed_later: plan.frees_later_bytes,
-        bytes_to_read: plan.to_rewrite.bytes,
-        requests: plan.requests,
-        packs_written: summary.written.count,
-        bytes_written: summary.written.bytes,
-        packs_condemned: summary.condemned.count,
-        packs_deleted: summary.deleted.count,
-        bytes_deleted: summary.deleted.bytes,
-        packs_reprieved: summary.reprieved,
-        objects_removed: summary.objects_removed,
-        objects_refused: summary.refused.len() as u64,
-        waits_for_processes: summary.waits_for,
     }
 }
 
@@ -362,7 +216,5 @@ mod tests {
         for wrong in ["7", "-1d", "1mo", "1y", "x", "99999999999999999999d"] {
             assert!(parse_grace(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(grace_text(Duration::from_secs(86400)), "1 day");
-        assert_eq!(grace_text(Duration::from_secs(7200)), "2 hours");
     }
 }

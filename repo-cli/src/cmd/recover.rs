@@ -42,7 +42,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             id.short()
         ));
     }
-    derived::warn_of_lost(app, &found.paths, found.items_lost);
+    derived::warn_of_lost(app, None, &found.paths, found.items_lost);
     let exit = Exit::with_problems(found.items_lost + found.unreadable.len() as u64);
     if app.terminal.json() {
         app.terminal.json_line(&json::RecoverSummary {

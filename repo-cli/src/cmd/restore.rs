@@ -1,17 +1,16 @@
 //! `larder restore`
 
 mod attributes;
-mod choice;
 mod existing;
 
 use crate::app::App;
+use crate::choice::ChoiceFlags;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Listing, Reporter, Work};
 use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, local_time, printable};
 use crate::{json, repository};
 use attributes::AttributeFlags;
-use choice::ChoiceFlags;
 use clap::Args;
 use existing::ExistingFlags;
 use repo_core::ops::{self, RestoreOptions, RestoreSummary, Selection};
@@ -54,8 +53,10 @@ pub struct Arguments {
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let target = &arguments.target;
     repository::refuse_inside(app, target)?;
-    let mut options = RestoreOptions::default();
-    arguments.choice.choose(app, &mut options)?;
+    let mut options = RestoreOptions {
+        selection: arguments.choice.selection(app)?,
+        ..RestoreOptions::default()
+    };
     arguments.existing.set(app, target, &mut options)?;
     arguments.attributes.set(&mut options)?;
     let selection::Opened {
@@ -64,12 +65,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         subfolder,
     } = selection::open(app, &arguments.snapshot, &arguments.selection)?;
     app.terminal.say(&heading(&info, target, options.dry_run))?;
+    let asked: Vec<PathBuf> = subfolder.iter().cloned().collect();
     options.subfolder = subfolder;
     let reporter = reporter(app, &info, &options);
     let done = reporter.run(|progress, interrupt| {
         ops::restore(&repo, &info.id, target, &options, progress, interrupt)
     });
-    let summary = done.map_err(|failure| selection::explain(&info, failure))?;
+    let summary = done.map_err(|failure| selection::explain(&repo, &info, &asked, failure))?;
     if summary.problems > 0 && repo.index_is_incomplete() {
         app.terminal.warn(
             "an index table is missing or damaged: `larder repair index` enters anew what the packs hold; run this again then",

@@ -2,22 +2,15 @@
 
 use super::derived;
 use crate::app::App;
+use crate::choice::ChoiceFlags;
 use crate::exit::{Exit, Failure};
-use crate::patterns;
 use crate::reporter::{Reporter, Work};
 use crate::selection::ChosenFlags;
 use crate::{process, repository, when};
 use clap::Args;
 use repo_core::ops::{self, Replace, RewriteOptions, Selection};
-use repo_core::pattern::List;
 use repo_core::time::Timestamp;
-use std::ffi::OsString;
-use std::path::PathBuf;
 
-/// What cannot be given together with `--include` and its kin.
-const EXCLUDES: [&str; 4] = ["exclude", "iexclude", "exclude_file", "iexclude_file"];
-
-const WHICH: &str = "Which files";
 const WORDS: &str = "What is said of them";
 
 /// Arguments of `rewrite`.
@@ -26,37 +19,20 @@ pub struct Arguments {
     #[command(flatten)]
     chosen: ChosenFlags,
 
-    /// Leave out what this pattern matches; may be given more than once
-    #[arg(short, long, value_name = "PATTERN", value_parser = patterns::parser(), help_heading = WHICH)]
-    exclude: Vec<OsString>,
+    /// Forget the old snapshots once the new ones are there
+    #[arg(long)]
+    forget: bool,
 
-    /// The same, whatever the case of letters
-    #[arg(long, value_name = "PATTERN", value_parser = patterns::parser(), help_heading = WHICH)]
-    iexclude: Vec<OsString>,
+    /// Say what would be changed, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 
-    /// Leave out what a pattern of this file matches, one a line
-    #[arg(long, value_name = "FILE", help_heading = WHICH)]
-    exclude_file: Vec<PathBuf>,
+    /// Accepted without effect: every snapshot has a summary
+    #[arg(short = 's', long, hide = true)]
+    snapshot_summary: bool,
 
-    /// The same, whatever the case of letters
-    #[arg(long, value_name = "FILE", help_heading = WHICH)]
-    iexclude_file: Vec<PathBuf>,
-
-    /// Keep only what this pattern matches, and what is in directories that it matches; may be given more than once
-    #[arg(short, long, value_name = "PATTERN", value_parser = patterns::parser(), conflicts_with_all = EXCLUDES, help_heading = WHICH)]
-    include: Vec<OsString>,
-
-    /// The same, whatever the case of letters
-    #[arg(long, value_name = "PATTERN", value_parser = patterns::parser(), conflicts_with_all = EXCLUDES, help_heading = WHICH)]
-    iinclude: Vec<OsString>,
-
-    /// Keep only what a pattern of this file matches, one a line
-    #[arg(long, value_name = "FILE", conflicts_with_all = EXCLUDES, help_heading = WHICH)]
-    include_file: Vec<PathBuf>,
-
-    /// The same, whatever the case of letters
-    #[arg(long, value_name = "FILE", conflicts_with_all = EXCLUDES, help_heading = WHICH)]
-    iinclude_file: Vec<PathBuf>,
+    #[command(flatten)]
+    files: ChoiceFlags,
 
     /// Another host
     #[arg(long, value_name = "HOST", help_heading = WORDS)]
@@ -71,20 +47,8 @@ pub struct Arguments {
     new_description: Option<String>,
 
     /// Another label
-    #[arg(long, alias = "label", value_name = "LABEL", help_heading = WORDS)]
+    #[arg(long, value_name = "LABEL", help_heading = WORDS)]
     new_label: Option<String>,
-
-    /// Forget the old snapshots once the new ones are there
-    #[arg(long)]
-    forget: bool,
-
-    /// Say what would be changed, and change nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-
-    /// Accepted without effect: every snapshot has a summary
-    #[arg(short = 's', long, hide = true)]
-    snapshot_summary: bool,
 }
 
 /// Another time; nothing says none, as with restic.
@@ -110,37 +74,16 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     });
     let done = done.map_err(derived::failure)?;
     derived::say(app, &done, options.replace, "rewrote")?;
+    if let Some((time, _)) = options.time.filter(|_| !done.is_empty()) {
+        when::warn_of_future(app, time);
+    }
     Ok(Exit::with_problems(found.unreadable))
 }
 
 fn options(app: &App, arguments: &Arguments) -> Result<RewriteOptions, Failure> {
-    let list = |given: &[OsString], files: &[PathBuf], ignore_case| -> Result<_, Failure> {
-        Ok(match given.is_empty() && files.is_empty() {
-            true => None,
-            false => Some(patterns::list(app, given, files, ignore_case)?),
-        })
-    };
-    let excludes: Vec<List> = [
-        list(&arguments.exclude, &arguments.exclude_file, false)?,
-        list(&arguments.iexclude, &arguments.iexclude_file, true)?,
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let includes: Vec<List> = [
-        list(&arguments.include, &arguments.include_file, false)?,
-        list(&arguments.iinclude, &arguments.iinclude_file, true)?,
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
     let given = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
     let options = RewriteOptions {
-        selection: match (includes.is_empty(), excludes.is_empty()) {
-            (false, _) => Selection::Include(includes),
-            (true, false) => Selection::Exclude(excludes),
-            (true, true) => Selection::All,
-        },
+        selection: arguments.files.selection(app)?,
         host: given(&arguments.new_host),
         time: arguments
             .new_time

@@ -7,7 +7,7 @@ use crate::text::{counted, printable};
 use crate::{json, repository, selection, signals};
 use clap::Args;
 use repo_core::id::SnapshotId;
-use repo_core::ops::{self, TooLate, Unforgotten};
+use repo_core::ops::{self, Regained, TooLate, Unforgotten};
 use repo_core::progress::Silent;
 use repo_core::repo::Repo;
 use repo_core::snapshot::{self, Filter};
@@ -34,13 +34,13 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     match (named, arguments.all || arguments.selection.given()) {
         (false, false) => {
             return Err(Failure::usage(
-                "no snapshot is named\nName some by the beginnings of their IDs, choose with --host, --tag or --path, or say --all. \
+                "no snapshot is named\nName some by the beginnings of their IDs, choose with --host, --tag, --label or --path, or say --all. \
                  `larder snapshots --forgotten` lists those that there are.",
             ));
         }
         (true, true) => {
             return Err(Failure::usage(
-                "snapshots are named, and chosen by --host, --tag or --path\nGive one or the other.",
+                "snapshots are named, and chosen by --host, --tag, --label or --path\nGive one or the other.",
             ));
         }
         _ => {}
@@ -69,12 +69,6 @@ fn these(app: &App, repo: &Repo, names: &[String]) -> Result<Exit, Failure> {
                 too_late(&id, &gone)
             )));
         }
-        Unforgotten::NeedsCopy(id) => {
-            return Err(Failure::failed(format!(
-                "{}\nNothing was changed.",
-                needs_copy(&id)
-            )));
-        }
     };
     say(app, &ids, &wanted)?;
     Ok(Exit::Done)
@@ -91,7 +85,6 @@ fn matching(app: &App, repo: &Repo, filter: &Filter) -> Result<Exit, Failure> {
         let (id, why) = match ops::unforget(repo, &ids, &Silent, signals::interrupt())? {
             Unforgotten::Done(wanted) => break wanted,
             Unforgotten::TooLate(id, gone) => (id, too_late(&id, &gone)),
-            Unforgotten::NeedsCopy(id) => (id, needs_copy(&id)),
         };
         app.terminal.warn(&why);
         problems += 1;
@@ -105,21 +98,22 @@ fn matching(app: &App, repo: &Repo, filter: &Filter) -> Result<Exit, Failure> {
         false => format!("{back} {is} back"),
     })?;
     if !old.is_empty() {
-        let others = counted(
-            old.len() as u64,
-            "other was replaced",
-            "others were replaced",
-        );
-        app.terminal.say(&format!(
-            "{others} by newer forms; name them to have them besides"
-        ))?;
+        app.terminal.say(&match old.len() {
+            1 => "1 other was replaced by a newer form; name it to have it besides".to_owned(),
+            count => format!(
+                "{count} others were replaced by newer forms; name them to have them besides"
+            ),
+        })?;
     }
     Ok(Exit::with_problems(problems))
 }
 
 /// Forgotten snapshots that were made anew, as by `tag`: a newer form is there, or was when they were forgotten.
-fn replaced(repo: &Repo) -> HashSet<SnapshotId> {
+pub fn replaced(repo: &Repo) -> HashSet<SnapshotId> {
     let state = repo.state();
+    if state.forgotten_snapshots().next().is_none() {
+        return HashSet::new();
+    }
     let forgotten = snapshot::list_forgotten(repo, &Filter::default()).snapshots;
     let live = snapshot::list(repo, &Filter::default()).snapshots;
     // Of each form when it was committed and when it was forgotten.
@@ -143,29 +137,31 @@ fn replaced(repo: &Repo) -> HashSet<SnapshotId> {
     replaced
 }
 
-/// Says which are back.
-fn say(app: &App, ids: &[SnapshotId], wanted: &[SnapshotId]) -> Result<(), Failure> {
+/// Says which are back, and under which IDs.
+fn say(app: &App, ids: &[SnapshotId], back: &[Regained]) -> Result<(), Failure> {
     if app.terminal.json() {
+        for regained in back.iter().filter(|back| back.id != back.asked) {
+            app.terminal.json_line(&json::Changed {
+                message_type: "changed",
+                old_snapshot_id: regained.asked.to_hex(),
+                new_snapshot_id: Some(regained.id.to_hex()),
+            })?;
+        }
         app.terminal.json_line(&json::Forgotten {
             message_type: "unforgotten",
-            snapshots: wanted.iter().map(|id| id.to_hex()).collect(),
+            snapshots: back.iter().map(|regained| regained.id.to_hex()).collect(),
         })?;
     }
     for id in ids {
-        app.terminal.say(&match wanted.contains(id) {
-            true => format!("snapshot {} is back", id.short()),
-            false => format!("snapshot {} is not forgotten", id.short()),
+        let found = back.iter().find(|regained| regained.asked == *id);
+        let short = id.short();
+        app.terminal.say(&match found.map(|regained| regained.id) {
+            Some(same) if same == *id => format!("snapshot {short} is back"),
+            Some(other) => format!("snapshot {short} is there again as {}", other.short()),
+            None => format!("snapshot {short} is not forgotten"),
         })?;
     }
     Ok(())
-}
-
-fn needs_copy(id: &SnapshotId) -> String {
-    format!(
-        "a prune is about to delete packs of snapshot {}, and at a place of this class they would have to be copied, \
-         which this version cannot",
-        id.short()
-    )
 }
 
 fn too_late(id: &SnapshotId, gone: &TooLate) -> String {
@@ -175,7 +171,7 @@ fn too_late(id: &SnapshotId, gone: &TooLate) -> String {
         Some(first) => {
             let first = printable(&first.display().to_string()).into_owned();
             let items = counted(gone.items, "item", "items");
-            format!("a prune has deleted data of {items} of it, of {first} for one")
+            format!("data of {items} of it is gone, of {first} for one")
         }
         None => "a prune has deleted it".to_owned(),
     };

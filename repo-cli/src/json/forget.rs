@@ -114,7 +114,8 @@ fn filled<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `unforget`, `protect` and `expire`: which snapshots it was done for. restic has no such commands.
+/// `unforget`, `protect` and `expire`: which snapshots it was done for; of `unforget` the IDs under which they are there. restic has no
+/// such commands.
 #[derive(Serialize)]
 pub struct Forgotten {
     pub message_type: &'static str,

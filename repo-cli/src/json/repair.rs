@@ -25,6 +25,7 @@ pub struct RepairedPack {
     pub dry_run: bool,
     pub id: String,
     pub whole: bool,
+    pub deleted: bool,
     pub blobs_saved: u64,
     pub bytes_saved: u64,
     pub blobs_lost: u64,

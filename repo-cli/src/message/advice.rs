@@ -73,7 +73,7 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::Missing if is_segment_mark(error.subject()) => {
             "Put it back from a copy of the repository: without it nothing can be added. Everything restores as before."
         }
-        ErrorKind::Missing if error.detail_text() == Some("no index table names it") => {
+        ErrorKind::Missing if error.is_unindexed() => {
             "If an index table is lost, as `larder check` says, `larder repair index` or the next backup enters anew what its packs \
              hold, and nothing is lost."
         }

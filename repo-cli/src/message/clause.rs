@@ -27,7 +27,7 @@ pub(super) fn clause(subject: &str, error: &Error) -> String {
 
 /// The operating system refused something. A detail says what, unless the system says the same in its own words.
 fn refused(subject: &str, error: &Error, cause: &std::io::Error, detail: Option<&str>) -> String {
-    let (cause, full) = (plain_io(cause), is_full(cause));
+    let (cause, full) = (plain_io(cause), error.is_full());
     let detail = detail.filter(|detail| !full && !cause.contains(detail));
     let at = at(error);
     match (detail, error.kind()) {
@@ -68,6 +68,9 @@ fn said(subject: &str, error: &Error, detail: &str) -> String {
         ErrorKind::InvalidInput | ErrorKind::NotFound if detail.starts_with("not ") => {
             format!("{subject} is{because}").replacen(": ", " ", 1)
         }
+        ErrorKind::Missing if detail.starts_with("has the content of ") => {
+            format!("{subject}{because}").replacen(": ", " ", 1)
+        }
         ErrorKind::InvalidInput if verb => format!("{subject}{because}").replacen(": ", " ", 1),
         ErrorKind::InvalidInput | ErrorKind::Unavailable if subject.is_empty() => {
             because.trim_start_matches(": ").to_owned()
@@ -86,7 +89,7 @@ fn predicate(error: &Error) -> String {
         ErrorKind::NotFound => "does not exist",
         ErrorKind::Missing => "is missing from the repository",
         ErrorKind::Damaged => "is damaged",
-        _ if error.io_cause().is_some_and(is_full) || is_read_only(error) => "cannot be written",
+        _ if error.is_full() || is_read_only(error) => "cannot be written",
         ErrorKind::Unavailable => "cannot be read or written",
         ErrorKind::Denied if error.io_cause().is_none() => "may not be changed",
         ErrorKind::Denied => "may not be read or written",
@@ -130,10 +133,6 @@ pub(super) fn because(error: &Error) -> String {
         cause = error.source();
     }
     text
-}
-
-pub(super) fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), Io::StorageFull | Io::QuotaExceeded)
 }
 
 pub(super) fn is_read_only(error: &Error) -> bool {

@@ -7,7 +7,7 @@
 mod local;
 mod memory;
 mod name;
-mod random;
+pub(crate) mod random;
 mod unclear;
 
 #[cfg(any(test, feature = "testutil"))]

@@ -12,7 +12,7 @@ pub(super) fn fresh() -> Result<u64> {
 }
 
 /// The next number of a sequence that `state` fixes (SplitMix64, Steele, Lea, Flood, OOPSLA 2014).
-pub(super) fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -161,7 +161,8 @@ impl TargetDir {
 
     /// Creates the subdirectory `name`, or opens it if it is there.
     ///
-    /// Anything else of that name is replaced once the directory is there; a link to a directory is such a thing. One that is there and ours is opened to us for writing; its attributes are to be set in the end.
+    /// Anything else of that name is replaced once the directory is there; a link to a directory is such a thing. One that
+    /// is there and ours is opened to us for writing; its attributes are to be set in the end.
     pub fn create_dir(&self, name: &[u8]) -> Result<Self> {
         component(name)?;
         match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {

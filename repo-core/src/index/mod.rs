@@ -204,19 +204,16 @@ impl Index {
         segments.any(|segment| segment.counts[Section::Bases as usize] > 0)
     }
 
-    /// Calls `each` with every copy of a blob, in live packs or not, until it breaks.
-    pub fn copies(
-        &self,
-        id: &BlobId,
-        each: &mut dyn FnMut(Location) -> ControlFlow<()>,
-    ) -> Result<()> {
+    /// Every copy of a blob, in live packs or not.
+    pub fn copies(&self, id: &BlobId) -> Result<Vec<Location>> {
+        let mut copies = Vec::new();
         for shown in self.snapshot() {
-            let mut each = |found| each(location(&shown.run, found));
-            if shown.find(id, &mut each)?.is_break() {
-                break;
-            }
+            let _: ControlFlow<()> = shown.find(id, &mut |found| {
+                copies.push(location(&shown.run, found));
+                ControlFlow::Continue(())
+            })?;
         }
-        Ok(())
+        Ok(copies)
     }
 
     /// The pack that a blob lies in.

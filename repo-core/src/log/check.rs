@@ -225,10 +225,13 @@ fn lost_objects(state: &State, tables: &[IndexId], snapshot: Option<&SnapshotId>
 pub struct UnforgetCheck {
     /// Name these in the entry. Empty on class C.
     pub reprieve: Vec<PackId>,
-    /// Class C: copy these from condemned packs to a new one and publish it first; then check again.
+    /// Class C: these lie in condemned packs only, which may go at any time. Copy them to a new one, and commit another form of the
+    /// snapshot that rests on it.
     pub copy: Vec<BlobId>,
-    /// It is too late: these are not there any more, or are about to go.
-    pub gone: Vec<ObjectRef>,
+    /// Class C: these are condemned themselves, and may go at any time. Commit another form of them.
+    pub renew: Vec<SnapshotId>,
+    /// It is too late: the log does not know these, or not any more.
+    pub gone: Vec<SnapshotId>,
     /// It is too late: no pack that stays holds these.
     pub lost: Vec<BlobId>,
 }
@@ -236,7 +239,8 @@ pub struct UnforgetCheck {
 impl UnforgetCheck {
     /// Whether the entry may be appended right after the fold this was computed from.
     pub fn passes(&self) -> bool {
-        self.copy.is_empty() && self.gone.is_empty() && self.lost.is_empty()
+        let stays = self.copy.is_empty() && self.renew.is_empty();
+        stays && self.gone.is_empty() && self.lost.is_empty()
     }
 }
 
@@ -259,8 +263,10 @@ pub fn check_unforget<'a>(
         let condemned = state
             .condemned_objects()
             .any(|(condemned, _)| *condemned == object);
-        if state.snapshot(id).is_none() || state.class() == Class::C && condemned {
-            check.gone.push(object);
+        if state.snapshot(id).is_none() {
+            check.gone.push(*id);
+        } else if state.class() == Class::C && condemned {
+            check.renew.push(*id);
         }
     }
     let mut reprieve = BTreeSet::new();

@@ -339,6 +339,13 @@ impl State {
         deleted.any(|id| !earlier.deleted.contains_key(id))
     }
 
+    /// The number of the newest entry that condemns or deletes something that is not wanted again; 0 if there is none.
+    pub fn newest_removal(&self) -> u64 {
+        let condemned = self.condemned().map(|(_, by)| by.number);
+        let deleted = self.deleted.values().map(|row| row.number);
+        condemned.chain(deleted).max().unwrap_or(0)
+    }
+
     /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in
     /// doubt say so.
     pub fn may_remove(&self, id: &[u8; 32]) -> bool {
@@ -375,11 +382,15 @@ impl State {
     /// Entries that could not be read and that no `Void` entry clears. Readers skip them; with any of them
     /// [`State::may_prune`] and [`State::may_write`] answer no.
     pub fn unreadable(&self) -> impl Iterator<Item = (u64, Unreadable)> {
+        self.unreadable_entries()
+            .map(|(_, number, why)| (number, why))
+    }
+
+    /// The same with their hashes: of the stored core, as far as that can be told.
+    pub fn unreadable_entries(&self) -> impl Iterator<Item = (&EntryHash, u64, Unreadable)> {
         let open = |hash: &EntryHash| !self.voided.contains(hash);
-        self.unreadable
-            .iter()
-            .filter(move |(hash, _)| open(hash))
-            .map(|(_, row)| *row)
+        let rows = self.unreadable.iter().filter(move |(hash, _)| open(hash));
+        rows.map(|(hash, (number, why))| (hash, *number, *why))
     }
 
     /// The hashes of damaged entries that no `Void` entry clears; those of a newer version are not among them.
@@ -456,6 +467,16 @@ impl State {
     /// Class C: entries of fenced processes that stand now and may yet become void. A checkpoint is made without them.
     pub fn in_doubt(&self) -> &BTreeSet<EntryHash> {
         &self.in_doubt
+    }
+
+    /// Class C: whether an entry in doubt may be what commits that snapshot.
+    pub fn is_in_doubt(&self, id: &SnapshotId) -> bool {
+        let number = self.snapshots.get(id).map(|row| row.number);
+        let mut rows = self
+            .entries
+            .iter()
+            .filter(|((at, _), _)| Some(*at) == number);
+        rows.any(|(_, row)| self.in_doubt.contains(&row.hash))
     }
 
     /// Class C: whether the entry of that name was folded, and its hash.

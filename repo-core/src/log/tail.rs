@@ -11,7 +11,7 @@
 //! proved, or is the one that a proved entry follows.
 
 use crate::error::{Error, Result, Subject};
-use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, clear, decode_file, hash};
+use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, decode_file, hash};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,9 +80,10 @@ impl Found {
                 Some(followed) => self.followed_core(number, followed, read)?,
                 None => self.proved_core(number, read, prove)?,
             };
-            if let Some((core, follows)) = found {
+            if let Some(core) = found {
                 any_proved = true;
-                followed = Some(follows);
+                // One that does not open is followed if a repair has cleared it. What it says of those before it counts for nothing.
+                followed = prove(number, &core)?;
                 cores.push(Some(core));
                 continue;
             }
@@ -99,13 +100,13 @@ impl Found {
         Ok(cores)
     }
 
-    /// The copy that a proved entry follows, and what that one follows.
+    /// The copy that a proved entry follows.
     fn followed_core(
         &mut self,
         number: u64,
         followed: &[EntryHash],
         read: &mut ReadEntry<'_>,
-    ) -> Result<Option<(Vec<u8>, Vec<EntryHash>)>> {
+    ) -> Result<Option<Vec<u8>>> {
         let group_end = number.next_multiple_of(CHECKPOINT_EVERY).min(self.tail);
         for file in [None, Some(group_end), Some(number)] {
             if let Some(file) = file.filter(|file| !self.files.contains(file)) {
@@ -113,25 +114,25 @@ impl Found {
             }
             let right = |core: &&Vec<u8>| followed.contains(&hash(core));
             if let Some(core) = self.copies_of(number).iter().find(right) {
-                return Ok(clear(core).ok().map(|clear| (core.clone(), clear.follows)));
+                return Ok(Some(core.clone()));
             }
         }
         Ok(None)
     }
 
-    /// The first copy that is an entry of this number, and what it follows.
+    /// The first copy that is an entry of this number.
     fn proved_core(
         &mut self,
         number: u64,
         read: &mut ReadEntry<'_>,
         prove: &Prove<'_>,
-    ) -> Result<Option<(Vec<u8>, Vec<EntryHash>)>> {
+    ) -> Result<Option<Vec<u8>>> {
         if !self.files.contains(&number) {
             self.probe(number, read)?;
         }
         for core in self.copies_of(number) {
-            if let Some(follows) = prove(number, core)? {
-                return Ok(Some((core.clone(), follows)));
+            if prove(number, core)?.is_some() {
+                return Ok(Some(core.clone()));
             }
         }
         Ok(None)

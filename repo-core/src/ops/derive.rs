@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::format::snapshot::{Snapshot, Source, SourceKind, Summary};
 use crate::id::{IndexId, SnapshotId};
+use crate::log::Terms;
 use crate::progress::{Interrupt, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Repo, WriteOptions, Written};
 use crate::snapshot::{Filter, SnapshotInfo, list};
@@ -41,6 +42,10 @@ pub struct Derived {
     pub new: Option<SnapshotId>,
     /// It was there already: an earlier run was stopped.
     pub found: bool,
+    /// What is said of the old one.
+    pub before: Summary,
+    /// What is said of the new one, or would be.
+    pub after: Summary,
 }
 
 /// A snapshot to be made.
@@ -48,6 +53,8 @@ pub(super) struct Wanted {
     pub old: SnapshotInfo,
     /// What is to be said of the new one.
     pub summary: Summary,
+    /// The old one is forgotten and lends nothing: all that the new one holds was looked up. These are the terms that it had.
+    pub forgotten: Option<Terms>,
 }
 
 /// A snapshot that says what it was made from, and has the tag if that is to stay.
@@ -66,6 +73,7 @@ pub(super) fn wanted(
     Wanted {
         old: info.clone(),
         summary,
+        forgotten: None,
     }
 }
 
@@ -120,14 +128,16 @@ pub(super) fn begin(repo: &Repo, olds: &[SnapshotInfo], replace: Replace) -> Res
     }
 }
 
-/// Live snapshots that say what they were made from, by that.
-struct Twins(HashMap<SnapshotId, Vec<SnapshotInfo>>);
+/// Live snapshots that say what they were made from, by that; not those of which an entry in doubt says that they are.
+pub(super) struct Twins(HashMap<SnapshotId, Vec<SnapshotInfo>>);
 
 impl Twins {
-    fn of(repo: &Repo) -> Self {
-        let mut twins: HashMap<_, Vec<_>> = HashMap::new();
+    pub fn of(repo: &Repo) -> Self {
+        let (state, mut twins) = (repo.state(), HashMap::<_, Vec<_>>::new());
         for info in list(repo, &Filter::default()).snapshots {
-            if let Some(original) = info.summary.original() {
+            if let Some(original) = info.summary.original()
+                && !state.is_in_doubt(&info.id)
+            {
                 twins.entry(original).or_default().push(info);
             }
         }
@@ -135,7 +145,7 @@ impl Twins {
     }
 
     /// One that is as the wanted one is to be.
-    fn find(&self, wanted: &Wanted) -> Option<SnapshotId> {
+    pub fn find(&self, wanted: &Wanted) -> Option<SnapshotId> {
         let twins = self.0.get(&wanted.summary.original()?)?.iter();
         let mut same = twins.filter(|twin| twin.summary == wanted.summary);
         same.find(|twin| twin.id != wanted.old.id)
@@ -159,6 +169,8 @@ pub(super) fn commit(
             old: wanted.old.id,
             new: None,
             found: twins.find(wanted).is_some(),
+            before: wanted.old.summary.clone(),
+            after: wanted.summary.clone(),
         }));
         return Ok(Some(done));
     }
@@ -178,6 +190,8 @@ pub(super) fn commit(
                 old: wanted.old.id,
                 new: Some(new),
                 found: found.is_some(),
+                before: wanted.old.summary.clone(),
+                after: wanted.summary.clone(),
             }),
             Ok(Made::Forgotten) => {}
             Ok(Made::Heal) => {
@@ -202,7 +216,7 @@ pub(super) fn commit(
     }
 }
 
-enum Made {
+pub(super) enum Made {
     Done(SnapshotId),
     /// The one that lends everything was forgotten meanwhile.
     Forgotten,
@@ -210,7 +224,7 @@ enum Made {
 }
 
 /// Stores a snapshot and commits it. The first that is committed names the new tables.
-fn make(
+pub(super) fn make(
     repo: &Repo,
     wanted: &Wanted,
     written: &Written,
@@ -224,14 +238,16 @@ fn make(
         tables: tables.clone(),
         hits: written.hits.clone(),
         own: written.own.clone(),
-        lender: Some(old),
+        lender: wanted.forgotten.is_none().then_some(old),
     };
     Ok(match repo.commit(&request)? {
         CommitOutcome::Committed => {
             tables.clear();
             Made::Done(snapshot)
         }
-        CommitOutcome::Heal if !repo.state().is_live(&old) => Made::Forgotten,
+        CommitOutcome::Heal if request.lender.is_some() && !repo.state().is_live(&old) => {
+            Made::Forgotten
+        }
         CommitOutcome::Heal => Made::Heal,
     })
 }
@@ -278,15 +294,26 @@ pub(super) fn plain_source(summary: &Summary) -> Source {
 
 /// The new snapshot expires when the old one does.
 fn terms(repo: &Repo, wanted: &Wanted, made: Made) -> Result<Made> {
-    let expires = repo.state().terms(&wanted.old.id).expires;
-    if let (Made::Done(new), Some(expires)) = (&made, expires) {
-        let terms = NewTerms {
-            expires: Some(Some(expires)),
-            ..NewTerms::default()
+    if let Made::Done(new) = &made {
+        let old = Terms {
+            protected_until: None,
+            ..repo.state().terms(&wanted.old.id)
         };
-        set_terms(repo, &[*new], &terms)?;
+        put_under(repo, new, old)?;
     }
     Ok(made)
+}
+
+/// Says these terms of a snapshot, as far as they say anything.
+pub(super) fn put_under(repo: &Repo, id: &SnapshotId, terms: Terms) -> Result<()> {
+    let new = NewTerms {
+        protected_until: terms.protected_until.map(Some),
+        expires: terms.expires.map(Some),
+    };
+    if new != NewTerms::default() {
+        set_terms(repo, &[*id], &new)?;
+    }
+    Ok(())
 }
 
 /// What is said when what was relied on is deleted again and again.

@@ -33,16 +33,16 @@ pub use find::{FoundObject, ObjectIds, Patterns, SizeIs, Version, Wanted, find, 
 pub use forget::{
     ACCEPTED, AHEAD_S, Anomaly, BEHIND_S, Break, Candidate, Claim, Commit, Count, DURATION_S_MAX,
     Forget, ForgetOptions, ForgetPlan, Goes, Grouping, Keeps, Kept, NewTerms, Period, PlannedGroup,
-    Policy, Quarantine, Reason, Removed, STANDS_S, Span, Stored, Times, TooLate, Unforgotten,
-    WithinSize, forget_ids, plan, set_terms, unforget,
+    Policy, Quarantine, Reason, Regained, Removed, STANDS_S, Span, Stored, Times, TooLate,
+    Unforgotten, WithinSize, forget_ids, plan, set_terms, unforget,
 };
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use recover::{RECOVERED_TAG, RecoverOptions, Recovered, recover};
 pub use repair::{
-    LostEntry, Mended, REPAIRED_TAG, RepairIndexOptions, RepairIndexSummary, RepairLogOptions,
-    RepairLogSummary, RepairSnapshotsOptions, RepairedPack, RepairedSnapshots, Uncommitted, WhyNot,
-    repair_index, repair_log, repair_packs, repair_snapshots,
+    LostEntry, LostIn, Mended, REPAIRED_TAG, RepairIndexOptions, RepairIndexSummary,
+    RepairLogOptions, RepairLogSummary, RepairSnapshotsOptions, RepairedPack, RepairedSnapshots,
+    Uncommitted, WhyNot, repair_index, repair_log, repair_packs, repair_snapshots,
 };
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
 pub use rewrite::{REWRITE_TAG, RewriteOptions, rewrite};

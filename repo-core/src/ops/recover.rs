@@ -1,5 +1,6 @@
 //! Makes a snapshot of all directories that no snapshot reaches.
 
+use super::backup::plain_node;
 use super::derive::{PASSES_MAX, never_stands, plain_source, write_options};
 use super::repair::{Mending, RepairSnapshotsOptions, packs_below};
 use super::reshape::{Counts, Reshaper, Rule};
@@ -212,7 +213,7 @@ impl Job<'_> {
         let mut trees = BTreeSet::new();
         for pack in packs {
             let deleting = self.repo.state().pack_state(&pack) == PackState::Deleting;
-            if !deleting && self.repo.is_there(&pack)? {
+            if !deleting && !self.repo.is_gone(&pack)? {
                 let entry = self.repo.index().pack_entry(&pack)?;
                 let blobs = entry.iter().flat_map(|entry| &entry.blobs);
                 let ids = blobs.map(|blob| blob.id);
@@ -250,7 +251,7 @@ impl Job<'_> {
                 continue;
             };
             let name = name.into_bytes();
-            let node = directory(name.clone(), shaped.id);
+            let node = directory(&name, shaped.id);
             counts.add(&shaped.counts);
             counts.node(&node);
             nodes.insert(name, node);
@@ -272,7 +273,7 @@ impl Job<'_> {
         };
         let owners = Owners::default();
         let inner = write_directory(nodes, &owners, &borders, &mut put)?;
-        let outer = vec![directory(b"recover".to_vec(), inner)];
+        let outer = vec![directory(b"recover", inner)];
         write_directory(outer, &owners, &borders, &mut put)
     }
 
@@ -301,23 +302,8 @@ impl Job<'_> {
     }
 }
 
-fn directory(name: Vec<u8>, tree: BlobId) -> Node {
-    let time = now();
-    Node {
-        name,
-        mode: 0o755,
-        uid: rustix::process::getuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
-        mtime: time,
-        ctime: time,
-        atime: None,
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        content: Content::Dir(Some(tree)),
-        ext: Vec::new(),
-    }
+fn directory(name: &[u8], tree: BlobId) -> Node {
+    plain_node(name, 0o755, now(), Content::Dir(Some(tree)))
 }
 
 /// The directories that a part of one names, and its further parts.

@@ -2,7 +2,7 @@
 
 use super::walk::Walk;
 use crate::crypto::BlobType;
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, Result};
 use crate::id::BlobId;
 use crate::index::{Picture, Want};
 use crate::progress::{Interrupt, Progress};
@@ -167,7 +167,7 @@ impl Owners {
 }
 
 fn unknown(id: &BlobId) -> Error {
-    Error::missing(Subject::Blob(*id)).detail("no index table names it")
+    Error::unindexed(id)
 }
 
 /// A blob's share of its block as stored.

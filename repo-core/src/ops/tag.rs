@@ -67,7 +67,11 @@ pub fn tag(
     };
     let changed = snapshots.iter().filter_map(|info| {
         let (old, summary) = (info.clone(), changed(info)?);
-        Some(Wanted { old, summary })
+        Some(Wanted {
+            old,
+            summary,
+            forgotten: None,
+        })
     });
     let wanted: Vec<Wanted> = changed.collect();
     let olds: Vec<SnapshotInfo> = wanted.iter().map(|wanted| wanted.old.clone()).collect();

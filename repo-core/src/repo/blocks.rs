@@ -12,7 +12,6 @@ use crate::index::Location;
 use crate::pack::{BlockReader, open_block_of};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 type Key = (PackId, u32);
@@ -254,20 +253,14 @@ impl Repo {
         id: &BlobId,
         wanted: &dyn Fn(&Location) -> bool,
     ) -> Result<Vec<u8>> {
-        let mut result = Err(Error::missing(Subject::Blob(*id)).detail("no index table names it"));
-        self.index().copies(id, &mut |location| {
-            if !wanted(&location) {
-                return ControlFlow::Continue(());
-            }
+        let mut result = Err(Error::unindexed(id));
+        for location in self.index().copies(id)?.into_iter().filter(wanted) {
             match (self.blob_at(kind, id, &location), &result) {
+                (Ok(read), _) => return Ok(read),
                 (Err(error), Err(before)) if error.is_lost() && !before.is_lost() => {}
                 (read, _) => result = read,
             }
-            match result {
-                Ok(_) => ControlFlow::Break(()),
-                Err(_) => ControlFlow::Continue(()),
-            }
-        })?;
+        }
         result
     }
 

@@ -13,24 +13,10 @@ pub struct IndexCatalog<'a>(pub &'a Index);
 
 impl Catalog for IndexCatalog<'_> {
     fn copies(&self, blob: &BlobId, each: &mut dyn FnMut(&PackId, &[BlobId])) -> Result<()> {
-        let mut failed = None;
-        self.0.copies(blob, &mut |location| {
-            let known = self
-                .0
-                .pack_id_of(&location)
-                .and_then(|p| Ok((p, self.0.bases(&location)?)));
-            match known {
-                Ok((pack, bases)) => {
-                    each(&pack, &bases);
-                    ControlFlow::Continue(())
-                }
-                Err(e) => {
-                    failed = Some(e);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        failed.map_or(Ok(()), Err)
+        for location in self.0.copies(blob)? {
+            each(&self.0.pack_id_of(&location)?, &self.0.bases(&location)?);
+        }
+        Ok(())
     }
 
     fn knows(&self, pack: &PackId) -> Result<bool> {

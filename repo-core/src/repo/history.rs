@@ -265,6 +265,7 @@ impl Shared {
         if let Some(next) = self.read_entry(number.saturating_add(1))?
             && let Ok((core, _)) = entry::decode_file(&next)
             && let Ok(signed) = Entry::open(&self.envelopes, core)
+            && signed.entry.number.checked_sub(1) == Some(number)
         {
             hashes.extend(signed.entry.follows);
         }

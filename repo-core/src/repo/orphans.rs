@@ -123,7 +123,7 @@ impl Run<'_> {
                     Err(e) if e.kind() == ErrorKind::NotFound => continue,
                     Err(e) => return Err(e),
                 };
-                let whole = PackId::from(blake3::hash(&pack)) == id;
+                let whole = id.is_of(&pack);
                 let entry = decode_directory(repo.ring(), &repo.id(), id, &pack);
                 if let (true, Ok(entry)) = (whole, entry) {
                     resumed.add(1, entry.len);

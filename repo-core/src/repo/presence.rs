@@ -5,15 +5,19 @@ use crate::error::{Error, Result, Subject};
 use crate::id::{BlobId, PackId};
 use crate::index::{Location, Want};
 use crate::log::PackState;
-use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::collections::{HashMap, HashSet};
 
 /// What was found out about packs.
 #[derive(Default)]
-pub(super) struct Presence {
-    there: HashSet<PackId>,
-    /// Not there, or of another length.
-    lost: HashSet<PackId>,
+pub(super) struct Presence(HashMap<PackId, Standing>);
+
+/// What the backend has under the name of a pack.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    There,
+    /// Of another length than the index says: some of it can be read, perhaps all.
+    OtherLength,
+    Gone,
 }
 
 impl Shared {
@@ -23,26 +27,32 @@ impl Shared {
     /// Nothing new is found in a lost pack from then on: what it held is stored again where it is met, and read from
     /// other packs where there is a copy.
     pub fn is_there(&self, pack: &PackId) -> Result<bool> {
-        {
-            let presence = lock(&self.presence);
-            if presence.there.contains(pack) || presence.lost.contains(pack) {
-                return Ok(!presence.lost.contains(pack));
-            }
+        Ok(self.standing(pack)? == Standing::There)
+    }
+
+    /// Whether nothing is there under the name of a pack; asked as [`Shared::is_there`] does.
+    pub fn is_gone(&self, pack: &PackId) -> Result<bool> {
+        Ok(self.standing(pack)? == Standing::Gone)
+    }
+
+    fn standing(&self, pack: &PackId) -> Result<Standing> {
+        if let Some(known) = lock(&self.presence).0.get(pack) {
+            return Ok(*known);
         }
         let Some(info) = self.index().pack(pack)? else {
-            return Ok(true);
+            return Ok(Standing::There);
         };
         let name = pack_object(info.kind).name(&pack.0);
-        let there = self.backend().size(&name)? == Some(info.len);
-        let mut presence = lock(&self.presence);
-        match there {
-            true => presence.there.insert(*pack),
-            false => presence.lost.insert(*pack),
+        let found = match self.backend().size(&name)? {
+            Some(len) if len == info.len => Standing::There,
+            Some(_) => Standing::OtherLength,
+            None => Standing::Gone,
         };
-        if !there {
+        lock(&self.presence).0.insert(*pack, found);
+        if found != Standing::There {
             self.index().set_usable(pack, false)?;
         }
-        Ok(there)
+        Ok(found)
     }
 
     /// Refuses a pack whose content is not what its name says. Before one that was condemned is relied on again: that may be because it is
@@ -53,7 +63,7 @@ impl Shared {
         };
         let name = pack_object(info.kind).name(&pack.0);
         match self.backend().get(&name) {
-            Ok(bytes) if PackId::from(blake3::hash(&bytes)) == *pack => Ok(()),
+            Ok(bytes) if pack.is_of(&bytes) => Ok(()),
             Ok(_) => Err(Error::damaged(Subject::Pack(*pack))),
             Err(e) if e.is_lost() => Err(Error::missing(Subject::Pack(*pack))),
             Err(e) => Err(e),
@@ -62,30 +72,33 @@ impl Shared {
 
     /// Where a blob lies: in a pack that is there, if there is one. `Missing` if the index knows no copy.
     pub fn locate(&self, id: &BlobId) -> Result<Location> {
+        let found = self.first_there(&|| self.index().lookup(id, Want::Readable))?;
+        let (location, _) = found.ok_or_else(|| Error::unindexed(id))?;
+        Ok(location)
+    }
+
+    /// What `look` finds in the index, and the pack: one that is there, if there is one. What is found not to be there it finds last.
+    fn first_there(
+        &self,
+        look: &dyn Fn() -> Result<Option<Location>>,
+    ) -> Result<Option<(Location, PackId)>> {
         let mut before = None;
-        loop {
-            let location = self.index().lookup(id, Want::Readable)?.ok_or_else(|| {
-                Error::missing(Subject::Blob(*id)).detail("no index table names it")
-            })?;
+        while let Some(location) = look()? {
             let pack = self.index().pack_id_of(&location)?;
             // A lost pack comes again only if there is no other.
             if self.is_there(&pack)? || before == Some(pack) {
-                return Ok(location);
+                return Ok(Some((location, pack)));
             }
             before = Some(pack);
         }
+        Ok(None)
     }
 
     /// The packs of a copy of a blob that can be had, and of whole copies of its bases: live ones, if there are any. None if there is
     /// no copy. Asks the backend as [`Shared::is_there`] does.
     pub fn packs_of(&self, blob: &BlobId) -> Result<Vec<PackId>> {
-        let mut copies = Vec::new();
-        self.index().copies(blob, &mut |location| {
-            copies.push(location);
-            ControlFlow::Continue(())
-        })?;
         let (mut best, mut best_is_live) = (Vec::new(), false);
-        for location in copies {
+        for location in self.index().copies(blob)? {
             let mut packs = vec![self.index().pack_id_of(&location)?];
             let mut there = true;
             for base in self.index().bases(&location)? {
@@ -109,22 +122,15 @@ impl Shared {
 
     /// The pack of a copy of a blob in a block without bases: one that is there, if there is one.
     fn whole_copy_of(&self, id: &BlobId) -> Result<Option<PackId>> {
-        let mut before = None;
-        loop {
-            let Some(location) = self.index().whole_copy(id, Want::Readable)? else {
-                return Ok(None);
-            };
-            let pack = self.index().pack_id_of(&location)?;
-            // A lost pack comes again only if there is no other.
-            if self.is_there(&pack)? || before == Some(pack) {
-                return Ok(Some(pack));
-            }
-            before = Some(pack);
-        }
+        let found = self.first_there(&|| self.index().whole_copy(id, Want::Readable))?;
+        Ok(found.map(|(_, pack)| pack))
     }
 
     /// The packs that turned out not to be there.
     pub(super) fn lost_packs(&self) -> HashSet<PackId> {
-        lock(&self.presence).lost.clone()
+        let presence = lock(&self.presence);
+        let lost = presence.0.iter();
+        let lost = lost.filter(|(_, standing)| **standing != Standing::There);
+        lost.map(|(pack, _)| *pack).collect()
     }
 }

@@ -85,6 +85,11 @@ impl Shared {
 
     /// Whether this process was taken for dead. What it relied on may be gone: it must begin again.
     pub fn is_fenced(&self) -> bool {
-        self.process_nonce(&lock(&self.history).state).is_err()
+        self.refuse_fenced().is_err()
+    }
+
+    /// `Unavailable` if this process was taken for dead, as far as the log was folded.
+    pub fn refuse_fenced(&self) -> Result<()> {
+        self.process_nonce(&lock(&self.history).state).map(drop)
     }
 }

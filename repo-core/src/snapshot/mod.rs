@@ -21,6 +21,8 @@ pub struct Filter {
     pub paths: Vec<Vec<u8>>,
     /// Any of these lists of tags, all tags of which the snapshot must have. An empty tag is that of a snapshot without tags.
     pub tags: Vec<Vec<String>>,
+    /// Any of these labels; the empty one is that of snapshots without a label.
+    pub labels: Vec<String>,
 }
 
 impl Filter {
@@ -28,6 +30,7 @@ impl Filter {
     pub fn matches(&self, summary: &Summary) -> bool {
         (self.hosts.is_empty() || self.hosts.contains(&summary.host))
             && self.paths.iter().all(|path| summary.paths.contains(path))
+            && (self.labels.is_empty() || self.labels.contains(&summary.label))
             && (self.tags.is_empty() || self.tags.iter().any(|list| has_all(&summary.tags, list)))
     }
 }

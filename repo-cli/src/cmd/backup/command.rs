@@ -114,9 +114,9 @@ impl<'a> CommandOutput<'a> {
         match self.fault {
             _ if signals::came() => Failure::interrupted(Work::Backup.when_interrupted()),
             Some(Fault::Status(status)) => Failure::failed(format!(
-                "the command {name} failed with {}, so no snapshot was made\n\
-                 What it had to say stands above.",
-                described(status)
+                "the command {name} failed with {}, so no snapshot was made{}",
+                described(status),
+                self.said()
             )),
             Some(Fault::Held) => Failure::failed(format!(
                 "the command {name} has ended, and something that it started still holds its output open, so no snapshot \
@@ -127,6 +127,15 @@ impl<'a> CommandOutput<'a> {
                  If nothing is what it writes, allow it with --stdin-allow-empty."
             )),
             None => failure,
+        }
+    }
+
+    /// Where the words of the command are. Whether there are any is not known where it writes to our standard error itself.
+    fn said(&self) -> &'static str {
+        match &self.stderr {
+            Some(lines) if !lines.any => "",
+            Some(_) => "\nWhat it had to say stands above.",
+            None => "\nWhat it had to say, if anything, stands above.",
         }
     }
 
@@ -268,6 +277,8 @@ impl Drop for CommandOutput<'_> {
 struct Lines {
     from: Option<ChildStderr>,
     held: Vec<u8>,
+    /// Whether anything came.
+    any: bool,
 }
 
 impl Lines {
@@ -275,6 +286,7 @@ impl Lines {
         Self {
             from: Some(from),
             held: Vec::new(),
+            any: false,
         }
     }
 
@@ -287,7 +299,10 @@ impl Lines {
             .map_or(Ok(0), |from| from.read(&mut buffer));
         match read {
             Ok(0) => self.from = None,
-            Ok(count) => self.held.extend_from_slice(&buffer[..count]),
+            Ok(count) => {
+                self.any = true;
+                self.held.extend_from_slice(&buffer[..count]);
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => self.from = None,
         }

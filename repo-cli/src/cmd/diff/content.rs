@@ -56,7 +56,12 @@ pub fn run(
     if matches!((one, two), (TextSide::Nothing, TextSide::Nothing)) {
         let absent = left.top.find(repo, path).err();
         let failure = absent.map_or_else(|| Failure::failed("nothing is there"), Failure::from);
-        return Err(selection::explain(&left.info, failure));
+        return Err(selection::explain(
+            repo,
+            &left.info,
+            &[left.top.in_snapshot(path)],
+            failure,
+        ));
     }
     let sides = ((one, &labels[0][..]), (two, &labels[1][..]));
     let diff = ops::text_diff(repo, sides.0, sides.1, signals::interrupt());

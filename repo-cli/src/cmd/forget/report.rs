@@ -303,19 +303,41 @@ fn claims(claim: Claim) -> &'static str {
     }
 }
 
-/// Snapshots that were named.
-pub fn named(app: &App, found: &[SnapshotInfo], compact: bool) -> Result<(), Failure> {
+/// Snapshots that were named, with what each frees by its going alone where that was found out.
+pub fn named(
+    app: &App,
+    found: &[SnapshotInfo],
+    frees: &Frees,
+    compact: bool,
+) -> Result<(), Failure> {
+    let frees_cell = |info: &SnapshotInfo| frees.get(&info.id).map_or(String::new(), |b| bytes(*b));
+    let extra = (!frees.is_empty()).then(|| Extra {
+        head: "Frees",
+        cells: found.iter().map(frees_cell).collect(),
+    });
     app.terminal
-        .say(table(found, compact, room(), None).trim_end())
+        .say(table(found, compact, room(), extra.as_ref()).trim_end())
+}
+
+/// What becomes of snapshots after they were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// It was a dry run.
+    Nothing,
+    /// They are forgotten, and their data stays for now.
+    Kept,
+    /// A prune without grace follows.
+    Deleted,
 }
 
 /// How many were forgotten, or would have been.
-pub fn total(app: &App, count: u64, dry_run: bool) -> Result<(), Failure> {
+pub fn total(app: &App, count: u64, then: Then) -> Result<(), Failure> {
     let counted = counted(count, "snapshot", "snapshots");
-    app.terminal.say(&match (dry_run, count) {
+    app.terminal.say(&match (then, count) {
         (_, 0) => "nothing to forget".to_owned(),
-        (true, _) => format!("Would have forgotten {counted}"),
-        (false, _) => format!(
+        (Then::Nothing, _) => format!("Would have forgotten {counted}"),
+        (Then::Deleted, _) => format!("{counted} forgotten"),
+        (Then::Kept, _) => format!(
             "{counted} forgotten; `larder unforget` takes that back until a prune has deleted the data"
         ),
     })

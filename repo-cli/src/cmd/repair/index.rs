@@ -34,11 +34,14 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     for (_, error) in &done.tables_lost {
         app.terminal.warn(&reason(error));
     }
-    for (_, error) in &done.packs_damaged {
-        app.terminal.warn(&format!(
-            "{}; `larder repair packs` saves what can be read of it",
-            reason(error)
-        ));
+    for (pack, error) in &done.packs_damaged {
+        let reason = reason(error);
+        app.terminal.warn(&match repo.index().pack(pack)? {
+            Some(_) => format!("{reason}; `larder repair packs` saves what can be read of it"),
+            None => {
+                format!("{reason}, and no index table says what is in it: put it back from a copy")
+            }
+        });
     }
     for pack in &done.packs_gone {
         app.terminal.warn(&format!("pack {pack}: missing"));
@@ -58,13 +61,6 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 fn text(done: &RepairIndexSummary, options: &RepairIndexOptions) -> String {
-    let packs = counted(done.packs_added, "pack is", "packs are");
-    let dropped = counted(done.tables_dropped, "index table", "index tables");
-    let lost = counted(
-        done.tables_lost.len() as u64,
-        "of them is lost",
-        "of them are lost",
-    );
     if done.packs_added + done.tables_dropped == 0 {
         let whole = done.packs_gone.is_empty() && done.packs_damaged.is_empty();
         return match done.held_back || !whole {
@@ -72,11 +68,29 @@ fn text(done: &RepairIndexSummary, options: &RepairIndexOptions) -> String {
             false => "the index names every pack: nothing to do".to_owned(),
         };
     }
-    let would = if options.dry_run { "would be " } else { "" };
-    format!(
-        "{packs} {would}named anew; {dropped} {would}dropped, {lost}; read {} of packs",
-        bytes(done.bytes_read)
-    )
+    let is = |count| match (options.dry_run, count) {
+        (true, _) => "would be",
+        (false, 1) => "is",
+        (false, _) => "are",
+    };
+    let mut parts = Vec::new();
+    if done.packs_added > 0 {
+        let packs = counted(done.packs_added, "pack", "packs");
+        parts.push(format!("{packs} {} named anew", is(done.packs_added)));
+    }
+    if done.tables_dropped > 0 {
+        let tables = counted(done.tables_dropped, "index table", "index tables");
+        let lost = match done.tables_lost.len() {
+            0 => String::new(),
+            lost => format!(" ({lost} of them lost)"),
+        };
+        parts.push(format!(
+            "{tables} {} dropped{lost}",
+            is(done.tables_dropped)
+        ));
+    }
+    parts.push(format!("{} of packs read", bytes(done.bytes_read)));
+    parts.join("; ")
 }
 
 fn message(done: &RepairIndexSummary, options: &RepairIndexOptions) -> json::RepairIndexSummary {
@@ -96,5 +110,39 @@ fn message(done: &RepairIndexSummary, options: &RepairIndexOptions) -> json::Rep
             .collect(),
         held_back: done.held_back,
         bytes_read: done.bytes_read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_there_is_is_told() {
+        let said = |packs_added, tables_dropped, dry_run| {
+            let done = RepairIndexSummary {
+                packs_added,
+                tables_dropped,
+                bytes_read: 2048,
+                ..RepairIndexSummary::default()
+            };
+            let options = RepairIndexOptions {
+                dry_run,
+                ..RepairIndexOptions::default()
+            };
+            text(&done, &options)
+        };
+        assert_eq!(
+            said(0, 1, true),
+            "1 index table would be dropped; 2.000 KiB of packs read"
+        );
+        assert_eq!(
+            said(2, 1, false),
+            "2 packs are named anew; 1 index table is dropped; 2.000 KiB of packs read"
+        );
+        assert_eq!(
+            said(1, 0, false),
+            "1 pack is named anew; 2.000 KiB of packs read"
+        );
     }
 }

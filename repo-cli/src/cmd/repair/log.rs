@@ -79,7 +79,7 @@ fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result
     }
     for entry in &done.entries {
         let claims = match &entry.claims {
-            Some(kind) => format!(", which says it is a {}", printable(kind)),
+            Some(kind) => format!(", which says it is {}", meaning(kind)),
             None => String::new(),
         };
         let what = match entry.newer {
@@ -110,6 +110,27 @@ fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result
         )?;
     }
     Ok(())
+}
+
+/// What an entry of that kind does, in the words of users.
+fn meaning(kind: &str) -> &str {
+    match kind {
+        "Roles" => "a change of keys",
+        "Settings" => "a change of settings",
+        "Class" => "what was found out about the place",
+        "Publish" => "what a backup at work had stored so far",
+        "Commit" => "a backup, or a snapshot made anew",
+        "Forget" => "a forget",
+        "Unforget" => "an unforget",
+        "Condemn" => "a prune that condemned packs",
+        "Deleting" => "a prune that deleted",
+        "Evidence" => "the result of a check",
+        "Waiting" => "a prune that waited for others at work",
+        "Fence" => "the end of a process that had died",
+        "Void" => "the clearing of another entry",
+        "Terms" => "a protect or an expire",
+        _ => "of a kind unknown here",
+    }
 }
 
 fn line(found: &Uncommitted, would: &str) -> String {
@@ -148,5 +169,22 @@ fn message(done: &RepairLogSummary, options: &RepairLogOptions) -> json::RepairL
         tables_published: done.tables.iter().map(|id| id.to_hex()).collect(),
         snapshots_committed: ids(|found| found.outcome.is_ok()),
         snapshots_left: ids(|found| found.outcome.is_err()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use repo_core::format::entry::EntryKind;
+
+    #[test]
+    fn every_kind_of_entry_has_words() {
+        let names = EntryKind::ALL.map(|kind| format!("{kind:?}"));
+        let words = names.iter().map(|name| meaning(name));
+        let mut words: Vec<&str> = words.collect();
+        assert!(!words.contains(&meaning("")), "{words:?}");
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), names.len());
     }
 }

@@ -7,7 +7,7 @@ use crate::text::{bytes, counted};
 use crate::{json, repository};
 use clap::Args;
 use repo_core::id::PackId;
-use repo_core::ops;
+use repo_core::ops::{self, RepairedPack};
 
 /// Arguments of `repair packs`.
 #[derive(Args, Debug)]
@@ -36,7 +36,6 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let done = reporter.run(|progress, interrupt| {
         ops::repair_packs(&repo, &packs, arguments.dry_run, progress, interrupt)
     })?;
-    let would = if arguments.dry_run { "would be " } else { "" };
     for pack in &done {
         if app.terminal.json() {
             app.terminal.json_line(&json::RepairedPack {
@@ -44,23 +43,14 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
                 dry_run: arguments.dry_run,
                 id: pack.id.to_hex(),
                 whole: pack.whole,
+                deleted: pack.deleted,
                 blobs_saved: pack.saved,
                 bytes_saved: pack.bytes_saved,
                 blobs_lost: pack.lost,
             })?;
             continue;
         }
-        app.terminal.say(&match pack.whole {
-            true => format!("pack {} is whole, and stays", pack.id),
-            false => format!(
-                "pack {}: {}, {}, {would}saved; {} lost; it {} condemned",
-                pack.id,
-                counted(pack.saved, "blob", "blobs"),
-                bytes(pack.bytes_saved),
-                pack.lost,
-                if arguments.dry_run { "would be" } else { "is" },
-            ),
-        })?;
+        app.terminal.say(&said(pack, arguments.dry_run))?;
     }
     let lost = done.iter().map(|pack| pack.lost).sum();
     if lost > 0 {
@@ -69,4 +59,22 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         );
     }
     Ok(Exit::with_problems(lost))
+}
+
+fn said(pack: &RepairedPack, dry_run: bool) -> String {
+    let id = pack.id;
+    if pack.deleted {
+        return format!("pack {id} was deleted by a prune: nothing needs it");
+    }
+    if pack.whole {
+        return format!("pack {id} is whole, and stays");
+    }
+    format!(
+        "pack {id}: {}, {}, {}saved; {} lost; it {} condemned",
+        counted(pack.saved, "blob", "blobs"),
+        bytes(pack.bytes_saved),
+        if dry_run { "would be " } else { "" },
+        pack.lost,
+        if dry_run { "would be" } else { "is" },
+    )
 }

@@ -55,7 +55,12 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ops::repair_snapshots(&repo, &listed.snapshots, &options, progress, interrupt)
     });
     let found = found.map_err(derived::failure)?;
-    derived::warn_of_lost(app, &found.paths, found.items);
+    let mut paths = &found.paths[..];
+    for lost in &found.lost_in {
+        let (here, others) = paths.split_at(lost.paths);
+        derived::warn_of_lost(app, Some(&lost.snapshot), here, lost.items);
+        paths = others;
+    }
     for id in &found.hopeless {
         let id = id.short();
         let what = match (arguments.forget, arguments.dry_run) {

@@ -47,6 +47,7 @@ pub struct Rule {
     pub(super) fault: Fault,
     operations: Option<Vec<Operation>>,
     kind: Option<String>,
+    object: Option<String>,
     skip: u64,
     times: u64,
     every: u64,
@@ -61,6 +62,7 @@ impl Rule {
             fault,
             operations: None,
             kind: None,
+            object: None,
             skip: 0,
             times: 1,
             every: 1,
@@ -82,6 +84,12 @@ impl Rule {
     /// Only calls for objects of this kind, the first part of their names.
     pub fn kind(mut self, kind: &str) -> Self {
         self.kind = Some(kind.to_owned());
+        self
+    }
+
+    /// Only calls for this object.
+    pub fn object(mut self, name: &str) -> Self {
+        self.object = Some(name.to_owned());
         self
     }
 
@@ -113,7 +121,8 @@ impl Rule {
             .kind
             .as_ref()
             .is_some_and(|kind| kind != first_part(name));
-        if other_operation || other_kind || !self.fault.fits(operation) {
+        let other_object = self.object.as_ref().is_some_and(|object| object != name);
+        if other_operation || other_kind || other_object || !self.fault.fits(operation) {
             return false;
         }
         let number = self.seen;

@@ -149,12 +149,10 @@ impl Model {
     ) {
         let expected = places.get(id).cloned().unwrap_or_default();
         let mut copies = BTreeSet::new();
-        let mut collect = |location: Location| {
+        for location in index.copies(id).unwrap() {
             assert_eq!(location.blob_len, 10);
             assert!(copies.insert(place(index, &location)));
-            ControlFlow::Continue(())
-        };
-        index.copies(id, &mut collect).unwrap();
+        }
         assert!(copies.iter().eq(expected.keys()));
         let usable = |at: &At| !self.unusable.contains(&at.0);
         let has_whole = |id: &BlobId| {

@@ -25,13 +25,7 @@ fn crowded(number: u32) -> BlobId {
 }
 
 fn copies(index: &Index, id: &BlobId) -> usize {
-    let mut copies = 0;
-    let mut count = |_| {
-        copies += 1;
-        ControlFlow::Continue(())
-    };
-    index.copies(id, &mut count).unwrap();
-    copies
+    index.copies(id).unwrap().len()
 }
 
 fn each_mode(tables: &[Vec<PackEntry>], test: impl Fn(&Index)) {

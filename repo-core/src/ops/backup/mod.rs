@@ -39,6 +39,7 @@ use std::time::Instant;
 use totals::Counting;
 
 pub use input::Input;
+pub(super) use node::plain_node;
 pub use options::{BackupOptions, READERS_MAX};
 pub use select::{Exclusions, Marker};
 
@@ -84,6 +85,7 @@ pub fn backup(
     let mut prepared = Prepared::new(input, &options.exclude)?;
     let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
+    let parent_id = parent.as_ref().map(|parent| parent.id);
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -104,8 +106,7 @@ pub fn backup(
         },
         begun,
         time,
-        // With a table missing, what the parent's trees need may be in none.
-        distrust: repo.index_is_incomplete(),
+        distrust: may_lack(repo, parent_id.as_ref()),
         sum: Written::default(),
         resumed: None,
     };
@@ -114,6 +115,15 @@ pub fn backup(
         let _running = Counting::start(scope, &prepared, options.scan_after, progress);
         attempt.make_at_last(run, &mut prepared)
     })
+}
+
+/// Whether what the parent holds may be lost, as far as the log and the index can tell: a table is missing, or packs were condemned or
+/// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to.
+fn may_lack(repo: &Repo, parent: Option<&SnapshotId>) -> bool {
+    let state = repo.state();
+    let committed = parent.and_then(|id| state.snapshot(id));
+    let since = committed.is_some_and(|row| row.number <= state.newest_removal());
+    since || repo.index_is_incomplete()
 }
 
 /// One backup, from pass to pass.

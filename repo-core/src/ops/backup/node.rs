@@ -139,3 +139,22 @@ fn is_unchanged(old: &Node, meta: &Metadata) -> bool {
         // A directory's count of links follows from its entries.
         && (old.links == meta.links || meta.kind == Kind::Dir)
 }
+
+/// A node of something that lies on no disk: it belongs to who we are.
+pub fn plain_node(name: &[u8], mode: u16, time: Timestamp, content: Content) -> Node {
+    Node {
+        name: name.to_vec(),
+        mode,
+        uid: rustix::process::getuid().as_raw(),
+        gid: rustix::process::getgid().as_raw(),
+        mtime: time,
+        ctime: time,
+        atime: None,
+        inode: 0,
+        device: 0,
+        links: 1,
+        xattrs: Vec::new(),
+        content,
+        ext: Vec::new(),
+    }
+}

@@ -125,13 +125,8 @@ impl Damage {
         id: &BlobId,
         wanted: &dyn Fn(&Location) -> bool,
     ) -> Result<Fate> {
-        let mut copies = Vec::new();
-        repo.index().copies(id, &mut |location| {
-            copies.extend(Some(location).filter(wanted));
-            ControlFlow::Continue(())
-        })?;
         let mut best = Fate::Unknown(*id);
-        for location in copies {
+        for location in repo.index().copies(id)?.into_iter().filter(wanted) {
             let fate = self.copy_fate(repo, &location)?;
             if fate.rank() < best.rank() || matches!(best, Fate::Unknown(_)) {
                 best = fate;
@@ -334,10 +329,7 @@ impl Walk<'_> {
             return *known;
         }
         let (key, error) = match self.unknown.len() < UNKNOWN_MAX {
-            true => (
-                blob,
-                Error::missing(Subject::Blob(blob)).detail("no index table names it"),
-            ),
+            true => (blob, Error::unindexed(&blob)),
             false => (
                 BlobId::default(),
                 Error::missing(Subject::None).detail("more blobs that no index table names"),

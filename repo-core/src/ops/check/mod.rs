@@ -168,8 +168,10 @@ const PASSES_MAX: u32 = 30;
 /// Checks a repository. Damage is a finding, not an error; an error means that the check could not be done. `InvalidInput` if
 /// there is no such subset, `Unavailable` if prunes keep deleting what is being looked at.
 ///
-/// What a prune deletes meanwhile is no finding: where something is wrong after one, all is looked at once more, but for the data that was read and
-/// right.
+/// What a prune deletes meanwhile is no finding: where something is wrong after one, all is looked at once more, but for the
+/// data that was read and right.
+///
+/// What lies only in packs that are condemned is read in any case: a repair condemns damaged ones.
 ///
 /// Memory: 72 bytes a pack, one pack a thread, and 40 bytes a directory and 1,000 findings if something is wrong; if an index table is, 40 bytes a pack
 /// and 48 bytes for each blob of those that no other names.
@@ -262,6 +264,7 @@ impl Job<'_> {
         let reached = chosen.map(|chosen| reach::packs_of(repo, chosen, interrupt));
         let scope = packs::Scope {
             reached: reached.transpose()?,
+            condemned: reach::condemned_packs(repo, chosen, interrupt)?,
             all_trees: !lost.is_empty(),
         };
         packs::check_content(self, &scope, summary, &mut damage)?;

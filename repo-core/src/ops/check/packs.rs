@@ -101,6 +101,8 @@ struct PackReport {
 pub struct Scope {
     /// Only these, if not all.
     pub reached: Option<HashSet<PackId>>,
+    /// Condemned packs that are needed all the same.
+    pub condemned: HashSet<PackId>,
     /// All packs of trees in any case.
     pub all_trees: bool,
 }
@@ -139,8 +141,8 @@ pub(super) fn check_content(
     let mut part = part.map(|subset| Chooser::new(subset, summary.data_packs, data_bytes));
     let reads = |part: &mut Option<Chooser>, pack: &PackInfo| {
         let takes = |part: &mut Chooser| part.takes(&pack.id);
-        let of_trees = pack.kind == BlobType::Tree;
-        is_there(pack) && (of_trees || options.read_data || part.as_mut().is_some_and(takes))
+        let any_case = pack.kind == BlobType::Tree || scope.condemned.contains(&pack.id);
+        is_there(pack) && (any_case || options.read_data || part.as_mut().is_some_and(takes))
     };
     let mut ahead = part.clone();
     tell_how_much(repo, progress, &mut |pack| {
@@ -238,7 +240,7 @@ fn check_pack(repo: &Repo, id: PackId, kind: BlobType) -> Result<PackReport> {
         Err(e) => return Err(e),
     };
     report.bytes = pack.len() as u64;
-    let whole = PackId::from(blake3::hash(&pack)) == id;
+    let whole = id.is_of(&pack);
     if !whole {
         let detail = "content is not what its name says";
         report.error = Some(Error::damaged(Subject::Pack(id)).detail(detail));

@@ -4,7 +4,8 @@ use super::is_finding;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, FileContent, Tree};
 use crate::id::{BlobId, PackId, SnapshotId};
-use crate::index::{Location, Marks};
+use crate::index::Marks;
+use crate::log::PackState;
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use crate::tree::{ChunkRef, for_each_chunk, load_blob};
@@ -20,40 +21,67 @@ pub fn packs_of(
     snapshots: &[SnapshotId],
     interrupt: &Interrupt,
 ) -> Result<HashSet<PackId>> {
-    let mut reach = Reach {
-        repo,
-        seen: repo.index().marks(),
-        packs: HashSet::new(),
-    };
-    for root in roots(repo, snapshots)? {
-        reach.tree(root, interrupt)?;
+    Reach::of(repo, false).all(snapshots, interrupt)
+}
+
+/// The condemned packs that hold something of these snapshots, or of all, that no pack holds which stays. Memory: as of [`packs_of`].
+pub fn condemned_packs(
+    repo: &Repo,
+    snapshots: Option<&[SnapshotId]>,
+    interrupt: &Interrupt,
+) -> Result<HashSet<PackId>> {
+    let state = repo.state();
+    if state.condemned().next().is_none() {
+        return Ok(HashSet::new());
     }
-    Ok(reach.packs)
+    let reach = Reach::of(repo, true);
+    match snapshots {
+        Some(snapshots) => reach.all(snapshots, interrupt),
+        None => {
+            let live = state.live_snapshots().map(|(id, _)| *id);
+            reach.all(&live.collect::<Vec<_>>(), interrupt)
+        }
+    }
 }
 
 /// The root trees of these snapshots; of those that do not open none, for that is a finding of its own.
 fn roots(repo: &Repo, snapshots: &[SnapshotId]) -> Result<Vec<BlobId>> {
     let (state, mut roots) = (repo.state(), Vec::new());
-    for wanted in snapshots {
-        let mut live = state.live_snapshots();
-        let Some((id, row)) = live.find(|(id, _)| *id == wanted) else {
-            return Err(Error::new(ErrorKind::NotFound, Subject::Snapshot(*wanted)));
+    for id in snapshots {
+        let Some(row) = state.snapshot(id).filter(|_| state.is_live(id)) else {
+            return Err(Error::new(ErrorKind::NotFound, Subject::Snapshot(*id)));
         };
-        roots.extend(
-            repo.open_summary(id, &row.summary)
-                .map(|summary| summary.root),
-        );
+        let summary = repo.open_summary(id, &row.summary);
+        roots.extend(summary.map(|summary| summary.root));
     }
     Ok(roots)
 }
 
 struct Reach<'a> {
     repo: &'a Repo,
+    /// Only packs that are condemned, and of what lies in no other.
+    condemned: bool,
     seen: Marks,
     packs: HashSet<PackId>,
 }
 
-impl Reach<'_> {
+impl<'a> Reach<'a> {
+    fn of(repo: &'a Repo, condemned: bool) -> Self {
+        Self {
+            repo,
+            condemned,
+            seen: repo.index().marks(),
+            packs: HashSet::new(),
+        }
+    }
+
+    fn all(mut self, snapshots: &[SnapshotId], interrupt: &Interrupt) -> Result<HashSet<PackId>> {
+        for root in roots(self.repo, snapshots)? {
+            self.tree(root, interrupt)?;
+        }
+        Ok(self.packs)
+    }
+
     fn tree(&mut self, root: BlobId, interrupt: &Interrupt) -> Result<()> {
         let mut stack = vec![root];
         while let Some(id) = stack.pop() {
@@ -103,14 +131,16 @@ impl Reach<'_> {
                 continue;
             }
             is_new |= blob == id;
-            let mut copies: Vec<Location> = Vec::new();
-            self.repo.index().copies(&blob, &mut |location| {
-                copies.push(location);
-                ControlFlow::Continue(())
-            })?;
-            for location in &copies {
-                self.packs.insert(self.repo.index().pack_id_of(location)?);
-                left.extend(self.repo.index().bases(location)?);
+            let (index, state) = (self.repo.index(), self.repo.state());
+            let (mut packs, mut stays) = (Vec::new(), false);
+            for location in index.copies(&blob)? {
+                let pack = index.pack_id_of(&location)?;
+                stays |= state.pack_state(&pack) == PackState::Live;
+                packs.push(pack);
+                left.extend(index.bases(&location)?);
+            }
+            if !self.condemned || !stays {
+                self.packs.extend(packs);
             }
         }
         Ok(is_new)

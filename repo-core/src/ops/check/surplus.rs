@@ -12,7 +12,6 @@ use crate::id::{IndexId, PackId};
 use crate::progress::Interrupt;
 use crate::repo::{Repo, Ticket, pack_object};
 use std::collections::{HashSet, VecDeque};
-use std::ops::ControlFlow;
 
 /// Rows that stand in for lost tables are put into the index in portions of this many blobs.
 const PORTION_BLOBS: usize = 1 << 20;
@@ -214,14 +213,9 @@ fn listed_packs(repo: &Repo, lost: &[(IndexId, Error)]) -> Result<HashSet<PackId
 /// Whether tables that can be had name all blobs of a pack elsewhere.
 fn is_known(repo: &Repo, entry: &PackEntry, listed: &HashSet<PackId>) -> Result<bool> {
     for blob in &entry.blobs {
-        let mut places = Vec::new();
-        repo.index().copies(&blob.id, &mut |location| {
-            places.push(location);
-            ControlFlow::Continue(())
-        })?;
         let mut known = false;
-        for location in &places {
-            known |= listed.contains(&repo.index().pack_id_of(location)?);
+        for location in repo.index().copies(&blob.id)? {
+            known |= listed.contains(&repo.index().pack_id_of(&location)?);
         }
         if !known {
             return Ok(false);
@@ -250,14 +244,9 @@ pub fn check_content(repo: &Repo, interrupt: &Interrupt, summary: &mut CheckSumm
             }
         };
         interrupt.check()?;
-        let pack = match repo.backend().get(&object) {
-            // Deleted meanwhile.
-            Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            pack => pack,
-        };
-        let proved = pack.and_then(|pack| {
+        let proved = repo.backend().get(&object).and_then(|pack| {
             summary.bytes_read += pack.len() as u64;
-            match blake3::hash(&pack) == blake3::Hash::from_bytes(id) {
+            match PackId(id).is_of(&pack) {
                 true => Ok(()),
                 false => {
                     Err(Error::damaged(Subject::None).detail("content is not what its name says"))

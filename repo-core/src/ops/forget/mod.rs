@@ -3,9 +3,11 @@
 //! Everything here is one log entry. Objects stay until a prune deletes them, so what was forgotten can be had again till
 //! then. What decides is pure ([`plan::plan`], [`policy::evaluate`]); on a lost race it is asked again on the newer fold.
 
+mod again;
 mod calendar;
 mod execute;
 mod groups;
+mod held;
 mod plan;
 mod policy;
 mod quarantine;
@@ -25,4 +27,4 @@ pub use policy::{Count, Period, Policy, Reason, Span, WithinSize};
 pub use quarantine::{ACCEPTED, Anomaly, Break, Quarantine, STANDS_S};
 pub use terms::{NewTerms, set_terms};
 pub use times::{AHEAD_S, BEHIND_S, Claim, Commit, DURATION_S_MAX, Stored, Times};
-pub use undo::{TooLate, Unforgotten, unforget};
+pub use undo::{Regained, TooLate, Unforgotten, unforget};

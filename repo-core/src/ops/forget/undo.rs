@@ -1,33 +1,35 @@
 //! Takes a forget back, as long as everything that the snapshot holds is still there.
 
+use super::again::{Copied, another_form, commit, copy, settle};
+use super::held::Held;
+use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::Action;
-use crate::format::name::ObjectKind;
-use crate::format::tree::{Content, FileContent, Tree};
 use crate::id::{BlobId, PackId, SnapshotId};
-use crate::index::Marks;
-use crate::log::{State, UnforgetCheck, check_unforget};
-use crate::progress::{Counter, Interrupt, Progress};
+use crate::log::{State, check_unforget};
+use crate::ops::derive::{PASSES_MAX, Twins, Wanted, never_stands};
+use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
-use crate::tree::{ChunkRef, for_each_chunk, load_blob};
-use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsStr;
-use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-/// So many chunks of a file are looked up at a time.
-const BATCH: usize = 1024;
+use crate::snapshot::SnapshotInfo;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// What became of an [`unforget`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unforgotten {
-    /// These are wanted again; others of those asked for were not forgotten.
-    Done(Vec<SnapshotId>),
+    /// These are there again; others of those asked for were not forgotten.
+    Done(Vec<Regained>),
     /// It is too late for this one, and none is wanted again.
     TooLate(SnapshotId, TooLate),
-    /// Class C: packs of this one are condemned, and would have to be copied first, which this version cannot.
-    NeedsCopy(SnapshotId),
+}
+
+/// A snapshot that is there again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Regained {
+    /// Which was asked for.
+    pub asked: SnapshotId,
+    /// Under which id it is there: another one if it had to be stored anew.
+    pub id: SnapshotId,
 }
 
 /// What is gone of a snapshot.
@@ -41,115 +43,237 @@ pub struct TooLate {
     pub first: Option<PathBuf>,
 }
 
-impl TooLate {
-    fn item(&mut self, path: &Path) {
-        self.items += 1;
-        self.first.get_or_insert_with(|| path.to_owned());
-    }
-}
-
-/// Makes forgotten snapshots wanted again: checks that every blob they hold decodes from packs that stay, and appends an
+/// Makes forgotten snapshots wanted again: checks that every blob they hold is in packs that are there and stay, and appends an
 /// `Unforget` that reprieves the condemned ones among those, as far as they are what their names say.
 ///
-/// Without a pack that was condemned or deleted since, nothing is read; else every tree is. Checked again if packs were
-/// condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: one bit for each blob of the
-/// index, 32 bytes for each condemned pack and each tree that is lost.
+/// On class C what is condemned cannot be reprieved. If a snapshot needs any of it, or is condemned itself, what is needed is copied, and
+/// another form of the snapshot is committed that says what it was made from: tags, time and terms are the same, the id is not. One that
+/// an earlier run has committed is found. `Unavailable` if this process is taken for dead meanwhile, or what it relies on is
+/// deleted each time it begins again.
+///
+/// Every tree is read, and what is copied. Checked again if packs were condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: two bits for each blob of
+/// the index, 32 bytes for each condemned pack and each blob that is lost, and what writing takes.
 pub fn unforget(
     repo: &Repo,
     ids: &[SnapshotId],
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Unforgotten> {
+    let (mut process, mut passes) = (None, 0);
     loop {
         // On class C no deletion goes by a process at work, which must be announced before it folds.
-        let _process = repo.announce()?;
+        if process.is_none() {
+            process = repo.announce()?;
+        }
         repo.refresh()?;
-        let state = repo.state();
-        state.refuse_unreadable()?;
-        let mut reprieve = BTreeSet::new();
-        for id in ids {
-            let Some(row) = state.snapshot(id) else {
-                return gone_or_unknown(&state, id);
+        let job = Job {
+            repo,
+            ids,
+            state: &repo.state(),
+            progress,
+            interrupt,
+        };
+        if let Some(done) = job.attempt()? {
+            return Ok(done);
+        }
+        passes += u32::from(process.is_some());
+        if passes == PASSES_MAX {
+            return Err(never_stands());
+        }
+    }
+}
+
+/// What is to be done on one fold.
+#[derive(Default)]
+struct Plan {
+    /// Packs that are needed again.
+    reprieve: BTreeSet<PackId>,
+    /// Class C: these come back as other forms.
+    anew: Vec<Wanted>,
+    /// Class C: and these have come back so.
+    there: Vec<(Wanted, SnapshotId)>,
+}
+
+/// A try on one fold.
+struct Job<'a> {
+    repo: &'a Repo,
+    ids: &'a [SnapshotId],
+    state: &'a State,
+    progress: &'a dyn Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl Job<'_> {
+    /// `None` if it is to be begun again on a newer fold.
+    fn attempt(&self) -> Result<Option<Unforgotten>> {
+        self.state.refuse_unreadable()?;
+        let plan = match self.plan()? {
+            Ok(plan) => plan,
+            Err((id, gone)) => return self.too_late(id, gone),
+        };
+        let mut back = BTreeMap::new();
+        if !plan.anew.is_empty() {
+            let written = match copy(self.repo, &plan.anew, self.progress, self.interrupt)? {
+                Copied::Whole(written) => written,
+                Copied::Lost(id, gone) => return self.too_late(id, gone),
             };
-            if state.is_live(id) || untouched(&state, id) {
+            let Some(new) = commit(self.repo, &plan.anew, &written, self.interrupt)? else {
+                return Ok(None);
+            };
+            back.extend(plan.anew.iter().map(|wanted| wanted.old.id).zip(new));
+        }
+        for (wanted, id) in &plan.there {
+            settle(self.repo, wanted, id)?;
+            back.insert(wanted.old.id, *id);
+        }
+        let as_they_are = self.ids.iter().filter(|id| !back.contains_key(id));
+        let as_they_are: Vec<SnapshotId> = as_they_are.copied().collect();
+        let Some(done) = self.append(&as_they_are, &plan.reprieve)? else {
+            return Ok(None);
+        };
+        back.extend(done.into_iter().map(|id| (id, id)));
+        let regained = self.ids.iter().filter_map(|asked| {
+            let (asked, id) = back.get_key_value(asked)?;
+            Some(Regained {
+                asked: *asked,
+                id: *id,
+            })
+        });
+        Ok(Some(Unforgotten::Done(regained.collect())))
+    }
+
+    /// Looks what must be done for each, or what is gone of the first that is not whole.
+    fn plan(&self) -> Result<Result<Plan, (SnapshotId, TooLate)>> {
+        let (repo, state) = (self.repo, self.state);
+        let mut plan = Plan::default();
+        let mut twins = None;
+        let mut held = Held::new(repo, self.progress, self.interrupt);
+        for id in BTreeSet::from_iter(self.ids) {
+            let Some(row) = state.snapshot(id) else {
+                return self.gone_or_unknown(id).map(|gone| Err((*id, gone)));
+            };
+            if state.is_live(id) {
                 continue;
             }
             let summary = repo.open_summary(id, &row.summary)?;
-            let mut walk = Walk::new(repo, &state, progress, interrupt);
-            match walk.check(id, summary.root)? {
-                Checked::Whole => reprieve.append(&mut walk.reprieve),
-                Checked::Lost => return Ok(Unforgotten::TooLate(*id, walk.lost)),
-                Checked::NeedsCopy => return Ok(Unforgotten::NeedsCopy(*id)),
+            let wanted = another_form(state, SnapshotInfo { id: *id, summary });
+            if state.class() == Class::C {
+                let twins = twins.get_or_insert_with(|| Twins::of(repo));
+                if let Some(twin) = twins.find(&wanted) {
+                    plan.there.push((wanted, twin));
+                    continue;
+                }
+            }
+            if state.class() == Class::C {
+                // What another one holds too may have to be copied for both.
+                held = Held::new(repo, self.progress, self.interrupt);
+            }
+            let mut checked = self.check(&mut held, id, wanted.summary.root)?;
+            match checked.gone == TooLate::default() {
+                false => return Ok(Err((*id, checked.gone))),
+                true if checked.anew => plan.anew.push(wanted),
+                true => plan.reprieve.append(&mut checked.reprieve),
             }
         }
-        // A damaged one stays condemned, so that nothing new is taken for stored in it; a prune that needs it deletes nothing.
+        plan.reprieve = self.whole(plan.reprieve)?;
+        Ok(Ok(plan))
+    }
+
+    /// Those of these packs that are what their names say. A damaged one stays condemned, so that nothing new is taken for stored in it; a
+    /// prune that needs it deletes nothing.
+    fn whole(&self, packs: BTreeSet<PackId>) -> Result<BTreeSet<PackId>> {
         let mut whole = BTreeSet::new();
-        for pack in reprieve {
-            interrupt.check()?;
-            match repo.prove_pack(&pack) {
+        for pack in packs {
+            self.interrupt.check()?;
+            match self.repo.prove_pack(&pack) {
                 Ok(()) => drop(whole.insert(pack)),
                 Err(e) if e.is_lost() => {}
                 Err(e) => return Err(e),
             }
         }
-        if let Some(done) = append(repo, ids, &state, whole)? {
-            return Ok(Unforgotten::Done(done));
-        }
+        Ok(whole)
     }
-}
 
-fn gone_or_unknown(state: &State, id: &SnapshotId) -> Result<Unforgotten> {
-    match state.is_deleted(&id.0) {
-        true => Ok(Unforgotten::TooLate(
-            *id,
-            TooLate {
+    fn gone_or_unknown(&self, id: &SnapshotId) -> Result<TooLate> {
+        match self.state.is_deleted(&id.0) {
+            true => Ok(TooLate {
                 snapshot: true,
                 ..TooLate::default()
+            }),
+            false => Err(Error::new(ErrorKind::NotFound, Subject::Snapshot(*id))),
+        }
+    }
+
+    /// Goes through everything that a snapshot holds and none before it, which was whole, and asks the log's own check.
+    fn check(&self, held: &mut Held<'_>, id: &SnapshotId, root: BlobId) -> Result<Checked> {
+        let (repo, state) = (self.repo, self.state);
+        let own = check_unforget(state, &repo.catalog(), &[*id], &[])?;
+        let (mut reprieve, mut copies) = (BTreeSet::new(), false);
+        let gone = held.below(root, &mut |blobs| {
+            let ids = blobs.iter().map(|(_, id)| id);
+            let check = check_unforget(state, &repo.catalog(), &[], ids.clone())?;
+            reprieve.extend(&check.reprieve);
+            copies |= !check.copy.is_empty();
+            for blob in ids {
+                if repo.packs_of(blob)?.is_empty() {
+                    return Ok(false);
+                }
+            }
+            Ok(check.lost.is_empty())
+        })?;
+        Ok(Checked {
+            gone: TooLate {
+                snapshot: !own.gone.is_empty(),
+                ..gone
             },
-        )),
-        false => Err(Error::new(ErrorKind::NotFound, Subject::Snapshot(*id))),
+            reprieve,
+            anew: copies || !own.renew.is_empty(),
+        })
+    }
+
+    /// That it is too late, unless packs were deleted since the fold: what was in them may have been moved.
+    fn too_late(&self, id: SnapshotId, gone: TooLate) -> Result<Option<Unforgotten>> {
+        self.repo.refresh()?;
+        self.repo.refuse_fenced()?;
+        let moved = self.repo.state().has_deleted_since(self.state);
+        Ok((!moved).then_some(Unforgotten::TooLate(id, gone)))
+    }
+
+    /// Appends the entry to a fold in which no other packs are condemned or deleted than in the one that was checked; `None` if
+    /// there are.
+    fn append(
+        &self,
+        ids: &[SnapshotId],
+        reprieve: &BTreeSet<PackId>,
+    ) -> Result<Option<Vec<SnapshotId>>> {
+        if ids.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut done = None;
+        self.repo.append(&mut |state| {
+            state.refuse_unreadable()?;
+            done = None;
+            if !holds(self.state, state) || ids.iter().any(|id| state.snapshot(id).is_none()) {
+                return Ok(None);
+            }
+            let forgotten = ids.iter().filter(|id| !state.is_live(id));
+            let snapshots: Vec<SnapshotId> = forgotten.copied().collect();
+            done = Some(snapshots.clone());
+            Ok((!snapshots.is_empty()).then(|| Action::Unforget {
+                snapshots,
+                reprieve: reprieve.iter().copied().collect(),
+            }))
+        })?;
+        Ok(done)
     }
 }
 
-/// Whether no pack is condemned, and none was deleted since the snapshot was forgotten: while it was not, its packs were
-/// kept.
-fn untouched(state: &State, id: &SnapshotId) -> bool {
-    let since = state.forgotten_by(id).unwrap_or(0);
-    let deleted = |kind, number| is_pack(kind) && number > since;
-    state.condemned().next().is_none()
-        && state.condemned_objects().next().is_none()
-        && !state
-            .deleted()
-            .any(|(object, row)| deleted(object.kind, row.number))
-}
-
-fn is_pack(kind: ObjectKind) -> bool {
-    matches!(kind, ObjectKind::Data | ObjectKind::Meta)
-}
-
-/// Appends the entry to a fold in which no other packs are condemned or deleted than in `checked`; `None` if there are.
-fn append(
-    repo: &Repo,
-    ids: &[SnapshotId],
-    checked: &State,
+/// What a look at everything that a snapshot holds gave.
+struct Checked {
+    gone: TooLate,
     reprieve: BTreeSet<PackId>,
-) -> Result<Option<Vec<SnapshotId>>> {
-    let mut done = None;
-    repo.append(&mut |state| {
-        state.refuse_unreadable()?;
-        done = None;
-        if !holds(checked, state) || ids.iter().any(|id| state.snapshot(id).is_none()) {
-            return Ok(None);
-        }
-        let forgotten = ids.iter().filter(|id| !state.is_live(id));
-        let snapshots: Vec<SnapshotId> = forgotten.copied().collect();
-        done = Some(snapshots.clone());
-        Ok((!snapshots.is_empty()).then(|| Action::Unforget {
-            snapshots,
-            reprieve: reprieve.iter().copied().collect(),
-        }))
-    })?;
-    Ok(done)
+    /// It can be had as another form only.
+    anew: bool,
 }
 
 /// Whether what was checked on one fold holds on a newer one: what decoded then does so now.
@@ -159,143 +283,4 @@ fn holds(checked: &State, now: &State) -> bool {
         && now.deleted().count() == checked.deleted().count()
         && now.condemned_objects().eq(checked.condemned_objects())
         && now.condemned().all(|(pack, _)| before.contains(pack))
-}
-
-enum Checked {
-    Whole,
-    Lost,
-    NeedsCopy,
-}
-
-/// Goes through everything that a snapshot holds.
-struct Walk<'a> {
-    repo: &'a Repo,
-    state: &'a State,
-    progress: &'a dyn Progress,
-    interrupt: &'a Interrupt,
-    /// Trees that were met.
-    seen: Marks,
-    /// Those of them that are lost.
-    gone: HashSet<BlobId>,
-    reprieve: BTreeSet<PackId>,
-    needs_copy: bool,
-    lost: TooLate,
-}
-
-impl<'a> Walk<'a> {
-    fn new(
-        repo: &'a Repo,
-        state: &'a State,
-        progress: &'a dyn Progress,
-        interrupt: &'a Interrupt,
-    ) -> Self {
-        Self {
-            repo,
-            state,
-            progress,
-            interrupt,
-            seen: repo.index().marks(),
-            gone: HashSet::new(),
-            reprieve: BTreeSet::new(),
-            needs_copy: false,
-            lost: TooLate::default(),
-        }
-    }
-
-    fn check(&mut self, id: &SnapshotId, root: BlobId) -> Result<Checked> {
-        let own = self.ask(&[*id], &[])?;
-        self.lost.snapshot = !own.gone.is_empty();
-        self.trees(root)?;
-        Ok(match self.lost == TooLate::default() {
-            false => Checked::Lost,
-            true if self.needs_copy => Checked::NeedsCopy,
-            true => Checked::Whole,
-        })
-    }
-
-    /// Asks the log's own check, and takes in what is to be reprieved or copied.
-    fn ask(&mut self, snapshots: &[SnapshotId], blobs: &[BlobId]) -> Result<UnforgetCheck> {
-        let check = check_unforget(self.state, &self.repo.catalog(), snapshots, blobs)?;
-        self.reprieve.extend(&check.reprieve);
-        self.needs_copy |= !check.copy.is_empty();
-        Ok(check)
-    }
-
-    /// Whether these blobs decode. Asked of every item that holds them, for each that does not is told.
-    fn decode(&mut self, blobs: &[BlobId]) -> Result<bool> {
-        Ok(self.ask(&[], blobs)?.lost.is_empty())
-    }
-
-    fn trees(&mut self, root: BlobId) -> Result<()> {
-        let mut stack = vec![(root, PathBuf::from("/"))];
-        while let Some((id, path)) = stack.pop() {
-            self.interrupt.check()?;
-            if !self.seen.insert(&id)? {
-                if self.gone.contains(&id) {
-                    self.lost.item(&path);
-                }
-                continue;
-            }
-            let tree = match self.decode(&[id])? {
-                true => self.read(load_blob(self.repo, &id))?,
-                false => None,
-            };
-            match tree {
-                None => {
-                    self.gone.insert(id);
-                    self.lost.item(&path);
-                }
-                Some(Tree::Branch(branch)) => {
-                    let pages = branch.pages.into_iter().rev();
-                    stack.extend(pages.map(|page| (page.id, path.clone())));
-                }
-                Some(Tree::Leaf(leaf)) => {
-                    for node in leaf.nodes {
-                        self.progress.count(Counter::Nodes, 1);
-                        let path = path.join(OsStr::from_bytes(&node.name));
-                        match node.content {
-                            Content::Dir(Some(tree)) => stack.push((tree, path)),
-                            Content::File(file) => self.file(&file, &path)?,
-                            _ => {}
-                        }
-                    }
-                }
-                Some(Tree::Chunks(_)) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, file: &FileContent, path: &Path) -> Result<()> {
-        let (mut batch, mut whole) = (Vec::new(), true);
-        let repo = self.repo;
-        let walked = for_each_chunk(repo, &file.chunks, &mut |chunk| {
-            let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
-            batch.push(id);
-            // A list is read next: it must be known to be there.
-            if batch.len() == BATCH || matches!(chunk, ChunkRef::List(_)) {
-                whole = self.decode(&batch)? && whole;
-                batch.clear();
-            }
-            Ok(match whole {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            })
-        });
-        let read = self.read(walked)?.is_some();
-        whole = read && whole && self.decode(&batch)?;
-        if !whole {
-            self.lost.item(path);
-        }
-        Ok(())
-    }
-
-    /// What cannot be read for good is lost; any other error ends the walk.
-    fn read<T>(&self, result: Result<T>) -> Result<Option<T>> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(e) if e.is_lost() => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
 }

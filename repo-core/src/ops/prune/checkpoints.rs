@@ -57,7 +57,7 @@ pub fn remove(job: &Job<'_>, listing: &Listing, summary: &mut PruneSummary) -> R
         job.interrupt.check()?;
         match job.repo.backend().delete(&name) {
             Ok(()) => summary.objects_removed += 1,
-            Err(e) => summary.refused.push((name, e.to_string())),
+            Err(e) => summary.refuse(name, &e),
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Deletes what was condemned and is needed by nobody after the grace.
 
 use super::listing::Listing;
-use super::survey::{Survey, expired, standing};
+use super::survey::{Survey, expired, forgotten, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
 use crate::backend::Class;
@@ -10,10 +10,7 @@ use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
-use crate::log::{
-    DeletePlan, Present, condemned_of, may_append_deleting, plan_delete, plan_holds,
-    snapshots_to_spare,
-};
+use crate::log::{DeletePlan, condemned_of, may_append_deleting, plan_holds, snapshots_to_spare};
 use crate::repo::{DeletingProcess, Waited, lock, on_threads};
 use crate::time::now;
 use std::collections::{BTreeSet, HashSet};
@@ -105,6 +102,7 @@ fn append(
                 Put::Done(objects) => {
                     summary.reprieved += deletion.plan.reprieve.len() as u64;
                     summary.tables_replaced += replaced.drop.len() as u64;
+                    summary.snapshots_lost = forgotten(&state, &deletion.objects);
                     return Ok(objects);
                 }
                 Put::Spared(renewed) => deletion.plan = renewed,
@@ -130,11 +128,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let present = Present {
-        inventory: &job.repo.catalog(),
-        absent: &survey.absent,
-    };
-    let plan = plan_delete(&state, &present, &survey.marks, &candidates)?;
+    let plan = survey.plan_delete(job, &state, &candidates)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
@@ -249,23 +243,25 @@ fn remove_all(
             let name = object.kind.name(&object.id);
             match backend.delete(&name) {
                 Ok(()) => lock(&results).0.push(object),
-                Err(e) => lock(&results).1.push((name, e)),
+                Err(e) => lock(&results).1.push((object, name, e)),
             }
         }
     })?;
     job.interrupt.check()?;
     let (removed, refused) = results.into_inner().unwrap_or_else(|e| e.into_inner());
     summary.objects_removed += removed.len() as u64;
-    for object in removed {
-        if let Some(pack) = listing.packs.get(&PackId(object.id)) {
-            summary.deleted.add(pack.len);
-        }
+    let len = |object: &ObjectRef| listing.packs.get(&PackId(object.id)).map(|pack| pack.len);
+    for len in removed.iter().filter_map(len) {
+        summary.deleted.add(len);
     }
-    for (name, error) in refused {
+    for (object, name, error) in refused {
         if error.kind() == ErrorKind::Interrupted {
             return Err(error);
         }
-        summary.refused.push((name, error.to_string()));
+        if let Some(len) = len(&object) {
+            summary.kept_by_place.add(len);
+        }
+        summary.refuse(name, &error);
     }
     summary.refused.sort();
     Ok(())

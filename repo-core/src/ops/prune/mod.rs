@@ -40,7 +40,7 @@ struct Job<'a> {
 /// read whole, what it needs lies in no pack that is there and whole, or an index table is lost; `Damaged`, or `Unsupported` of one of a newer
 /// version, while a log entry cannot be read.
 ///
-/// Where there is no room to rewrite packs, what needs no rewriting is deleted first. If that frees nothing, the error says so.
+/// Where there is no room to rewrite packs, what needs no rewriting is deleted first; if that frees nothing, or not enough, it fails all the same.
 ///
 /// Memory: for each pack 50 bytes, for each block 9, for each blob two bits; three packs and 32 MiB, besides what is
 /// being written, while some are rewritten.

@@ -92,6 +92,8 @@ pub struct PrunePlan {
     pub to_rewrite: Sum,
     /// About how much of those is kept.
     pub rewritten_bytes: u64,
+    /// About what the packs take that are written for that, with their directories and padding.
+    pub writes_bytes: u64,
     /// What stays unused afterwards.
     pub left_unused_bytes: u64,
     /// Packs that no table names.
@@ -100,12 +102,33 @@ pub struct PrunePlan {
     pub to_delete: Sum,
     /// Condemned by earlier prunes, and not for long enough.
     pub waiting: Sum,
-    /// What this run frees by the end, as far as it can tell.
+    /// What this run deletes, as far as it can tell. What it writes is not taken off: [`net_now`](Self::net_now) does that.
     pub frees_now_bytes: u64,
-    /// What a prune after the grace frees.
+    /// What a prune after the grace deletes.
     pub frees_later_bytes: u64,
+    /// Forgotten snapshots that this run deletes, as far as it can tell: they cannot be had again.
+    pub snapshots_lost: Vec<SnapshotId>,
     /// Requests to the backend that writing and deleting takes, about.
     pub requests: u64,
+}
+
+impl PrunePlan {
+    /// By how many bytes of packs the repository shrinks by this run; negative if it grows.
+    pub fn net_now(&self) -> i64 {
+        net(self.frees_now_bytes, self.writes_bytes)
+    }
+
+    /// The same by this run and a prune after the grace together.
+    pub fn net_later(&self) -> i64 {
+        let freed = self.frees_now_bytes.saturating_add(self.frees_later_bytes);
+        net(freed, self.writes_bytes)
+    }
+}
+
+/// What is left of so many bytes freed if so many are written.
+fn net(freed: u64, written: u64) -> i64 {
+    let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+    signed(freed) - signed(written)
 }
 
 /// How many, and their bytes.
@@ -136,6 +159,10 @@ pub struct PruneSummary {
     pub condemned: Sum,
     /// Packs removed from the backend, and their bytes.
     pub deleted: Sum,
+    /// Packs that the backend did not let go, and their bytes; named in `refused` too.
+    pub kept_by_place: Sum,
+    /// Forgotten snapshots that cannot be had again from now on.
+    pub snapshots_lost: Vec<SnapshotId>,
     /// Packs that were condemned and are needed after all.
     pub reprieved: u64,
     /// Index tables that others replaced.
@@ -149,12 +176,42 @@ pub struct PruneSummary {
 }
 
 impl PruneSummary {
+    /// By how many bytes of packs the repository has shrunk; negative if it has grown.
+    pub fn net(&self) -> i64 {
+        net(self.deleted.bytes, self.written.bytes)
+    }
+
+    /// Whether anything was done, or tried.
+    pub fn did_anything(&self) -> bool {
+        let sums = [
+            self.written,
+            self.condemned,
+            self.deleted,
+            self.kept_by_place,
+        ];
+        let others = [
+            self.reprieved,
+            self.tables_replaced,
+            self.objects_removed,
+            self.refused.len() as u64,
+        ];
+        sums.iter().any(|sum| sum.count > 0) || others.iter().any(|count| *count > 0)
+    }
+
+    /// Notes what the backend did not let go, and why in words that do not name it again.
+    pub(super) fn refuse(&mut self, name: String, error: &Error) {
+        let (why, subject) = (error.to_string(), format!("{}: ", error.subject()));
+        let why = why.strip_prefix(&subject).unwrap_or(&why).to_owned();
+        self.refused.push((name, why));
+    }
+
     /// Adds what an earlier pass did; the plan stays that of the last one.
     pub(super) fn take_in(&mut self, earlier: Self) {
         for (sum, more) in [
             (&mut self.written, earlier.written),
             (&mut self.condemned, earlier.condemned),
             (&mut self.deleted, earlier.deleted),
+            (&mut self.kept_by_place, earlier.kept_by_place),
         ] {
             sum.count += more.count;
             sum.bytes += more.bytes;
@@ -162,5 +219,6 @@ impl PruneSummary {
         self.reprieved += earlier.reprieved;
         self.tables_replaced += earlier.tables_replaced;
         self.objects_removed += earlier.objects_removed;
+        self.snapshots_lost.extend(earlier.snapshots_lost);
     }
 }

@@ -7,7 +7,6 @@ use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::pack::{decode_wraps, encode_wraps};
 use crate::format::rows::{Blob, ENCODING_STORED, PackInfo};
-use crate::id::PackId;
 use crate::index::BlockAt;
 use crate::pack::{CopiedBlock, PlainBlob};
 use crate::repo::{Repo, Ticket, Writer, pack_object};
@@ -215,7 +214,7 @@ impl Source {
             ErrorKind::NotFound => Error::missing(subject()),
             _ => e,
         })?;
-        if PackId::from(blake3::hash(&bytes)) != info.id {
+        if !info.id.is_of(&bytes) {
             return Err(Error::damaged(subject())
                 .detail("content is not what its name says; nothing was deleted"));
         }

@@ -3,21 +3,23 @@
 use super::Job;
 use super::choose::Uses;
 use super::listing::Listing;
-use super::options::PrunePlan;
+use super::options::{PrunePlan, Sum};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Condemned;
 use crate::format::entry::ObjectRef;
 use crate::format::name::ObjectKind;
+use crate::format::pack::PADDING_STEP;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
 use crate::log::{
-    Catalog, CondemnPlan, Kept, PackState, Present, State, keep, plan_condemn, plan_delete,
+    Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, keep, plan_condemn,
+    plan_delete,
 };
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
 use crate::time::{Timestamp, now};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 /// Everything that a prune decided on one fold.
@@ -91,13 +93,18 @@ impl Survey {
         Ok(())
     }
 
-    /// Those of the condemned packs that nothing is needed of, as it looks now.
-    fn unneeded(&self, job: &Job<'_>, condemned: &BTreeSet<PackId>) -> Result<Vec<PackId>> {
+    /// What may be deleted of condemned packs, on that fold and with what is marked by now.
+    pub fn plan_delete(
+        &self,
+        job: &Job<'_>,
+        state: &State,
+        condemned: &BTreeSet<PackId>,
+    ) -> Result<DeletePlan> {
         let present = Present {
             inventory: &job.repo.catalog(),
             absent: &self.absent,
         };
-        Ok(plan_delete(&self.state, &present, &self.marks, condemned)?.packs)
+        plan_delete(state, &present, &self.marks, condemned)
     }
 
     fn numbers(&self, job: &Job<'_>, uses: &Uses, listing: &Listing) -> Result<PrunePlan> {
@@ -143,28 +150,15 @@ impl Survey {
                 plan.strays.add(known(id));
             }
         }
-        let now = now();
-        let expired = expired(&self.state, job.options.grace, now);
-        for (id, _) in self.state.condemned() {
-            if !expired.contains(id) {
-                plan.waiting.add(known(id));
-            }
-        }
-        for id in self.unneeded(job, &expired)? {
-            plan.to_delete.add(known(&id));
-        }
-        // Earlier prunes were stopped before these were gone, or not allowed to remove them.
-        for (id, stored) in &listing.packs {
-            if self.state.may_remove(&id.0) {
-                plan.to_delete.add(stored.len);
-            }
-        }
+        (plan.waiting, plan.to_delete) = self.earlier(job, listing)?;
         let goes = plan.to_condemn.bytes + plan.to_rewrite.bytes + plan.strays.bytes;
         let later = goes + plan.waiting.bytes;
         (plan.frees_now_bytes, plan.frees_later_bytes) = match job.options.grace.is_zero() {
             true => (plan.to_delete.bytes + later, 0),
             false => (plan.to_delete.bytes, later),
         };
+        plan.writes_bytes = self.writes(uses)?;
+        plan.snapshots_lost = self.snapshots_lost(job);
         let pack_bytes = u64::from(job.repo.settings().pack_bytes).max(1);
         let writes = plan.rewritten_bytes.div_ceil(pack_bytes) + 3;
         plan.requests = plan.to_rewrite.count + writes + plan.to_delete.count;
@@ -173,6 +167,79 @@ impl Survey {
         }
         Ok(plan)
     }
+
+    /// What earlier prunes condemned and has to wait, and what goes of it, or should have gone.
+    fn earlier(&self, job: &Job<'_>, listing: &Listing) -> Result<(Sum, Sum)> {
+        let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
+        let (mut waiting, mut to_delete) = (Sum::default(), Sum::default());
+        let expired = expired(&self.state, job.options.grace, now());
+        for (id, _) in self.state.condemned() {
+            if !expired.contains(id) {
+                waiting.add(known(id));
+            }
+        }
+        for id in &self.plan_delete(job, &self.state, &expired)?.packs {
+            to_delete.add(known(id));
+        }
+        // Earlier prunes were stopped before these were gone, or not allowed to remove them.
+        for (id, stored) in &listing.packs {
+            if self.state.may_remove(&id.0) {
+                to_delete.add(stored.len);
+            }
+        }
+        Ok((waiting, to_delete))
+    }
+
+    /// About what is written for packs that are rewritten: what is kept of them with rows for it in a directory, padded for each domain and
+    /// kind by itself.
+    fn writes(&self, uses: &Uses) -> Result<u64> {
+        let mut by_kind: HashMap<_, u64> = HashMap::new();
+        for (number, used) in uses.packs() {
+            if self.condemn.repack.contains(&number) {
+                let blocks = used.used + (used.unused - used.reclaims);
+                let kept = blocks + u64::from(self.kept.blobs_in_pack(number)) * ROW_BYTES;
+                let domain = self.picture.pack_row(number)?.domain;
+                *by_kind.entry((domain, used.kind as u8)).or_default() += kept;
+            }
+        }
+        let padded = by_kind
+            .values()
+            .map(|kept| kept.next_multiple_of(PADDING_STEP as u64));
+        Ok(padded.sum())
+    }
+
+    /// Forgotten snapshots that were condemned for longer than the grace; without one also those that are condemned now, and those that a
+    /// dry run takes for forgotten.
+    fn snapshots_lost(&self, job: &Job<'_>) -> Vec<SnapshotId> {
+        let (grace, now) = (job.options.grace, now());
+        let expired = standing(&self.state).filter(|(_, by)| by.time.is_past(grace, now));
+        let mut objects: Vec<&ObjectRef> = expired.map(|(object, _)| object).collect();
+        if grace.is_zero() {
+            objects.extend(&self.objects);
+        }
+        let mut lost = forgotten(&self.state, objects);
+        if grace.is_zero() {
+            lost.extend(&job.options.without);
+        }
+        lost.sort_unstable();
+        lost.dedup();
+        lost
+    }
+}
+
+/// What a blob takes in the directory of its pack: an id, lengths, and its part of the rows of blocks.
+const ROW_BYTES: u64 = 40;
+
+/// The forgotten snapshots among objects.
+pub fn forgotten<'a>(
+    state: &State,
+    objects: impl IntoIterator<Item = &'a ObjectRef>,
+) -> Vec<SnapshotId> {
+    let snapshots = objects
+        .into_iter()
+        .filter(|object| object.kind == ObjectKind::Snapshot);
+    let ids = snapshots.map(|object| SnapshotId(object.id));
+    ids.filter(|id| state.snapshot(id).is_some()).collect()
 }
 
 /// Marks the live snapshots that are not among those marked, and adds them.
@@ -210,7 +277,7 @@ fn mark(
     let meet = |kind, id: &BlobId| match marks.insert(id)? {
         Some(new) => Ok(new),
         None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
-        None => Err(Error::missing(Subject::Blob(*id)).detail("no index table names it")),
+        None => Err(Error::unindexed(id)),
     };
     walk.snapshot(id, &root, &meet).map_err(|e| match e.kind() {
         ErrorKind::Interrupted => e,

@@ -233,7 +233,7 @@ impl Job<'_> {
     fn read_whole(&self, id: PackId, kind: BlobType) -> Result<(Vec<u8>, u64)> {
         let pack = self.repo.backend().get(&pack_object(kind).name(&id.0))?;
         let len = pack.len() as u64;
-        match PackId::from(blake3::hash(&pack)) == id {
+        match id.is_of(&pack) {
             true => Ok((pack, len)),
             false => Err(Error::damaged(Subject::None).detail("content is not what its name says")),
         }

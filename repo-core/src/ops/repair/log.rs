@@ -21,7 +21,7 @@ use crate::format::entry::{Action, EntryKind, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::table::TableView;
-use crate::id::{IndexId, PackId, SnapshotId};
+use crate::id::{EntryHash, IndexId, PackId, SnapshotId};
 use crate::log::{PackState, State, Unreadable};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Repo};
@@ -109,7 +109,7 @@ pub fn repair_log(
     };
     let mut done = RepairLogSummary {
         mended: mend(repo, options.dry_run, interrupt)?,
-        entries: lost_entries(repo),
+        entries: lost_entries(repo)?,
         ..RepairLogSummary::default()
     };
     let lost = done.entries.iter().filter(|entry| !entry.newer);
@@ -141,23 +141,43 @@ pub fn repair_log(
     Ok(done)
 }
 
-fn lost_entries(repo: &Repo) -> Vec<LostEntry> {
+fn lost_entries(repo: &Repo) -> Result<Vec<LostEntry>> {
     let state = repo.state();
-    let lost = state.unreadable().map(|(number, why)| {
-        let file = repo.backend().get(&name::entry(number)).unwrap_or_default();
-        let core = entry::decode_file(&file).ok().map(|(core, _)| core);
-        let clear = core.and_then(|core| entry::clear(core).ok());
-        LostEntry {
+    let mut lost = Vec::new();
+    for (hash, number, why) in state.unreadable_entries() {
+        let file = stored(repo, number, hash)?;
+        let clear = core_of(&file).and_then(|core| entry::clear(core).ok());
+        lost.push(LostEntry {
             number,
             claims: clear
                 .and_then(|clear| EntryKind::from_u16(clear.kind))
                 .map(|kind| format!("{kind:?}")),
             newer: why == Unreadable::Newer,
-        }
-    });
-    let mut lost: Vec<LostEntry> = lost.collect();
+        });
+    }
     lost.sort_by_key(|entry| entry.number);
-    lost
+    Ok(lost)
+}
+
+/// What lies there of an entry; of several of one number, as class C may have, of the one that came to that hash.
+fn stored(repo: &Repo, number: u64, hash: &EntryHash) -> Result<Vec<u8>> {
+    let mut names = Vec::new();
+    repo.backend()
+        .list(&name::segment_folder(number), &mut |listed| {
+            let parsed = name::parse_numbered(&listed.name);
+            if matches!(parsed, Some((found, Some(_))) if found == number) {
+                names.push(listed.name);
+            }
+            Ok(())
+        })?;
+    let read = |name: &str| repo.backend().get(name).unwrap_or_default();
+    let is_it = |file: &Vec<u8>| core_of(file).is_some_and(|core| entry::hash(core) == *hash);
+    let found = names.iter().map(|name| read(name)).find(is_it);
+    Ok(found.unwrap_or_else(|| read(&name::entry(number))))
+}
+
+fn core_of(file: &[u8]) -> Option<&[u8]> {
+    entry::decode_file(file).ok().map(|(core, _)| core)
 }
 
 /// When the backend stored that entry, or if it does not say so the first behind it.

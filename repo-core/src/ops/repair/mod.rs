@@ -13,7 +13,9 @@ pub use index::{RepairIndexOptions, RepairIndexSummary, repair_index};
 pub use log::{LostEntry, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot, repair_log};
 pub use packs::{RepairedPack, repair_packs};
 pub(super) use snapshots::Mending;
-pub use snapshots::{REPAIRED_TAG, RepairSnapshotsOptions, RepairedSnapshots, repair_snapshots};
+pub use snapshots::{
+    LostIn, REPAIRED_TAG, RepairSnapshotsOptions, RepairedSnapshots, repair_snapshots,
+};
 
 use super::walk::Walk;
 use crate::error::Result;

@@ -16,7 +16,6 @@ use crate::log::{PackState, State};
 use crate::ops::derive::{PASSES_MAX, never_stands, write_options};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Writer, Written, pack_object};
-use std::ops::ControlFlow;
 
 /// What became of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +24,8 @@ pub struct RepairedPack {
     pub id: PackId,
     /// Nothing is wrong with it, and nothing was done.
     pub whole: bool,
+    /// A prune has deleted it, so that nothing needs it, and nothing was done.
+    pub deleted: bool,
     /// Blobs that were saved, and their bytes.
     pub saved: u64,
     /// Their bytes.
@@ -33,7 +34,8 @@ pub struct RepairedPack {
     pub lost: u64,
 }
 
-/// Copies what can be read of these packs to new ones, and condemns them; whole ones are left alone.
+/// Copies what can be read of these packs to new ones, and condemns them; whole ones are left alone, and those that a prune has deleted, also
+/// meanwhile.
 ///
 /// `NotFound` about one that no table names and that is not there either; `Damaged` about an entry of the log while that cannot be
 /// read. Nothing is condemned then. Memory: one pack.
@@ -51,6 +53,7 @@ pub fn repair_packs(
     };
     repo.state().refuse_unreadable()?;
     for _ in 0..PASSES_MAX {
+        let fold = repo.state();
         let options = write_options(repo, dry_run, progress, interrupt);
         let (done, written) = repo.write(options, |writer| {
             let mut done = Vec::new();
@@ -61,7 +64,12 @@ pub fn repair_packs(
             }
             Ok(done)
         })?;
-        let damaged: Vec<PackId> = done.iter().filter(|p| !p.whole).map(|p| p.id).collect();
+        let damaged = done.iter().filter(|pack| !pack.whole && !pack.deleted);
+        let damaged: Vec<PackId> = damaged.map(|pack| pack.id).collect();
+        repo.refresh()?;
+        if !damaged.is_empty() && repo.state().has_deleted_since(&fold) {
+            continue;
+        }
         let stands = dry_run || damaged.is_empty() || condemn(repo, &damaged, &written)?;
         repo.refresh()?;
         if stands {
@@ -117,10 +125,14 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
     let mut done = RepairedPack {
         id: *id,
         whole: false,
+        deleted: repo.state().is_deleted(&id.0),
         saved: 0,
         bytes_saved: 0,
         lost: 0,
     };
+    if done.deleted {
+        return Ok(done);
+    }
     let entry = entry_of(repo, id)?;
     let name = pack_object(entry.kind).name(&id.0);
     let bytes = match repo.backend().get(&name) {
@@ -128,10 +140,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
         Err(e) if e.is_lost() => None,
         Err(e) => return Err(e),
     };
-    if bytes
-        .as_ref()
-        .is_some_and(|b| PackId::from(blake3::hash(b)) == *id)
-    {
+    if bytes.as_ref().is_some_and(|bytes| id.is_of(bytes)) {
         done.whole = true;
         return Ok(done);
     }
@@ -207,12 +216,7 @@ fn read(
 
 /// Whether another pack that is there holds a blob too.
 fn is_elsewhere(repo: &Repo, pack: &PackId, blob: &BlobId) -> Result<bool> {
-    let mut copies = Vec::new();
-    repo.index().copies(blob, &mut |location| {
-        copies.push(location);
-        ControlFlow::Continue(())
-    })?;
-    for location in copies {
+    for location in repo.index().copies(blob)? {
         let other = repo.index().pack_id_of(&location)?;
         let usable = repo.state().pack_state(&other) == PackState::Live;
         if other != *pack && usable && repo.is_there(&other)? {

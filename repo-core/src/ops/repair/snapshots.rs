@@ -7,7 +7,6 @@ use crate::crypto::BlobType;
 use crate::error::{Error, Result};
 use crate::format::tree::{Chunks, Content, FileContent, Node};
 use crate::id::{BlobId, SnapshotId};
-use crate::index::Location;
 use crate::log::PackState;
 use crate::ops::derive::{
     self, Derived, PASSES_MAX, Replace, count, never_stands, wanted, write_options,
@@ -54,6 +53,19 @@ pub struct RepairedSnapshots {
     pub paths: Vec<PathBuf>,
     /// How many there are.
     pub items: u64,
+    /// Which snapshots they were found in first, in the order of `paths`.
+    pub lost_in: Vec<LostIn>,
+}
+
+/// How much is lost of a snapshot that was not found in one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostIn {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// How many paths are remembered.
+    pub paths: usize,
+    /// How many there are.
+    pub items: u64,
 }
 
 /// Makes each of these snapshots anew that is not whole: files are shortened by what is lost of them, or have holes there if they have
@@ -63,7 +75,7 @@ pub struct RepairedSnapshots {
 /// problems of it, so that no restore takes for superfluous what it has not got. Errors as of `rewrite`, but for damage.
 ///
 /// Memory: as a rewrite; 35 to 80 bytes for each data blob that is read to see whether it can be: all with `read_data`, else those in
-/// condemned packs and in blocks with bases.
+/// condemned packs, in packs of a wrong length and in blocks with bases.
 pub fn repair_snapshots(
     repo: &Repo,
     snapshots: &[SnapshotInfo],
@@ -95,7 +107,16 @@ pub fn repair_snapshots(
                         Err(e) if e.is_lost() => true,
                         loaded => loaded.map(|_| false)?,
                     };
-                    match shaper.tree(&summary.root, Path::new("/"))? {
+                    let (paths, items) = (shaper.rule.paths.len(), shaper.rule.items);
+                    let shaped = shaper.tree(&summary.root, Path::new("/"))?;
+                    if shaper.rule.items > items {
+                        found.lost_in.push(LostIn {
+                            snapshot: info.id,
+                            paths: shaper.rule.paths.len() - paths,
+                            items: shaper.rule.items - items,
+                        });
+                    }
+                    match shaped {
                         None => found.hopeless.push(info.id),
                         Some(shaped) => {
                             count(&mut summary, &shaped);
@@ -148,14 +169,17 @@ impl<'a> Mending<'a> {
     /// How many bytes a data blob has, if it can be had.
     fn len_of(&mut self, repo: &Repo, id: &BlobId) -> Result<Option<u64>> {
         let (mut there, mut doubtful) = (None, None);
-        for location in locations(repo, id)? {
+        for location in repo.index().copies(id)? {
             let pack = repo.index().pack_id_of(&location)?;
             let state = repo.state().pack_state(&pack);
-            if state == PackState::Deleting || !repo.is_there(&pack)? {
+            if state == PackState::Deleting || repo.is_gone(&pack)? {
                 continue;
             }
             let len = Some(u64::from(location.blob_len));
-            match state == PackState::Condemned || location.block.base_count > 0 || self.read_data {
+            let in_doubt = state == PackState::Condemned
+                || location.block.base_count > 0
+                || !repo.is_there(&pack)?;
+            match in_doubt || self.read_data {
                 true => doubtful = len,
                 false => there = len,
             }
@@ -312,18 +336,9 @@ impl<'a> Extents<'a> {
     }
 }
 
-fn locations(repo: &Repo, id: &BlobId) -> Result<Vec<Location>> {
-    let mut found = Vec::new();
-    repo.index().copies(id, &mut |location| {
-        found.push(location);
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
-}
-
 /// How many bytes a blob has, as any table says, whether it can be had or not.
 fn raw_len(repo: &Repo, id: &BlobId) -> Result<Option<u64>> {
-    let first = locations(repo, id)?.into_iter().next();
+    let first = repo.index().copies(id)?.into_iter().next();
     Ok(first.map(|location| u64::from(location.blob_len)))
 }
 

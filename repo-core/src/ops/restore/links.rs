@@ -198,7 +198,7 @@ impl Link {
             Fate::Lost => {
                 context.expected();
                 let other = first.place.path_of(&first.name);
-                let detail = format!("the same content as {}", other.display());
+                let detail = format!("has the content of /{}, which is lost", other.display());
                 return Err(Error::missing(Subject::None).detail(detail));
             }
         };

@@ -1,7 +1,7 @@
 //! What snapshots hold that is different.
 
 use super::{StatsMode, StatsSummary, Watch};
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, Result};
 use crate::format::tree::{Chunks, Content, FileContent, Tree};
 use crate::id::BlobId;
 use crate::index::{Location, Marks, Want};
@@ -159,7 +159,7 @@ impl Counting<'_> {
 
     fn locate(&mut self, id: &BlobId, path: &Path) -> Result<Option<Location>> {
         let found = self.repo.index().lookup(id, Want::Readable)?;
-        let none = || Error::missing(Subject::Blob(*id)).detail("no index table names it");
+        let none = || Error::unindexed(id);
         self.watch.note(path, found.ok_or_else(none), self.summary)
     }
 }

@@ -1,9 +1,10 @@
 //! Snapshots that a repair of the log enters again in a place that overwrites, where what a prune has condemned is about to go.
 
 use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, history};
-use super::prune::{prune_with, thorough};
+use super::prune::{forget, prune_with, thorough};
 use super::support::*;
-use crate::backend::{Class, MemoryBackend};
+use crate::backend::{Backend, Class, MemoryBackend};
+use crate::format::entry::{clear, decode_file};
 use crate::id::SnapshotId;
 use crate::ops::{RepairLogOptions, Uncommitted, WhyNot, repair_log};
 use crate::progress::Interrupt;
@@ -51,6 +52,67 @@ fn asked_for_meanwhile(history: &History, id: SnapshotId) -> Uncommitted {
     found.lock().unwrap().take().unwrap()
 }
 
+/// What entries that cannot be read claim to be.
+fn claims(bed: &Bed, place: &MemoryBackend) -> Vec<String> {
+    let options = RepairLogOptions {
+        dry_run: true,
+        ..RepairLogOptions::default()
+    };
+    let repo = anew(bed, place);
+    let done = repair_log(&repo, &options, &Listener::default(), &Interrupt::new());
+    let entries = done.unwrap().entries.into_iter();
+    let mut claims: Vec<String> = entries.map(|entry| entry.claims.unwrap()).collect();
+    claims.sort();
+    claims
+}
+
+#[test]
+fn what_a_lost_entry_claims_to_be_is_told() {
+    for class in [Class::A, Class::C] {
+        let history = history(class);
+        let place = &history.bed.place;
+        assert_eq!(claims(&history.bed, place), [""; 0]);
+        damage_newest_entry(place);
+        assert_eq!(claims(&history.bed, place), ["Commit"]);
+    }
+}
+
+#[test]
+fn of_entries_of_one_number_the_lost_ones_are_told() {
+    let history = history(Class::C);
+    let (bed, place) = (history.bed.clone(), &history.bed.place);
+    let shared = bed.clone();
+    let backend = Meanwhile::before(place, "log", 1, move |place| {
+        shared.backup(&anew(&shared, place)).unwrap();
+    });
+    let before = names(place, "log");
+    let repo = bed.open_anew(Arc::new(backend), &password()).unwrap();
+    forget(&repo, &[history.made[1].0]);
+    let mut both = names(place, "log");
+    both.retain(|name| !before.contains(name));
+    let kind = |name: &String| {
+        let file = place.get(name).unwrap();
+        let (core, _) = decode_file(&file).unwrap();
+        clear(core).unwrap().kind
+    };
+    both.sort_by_key(kind);
+    let [commit, forget] = &both[..] else {
+        panic!("{both:?}");
+    };
+    assert_eq!(repo.state().tail().heads.len(), 2);
+    for (damaged, expected) in [
+        (vec![commit], vec!["Commit"]),
+        (vec![forget], vec!["Forget"]),
+        (vec![commit, forget], vec!["Commit", "Forget"]),
+    ] {
+        let place = place.fork();
+        for name in damaged {
+            place.corrupt(name, |bytes| *bytes.last_mut().unwrap() ^= 1);
+        }
+        assert_eq!(claims(&bed, &place), expected);
+    }
+}
+
 #[test]
 fn packs_that_were_condemned_before_are_not_there() {
     let history = history(Class::C);
@@ -70,8 +132,17 @@ fn packs_that_were_condemned_before_are_not_there() {
 fn a_snapshot_that_was_condemned_before_is_stored_again() {
     let history = history(Class::C);
     let (bed, place) = (&history.bed, &history.bed.place);
-    // All that it holds is needed by the one before it, too.
-    let id = bed.backup(&anew(bed, place)).unwrap().snapshot.unwrap();
+    // All that it holds is needed by the one before it, too, unless a directory above the source has just changed.
+    let repo = anew(bed, place);
+    let root = |id: &SnapshotId| repo.load_snapshot(id).unwrap().summary.root;
+    let mut before = history.made[2].0;
+    let id = loop {
+        let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+        if root(&id) == root(&before) {
+            break id;
+        }
+        before = id;
+    };
     condemned_strays(&history, id);
     let found = asked_for_meanwhile(&history, id);
     let new = found.outcome.unwrap();

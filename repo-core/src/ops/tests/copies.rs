@@ -1,14 +1,15 @@
 //! Several copies of a blob none of which can be read: what may pass is said before what is final, for another copy may still hold it.
 
 use super::support::*;
-use crate::backend::{Backend, Limits, Listed, MemoryBackend, Put};
+use crate::backend::MemoryBackend;
+use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::crypto::BlobType;
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::{Error, ErrorKind, Subject};
 use crate::format::name::ObjectKind;
 use crate::id::BlobId;
 use crate::index::Location;
 use crate::repo::Repo;
-use std::ops::ControlFlow;
+use std::io;
 use std::sync::Arc;
 
 /// Backs the source up `count` times at once, so that each stores what the others do.
@@ -24,87 +25,26 @@ fn back_up_at_once(bed: &Arc<Bed>, count: u32) {
     bed.backup(&repo).unwrap();
 }
 
-fn copies_of(repo: &Repo, id: &BlobId) -> Vec<Location> {
-    let mut found = Vec::new();
-    let each = &mut |location| {
-        found.push(location);
-        ControlFlow::Continue(())
-    };
-    repo.index().copies(id, each).unwrap();
-    found
-}
-
 /// A data blob that is stored so often, and the packs that it lies in, in the order in which they are tried.
 fn stored(bed: &Bed, count: usize) -> (BlobId, Vec<String>) {
     let repo = bed.open();
     let often = copies(&repo).into_iter().filter(|(_, n)| *n == count);
     for (id, _) in often {
-        let packs = copies_of(&repo, &id).into_iter().map(|location| {
-            let info = repo.index().pack_of(&location).unwrap();
-            (info.kind, ObjectKind::Data.name(&info.id.0))
-        });
+        let packs = repo
+            .index()
+            .copies(&id)
+            .unwrap()
+            .into_iter()
+            .map(|location| {
+                let info = repo.index().pack_of(&location).unwrap();
+                (info.kind, ObjectKind::Data.name(&info.id.0))
+            });
         let packs: Vec<_> = packs.collect();
         if packs.iter().all(|(kind, _)| *kind == BlobType::Data) {
             return (id, packs.into_iter().map(|(_, name)| name).collect());
         }
     }
     panic!("nothing is stored so often");
-}
-
-/// A place that does not give one object for now.
-struct Refuses {
-    place: MemoryBackend,
-    object: String,
-    kind: ErrorKind,
-}
-
-impl Refuses {
-    fn check(&self, name: &str) -> Result<()> {
-        match name == self.object {
-            true => Err(Error::new(self.kind, Subject::Object(name.to_owned()))),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Backend for Refuses {
-    fn place(&self) -> String {
-        self.place.place()
-    }
-
-    fn limits(&self) -> Limits {
-        self.place.limits()
-    }
-
-    fn get(&self, name: &str) -> Result<Vec<u8>> {
-        self.check(name)?;
-        self.place.get(name)
-    }
-
-    fn get_range(&self, name: &str, offset: u64, len: u64) -> Result<Vec<u8>> {
-        self.check(name)?;
-        self.place.get_range(name, offset, len)
-    }
-
-    fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
-        self.place.put_parts(name, parts)
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
-        self.place.put_if_absent(name, bytes)
-    }
-
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
-        self.place.list(prefix, each)
-    }
-
-    fn delete(&self, name: &str) -> Result<()> {
-        self.place.delete(name)
-    }
-
-    fn size(&self, name: &str) -> Result<Option<u64>> {
-        self.place.size(name)
-    }
 }
 
 /// Makes a pack one that is lost: not there, or damaged all over.
@@ -115,18 +55,24 @@ fn lose(place: &MemoryBackend, pack: &str, removed: bool) {
     }
 }
 
+/// Why an object cannot be read for now, and what that is called.
+const PASSING: [(io::ErrorKind, ErrorKind); 2] = [
+    (io::ErrorKind::PermissionDenied, ErrorKind::Denied),
+    (io::ErrorKind::TimedOut, ErrorKind::Unavailable),
+];
+
 /// Calls `each` with places where of these two packs one is lost and the other cannot be read for now, in either order.
 fn for_each_failure(bed: &Bed, packs: [&String; 2], each: &dyn Fn(&Repo, ErrorKind, &str)) {
     for (lost, refused) in [(0, 1), (1, 0)] {
         for removed in [true, false] {
-            for kind in [ErrorKind::Denied, ErrorKind::Unavailable] {
+            for (cause, kind) in PASSING {
                 let place = bed.place.fork();
                 lose(&place, packs[lost], removed);
-                let backend = Refuses {
-                    place,
-                    object: packs[refused].clone(),
-                    kind,
-                };
+                let refuses = Rule::new(Fault::Before(cause))
+                    .on(&[Operation::Get, Operation::GetRange])
+                    .object(packs[refused])
+                    .times(u64::MAX);
+                let backend = Faults::new(Arc::new(place)).rule(refuses);
                 let repo = bed.open_anew(Arc::new(backend), &password()).unwrap();
                 each(&repo, kind, &format!("lost {lost}, removed {removed}"));
             }
@@ -171,7 +117,7 @@ fn so_it_is_where_one_copy_is_known_to_be_bad() {
                 let info = repo.index().pack_of(location).unwrap();
                 ObjectKind::Data.name(&info.id.0)
             };
-            let mut found = copies_of(repo, &id);
+            let mut found = repo.index().copies(&id).unwrap();
             found.retain(|location| name(location) == packs[bad]);
             let read = repo.read_other_copy(BlobType::Data, &id, (&found[0], &why));
             let error = read.unwrap_err();

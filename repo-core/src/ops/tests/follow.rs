@@ -1,6 +1,7 @@
 //! Who reads beside a prune finds what it moved.
 
 use super::support::*;
+use crate::backend::Backend;
 use crate::backend::wrap::{Counting, Operation};
 use crate::id::SnapshotId;
 use crate::ops::{CheckOptions, LsOptions, MaxUnused, PruneOptions, check, forget_ids, ls, prune};
@@ -68,12 +69,26 @@ fn a_listing_finds_what_prunes_have_moved() {
 #[test]
 fn what_is_lost_is_looked_for_once() {
     let (bed, _, made) = history();
-    let reader = bed.open();
+    let counting = Arc::new(Counting::new(Arc::new(bed.place.clone())));
+    let reader = bed.open_on(counting.clone()).unwrap();
+    counting.reset();
+    reader.refresh().unwrap();
+    let a_look = counting.of(Operation::Get, "log").calls;
+    assert!(a_look > 0);
     for pack in names(&bed.place, "data") {
-        crate::backend::Backend::delete(&bed.place, &pack).unwrap();
+        bed.place.delete(&pack).unwrap();
     }
-    let restored = bed.restore(&reader, &made[2].0).unwrap();
-    assert!(restored.summary.problems > 0);
+    let looks = || {
+        counting.reset();
+        let restored = bed.restore(&reader, &made[2].0).unwrap();
+        let lost = restored.summary.problems;
+        assert_eq!(lost, 20);
+        let looks = counting.of(Operation::Get, "log").calls / a_look;
+        assert!(looks <= lost, "{looks}");
+        looks
+    };
+    assert!(looks() > 0);
+    assert_eq!(looks(), 0);
 }
 
 /// Forgets and prunes as soon as it is known how much a check is going to read: its fold is older.
@@ -134,7 +149,7 @@ fn a_check_takes_nothing_for_lost_that_a_prune_deletes() {
         assert!(read <= packs, "{read} times of {packs}");
         // What is lost is found all the same.
         let lost = names(&bed.place, "data").remove(0);
-        crate::backend::Backend::delete(&bed.place, &lost).unwrap();
+        bed.place.delete(&lost).unwrap();
         let checked = check(&reader, &options, &Listener::default(), &Interrupt::new()).unwrap();
         assert_eq!(checked.findings.len(), 1);
     }

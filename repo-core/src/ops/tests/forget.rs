@@ -2,15 +2,14 @@
 
 use super::support::*;
 use crate::backend::MemoryBackend;
-use crate::backend::wrap::{Counting, Operation};
 use crate::error::{ErrorKind, Subject};
 use crate::format::entry::{Action, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::id::{PackId, SnapshotId};
 use crate::log::Terms;
 use crate::ops::{
-    Count, Forget, ForgetOptions, NewTerms, Period, Policy, PruneOptions, Unforgotten, forget_ids,
-    prune, set_terms, unforget,
+    Count, Forget, ForgetOptions, NewTerms, Period, Policy, PruneOptions, Regained, Unforgotten,
+    forget_ids, prune, set_terms, unforget,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -53,6 +52,15 @@ fn sorted(ids: &[SnapshotId]) -> Vec<SnapshotId> {
 
 fn undo(repo: &Repo, ids: &[SnapshotId]) -> crate::Result<Unforgotten> {
     unforget(repo, ids, &Silent, &Interrupt::new())
+}
+
+/// These are there again as they were.
+fn back(ids: &[SnapshotId]) -> Unforgotten {
+    let same = |id: &SnapshotId| Regained {
+        asked: *id,
+        id: *id,
+    };
+    Unforgotten::Done(ids.iter().map(same).collect())
 }
 
 fn forget_action(ids: &[SnapshotId]) -> Action {
@@ -138,12 +146,9 @@ fn what_no_rule_keeps_is_forgotten_and_comes_back() {
     assert_eq!(forget.execute().unwrap().removed().count(), 0);
     assert_eq!(repo.state().tail().number, tail);
 
-    assert_eq!(
-        undo(&repo, &ids).unwrap(),
-        Unforgotten::Done(ids[..2].to_vec())
-    );
+    assert_eq!(undo(&repo, &ids).unwrap(), back(&ids[..2]));
     assert_eq!(live(&repo), sorted(&ids));
-    assert_eq!(undo(&repo, &ids).unwrap(), Unforgotten::Done(vec![]));
+    assert_eq!(undo(&repo, &ids).unwrap(), back(&[]));
     assert_clean(&repo);
 }
 
@@ -204,10 +209,7 @@ fn what_is_condemned_is_reprieved() {
     let repo = bed.open();
     forget_ids(&repo, &ids[..1]).unwrap();
     Other::new(&bed, &bed.place).append(condemn(&bed));
-    assert_eq!(
-        undo(&repo, &ids[..1]).unwrap(),
-        Unforgotten::Done(ids[..1].to_vec())
-    );
+    assert_eq!(undo(&repo, &ids[..1]).unwrap(), back(&ids[..1]));
     let state = repo.state();
     assert!(state.is_live(&ids[0]));
     // The packs of the others are still condemned, those of this one are not.
@@ -227,17 +229,6 @@ fn what_is_condemned_is_reprieved() {
     let restored = bed.restore(&repo, &ids[0]).unwrap();
     assert_eq!(restored.problems, [""; 0]);
     assert_eq!(restored.tree[Path::new("dir/file")].2, noise(1, 200_000));
-}
-
-#[test]
-fn without_a_prune_nothing_is_read() {
-    let (bed, ids) = place();
-    let counting = Arc::new(Counting::new(Arc::new(bed.place.clone())));
-    let repo = bed.open_on(counting.clone()).unwrap();
-    forget_ids(&repo, &ids[..1]).unwrap();
-    undo(&repo, &ids[..1]).unwrap();
-    assert_eq!(counting.of(Operation::Get, "meta").calls, 0);
-    assert_eq!(counting.of(Operation::GetRange, "meta").calls, 0);
 }
 
 /// Whether data, trees or the snapshot itself is gone, before or right before the entry.
@@ -384,4 +375,25 @@ fn terms_outlive_a_checkpoint() {
         .open_anew(Arc::new(bed.place.clone()), &password())
         .unwrap();
     assert!(repo.state().is_protected(&ids[0], crate::time::now()));
+}
+
+#[test]
+fn what_is_not_whole_does_not_come_back() {
+    let bed = Bed::new();
+    let repo = bed.open();
+    bed.write("dir/file", &noise(1, 10_000));
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
+    forget_ids(&repo, &[id]).unwrap();
+    for pack in packs(&bed) {
+        let place = bed.place.fork();
+        assert!(place.remove(&pack.kind.name(&pack.id)));
+        let repo = bed.open_anew(Arc::new(place), &password()).unwrap();
+        let late = undo(&repo, &[id]).unwrap();
+        assert!(
+            matches!(late, Unforgotten::TooLate(gone, _) if gone == id),
+            "{late:?}"
+        );
+        assert!(live(&repo).is_empty());
+    }
+    assert_eq!(undo(&bed.open(), &[id]).unwrap(), back(&[id]));
 }

@@ -147,6 +147,41 @@ fn what_only_a_forgotten_snapshot_needs_goes() {
     );
 }
 
+/// What is written counts against what is deleted, in the plan as it does on the disk.
+#[test]
+fn what_it_says_is_net() {
+    let (bed, [first, second]) = history();
+    let repo = bed.open();
+    forget(&repo, &[first.0]);
+    let before = pack_bytes(&bed.place);
+    let patient = |dry_run| PruneOptions {
+        grace: Duration::from_secs(3600),
+        dry_run,
+        ..thorough()
+    };
+    let at_once = prune_with(&repo, &dry()).unwrap().plan;
+    assert_eq!(at_once.snapshots_lost, [first.0]);
+    let plan = prune_with(&repo, &patient(true)).unwrap().plan;
+    assert_eq!(plan.snapshots_lost, []);
+    assert!(plan.net_now() < 0, "it grows first: {plan:?}");
+    assert_eq!(
+        (plan.net_later(), plan.writes_bytes),
+        (at_once.net_now(), at_once.writes_bytes)
+    );
+    let done = prune_with(&repo, &patient(false)).unwrap();
+    let grown = pack_bytes(&bed.place);
+    assert_eq!(done.net(), before as i64 - grown as i64);
+    let off = plan.net_now().abs_diff(done.net());
+    assert!(off <= 2 * 65_536, "{plan:?} {done:?}");
+    assert_eq!(done.snapshots_lost, []);
+    let done = prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(done.snapshots_lost, [first.0]);
+    let shrunk = before as i64 - pack_bytes(&bed.place) as i64;
+    let off = plan.net_later().abs_diff(shrunk);
+    assert!(shrunk > 0 && off <= 2 * 65_536, "{plan:?} {shrunk}");
+    assert_right(&bed, &[&second]);
+}
+
 #[test]
 fn nothing_goes_before_the_grace() {
     let (bed, [first, second]) = history();
@@ -517,7 +552,12 @@ fn a_place_that_refuses_to_delete_stays_consistent() {
     let backend = Faults::new(Arc::new(bed.place.clone())).rule(refuses.times(u64::MAX));
     let pruned = prune_with(&bed.open_on(Arc::new(backend)).unwrap(), &thorough()).unwrap();
     assert!(!pruned.refused.is_empty());
+    for (name, why) in &pruned.refused {
+        assert!(why.starts_with("denied") && !why.contains(name), "{why}");
+    }
     assert_eq!((pruned.objects_removed, pruned.deleted.count), (0, 0));
+    assert_eq!(pruned.kept_by_place.bytes, pruned.plan.frees_now_bytes);
+    assert!(pruned.did_anything() && pruned.net() < 0);
     let left = prune_with(&bed.open(), &dry()).unwrap().plan;
     assert!(left.to_delete.count > 0 && left.frees_now_bytes == left.to_delete.bytes);
     assert_right(&bed, &[&second]);

@@ -10,7 +10,7 @@ use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::log::PackState;
 use crate::ops::prune::{BLOCKS_MAX, HELD_MOST};
-use crate::ops::{PruneOptions, Unforgotten, repair_packs, unforget};
+use crate::ops::{PruneOptions, Regained, Unforgotten, repair_packs, unforget};
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -192,7 +192,8 @@ fn a_damaged_pack_does_not_come_back_with_a_snapshot() {
     bed.place.corrupt(&name, |bytes| bytes[5000] ^= 1);
     repair_packs(&repo, &[pack], false, &Silent, &Interrupt::new()).unwrap();
     let done = unforget(&bed.open(), &[first], &Silent, &Interrupt::new()).unwrap();
-    assert_eq!(done, Unforgotten::Done(vec![first]));
+    let (asked, id) = (first, first);
+    assert_eq!(done, Unforgotten::Done(vec![Regained { asked, id }]));
     assert_eq!(bed.open().state().pack_state(&pack), PackState::Condemned);
     let error = prune_with(&bed.open(), &thorough()).unwrap_err();
     assert_eq!(*error.subject(), Subject::Pack(pack), "{error}");

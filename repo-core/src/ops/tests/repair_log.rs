@@ -80,6 +80,44 @@ fn what_can_be_read_of_a_damaged_pack_is_saved_and_the_rest_is_made_do_without()
     }
 }
 
+/// Nothing reads data here: the log says that packs were condemned that a snapshot needs.
+#[test]
+fn what_a_repair_could_not_save_is_found_and_the_next_backup_heals_it() {
+    let (bed, made) = history();
+    let mut lost = 0;
+    for object in names(&bed.place, "data")
+        .iter()
+        .chain(&names(&bed.place, "meta"))
+    {
+        let place = bed.place.fork();
+        place.corrupt(object, |bytes| {
+            let at = bytes.len() / 2;
+            bytes[at] ^= 1;
+        });
+        let id = PackId(ObjectKind::parse(object).unwrap().1);
+        let repo = anew(&bed, &place);
+        let (listener, interrupt) = (Listener::default(), Interrupt::new());
+        let done = repair_packs(&repo, &[id], false, &listener, &interrupt).unwrap();
+        let found = check_with(&anew(&bed, &place), false).unwrap();
+        assert_eq!(found.findings.is_empty(), done[0].lost == 0, "{object}");
+        let touched = found.findings.iter().map(|finding| finding.affected.len());
+        assert_eq!(touched.sum::<usize>() > 0, done[0].lost > 0, "{object}");
+        lost += done[0].lost;
+        let again = anew(&bed, &place);
+        let healed = bed.backup(&again).unwrap().snapshot.unwrap();
+        bed.assert_restores(&anew(&bed, &place), &healed, &made[2].1);
+        if object.starts_with("data/") {
+            // Directories of older snapshots nobody has any more.
+            assert_eq!(
+                findings(&check_all(&anew(&bed, &place))),
+                [""; 0],
+                "{object}"
+            );
+        }
+    }
+    assert!(lost > 0);
+}
+
 #[test]
 fn a_whole_pack_is_left_alone_and_an_unknown_one_refused() {
     let (bed, _) = history();

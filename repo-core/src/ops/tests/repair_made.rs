@@ -8,6 +8,7 @@ use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::tree::{Chunks, Content, FileContent, Node, Tree as TreeBlob};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
+use crate::ops::backup::plain_node;
 use crate::ops::derive::plain_source;
 use crate::ops::{
     PruneOptions, RecoverOptions, RepairSnapshotsOptions, RepairedSnapshots, Replace,
@@ -97,25 +98,12 @@ impl Maker<'_, '_> {
 }
 
 fn node(name: &str, content: Content) -> Node {
-    let (mode, time) = match content {
-        Content::Dir(_) => (0o755, Timestamp::new(1_000_000_000, 0)),
-        _ => (0o644, Timestamp::new(1_000_000_000, 0)),
+    let mode = match content {
+        Content::Dir(_) => 0o755,
+        _ => 0o644,
     };
-    Node {
-        name: name.into(),
-        mode,
-        uid: rustix::process::getuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
-        mtime: time,
-        ctime: time,
-        atime: None,
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        content,
-        ext: Vec::new(),
-    }
+    let time = Timestamp::new(1_000_000_000, 0);
+    plain_node(name.as_bytes(), mode, time, content)
 }
 
 fn file(name: &str, size: u64, chunks: Chunks, extents: Option<Vec<(u64, u64)>>) -> Node {

@@ -139,6 +139,30 @@ fn files_are_shortened_by_what_is_lost_and_nothing_is_missing_then() {
     }
 }
 
+/// What restores of such a pack is kept.
+#[test]
+fn of_a_pack_of_another_length_only_what_cannot_be_read_is_lost() {
+    let (bed, made) = history();
+    for pack in names(&bed.place, "data")
+        .iter()
+        .chain(&names(&bed.place, "meta"))
+    {
+        for change in [1, -1] {
+            let place = bed.place.fork();
+            place.corrupt(pack, |bytes| {
+                let len = bytes.len().saturating_add_signed(change);
+                bytes.resize(len, 0);
+            });
+            let done = repair(&anew(&bed, &place), true, false).unwrap();
+            assert_eq!((done.items, done.changed.len()), (0, 0), "{pack} {change}");
+            let repo = anew(&bed, &place);
+            for (id, tree) in &made {
+                bed.assert_restores(&repo, id, tree);
+            }
+        }
+    }
+}
+
 #[test]
 fn directories_that_cannot_be_read_are_empty_and_lost_roots_have_no_hope() {
     let (bed, _) = history();

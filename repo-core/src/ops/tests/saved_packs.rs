@@ -1,12 +1,15 @@
 //! A prune that takes the packs to which damaged ones were saved for strays, right before an entry names them.
 
 use super::class_c_history::{History, anew, assert_sound, history, repair_damaged_through};
-use super::prune::{prune_with, thorough};
+use super::class_c_unforget_late::BeforeData;
+use super::prune::{forget, prune_with, thorough};
 use super::support::*;
 use crate::backend::{Class, MemoryBackend};
 use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::log::PackState;
+use crate::ops::repair_packs;
+use crate::progress::Interrupt;
 use std::sync::Arc;
 
 /// Saves what is in damaged packs, with a prune before the first put of a kind; what is saved is in force, and the damaged ones go.
@@ -51,4 +54,32 @@ fn what_was_condemned_meanwhile_is_taken_back() {
 #[test]
 fn what_was_deleted_meanwhile_is_saved_again() {
     save_beside(&history(Class::A), "index", true);
+}
+
+#[test]
+fn what_a_prune_deletes_while_it_is_read_is_not_lost() {
+    let history = history(Class::A);
+    let (bed, place) = (&history.bed, &history.bed.place);
+    let packs = names(place, "data");
+    let ids = packs
+        .iter()
+        .map(|pack| PackId(ObjectKind::parse(pack).unwrap().1));
+    let ids: Vec<PackId> = ids.collect();
+    forget(&anew(bed, place), &[history.made[0].0]);
+    let pruning = (bed.clone(), place.clone());
+    let backend = BeforeData::new(place, move || {
+        let pruned = prune_with(&anew(&pruning.0, &pruning.1), &thorough()).unwrap();
+        assert!(pruned.deleted.count > 0);
+    });
+    let repo = bed.open_anew(Arc::new(backend), &password()).unwrap();
+    let done = repair_packs(&repo, &ids, false, &Listener::default(), &Interrupt::new()).unwrap();
+    let (deleted, left): (Vec<_>, Vec<_>) = done.iter().partition(|pack| pack.deleted);
+    assert!(!deleted.is_empty() && left.iter().all(|pack| pack.whole));
+    assert!(done.iter().all(|pack| pack.lost == 0 && pack.saved == 0));
+    let repo = anew(bed, place);
+    assert!(repo.state().condemned().next().is_none());
+    for (id, tree) in &history.made[1..] {
+        bed.assert_restores(&repo, id, tree);
+    }
+    assert_clean(&repo);
 }

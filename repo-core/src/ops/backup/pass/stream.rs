@@ -3,9 +3,10 @@
 use super::{Compared, Done, Item, Pass, file_content};
 use crate::chunk::{SourceKind, sizes_for};
 use crate::error::Result;
-use crate::format::tree::{Content, FileContent, Node};
+use crate::format::tree::{Content, FileContent};
 use crate::id::BlobId;
 use crate::ops::backup::assemble::Begun;
+use crate::ops::backup::node::plain_node;
 use crate::repo::Repo;
 use crate::time::Timestamp;
 use crate::tree::find_node;
@@ -72,22 +73,4 @@ fn file_in(repo: &Repo, tree: BlobId, names: &[Vec<u8>]) -> Option<FileContent> 
         };
     }
     found
-}
-
-fn plain_node(name: &[u8], mode: u16, now: Timestamp, content: Content) -> Node {
-    Node {
-        name: name.to_vec(),
-        mode,
-        uid: rustix::process::getuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
-        mtime: now,
-        ctime: now,
-        atime: None,
-        inode: 0,
-        device: 0,
-        links: 1,
-        xattrs: Vec::new(),
-        content,
-        ext: Vec::new(),
-    }
 }

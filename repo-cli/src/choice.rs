@@ -1,10 +1,10 @@
-//! Which files of the snapshot are meant.
+//! Flags that choose files of a snapshot.
 
 use crate::app::App;
 use crate::exit::Failure;
 use crate::patterns;
 use clap::Args;
-use repo_core::ops::{RestoreOptions, Selection};
+use repo_core::ops::Selection;
 use repo_core::pattern::List;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -50,8 +50,8 @@ pub struct ChoiceFlags {
 }
 
 impl ChoiceFlags {
-    /// Sets the selection that they mean.
-    pub fn choose(&self, app: &App, options: &mut RestoreOptions) -> Result<(), Failure> {
+    /// What they select; a file without patterns selects nothing, or leaves nothing out.
+    pub fn selection(&self, app: &App) -> Result<Selection, Failure> {
         let includes = [
             (&self.include, &self.include_file, false),
             (&self.iinclude, &self.iinclude_file, true),
@@ -61,14 +61,13 @@ impl ChoiceFlags {
             (&self.iexclude, &self.iexclude_file, true),
         ];
         let includes = lists(app, &includes)?;
-        options.selection = match includes.is_empty() {
+        Ok(match includes.is_empty() {
             false => Selection::Include(includes),
             true => match lists(app, &excludes)? {
                 none if none.is_empty() => Selection::All,
                 excludes => Selection::Exclude(excludes),
             },
-        };
-        Ok(())
+        })
     }
 }
 

@@ -1,0 +1,129 @@
+//! What lies at the end of the log and is no entry: flipped bits, copies of other entries, others' entries. Clearing it must not
+//! cost anything before it.
+
+use super::support::*;
+use crate::backend::{Backend, MemoryBackend};
+use crate::error::{ErrorKind, Result};
+use crate::format::entry::decode_file;
+use crate::format::name;
+use crate::id::SnapshotId;
+use crate::ops::{RepairLogOptions, RepairLogSummary, repair_log};
+use crate::progress::Interrupt;
+use crate::repo::Repo;
+use std::sync::Arc;
+
+/// By a client that has seen nothing of the log yet.
+fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
+    bed.open_anew(Arc::new(place.clone()), &password()).unwrap()
+}
+
+fn history() -> (Bed, Vec<SnapshotId>) {
+    let bed = Bed::new();
+    let repo = bed.open();
+    let made = (0..4u64).map(|n| {
+        bed.write("file", &noise(n, 1000));
+        bed.backup(&repo).unwrap().snapshot.unwrap()
+    });
+    let made = made.collect();
+    (bed, made)
+}
+
+fn tail(bed: &Bed) -> u64 {
+    bed.open().state().tail().number
+}
+
+fn try_to_clear(repo: &Repo) -> Result<RepairLogSummary> {
+    let options = RepairLogOptions::default();
+    repair_log(repo, &options, &Listener::default(), &Interrupt::new())
+}
+
+fn clear_log(repo: &Repo) -> RepairLogSummary {
+    try_to_clear(repo).unwrap()
+}
+
+fn live(repo: &Repo) -> Vec<SnapshotId> {
+    let state = repo.state();
+    let mut live: Vec<SnapshotId> = state.live_snapshots().map(|(id, _)| *id).collect();
+    live.sort_unstable();
+    live
+}
+
+/// Clears the log and panics unless these are there then, once more with a new entry behind it, and nothing is wrong.
+fn assert_cleared(bed: &Bed, place: &MemoryBackend, expected: &[SnapshotId], what: &str) {
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    clear_log(&anew(bed, place));
+    assert_eq!(live(&anew(bed, place)), expected, "{what}");
+    let repo = anew(bed, place);
+    expected.push(bed.backup(&repo).unwrap().snapshot.unwrap());
+    expected.sort_unstable();
+    let repo = anew(bed, place);
+    assert_eq!(live(&repo), expected, "{what}, with one more");
+    assert_clean(&repo);
+    let again = clear_log(&repo);
+    assert!(again.entries.is_empty() && again.snapshots.is_empty());
+}
+
+#[test]
+fn a_bit_flipped_anywhere_in_the_newest_entry_costs_no_other() {
+    let (bed, made) = history();
+    let newest = name::entry(tail(&bed));
+    let file = bed.place.get(&newest).unwrap();
+    let own = decode_file(&file).unwrap().0.len() + size_of::<u32>();
+    let mut newer = 0;
+    for at in 0..own.min(400) {
+        let place = bed.place.fork();
+        place.corrupt(&newest, |bytes| bytes[at] ^= 4);
+        match try_to_clear(&anew(&bed, &place.fork())) {
+            // It says that it is of a later version.
+            Err(e) if e.kind() == ErrorKind::Unsupported => {
+                newer += 1;
+                assert_eq!(live(&anew(&bed, &place)).len(), made.len() - 1);
+                continue;
+            }
+            _ => {}
+        }
+        assert_cleared(&bed, &place, &made, &format!("bit of byte {at}"));
+    }
+    assert!(newer <= 8, "{newer}");
+}
+
+#[test]
+fn a_copy_of_another_entry_at_the_end_costs_none() {
+    let (bed, made) = history();
+    let (tail, other) = (tail(&bed), history().0);
+    for number in 1..=tail {
+        for (from, whose) in [(&bed, "own"), (&other, "of another")] {
+            let place = bed.place.fork();
+            let copy = from.place.get(&name::entry(number)).unwrap();
+            place.put(&name::entry(tail + 1), &copy).unwrap();
+            assert_cleared(&bed, &place, &made, &format!("{whose} entry {number}"));
+        }
+    }
+}
+
+#[test]
+fn what_lies_behind_a_gap_costs_none_when_the_gap_is_filled() {
+    let (bed, made) = history();
+    let tail = tail(&bed);
+    for number in 1..=tail {
+        let place = bed.place.fork();
+        let copy = place.get(&name::entry(number)).unwrap();
+        place.put(&name::entry(tail + 2), &copy).unwrap();
+        let mut made = made.clone();
+        made.push(bed.backup(&anew(&bed, &place)).unwrap().snapshot.unwrap());
+        assert_cleared(&bed, &place, &made, &format!("entry {number} behind a gap"));
+    }
+}
+
+#[test]
+fn another_entry_in_place_of_the_newest_costs_at_most_that() {
+    let (bed, made) = history();
+    let tail = tail(&bed);
+    for number in 1..tail {
+        let place = bed.place.fork();
+        let copy = place.get(&name::entry(number)).unwrap();
+        place.replace(&name::entry(tail), &copy);
+        assert_cleared(&bed, &place, &made, &format!("entry {number}"));
+    }
+}
