@@ -13,7 +13,7 @@ mod repair;
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
-pub use node::{ListedNode, Mode, kind};
+pub use node::{ListedNode, Mode, ShownNode, kind};
 pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 

@@ -1,7 +1,6 @@
 //! What is told while a command only looks: problems and warnings, and no line that is redrawn, as results are on their way to
 //! standard output.
 
-use crate::json;
 use crate::message;
 use crate::terminal::Terminal;
 use crate::text::printable;
@@ -27,17 +26,8 @@ impl Progress for Looking<'_> {
 
     fn problem(&self, path: &Path, error: &Error) {
         let item = path.to_string_lossy();
-        self.terminal.to_stderr(&match self.terminal.json() {
-            true => json::line(&json::Problem {
-                message_type: "error",
-                error: json::Message {
-                    message: &message::reason(error),
-                },
-                during: self.during,
-                item: &item,
-            }),
-            false => format!("error: {}\n", message::of_item(&printable(&item), error)),
-        });
+        let line = message::problem(self.terminal.json(), self.during, &item, error);
+        self.terminal.to_stderr(&line);
     }
 
     fn note(&self, note: Note<'_>) {

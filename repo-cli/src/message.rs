@@ -5,6 +5,7 @@ mod clause;
 #[cfg(test)]
 mod tests;
 
+use crate::json;
 use crate::text::printable;
 use advice::advice;
 use clause::{because, clause};
@@ -54,6 +55,21 @@ pub fn of_item(item: &str, error: &Error) -> String {
     match error.subject() {
         Subject::None | Subject::Path(_) => clause(item, error),
         _ => format!("{item}: {}", reason(error)),
+    }
+}
+
+/// A line about an item of an operation that goes on, for people or programs.
+pub fn problem(json: bool, during: &'static str, item: &str, error: &Error) -> String {
+    match json {
+        true => json::line(&json::Problem {
+            message_type: "error",
+            error: json::Message {
+                message: &reason(error),
+            },
+            during,
+            item,
+        }),
+        false => format!("error: {}\n", of_item(&printable(item), error)),
     }
 }
 

@@ -312,17 +312,8 @@ impl Progress for Reporter<'_> {
             _ => path,
         };
         let item = path.to_string_lossy();
-        self.above(&match self.terminal.json() {
-            true => json::line(&json::Problem {
-                message_type: "error",
-                error: json::Message {
-                    message: &message::reason(error),
-                },
-                during: self.work.during(),
-                item: &item,
-            }),
-            false => format!("error: {}\n", message::of_item(&printable(&item), error)),
-        });
+        let (json, during) = (self.terminal.json(), self.work.during());
+        self.above(&message::problem(json, during, &item, error));
     }
 
     fn begin(&self, path: &Path) {

@@ -305,12 +305,11 @@ impl Printer<'_> {
                 .map(|version| {
                     let first = &self.snapshots[version.first];
                     json::Match {
-                        node: json::ListedNode::new(
+                        node: json::ShownNode::new(
                             &version.path,
                             &version.node,
                             Mode::of(&version.node),
-                        )
-                        .into(),
+                        ),
                         first_snapshot: first.id.to_hex(),
                         first_time: rfc3339(first.summary.time, 0),
                         snapshots: version.count,

@@ -1,6 +1,6 @@
 //! What looking into snapshots says to programs.
 
-use super::ListedNode;
+use super::ShownNode;
 use repo_core::ops::OneSide;
 use serde::Serialize;
 
@@ -80,51 +80,12 @@ pub struct Matches {
 #[derive(Serialize)]
 pub struct Match {
     #[serde(flatten)]
-    pub node: MatchedNode,
+    pub node: ShownNode,
     /// The first snapshot that has it.
     pub first_snapshot: String,
     pub first_time: String,
     /// How many have it.
     pub snapshots: usize,
-}
-
-/// A node without what says which message it is.
-#[derive(Serialize)]
-pub struct MatchedNode {
-    pub path: String,
-    pub permissions: String,
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    pub mode: u32,
-    pub mtime: String,
-    pub atime: String,
-    pub ctime: String,
-    pub uid: u32,
-    pub gid: u32,
-    pub inode: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub link_target: Option<String>,
-}
-
-impl From<ListedNode> for MatchedNode {
-    fn from(node: ListedNode) -> Self {
-        Self {
-            path: node.path,
-            permissions: node.permissions,
-            kind: node.kind,
-            mode: node.mode,
-            mtime: node.mtime,
-            atime: node.atime,
-            ctime: node.ctime,
-            uid: node.uid,
-            gid: node.gid,
-            inode: node.inode,
-            size: node.size,
-            link_target: node.link_target,
-        }
-    }
 }
 
 /// `find --blob`, `--tree`, `--pack`: what needs one of them.

@@ -10,6 +10,27 @@ use std::path::Path;
 #[derive(Serialize)]
 pub struct ListedNode {
     pub name: String,
+    #[serde(flatten)]
+    pub node: ShownNode,
+    pub message_type: &'static str,
+    pub struct_type: &'static str,
+}
+
+impl ListedNode {
+    /// The node at this path.
+    pub fn new(path: &Path, node: &Node, mode: Mode) -> Self {
+        Self {
+            name: lossy(&node.name),
+            node: ShownNode::new(path, node, mode),
+            message_type: "node",
+            struct_type: "node",
+        }
+    }
+}
+
+/// What `ls` and `find` say of a node.
+#[derive(Serialize)]
+pub struct ShownNode {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub path: String,
@@ -26,11 +47,9 @@ pub struct ListedNode {
     pub inode: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_target: Option<String>,
-    pub message_type: &'static str,
-    pub struct_type: &'static str,
 }
 
-impl ListedNode {
+impl ShownNode {
     /// The node at this path.
     pub fn new(path: &Path, node: &Node, mode: Mode) -> Self {
         let (size, link_target) = match &node.content {
@@ -39,7 +58,6 @@ impl ListedNode {
             _ => (None, None),
         };
         Self {
-            name: lossy(&node.name),
             kind: kind(&node.content),
             path: path.to_string_lossy().into_owned(),
             uid: node.uid,
@@ -52,8 +70,6 @@ impl ListedNode {
             ctime: rfc3339(node.ctime, 0),
             inode: node.inode,
             link_target,
-            message_type: "node",
-            struct_type: "node",
         }
     }
 }

@@ -126,6 +126,14 @@ pub enum Content {
 }
 
 impl Content {
+    /// The tree of a directory that could be read.
+    pub fn tree(&self) -> Option<BlobId> {
+        match self {
+            Self::Dir(tree) => *tree,
+            _ => None,
+        }
+    }
+
     /// What the system calls a thing of this sort.
     pub fn kind(&self) -> Kind {
         match self {

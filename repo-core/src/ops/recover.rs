@@ -311,10 +311,7 @@ fn below(tree: &Tree) -> Vec<BlobId> {
     match tree {
         Tree::Branch(branch) => branch.pages.iter().map(|page| page.id).collect(),
         Tree::Leaf(leaf) => {
-            let dirs = leaf.nodes.iter().filter_map(|node| match node.content {
-                Content::Dir(tree) => tree,
-                _ => None,
-            });
+            let dirs = leaf.nodes.iter().filter_map(|node| node.content.tree());
             dirs.collect()
         }
         // No part of a directory.

@@ -7,6 +7,7 @@
 mod chunk_list;
 mod directory;
 mod extents;
+mod first_names;
 mod pairs;
 mod read;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 pub use chunk_list::ChunkList;
 pub use directory::{Borders, DirectoryWriter, LEAF_BYTES, write_directory};
 pub use extents::{data_len, does_not_add_up};
+pub use first_names::{FileKey, FirstNames, file_key};
 pub use pairs::Pairs;
 pub use read::{
     ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_blob, load_nodes, load_page,

@@ -92,6 +92,18 @@ impl Nodes {
         self.count
     }
 
+    /// The node of that name, if it is among those that come; what comes before it is passed over.
+    pub fn find(&mut self, reader: &dyn TreeReader, name: &[u8]) -> Result<Option<Node>> {
+        while let Some(node) = self.next(reader)? {
+            match node.name.as_slice().cmp(name) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(Some(node)),
+                Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+
     /// The name that the user of this number had where the backup was made; of the node that was given last.
     pub fn user(&self, uid: u32) -> Option<&str> {
         name_of(&self.names[0], uid)
@@ -199,15 +211,7 @@ fn name_of(names: &[(u32, String)], number: u32) -> Option<&str> {
 
 /// The node of that name in a directory. Memory: one page.
 pub fn find_node(reader: &dyn TreeReader, id: &BlobId, name: &[u8]) -> Result<Option<Node>> {
-    let mut nodes = Nodes::open(reader, id)?;
-    while let Some(node) = nodes.next(reader)? {
-        match node.name.as_slice().cmp(name) {
-            Ordering::Less => {}
-            Ordering::Equal => return Ok(Some(node)),
-            Ordering::Greater => break,
-        }
-    }
-    Ok(None)
+    Nodes::open(reader, id)?.find(reader, name)
 }
 
 /// All nodes of a directory, sorted by name. Memory grows with the directory.

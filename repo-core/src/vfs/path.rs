@@ -110,26 +110,13 @@ impl Top {
 /// What has this name in a directory.
 fn named(repo: &Repo, tree: &BlobId, name: &[u8], path: &Path) -> Result<Option<Found>> {
     let mut nodes = Nodes::open(repo, tree)?;
-    while let Some(node) = nodes.next(repo)? {
-        match node.name.as_slice().cmp(name) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => {
-                let tree = match node.content {
-                    Content::Dir(below) => below,
-                    _ => None,
-                };
-                return Ok(Some(Found {
-                    path: path.to_path_buf(),
-                    user: nodes.user(node.uid).map(str::to_owned),
-                    group: nodes.group(node.gid).map(str::to_owned),
-                    node: Some(node),
-                    tree,
-                }));
-            }
-            std::cmp::Ordering::Greater => break,
-        }
-    }
-    Ok(None)
+    Ok(nodes.find(repo, name)?.map(|node| Found {
+        path: path.to_path_buf(),
+        user: nodes.user(node.uid).map(str::to_owned),
+        group: nodes.group(node.gid).map(str::to_owned),
+        tree: node.content.tree(),
+        node: Some(node),
+    }))
 }
 
 #[cfg(test)]

@@ -4,14 +4,12 @@ use super::path::Found;
 use super::walk::Walk;
 use crate::crypto::{BlobHasher, BlobType};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::codec;
 use crate::format::tree::{Content, FileContent, Node};
 use crate::id::{BlobId, PackId};
 use crate::index::Location;
 use crate::progress::Interrupt;
 use crate::repo::{BlockCache, Repo, Ticket};
-use crate::tree::{ChunkRef, data_len, does_not_add_up, for_each_chunk};
-use std::collections::HashMap;
+use crate::tree::{ChunkRef, FirstNames, data_len, does_not_add_up, file_key, for_each_chunk};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,32 +85,6 @@ struct Piece {
     range: Range<usize>,
 }
 
-/// The names of files with several, by device, inode and a hash of what they hold, each until the last of its names was met: numbers
-/// of devices change, so that the first two alone may be those of two files.
-#[derive(Default)]
-struct Names(HashMap<(u64, u64, [u8; 32]), (PathBuf, u64)>);
-
-impl Names {
-    /// The first name of the same file; notes this one if there is none.
-    fn first(&mut self, path: &Path, node: &Node) -> Option<PathBuf> {
-        let is_dir = matches!(node.content, Content::Dir(_));
-        if node.links < 2 || node.inode == 0 || is_dir {
-            return None;
-        }
-        let content = blake3::hash(&codec::encode(&(&node.content, node.mtime)));
-        let key = (node.device, node.inode, *content.as_bytes());
-        let Some((first, left)) = self.0.get_mut(&key) else {
-            self.0.insert(key, (path.to_path_buf(), node.links - 1));
-            return None;
-        };
-        *left -= 1;
-        match *left {
-            0 => self.0.remove(&key).map(|(first, _)| first),
-            _ => Some(first.clone()),
-        }
-    }
-}
-
 /// Gives batches to whoever receives them.
 pub(super) struct Planner<'a> {
     pub repo: &'a Repo,
@@ -122,7 +94,7 @@ pub(super) struct Planner<'a> {
     pub sender: SyncSender<Message>,
     /// Whether further names of a file come without its content.
     pub links: bool,
-    names: Names,
+    names: FirstNames<PathBuf>,
     steps: Vec<Step>,
     held_bytes: usize,
     pieces: Vec<Piece>,
@@ -163,7 +135,7 @@ impl<'a> Planner<'a> {
             interrupt,
             sender,
             links,
-            names: Names::default(),
+            names: FirstNames::default(),
             steps: Vec::new(),
             held_bytes: 0,
             pieces: Vec::new(),
@@ -206,10 +178,7 @@ impl<'a> Planner<'a> {
             let Some((path, node)) = next.map_err(|error| of_path(walk.path(), error))? else {
                 return Ok(());
             };
-            let below = match node.content {
-                Content::Dir(below) => below,
-                _ => None,
-            };
+            let below = node.content.tree();
             let name = |name: Option<&str>| name.map(str::to_owned);
             let owners = (name(walk.user(node.uid)), name(walk.group(node.gid)));
             self.entry(path.clone(), node, owners)?;
@@ -227,7 +196,7 @@ impl<'a> Planner<'a> {
         (user, group): (Option<String>, Option<String>),
     ) -> Result<(), Stop> {
         let first = match self.links {
-            true => self.names.first(&path, &node),
+            true => self.first_name(&path, &node),
             false => None,
         };
         let content = match &node.content {
@@ -254,6 +223,16 @@ impl<'a> Planner<'a> {
                 Stop::Unwanted => stop,
             }),
         }
+    }
+
+    /// The path of the first name of the same file; notes this one if there is none.
+    fn first_name(&mut self, path: &Path, node: &Node) -> Option<PathBuf> {
+        let key = file_key(node)?;
+        let first = self.names.met(&key);
+        if first.is_none() {
+            self.names.add(key, path.to_path_buf(), node.links);
+        }
+        first
     }
 
     fn chunks(&mut self, file: &FileContent) -> Result<(), Stop> {
@@ -371,44 +350,5 @@ impl Job {
         let bad = (&self.location, why);
         let copy = self.repo.read_other_copy(BlobType::Data, &piece.id, bad);
         copy.map(Bytes::Own)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::Timestamp;
-
-    fn linked(inode: u64, links: u64, mtime: i64) -> Node {
-        Node {
-            name: b"n".to_vec(),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: Timestamp::new(mtime, 0),
-            ctime: Timestamp::new(0, 0),
-            atime: None,
-            inode,
-            device: 1,
-            links,
-            xattrs: Vec::new(),
-            content: Content::File(FileContent::default()),
-            ext: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn names_of_one_file_lead_to_the_first_until_all_were_met() {
-        let mut names = Names::default();
-        let mut first = |path: &str, node: &Node| names.first(Path::new(path), node);
-        assert_eq!(first("/a", &linked(7, 3, 1)), None);
-        assert_eq!(first("/b", &linked(7, 3, 1)), Some("/a".into()));
-        // Of another time it is another file, whatever its number.
-        assert_eq!(first("/other", &linked(7, 3, 2)), None);
-        assert_eq!(first("/c", &linked(7, 3, 1)), Some("/a".into()));
-        assert_eq!(first("/d", &linked(7, 3, 1)), None);
-        assert_eq!(first("/e", &linked(8, 1, 1)), None);
-        assert_eq!(first("/f", &linked(0, 2, 1)), None);
-        assert_eq!(first("/g", &linked(0, 2, 1)), None);
     }
 }

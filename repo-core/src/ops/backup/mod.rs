@@ -85,7 +85,7 @@ pub fn backup(
     let mut prepared = Prepared::new(input, &options.exclude)?;
     let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
-    let parent_id = parent.as_ref().map(|parent| parent.id);
+    let distrust = may_lack(repo, parent.as_ref());
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -106,7 +106,7 @@ pub fn backup(
         },
         begun,
         time,
-        distrust: may_lack(repo, parent_id.as_ref()),
+        distrust,
         sum: Written::default(),
         resumed: None,
     };
@@ -119,9 +119,9 @@ pub fn backup(
 
 /// Whether what the parent holds may be lost, as far as the log and the index can tell: a table is missing, or packs were condemned or
 /// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to.
-fn may_lack(repo: &Repo, parent: Option<&SnapshotId>) -> bool {
+fn may_lack(repo: &Repo, parent: Option<&SnapshotInfo>) -> bool {
     let state = repo.state();
-    let committed = parent.and_then(|id| state.snapshot(id));
+    let committed = parent.and_then(|parent| state.snapshot(&parent.id));
     let since = committed.is_some_and(|row| row.number <= state.newest_removal());
     since || repo.index_is_incomplete()
 }

@@ -3,7 +3,7 @@
 use super::read::Attributes;
 use super::select::{Chosen, Taken, Unclear};
 use crate::error::Result;
-use crate::format::tree::{Content, Node};
+use crate::format::tree::Node;
 use crate::fs::{Dir, Scan};
 use crate::id::BlobId;
 use crate::repo::{Repo, Ticket};
@@ -91,10 +91,7 @@ impl OldNodes {
         let at = self
             .read
             .binary_search_by(|node| node.name.as_slice().cmp(name));
-        match &self.read.get(at.ok()?)?.content {
-            Content::Dir(tree) => *tree,
-            _ => None,
-        }
+        self.read.get(at.ok()?)?.content.tree()
     }
 
     /// Takes out the node of that name; names must be asked for in ascending order.

@@ -34,8 +34,7 @@ pub struct DiskOptions {
 }
 
 /// Compares what has a path in a snapshot, if anything has, with what lies at `path` on the disk, which need not be there. `NotFound` if
-/// there is neither. The disk is the right side;
-/// differences are named by their paths there.
+/// there is neither. The disk is the right side; differences are named by their paths there.
 ///
 /// A file is read where its size is the same and a time is not, and compared with the ids of its chunks: nothing is fetched from the
 /// repository. What cannot be read is a problem. Memory: a page and the names of a directory a level.
@@ -107,7 +106,9 @@ impl Comparing<'_, '_> {
             {
                 self.report.differs(path, true, Modifier::Metadata)?;
             }
-            return self.enter(path.to_path_buf(), Some(dir), found.tree, reached);
+            let entered = self.enter(path.to_path_buf(), Some(dir), found.tree, reached);
+            self.stack.extend(entered);
+            return Ok(());
         }
         let subject = || Subject::Path(path.to_path_buf());
         let node = found.and_then(|found| found.node.clone());
@@ -122,16 +123,19 @@ impl Comparing<'_, '_> {
         };
         let name = path.file_name().unwrap_or_default().as_bytes();
         let at = parent.as_ref().map(|parent| (parent, name));
-        self.entry(path.to_path_buf(), node, at, reached)
+        let entered = self.entry(path.to_path_buf(), node, at, reached)?;
+        self.stack.extend(entered);
+        Ok(())
     }
 
+    /// What stands in a directory; none of one that cannot be read.
     fn enter(
         &mut self,
         path: PathBuf,
         dir: Option<Dir>,
         tree: Option<BlobId>,
         reached: Option<Reached>,
-    ) -> Result<()> {
+    ) -> Option<Frame> {
         let mut names = Vec::new();
         if let Some(dir) = &dir {
             match dir.names() {
@@ -139,7 +143,7 @@ impl Comparing<'_, '_> {
                 Err(error) => {
                     // What cannot be listed is not gone.
                     self.report.problem(&path, &error);
-                    return Ok(());
+                    return None;
                 }
             }
         }
@@ -147,7 +151,7 @@ impl Comparing<'_, '_> {
             Ok(nodes) => nodes,
             Err(error) => {
                 self.report.problem(&path, &error);
-                return Ok(());
+                return None;
             }
         };
         let mut frame = Frame {
@@ -160,10 +164,9 @@ impl Comparing<'_, '_> {
         };
         if let Err(error) = frame.advance(self.repo) {
             self.report.problem(&frame.path, &error);
-            return Ok(());
+            return None;
         }
-        self.stack.push(frame);
-        Ok(())
+        Some(frame)
     }
 
     fn run(&mut self) -> Result<()> {
@@ -201,7 +204,7 @@ impl Comparing<'_, '_> {
 
     /// An entry of the directory at hand.
     fn next(&mut self, node: Option<Node>, name: Option<Vec<u8>>) -> Result<()> {
-        let Some(frame) = self.stack.last() else {
+        let Some(frame) = self.stack.pop() else {
             return Ok(());
         };
         let own = node.as_ref().map(|node| &node.name).or(name.as_ref());
@@ -210,45 +213,31 @@ impl Comparing<'_, '_> {
         let list = self.options.excludes.as_ref();
         let reached = list.zip(frame.reached.as_ref());
         let reached = reached.map(|(list, above)| list.enter(above, own));
-        // The frame is needed while others are pushed above it.
-        let frame = self.stack.pop();
-        let at = frame
-            .as_ref()
-            .and_then(|frame| frame.dir.as_ref())
-            .zip(name.as_deref());
-        let at = at.filter(|_| name.is_some());
-        let depth = self.stack.len();
-        let done = self.entry(path, node, at, reached);
-        self.stack.extend(frame);
-        // What was entered stands above.
-        if self.stack.len() > depth + 1 {
-            let last = self.stack.len() - 1;
-            self.stack.swap(depth, last);
-        }
-        done
+        let at = frame.dir.as_ref().zip(name.as_deref());
+        let entered = self.entry(path, node, at, reached)?;
+        self.stack.push(frame);
+        self.stack.extend(entered);
+        Ok(())
     }
 
+    /// Compares an entry; the directory that is to be looked into then.
     fn entry(
         &mut self,
         path: PathBuf,
         node: Option<Node>,
         at: Option<(&Dir, &[u8])>,
         reached: Option<Reached>,
-    ) -> Result<()> {
+    ) -> Result<Option<Frame>> {
         if reached.as_ref().is_some_and(Reached::matches) {
-            return Ok(());
+            return Ok(None);
         }
         let found = match at.map(|(dir, name)| dir.stat(name)).transpose() {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
                 self.report.problem(&path, &error);
-                return Ok(());
+                return Ok(None);
             }
-        };
-        let below = |node: &Option<Node>| match node.as_ref().map(|node| &node.content) {
-            Some(Content::Dir(tree)) => *tree,
-            _ => None,
         };
         match (&node, &found) {
             (Some(one), None) => {
@@ -265,14 +254,14 @@ impl Comparing<'_, '_> {
                 }
             }
             (Some(one), Some(there)) => self.both(&path, one, there, at)?,
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(None),
         }
         let is_dir = found.as_ref().is_some_and(|there| there.kind == Kind::Dir);
         let elsewhere = self.options.one_file_system
             && is_dir
             && found.as_ref().map(|there| there.device) != self.device;
         if elsewhere {
-            return Ok(());
+            return Ok(None);
         }
         let dir = match at
             .filter(|_| is_dir)
@@ -282,12 +271,12 @@ impl Comparing<'_, '_> {
             Ok(dir) => dir,
             Err(error) => {
                 self.report.problem(&path, &error);
-                return Ok(());
+                return Ok(None);
             }
         };
-        match (dir, below(&node)) {
-            (None, None) => Ok(()),
-            (dir, tree) => self.enter(path, dir, tree, reached),
+        match (dir, node.as_ref().and_then(|node| node.content.tree())) {
+            (None, None) => Ok(None),
+            (dir, tree) => Ok(self.enter(path, dir, tree, reached)),
         }
     }
 

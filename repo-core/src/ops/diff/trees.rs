@@ -127,14 +127,8 @@ impl Comparing<'_, '_> {
             }
             (None, None) => {}
         }
+        let tree = |node: Option<Node>| node?.content.tree();
         self.enter(path, tree(left), tree(right));
         Ok(())
-    }
-}
-
-fn tree(node: Option<Node>) -> Option<BlobId> {
-    match node?.content {
-        Content::Dir(tree) => tree,
-        _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! All snapshots side by side.
 
 use crate::error::Result;
-use crate::format::tree::{Content, Node, Tree};
+use crate::format::tree::{Node, Tree};
 use crate::id::BlobId;
 use crate::progress::{Interrupt, Problems, Progress};
 use crate::repo::Repo;
@@ -155,10 +155,7 @@ fn entry<V: Visitor>(
     (node, snaps): (Node, &Snaps),
     below: &mut Below<V::Mark>,
 ) -> Result<()> {
-    let tree = match node.content {
-        Content::Dir(tree) => tree,
-        _ => None,
-    };
+    let tree = node.content.tree();
     let name = tree.map(|_| node.name.clone());
     let mark = visitor.node(dir, blob, node, snaps)?;
     if let (Some(mark), Some(tree), Some(name)) = (mark, tree, name) {

@@ -25,8 +25,6 @@ pub struct ObjectIds {
     pub trees: Vec<String>,
     /// Whole ids, as the packs that were named hold them.
     known: HashSet<BlobId>,
-    any_data: bool,
-    any_tree: bool,
 }
 
 impl ObjectIds {
@@ -48,10 +46,6 @@ impl ObjectIds {
                 let Some(entry) = repo.index().pack_entry(&pack)? else {
                     continue;
                 };
-                match entry.kind {
-                    BlobType::Data => self.any_data = true,
-                    BlobType::Tree => self.any_tree = true,
-                }
                 self.known.extend(entry.blobs.iter().map(|blob| blob.id));
             }
         }
@@ -70,11 +64,6 @@ impl ObjectIds {
             let id = id.to_hex();
             beginnings.iter().any(|beginning| id.starts_with(beginning))
         }
-    }
-
-    /// Whether lists of chunks have to be opened.
-    fn looks_at_files(&self) -> bool {
-        self.any_data || self.any_tree || !self.data.is_empty() || !self.trees.is_empty()
     }
 }
 
@@ -145,7 +134,7 @@ impl Finding<'_> {
         let Content::File(file) = &node.content else {
             return Ok(found);
         };
-        let flow = for_each_chunk(self.repo, &file.chunks, &mut |chunk| {
+        let _: ControlFlow<()> = for_each_chunk(self.repo, &file.chunks, &mut |chunk| {
             let (kind, id) = match chunk {
                 ChunkRef::Data(id) => (BlobType::Data, id),
                 ChunkRef::List(id) => (BlobType::Tree, id),
@@ -155,7 +144,6 @@ impl Finding<'_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        debug_assert!(flow.is_continue());
         Ok(found)
     }
 }
@@ -179,16 +167,14 @@ impl Visitor for Finding<'_> {
         node: Node,
         snaps: &Snaps,
     ) -> Result<Option<()>> {
-        if self.ids.looks_at_files() {
-            let path = path.join(OsStr::from_bytes(&node.name));
-            match self.chunks(&node) {
-                Ok(chunks) => {
-                    for (id, is_tree) in chunks {
-                        self.met((path.clone(), id, is_tree, Some(*tree)), snaps);
-                    }
+        let path = path.join(OsStr::from_bytes(&node.name));
+        match self.chunks(&node) {
+            Ok(chunks) => {
+                for (id, is_tree) in chunks {
+                    self.met((path.clone(), id, is_tree, Some(*tree)), snaps);
                 }
-                Err(error) => self.problems.problem(&path, &error),
             }
+            Err(error) => self.problems.problem(&path, &error),
         }
         Ok(Some(()))
     }

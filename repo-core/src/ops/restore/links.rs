@@ -7,13 +7,11 @@ use super::layout::{Zeros, spread, write};
 use super::place::{Place, Places};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::codec;
 use crate::format::tree::{Chunks, Content, FileContent, Node};
 use crate::fs::{Applied, Kind, apply_to, set_len};
 use crate::progress::Outcome;
 use crate::repo::lock;
 use crate::tree::{ChunkRef, for_each_chunk};
-use std::collections::HashMap;
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -21,39 +19,6 @@ use std::sync::{Arc, Mutex};
 
 /// Names that wait for their window, with what they need to be written on their own: this many bytes.
 const LINKS_BYTES: usize = 8 << 20;
-
-/// What the names of one file have in common: device, inode, and a hash of what it holds. Numbers of devices change, so that
-/// the first two alone may be those of two files.
-pub type FileKey = (u64, u64, [u8; 32]);
-
-/// `None` of what has one name only.
-pub fn file_key(node: &Node) -> Option<FileKey> {
-    let content = || blake3::hash(&codec::encode(&(&node.content, node.mtime)));
-    let several = node.links > 1 && node.inode != 0;
-    several.then(|| (node.device, node.inode, *content().as_bytes()))
-}
-
-/// The first names of what has several, each until the last of its names was met. Memory: 150 bytes each, and its name.
-#[derive(Default)]
-pub struct FirstNames(HashMap<FileKey, (Arc<FirstName>, u64)>);
-
-impl FirstNames {
-    /// The first name of a file of which another name is met.
-    pub fn met(&mut self, key: &FileKey) -> Option<Arc<FirstName>> {
-        let (first, left) = self.0.get_mut(key)?;
-        let first = first.clone();
-        *left = left.saturating_sub(1);
-        if *left == 0 {
-            self.0.remove(key);
-        }
-        Some(first)
-    }
-
-    /// Notes the first name of a file with so many.
-    pub fn add(&mut self, key: FileKey, first: Arc<FirstName>, names: u64) {
-        self.0.insert(key, (first, names.saturating_sub(1)));
-    }
-}
 
 /// What became of the first name; of two that are told, the later one in this order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -314,51 +279,4 @@ pub fn heap_bytes(node: &Node) -> usize {
         _ => 0,
     };
     node.name.len() + xattrs.sum::<usize>() + content
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::tree::Chunks;
-    use crate::id::BlobId;
-    use crate::time::Timestamp;
-
-    /// A name of a file with two names, always of the same device and inode.
-    fn named(name: &[u8], second: i64, chunk: u8) -> Node {
-        let file = FileContent {
-            size: 1,
-            chunks: Chunks::Direct(vec![BlobId([chunk; 32])]),
-            ..FileContent::default()
-        };
-        let time = Timestamp::new(second, 0);
-        Node {
-            name: name.to_vec(),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: time,
-            ctime: time,
-            atime: None,
-            inode: 2,
-            device: 1,
-            links: 2,
-            xattrs: Vec::new(),
-            content: Content::File(file),
-            ext: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn names_are_of_one_file_only_if_they_hold_the_same() {
-        let key = |name: &[u8], second, chunk| file_key(&named(name, second, chunk)).unwrap();
-        let first = key(b"one", 5, 7);
-        assert_eq!(key(b"other", 5, 7), first);
-        assert_ne!(key(b"other", 5, 8), first, "another content");
-        assert_ne!(key(b"other", 6, 7), first, "another time");
-        let single = Node {
-            links: 1,
-            ..named(b"one", 5, 7)
-        };
-        assert_eq!(file_key(&single), None);
-    }
 }

@@ -3,7 +3,7 @@
 use super::attributes::Wanted;
 use super::context::Context;
 use super::file::{FilePlan, There};
-use super::links::{Fate, FirstNames};
+use super::links::{Fate, FirstName};
 use super::options::Chosen;
 use super::place::{Place, Places, Presence};
 use super::surplus::Surplus;
@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, FileContent, Node};
 use crate::fs::{Kind, Metadata, TargetDir, is_part_name};
 use crate::id::BlobId;
+use crate::tree::FirstNames;
 use crate::tree::{ChunkRef, Nodes, data_len, does_not_add_up, for_each_chunk};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -106,7 +107,7 @@ pub struct Planner<'a> {
     /// What is planned.
     pub window: Window,
     /// The first names of what has several.
-    pub first_names: FirstNames,
+    pub first_names: FirstNames<Arc<FirstName>>,
 }
 
 impl Planner<'_> {

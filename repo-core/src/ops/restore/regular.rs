@@ -2,7 +2,7 @@
 
 use super::attributes::Wanted;
 use super::file::{FilePlan, Part, There};
-use super::links::{Fate, FileKey, FirstName, file_key};
+use super::links::{Fate, FirstName};
 use super::options::{Chosen, Overwrite};
 use super::place::Place;
 use super::plan::Planner;
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::format::tree::{FileContent, Node};
 use crate::fs::{Kind, Metadata, is_begun_by_us};
 use crate::progress::{Counter, Progress};
+use crate::tree::{FileKey, file_key};
 use std::sync::Arc;
 
 impl Planner<'_> {

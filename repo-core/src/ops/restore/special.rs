@@ -2,7 +2,7 @@
 
 use super::attributes::{Wanted, note};
 use super::file::identity;
-use super::links::{Fate, FirstName, file_key, no_link};
+use super::links::{Fate, FirstName, no_link};
 use super::options::Chosen;
 use super::place::Place;
 use super::plan::Planner;
@@ -11,6 +11,7 @@ use crate::format::tree::{Content, Node};
 use crate::fs::{Kind, Metadata, TargetDir};
 use crate::progress::Outcome;
 use crate::repo::lock;
+use crate::tree::file_key;
 use std::sync::Arc;
 
 impl Planner<'_> {

@@ -1,5 +1,6 @@
 //! Tables that are lost are made anew from the packs, and packs that are gone are taken off the tables.
 
+use super::class_c_history::anew;
 use super::damage::findings;
 use super::support::*;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
@@ -35,10 +36,6 @@ fn history() -> (Bed, Vec<(SnapshotId, Tree)>) {
     });
     let made = made.collect();
     (bed, made)
-}
-
-fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
-    bed.open_anew(Arc::new(place.clone()), &password()).unwrap()
 }
 
 fn assert_whole(bed: &Bed, place: &MemoryBackend, made: &[(SnapshotId, Tree)]) {

@@ -1,9 +1,10 @@
 //! Damaged packs, directories that nothing names, and entries of the log that cannot be read.
 
+use super::class_c_history::anew;
 use super::damage::findings;
 use super::support::*;
+use crate::backend::Backend;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
-use crate::backend::{Backend, MemoryBackend};
 use crate::error::ErrorKind;
 use crate::format::name::{self, ObjectKind};
 use crate::id::{PackId, SnapshotId};
@@ -17,10 +18,6 @@ use crate::repo::Repo;
 use crate::snapshot::{Filter, list};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
-    bed.open_anew(Arc::new(place.clone()), &password()).unwrap()
-}
 
 fn history() -> (Bed, Vec<(SnapshotId, Tree)>) {
     let bed = Bed::new();

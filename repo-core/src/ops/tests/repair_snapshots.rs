@@ -1,7 +1,7 @@
 //! Snapshots are made anew without what is lost of them, or without what is not wanted.
 
+use super::class_c_history::anew;
 use super::support::*;
-use crate::backend::MemoryBackend;
 use crate::backend::wrap::Faults;
 use crate::crypto::BlobType;
 use crate::error::{ErrorKind, Result};
@@ -24,10 +24,6 @@ use std::time::Duration;
 fn all(repo: &Repo) -> Vec<SnapshotInfo> {
     repo.refresh().unwrap();
     list(repo, &Filter::default()).snapshots
-}
-
-fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
-    bed.open_anew(Arc::new(place.clone()), &password()).unwrap()
 }
 
 fn history() -> (Bed, Vec<(SnapshotId, Tree)>) {

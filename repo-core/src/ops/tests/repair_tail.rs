@@ -1,6 +1,7 @@
 //! What lies at the end of the log and is no entry: flipped bits, copies of other entries, others' entries. Clearing it must not
 //! cost anything before it.
 
+use super::class_c_history::anew;
 use super::support::*;
 use crate::backend::{Backend, MemoryBackend};
 use crate::error::{ErrorKind, Result};
@@ -10,12 +11,6 @@ use crate::id::SnapshotId;
 use crate::ops::{RepairLogOptions, RepairLogSummary, repair_log};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
-use std::sync::Arc;
-
-/// By a client that has seen nothing of the log yet.
-fn anew(bed: &Bed, place: &MemoryBackend) -> Repo {
-    bed.open_anew(Arc::new(place.clone()), &password()).unwrap()
-}
 
 fn history() -> (Bed, Vec<SnapshotId>) {
     let bed = Bed::new();

@@ -125,11 +125,7 @@ impl Run {
         if what < 4 {
             self.change();
         }
-        let opened = self.bed.open_on(backend);
-        if what < 4 && opened.is_err() {
-            return opened.map(drop);
-        }
-        let repo = opened?;
+        let repo = self.bed.open_on(backend)?;
         match what {
             0..4 => self.back_up(&repo),
             4 => {

@@ -98,7 +98,7 @@ impl Pass<'_, '_, '_> {
             return self.entry(&at, &dir, name, meta, old_node);
         }
         let compared = self.context.rules.compare(old_node.as_ref(), &meta);
-        let old_tree = old_node.as_ref().and_then(tree_of);
+        let old_tree = old_node.as_ref().and_then(|node| node.content.tree());
         self.place(name, &meta, child, old_tree, compared)
     }
 
@@ -208,7 +208,7 @@ impl Pass<'_, '_, '_> {
         let listing = match frame.ahead.take(index) {
             Some(ticket) => ticket.wait_or_run()?,
             None => {
-                let old_tree = old_node.as_ref().and_then(tree_of);
+                let old_tree = old_node.as_ref().and_then(|node| node.content.tree());
                 let chosen = chosen.enter(name, meta.device);
                 dir.open_dir(name)
                     .and_then(|dir| list(self.context.repo, dir, chosen, old_tree))
@@ -250,7 +250,7 @@ impl Pass<'_, '_, '_> {
     fn mount_point(&mut self, name: &[u8], meta: &Metadata, old: Option<Node>) -> Result<()> {
         let rules = self.context.rules;
         let metadata = rules.compare(old.as_ref(), meta);
-        let tree = old.as_ref().and_then(tree_of);
+        let tree = old.as_ref().and_then(|node| node.content.tree());
         let loaded = tree.and_then(|tree| OldNodes::load(self.context.repo, tree).ok());
         self.push(Item::Enter(Begun {
             node: rules.node(name, meta, Vec::new(), Content::Dir(None)),
@@ -270,12 +270,5 @@ pub(super) fn stat_place(root: &Root) -> Result<Metadata> {
     match root {
         Root::Whole { path } => stat_path(path),
         Root::Above { path, .. } => Dir::open_root(path)?.metadata(),
-    }
-}
-
-fn tree_of(node: &Node) -> Option<BlobId> {
-    match &node.content {
-        Content::Dir(tree) => *tree,
-        _ => None,
     }
 }
