@@ -121,7 +121,8 @@ fn system_time(time: Timestamp) -> SystemTime {
         0.. => UNIX_EPOCH.checked_add(second),
         _ => UNIX_EPOCH.checked_sub(second),
     };
-    at.and_then(|at| at.checked_add(nanos)).unwrap_or(UNIX_EPOCH)
+    at.and_then(|at| at.checked_add(nanos))
+        .unwrap_or(UNIX_EPOCH)
 }
 
 #[cfg(test)]

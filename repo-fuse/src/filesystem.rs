@@ -5,13 +5,13 @@ use crate::errno::errno;
 use crate::inodes::{Inodes, Known, ROOT};
 use crate::{Event, MountOptions};
 use fuser::{
-    Errno, FileHandle, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
-    OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+    Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
 use repo_core::format::tree::{Content, FileContent};
 use repo_core::repo::lock;
-use repo_core::vfs::{Facts, FileMap, NodeRef, Object, Reader, View};
+use repo_core::vfs::{Facts, FileMap, NodeRef, Object, Reader, Reading, Spot, View};
 use repo_core::{Error, ErrorKind, Result, Subject};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -47,6 +47,8 @@ pub struct Mount {
     inodes: Inodes,
     owners: Owners,
     default_permissions: bool,
+    /// The kernel opens files, and directories, by itself.
+    opens: [bool; 2],
     point: PathBuf,
     events: SyncSender<Event>,
     said: Mutex<HashMap<u64, Instant>>,
@@ -61,11 +63,12 @@ impl Mount {
         events: SyncSender<Event>,
     ) -> Result<Self> {
         Ok(Self {
-            reader: Reader::new(view.repo().clone(), options.cache_bytes)?,
+            reader: Reader::new(&view, options.cache_bytes)?,
             inodes: Inodes::new(view.root()),
             view,
             owners: options.owners(),
             default_permissions: options.default_permissions,
+            opens: [false; 2],
             point,
             events,
             said: Mutex::default(),
@@ -131,6 +134,18 @@ impl Mount {
         path
     }
 
+    /// The spot of what has a number, and those of the directories above, up to that of a snapshot.
+    fn spots(&self, mut number: u64) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        while let Some(known) = self.inodes.get(number)
+            && let Object::Node(spot) = known.object
+        {
+            spots.push(spot);
+            number = known.parent;
+        }
+        spots
+    }
+
     /// Looks for new snapshots where they would be seen.
     fn refresh(&self, object: &Object) {
         if !View::may_change(object) {
@@ -157,7 +172,11 @@ impl Mount {
         })
     }
 
-    fn look_up(&self, parent: INodeNo, name: &OsStr) -> Result<Option<(u64, Facts, [Duration; 2])>> {
+    fn look_up(
+        &self,
+        parent: INodeNo,
+        name: &OsStr,
+    ) -> Result<Option<(u64, Facts, [Duration; 2])>> {
         let directory = self.known(parent)?;
         self.refresh(&directory.object);
         let found = self.view.child(&directory.object, name.as_bytes())?;
@@ -166,7 +185,9 @@ impl Mount {
         };
         let lifetimes = Self::lifetimes(&directory.object, &object);
         let directory = (parent.0, &directory);
-        let number = self.inodes.enter(directory, name.as_bytes(), object, &facts);
+        let number = self
+            .inodes
+            .enter(directory, name.as_bytes(), object, &facts);
         Ok(Some((number, facts, lifetimes)))
     }
 
@@ -243,6 +264,11 @@ impl Filesystem for Mount {
         if self.default_permissions {
             wanted |= InitFlags::FUSE_POSIX_ACL;
         }
+        let can = |flag| config.capabilities().contains(flag);
+        self.opens = [
+            can(InitFlags::FUSE_NO_OPEN_SUPPORT),
+            can(InitFlags::FUSE_NO_OPENDIR_SUPPORT),
+        ];
         // Older kernels do without what they do not have.
         if let Err(unknown) = config.add_capabilities(wanted) {
             let _ = config.add_capabilities(wanted - unknown);
@@ -297,12 +323,19 @@ impl Filesystem for Mount {
 
     /// The kernel opens files by itself and does not ask again: what a file holds never changes.
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.error(Errno::ENOSYS);
+        match self.opens {
+            [true, _] => reply.error(Errno::ENOSYS),
+            [false, _] => reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE),
+        }
     }
 
     /// The same; it caches what directories hold until their time changes.
     fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.error(Errno::ENOSYS);
+        let cached = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
+        match self.opens {
+            [_, true] => reply.error(Errno::ENOSYS),
+            [_, false] => reply.opened(FileHandle(0), cached),
+        }
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
@@ -322,8 +355,11 @@ impl Filesystem for Mount {
     ) {
         let mut bytes = Vec::new();
         let read = self.map(number).and_then(|map| {
-            self.reader
-                .read(&map, offset, size.into(), &mut bytes)
+            let reading = Reading {
+                map: &map,
+                spots: &|| self.spots(number.0),
+            };
+            self.reader.read(&reading, offset, size.into(), &mut bytes)
         });
         match read {
             Ok(()) => reply.data(&bytes),
@@ -370,8 +406,9 @@ impl Filesystem for Mount {
                     let kind = fuser::FileType::Directory;
                     reply.add(INodeNo(of), next, kind, OsStr::from_bytes(name))
                 }
-                Entry::Child(name, _, facts) => {
-                    let of = self.inodes.number((number.0, directory), name, &facts);
+                Entry::Child(name, object, facts) => {
+                    let parent = (number.0, directory);
+                    let of = self.inodes.number(parent, name, &object, &facts);
                     let kind = file_type(facts.kind());
                     reply.add(INodeNo(of), next, kind, OsStr::from_bytes(name))
                 }
@@ -403,14 +440,7 @@ impl Filesystem for Mount {
                     };
                     let attributes = self.owners.attributes(of, &facts);
                     let (name, lifetime) = (OsStr::from_bytes(name), Duration::ZERO);
-                    reply.add(
-                        INodeNo(of),
-                        next,
-                        name,
-                        &lifetime,
-                        &attributes,
-                        GENERATION,
-                    )
+                    reply.add(INodeNo(of), next, name, &lifetime, &attributes, GENERATION)
                 }
                 Entry::Child(name, object, facts) => {
                     let lifetimes = Self::lifetimes(&directory.object, &object);
@@ -420,14 +450,8 @@ impl Filesystem for Mount {
                         .enter((number.0, directory), name, object, &facts);
                     let attributes = self.owners.attributes(of, &facts);
                     let name = OsStr::from_bytes(name);
-                    let full = reply.add(
-                        INodeNo(of),
-                        next,
-                        name,
-                        &lifetime,
-                        &attributes,
-                        GENERATION,
-                    );
+                    let full =
+                        reply.add(INodeNo(of), next, name, &lifetime, &attributes, GENERATION);
                     if full {
                         self.inodes.forget(of, 1);
                     }
@@ -450,15 +474,11 @@ impl Filesystem for Mount {
         reply.statfs(blocks, 0, 0, nodes, 0, block, NAME_MAX, block);
     }
 
-    fn getxattr(
-        &self,
-        _: &Request,
-        number: INodeNo,
-        name: &OsStr,
-        size: u32,
-        reply: ReplyXattr,
-    ) {
-        let node = match self.known(number).and_then(|known| self.view.node(&known.object)) {
+    fn getxattr(&self, _: &Request, number: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let node = match self
+            .known(number)
+            .and_then(|known| self.view.node(&known.object))
+        {
             Ok(node) => node,
             Err(error) => return reply.error(self.failed(number, None, error)),
         };
@@ -473,7 +493,10 @@ impl Filesystem for Mount {
     }
 
     fn listxattr(&self, _: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
-        match self.known(number).and_then(|known| self.view.node(&known.object)) {
+        match self
+            .known(number)
+            .and_then(|known| self.view.node(&known.object))
+        {
             Ok(node) => {
                 let mut names = Vec::new();
                 for (name, _) in node.iter().flat_map(|node| node.xattrs.iter()) {

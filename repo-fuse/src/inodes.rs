@@ -58,7 +58,7 @@ impl Inodes {
         object: Object,
         facts: &Facts,
     ) -> u64 {
-        let (mut number, check) = identity((parent, of), name, facts);
+        let (mut number, check) = identity((parent, of), name, &object, facts);
         let mut table = lock(&self.0);
         loop {
             match table.entry(number) {
@@ -69,8 +69,8 @@ impl Inodes {
                 // Another thing has the same hash.
                 Entry::Occupied(_) => number = next(number),
                 Entry::Vacant(free) => {
-                    let is_top = matches!(object, Object::Snapshot(_));
-                    let has_name = matches!(object, Object::Node(_));
+                    let is_top = matches!(object, Object::Snapshot(_)) || is_versions(of);
+                    let has_name = matches!(object, Object::Node(_)) && !is_versions(of);
                     free.insert(Known {
                         object,
                         parent,
@@ -86,8 +86,14 @@ impl Inodes {
     }
 
     /// The number that [`Inodes::enter`] would give, for a list of names.
-    pub fn number(&self, directory: (u64, &Known), name: &[u8], facts: &Facts) -> u64 {
-        identity(directory, name, facts).0
+    pub fn number(
+        &self,
+        directory: (u64, &Known),
+        name: &[u8],
+        object: &Object,
+        facts: &Facts,
+    ) -> u64 {
+        identity(directory, name, object, facts).0
     }
 
     /// The kernel takes back that it heard of a number so many times.
@@ -110,15 +116,25 @@ impl Inodes {
     }
 }
 
+fn is_versions(known: &Known) -> bool {
+    matches!(known.object, Object::Versions(_))
+}
+
 fn next(number: u64) -> u64 {
     number.wrapping_add(1).max(ROOT + 1)
 }
 
 /// The number of a thing, and what tells it from others that have the same.
-fn identity((parent, of): (u64, &Known), name: &[u8], facts: &Facts) -> (u64, u64) {
+fn identity(
+    (parent, of): (u64, &Known),
+    name: &[u8],
+    object: &Object,
+    facts: &Facts,
+) -> (u64, u64) {
     let file = match facts {
-        Facts::Node(node) => file_key(node),
-        Facts::Plain(_) => None,
+        // A version stands for itself, whatever other names its file had.
+        Facts::Node(node) if !is_versions(of) => file_key(node),
+        _ => None,
     };
     let mut hasher = blake3::Hasher::new();
     match file {
@@ -133,11 +149,21 @@ fn identity((parent, of): (u64, &Known), name: &[u8], facts: &Facts) -> (u64, u6
             hasher.update(b"name");
             hasher.update(&parent.to_le_bytes());
             hasher.update(name);
+            // What the name of a snapshot or a link means may change.
+            match object {
+                Object::Snapshot(info) => drop(hasher.update(&info.id.0)),
+                Object::Link(target) => drop(hasher.update(&[b"/", &target[..]].concat())),
+                _ => {}
+            }
         }
     }
     let hash = hasher.finalize();
     let (number, rest) = hash.as_bytes().split_at(8);
-    let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let word = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte))
+    };
     (next(word(number) >> 1), word(&rest[..8]))
 }
 

@@ -174,7 +174,9 @@ impl Mounted {
             }
         }
         let ended = self.session.join();
-        ended.map_err(|cause| Error::io(Subject::Path(self.point), cause).detail("serve the mount"))?;
+        ended.map_err(|cause| {
+            Error::io(Subject::Path(self.point), cause).detail("serve the mount")
+        })?;
         Ok(End::Unmounted)
     }
 

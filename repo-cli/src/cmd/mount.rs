@@ -77,7 +77,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     }
     let interrupt = signals::interrupt();
     let mounted = repo_fuse::mount(view, point, &options(&arguments));
-    let mounted = mounted.map_err(|error| refused(&error, point))?;
+    let mounted = mounted.map_err(|error| refused(&error))?;
     let shown = mounted.point().to_string_lossy().into_owned();
     let shown = printable(&shown);
     app.terminal.say(&format!(
@@ -127,7 +127,7 @@ fn refuse_what_is_no_directory(point: &Path) -> Result<(), Failure> {
     }
 }
 
-fn refused(error: &Error, point: &Path) -> Failure {
+fn refused(error: &Error) -> Failure {
     let reason = match error.subject() {
         Subject::Path(path) => message::of_item(&printable(&path.to_string_lossy()), error),
         _ => message::reason(error),
@@ -141,7 +141,6 @@ fn refused(error: &Error, point: &Path) -> Failure {
         }
         _ => "Whether something may be mounted there, the system says.",
     };
-    let _ = point;
     Failure::failed(format!("{reason}\n{advice}"))
 }
 

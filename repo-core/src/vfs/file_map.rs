@@ -246,7 +246,9 @@ impl Lists {
             self.known.push((id, end));
         }
         let found = self.known.partition_point(|(_, end)| *end <= at);
-        let start = found.checked_sub(1).map_or(0, |before| self.known[before].1);
+        let start = found
+            .checked_sub(1)
+            .map_or(0, |before| self.known[before].1);
         let list = self.known.get(found).ok_or_else(does_not_add_up)?;
         Ok((list.0, start))
     }
@@ -303,7 +305,8 @@ mod tests {
 
     fn list(made: &mut Made, number: u8, ids: &[BlobId]) -> BlobId {
         let list = BlobId([number; 32]);
-        made.0.insert(list, codec::encode(&Tree::Chunks(ids.to_vec())));
+        made.0
+            .insert(list, codec::encode(&Tree::Chunks(ids.to_vec())));
         list
     }
 
@@ -381,9 +384,15 @@ mod tests {
             assert_eq!(map.seek(from, true), Some(data), "{from}");
         }
         assert_eq!((map.seek(10, true), map.seek(12, false)), (None, None));
-        assert_eq!((map.seek(2, false), map.seek(8, false)), (Some(5), Some(10)));
+        assert_eq!(
+            (map.seek(2, false), map.seek(8, false)),
+            (Some(5), Some(10))
+        );
         let whole = Chunks::Direct(vec![id(5, 1)]);
         let whole = FileMap::new(&file(5, whole, None), &Made::default()).unwrap();
-        assert_eq!((whole.seek(1, true), whole.seek(1, false)), (Some(1), Some(5)));
+        assert_eq!(
+            (whole.seek(1, true), whole.seek(1, false)),
+            (Some(1), Some(5))
+        );
     }
 }

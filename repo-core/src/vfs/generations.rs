@@ -44,11 +44,6 @@ impl<K: Hash + Eq + Clone, V: Clone> Generations<K, V> {
             self.cost -= before;
         }
     }
-
-    /// Whether it is kept; this is no use of it.
-    pub fn has(&self, key: &K) -> bool {
-        self.young.contains_key(key) || self.old.contains_key(key)
-    }
 }
 
 #[cfg(test)]
@@ -65,7 +60,6 @@ mod tests {
         }
         assert_eq!(cache.get(&99), Some(198));
         assert_eq!(cache.get(&50), None);
-        assert!(!cache.has(&50) && cache.has(&99));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Reads files from any place in them, through a cache of opened blocks.
 
+use super::ahead::{Cursor, Key, Streams, Walked};
 use super::file_map::{Chunk, FileMap, MapReader, Piece, Run, read_run};
 use super::generations::Generations;
-use super::pages::Spot;
+use super::pages::{Directories, Spot};
+use super::view::View;
 use crate::crypto::{BlobHasher, BlobType};
 use crate::error::{Error, Result, Subject};
 use crate::format::tree::FileContent;
-use crate::id::{BlobId, PackId};
+use crate::id::BlobId;
 use crate::index::Location;
 use crate::repo::{Repo, lock};
 use crate::tree::{TreeReader, does_not_add_up};
@@ -20,32 +22,44 @@ const MAP_BYTES: usize = 8 << 20;
 /// A block on its way, or opened.
 type Slot = Arc<Mutex<Option<Arc<Opened>>>>;
 
-type Key = (PackId, u32);
-
 /// An opened block, and which of its blobs were proved by their ids: the byte at which each begins.
 struct Opened {
     plain: Vec<u8>,
     proved: Mutex<HashSet<u32>>,
 }
 
-/// Reads files. Any number of threads may; a block that several ask for is opened once.
+/// Reads files. Any number of threads may; a block that several ask for is opened once, and those that come next in the order of a walk
+/// are read ahead on all cores.
 ///
 /// Memory: what the cache may hold, 16 MiB of maps, and a block for each thread that reads.
-pub struct Reader {
+pub struct Reader(Arc<Shared>);
+
+/// What jobs share with the reader.
+struct Shared {
     repo: Repo,
+    directories: Arc<Directories>,
     hasher: BlobHasher,
     blocks: Mutex<Generations<Key, Slot>>,
     maps: Mutex<Generations<Spot, Arc<FileMap>>>,
     runs: Mutex<Generations<BlobId, Arc<Run>>>,
+    streams: Mutex<Streams>,
 }
 
-impl TreeReader for Reader {
+/// A file that is read.
+pub struct Reading<'a> {
+    /// Where its bytes are.
+    pub map: &'a Arc<FileMap>,
+    /// Its spot, and then those of the directories that it lies in, from the nearest to the top.
+    pub spots: &'a dyn Fn() -> Vec<Spot>,
+}
+
+impl TreeReader for Shared {
     fn tree(&self, id: &BlobId) -> Result<Arc<Vec<u8>>> {
         self.repo.tree(id)
     }
 }
 
-impl MapReader for Reader {
+impl MapReader for Shared {
     fn len_of(&self, id: &BlobId) -> Result<u64> {
         match self.repo.locate(id) {
             Ok(location) => Ok(location.blob_len.into()),
@@ -67,20 +81,17 @@ impl MapReader for Reader {
     }
 }
 
-impl Reader {
-    /// Reads files of a repository; keeps opened blocks up to `cache_bytes`.
-    pub fn new(repo: Repo, cache_bytes: usize) -> Result<Self> {
-        Ok(Self {
-            hasher: repo.hasher(BlobType::Data)?,
-            repo,
-            blocks: Mutex::new(Generations::new(cache_bytes)),
-            maps: Mutex::new(Generations::new(MAP_BYTES)),
-            runs: Mutex::new(Generations::new(MAP_BYTES)),
-        })
+impl Walked for Shared {
+    fn directories(&self) -> &Directories {
+        &self.directories
     }
 
-    /// Where the bytes of the file at this spot are.
-    pub fn map(&self, spot: &Spot, file: &FileContent) -> Result<Arc<FileMap>> {
+    fn block_of(&self, chunk: &BlobId) -> Result<(Key, Location)> {
+        let location = self.repo.locate(chunk)?;
+        Ok((self.key(&location)?, location))
+    }
+
+    fn map_of(&self, spot: &Spot, file: &FileContent) -> Result<Arc<FileMap>> {
         if let Some(map) = lock(&self.maps).get(spot) {
             return Ok(map);
         }
@@ -88,41 +99,79 @@ impl Reader {
         lock(&self.maps).put(*spot, map.clone(), map.cost());
         Ok(map)
     }
+}
+
+impl Reader {
+    /// Reads files of what a view shows; keeps opened blocks up to `cache_bytes`.
+    pub fn new(view: &View, cache_bytes: usize) -> Result<Self> {
+        let repo = view.repo().clone();
+        Ok(Self(Arc::new(Shared {
+            hasher: repo.hasher(BlobType::Data)?,
+            repo,
+            directories: view.directories().clone(),
+            blocks: Mutex::new(Generations::new(cache_bytes)),
+            maps: Mutex::new(Generations::new(MAP_BYTES)),
+            runs: Mutex::new(Generations::new(MAP_BYTES)),
+            streams: Mutex::new(Streams::new(cache_bytes)),
+        })))
+    }
+
+    /// Where the bytes of the file at this spot are.
+    pub fn map(&self, spot: &Spot, file: &FileContent) -> Result<Arc<FileMap>> {
+        self.0.map_of(spot, file)
+    }
 
     /// Adds up to `len` bytes of a file from `offset` on to `out`: fewer only at its end.
-    pub fn read(&self, map: &FileMap, offset: u64, len: u64, out: &mut Vec<u8>) -> Result<()> {
-        for piece in map.pieces(offset, len) {
+    pub fn read(
+        &self,
+        reading: &Reading<'_>,
+        offset: u64,
+        len: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        for piece in reading.map.pieces(offset, len) {
             match piece {
                 Piece::Hole(zeros) => out.resize(out.len() + zeros as usize, 0),
-                Piece::Data(at, len) => self.data(map, at, at + len, out)?,
+                Piece::Data(at, len) => self.data(reading, at, at + len, out)?,
             }
         }
         Ok(())
     }
 
-    fn data(&self, map: &FileMap, mut at: u64, end: u64, out: &mut Vec<u8>) -> Result<()> {
+    fn data(&self, reading: &Reading<'_>, mut at: u64, end: u64, out: &mut Vec<u8>) -> Result<()> {
         while at < end {
-            let chunk = map.chunk(at, self)?.ok_or_else(does_not_add_up)?;
+            let chunk = reading.map.chunk(at, &*self.0)?;
+            let chunk = chunk.ok_or_else(does_not_add_up)?;
             let until = end.min(chunk.end);
             let range = (at - chunk.start) as usize..(until - chunk.start) as usize;
-            self.part(&chunk, range, out)?;
+            self.part(reading, &chunk, range, out)?;
             at = until;
         }
         Ok(())
     }
 
     /// Adds a part of a chunk to `out`.
-    fn part(&self, chunk: &Chunk, range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {
-        let location = match self.repo.locate(&chunk.id) {
-            Ok(location) => location,
+    fn part(
+        &self,
+        reading: &Reading<'_>,
+        chunk: &Chunk,
+        range: Range<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let shared = &self.0;
+        let (key, location) = match shared.block_of(&chunk.id) {
+            Ok(found) => found,
             Err(error) if error.is_lost() => {
-                let blob = self.repo.read_blob(BlobType::Data, &chunk.id)?;
+                let blob = shared.repo.read_blob(BlobType::Data, &chunk.id)?;
                 return add(&blob, range, out);
             }
             Err(error) => return Err(error),
         };
-        let why = match self.block(&location) {
-            Ok(block) => match self.proved(&block, &location, &chunk.id) {
+        self.read_ahead(key, &mut || {
+            Cursor::new(&(reading.spots)(), reading.map.clone(), chunk.end)
+        });
+        let why = match shared.block(key, &location) {
+            Ok(block) => match shared.proved(&block, &location, &chunk.id) {
                 Some(blob) => return add(blob, range, out),
                 None => Error::damaged(Subject::Blob(chunk.id))
                     .detail("content is not what its id says"),
@@ -130,8 +179,34 @@ impl Reader {
             Err(why) => why,
         };
         let bad = (&location, &why);
-        let copy = self.repo.read_other_copy(BlobType::Data, &chunk.id, bad)?;
+        let copy = shared
+            .repo
+            .read_other_copy(BlobType::Data, &chunk.id, bad)?;
         add(&copy, range, out)
+    }
+
+    /// Has the pool read what follows this block, if somebody reads in order.
+    fn read_ahead(&self, key: Key, begin: &mut dyn FnMut() -> Cursor) {
+        // Who would have to wait reads what he wants instead.
+        let Ok(mut streams) = self.0.streams.try_lock() else {
+            return;
+        };
+        for location in streams.touch(key, &*self.0, begin) {
+            let shared = self.0.clone();
+            let job = move || {
+                let key = shared.key(&location)?;
+                // Whoever wants it meets an error again.
+                shared.block(key, &location).map(drop)
+            };
+            drop(self.0.repo.pool().submit(job));
+        }
+    }
+}
+
+impl Shared {
+    fn key(&self, location: &Location) -> Result<Key> {
+        let pack = self.repo.index().pack_id_of(location)?;
+        Ok((pack, location.block.offset))
     }
 
     /// The bytes of a blob in its block, if they are what its id says.
@@ -149,9 +224,8 @@ impl Reader {
     }
 
     /// An opened block, from the cache or from its pack.
-    fn block(&self, location: &Location) -> Result<Arc<Opened>> {
-        let pack = self.repo.index().pack_id_of(location)?;
-        let slot = self.slot((pack, location.block.offset), location);
+    fn block(&self, key: Key, location: &Location) -> Result<Arc<Opened>> {
+        let slot = self.slot(key, location.block.raw_len as usize);
         let mut slot = lock(&slot);
         if let Some(block) = &*slot {
             return Ok(block.clone());
@@ -166,11 +240,11 @@ impl Reader {
         Ok(block)
     }
 
-    fn slot(&self, key: Key, location: &Location) -> Slot {
+    fn slot(&self, key: Key, len: usize) -> Slot {
         let mut blocks = lock(&self.blocks);
         blocks.get(&key).unwrap_or_else(|| {
             let slot = Slot::default();
-            blocks.put(key, slot.clone(), location.block.raw_len as usize);
+            blocks.put(key, slot.clone(), len);
             slot
         })
     }

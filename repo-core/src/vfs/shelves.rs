@@ -26,6 +26,8 @@ pub enum OnShelf {
     Snapshot(Arc<SnapshotInfo>),
     /// A link to the entry of this name.
     Link(Arc<[u8]>),
+    /// The versions of everything.
+    Versions,
 }
 
 impl Shelf {
@@ -94,6 +96,12 @@ impl Shelf {
         }
     }
 
+    /// Puts the versions of everything there, unless something has that name.
+    pub fn with_versions(mut self, name: &str) -> Self {
+        self.entries.entry(name.into()).or_insert(OnShelf::Versions);
+        self
+    }
+
     /// What has a name.
     pub fn get(&self, name: &[u8]) -> Option<&OnShelf> {
         self.entries.get(name)
@@ -139,7 +147,10 @@ mod tests {
             match entry {
                 OnShelf::Shelf(below) => listed(below, &name, lines),
                 OnShelf::Snapshot(info) => lines.push(format!("{name} {}", info.id.0[0])),
-                OnShelf::Link(to) => lines.push(format!("{name} -> {}", String::from_utf8_lossy(to))),
+                OnShelf::Versions => lines.push(name),
+                OnShelf::Link(to) => {
+                    lines.push(format!("{name} -> {}", String::from_utf8_lossy(to)))
+                }
             }
         }
     }

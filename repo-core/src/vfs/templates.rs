@@ -51,7 +51,7 @@ impl Default for Templates {
     fn default() -> Self {
         let paths = PATHS.iter().map(|path| pieces(path)).collect();
         Self {
-            paths: paths,
+            paths,
             time: TIME.to_owned(),
         }
     }
@@ -62,8 +62,9 @@ impl Templates {
     pub fn new<'t>(paths: impl IntoIterator<Item = &'t str>, time: &str) -> Result<Self> {
         let empty = |path: &str| path.split('/').all(str::is_empty);
         if empty(time) || time.starts_with('/') || time.ends_with('/') {
-            return Err(Error::invalid("time-template")
-                .detail("is empty, or begins or ends with a slash"));
+            return Err(
+                Error::invalid("time-template").detail("is empty, or begins or ends with a slash")
+            );
         }
         let mut templates = Self {
             paths: Vec::new(),
@@ -78,10 +79,15 @@ impl Templates {
         Ok(templates)
     }
 
+    /// The time of a snapshot, as it is written in paths.
+    pub fn time(&self, info: &SnapshotInfo) -> String {
+        let summary = &info.summary;
+        time_layout::format(&self.time, summary.time, summary.utc_offset_min)
+    }
+
     /// Everywhere where a snapshot stands.
     pub fn places(&self, info: &SnapshotInfo) -> Vec<PlaceOf> {
-        let summary = &info.summary;
-        let time = time_layout::format(&self.time, summary.time, summary.utc_offset_min);
+        let time = self.time(info);
         let mut places = Vec::new();
         for pieces in &self.paths {
             let by_time = pieces.last() == Some(&Piece::Time);

@@ -259,7 +259,10 @@ mod tests {
             ("Mon Monday Jan January", "Sun Sunday Mar March"),
             ("Month Janus", "Month Janus"),
             ("06/1/2 3:4:5PM pm", "25/3/9 4:5:6AM am"),
-            ("05.000 05,000000 05.999999999 .5", "06.070 06,070809 06.070809 .6"),
+            (
+                "05.000 05,000000 05.999999999 .5",
+                "06.070 06,070809 06.070809 .6",
+            ),
             ("MST -07 -0700 Z0700", "UTC +00 +0000 Z"),
             ("abc", "abc"),
         ] {
@@ -272,7 +275,10 @@ mod tests {
         let rfc3339 = "2006-01-02T15:04:05Z07:00";
         assert_eq!(format(rfc3339, TIME, 330), "2025-03-09T09:35:06+05:30");
         assert_eq!(format(rfc3339, TIME, -300), "2025-03-08T23:05:06-05:00");
-        assert_eq!(format("3PM -0700 -07 MST", TIME, -300), "11PM -0500 -05 -05");
+        assert_eq!(
+            format("3PM -0700 -07 MST", TIME, -300),
+            "11PM -0500 -05 -05"
+        );
         assert_eq!(format("12PM", Timestamp::new(43_200, 0), 0), "11PM");
         assert_eq!(format("3pm", Timestamp::new(0, 0), 0), "12am");
     }

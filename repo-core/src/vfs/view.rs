@@ -1,12 +1,14 @@
 //! All snapshots as directories of one tree.
 
+use super::generations::Generations;
 use super::pages::{Directories, NodeRef, Spot};
 use super::shelves::{OnShelf, Shelf};
 use super::templates::Templates;
+use super::versions::Versions;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::fs::Kind;
 use crate::id::{BlobId, SnapshotId};
-use crate::repo::Repo;
+use crate::repo::{Repo, lock};
 use crate::snapshot::{self, Filter, SnapshotInfo};
 use crate::time::{Timestamp, now};
 use std::sync::{Arc, Mutex, RwLock};
@@ -14,6 +16,12 @@ use std::time::{Duration, Instant};
 
 /// How long what is known of the log counts as new.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// The directory of the versions of everything.
+const VERSIONS: &str = "versions";
+
+/// Versions that were looked at are kept up to about this many bytes, names in directories aside.
+const VERSIONS_BYTES: usize = 4 << 20;
 
 /// What of a repository is shown, and how.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +43,8 @@ pub enum Object {
     Snapshot(Arc<SnapshotInfo>),
     /// A file, directory or the like of a snapshot.
     Node(Spot),
+    /// A directory of the versions of what has this path in snapshots, and of what lies below; empty is the path of them all.
+    Versions(Arc<[u8]>),
 }
 
 /// What is said of an object that is no node of a snapshot.
@@ -82,7 +92,7 @@ pub struct Listed<'n> {
 pub struct View {
     repo: Repo,
     options: ViewOptions,
-    directories: Directories,
+    directories: Arc<Directories>,
     shown: RwLock<Arc<Shown>>,
     looked: Mutex<Instant>,
 }
@@ -90,6 +100,8 @@ pub struct View {
 /// What is shown at one time.
 struct Shown {
     root: Shelf,
+    infos: Vec<Arc<SnapshotInfo>>,
+    versions: Mutex<Generations<Arc<[u8]>, Arc<Versions>>>,
     snapshots: Vec<SnapshotId>,
     unreadable: Vec<SnapshotId>,
     since: Timestamp,
@@ -101,7 +113,7 @@ impl View {
     pub fn new(repo: Repo, options: ViewOptions) -> (Self, Vec<(SnapshotId, Error)>) {
         let (shown, unreadable) = Shown::of(&repo, &options);
         let view = Self {
-            directories: Directories::new(repo.clone()),
+            directories: Arc::new(Directories::new(repo.clone())),
             repo,
             options,
             shown: RwLock::new(Arc::new(shown)),
@@ -161,7 +173,7 @@ impl View {
 
     /// Whether what is known of an object, and what it holds, may change.
     pub fn may_change(object: &Object) -> bool {
-        matches!(object, Object::Shelf(_))
+        matches!(object, Object::Shelf(_) | Object::Versions(_))
     }
 
     /// What has this name in a directory; `None` if nothing has, or it is no directory.
@@ -170,6 +182,9 @@ impl View {
             let shown = self.shown();
             let entry = shown.root.below(path).and_then(|shelf| shelf.get(name));
             return Ok(entry.map(|entry| shown.on_shelf(path, name, entry)));
+        }
+        if let Object::Versions(path) = directory {
+            return self.version(path, name);
         }
         let Some(tree) = self.tree(directory)? else {
             return Ok(None);
@@ -185,25 +200,13 @@ impl View {
         from: u64,
         each: &mut dyn FnMut(Listed<'_>) -> bool,
     ) -> Result<()> {
-        if let Object::Shelf(path) = directory {
-            let shown = self.shown();
-            let Some(shelf) = shown.root.below(path) else {
+        match directory {
+            Object::Shelf(path) => {
+                self.list_shelf(path, from, each);
                 return Ok(());
-            };
-            let from = usize::try_from(from).unwrap_or(usize::MAX);
-            for (place, (name, entry)) in shelf.entries().enumerate().skip(from) {
-                let (object, facts) = shown.on_shelf(path, name, entry);
-                let next = place as u64 + 1;
-                if !each(Listed {
-                    next,
-                    name,
-                    object,
-                    facts,
-                }) {
-                    break;
-                }
             }
-            return Ok(());
+            Object::Versions(path) => return self.list_versions(path, from, each),
+            _ => {}
         }
         let Some(tree) = self.tree(directory)? else {
             return Ok(());
@@ -224,6 +227,101 @@ impl View {
         Ok(())
     }
 
+    fn list_shelf(&self, path: &[u8], from: u64, each: &mut dyn FnMut(Listed<'_>) -> bool) {
+        let shown = self.shown();
+        let Some(shelf) = shown.root.below(path) else {
+            return;
+        };
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        for (place, (name, entry)) in shelf.entries().enumerate().skip(from) {
+            let (object, facts) = shown.on_shelf(path, name, entry);
+            let next = place as u64 + 1;
+            if !each(Listed {
+                next,
+                name,
+                object,
+                facts,
+            }) {
+                break;
+            }
+        }
+    }
+
+    /// What has this name among the versions of a path: one of them, or the versions of what lies below.
+    fn version(&self, path: &[u8], name: &[u8]) -> Result<Option<(Object, Facts)>> {
+        let shown = self.shown();
+        let Some(versions) = self.versions(&shown, path)? else {
+            return Ok(None);
+        };
+        if let Some(node) = versions.get(name) {
+            return Ok(Some((Object::Node(node.spot), Facts::Node(node.clone()))));
+        }
+        let below = joined(path, name);
+        let found = self.versions(&shown, &below)?;
+        Ok(found.map(|_| (Object::Versions(below.into()), Facts::Plain(shown.shelf()))))
+    }
+
+    fn list_versions(
+        &self,
+        path: &[u8],
+        from: u64,
+        each: &mut dyn FnMut(Listed<'_>) -> bool,
+    ) -> Result<()> {
+        let shown = self.shown();
+        let Some(versions) = self.versions(&shown, path)? else {
+            return Ok(());
+        };
+        let entries = versions.entries().iter().map(|(name, node)| {
+            let facts = Facts::Node(node.clone());
+            (name.as_slice(), Object::Node(node.spot), facts)
+        });
+        let names = versions.names(&self.directories)?;
+        let below = names.iter().map(|name| {
+            let object = Object::Versions(joined(path, name).into());
+            (name.as_slice(), object, Facts::Plain(shown.shelf()))
+        });
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        for (place, (name, object, facts)) in entries.chain(below).enumerate().skip(from) {
+            let next = place as u64 + 1;
+            if !each(Listed {
+                next,
+                name,
+                object,
+                facts,
+            }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions of what has a path, if anything ever had it.
+    fn versions(&self, shown: &Shown, path: &[u8]) -> Result<Option<Arc<Versions>>> {
+        if let Some(known) = lock(&shown.versions).get(&path.into()) {
+            return Ok(Some(known));
+        }
+        let mut versions = Arc::new(Versions::of_roots(&shown.infos));
+        let mut at = Vec::new();
+        let names = path.split(|&byte| byte == b'/');
+        for name in names.filter(|name| !name.is_empty()) {
+            at = joined(&at, name);
+            let known = lock(&shown.versions).get(&at.as_slice().into());
+            versions = match known {
+                Some(known) => known,
+                None => {
+                    let name_of = |info: &SnapshotInfo| self.options.templates.time(info);
+                    let below = versions.below(name, &self.directories, &name_of)?;
+                    let Some(below) = below else { return Ok(None) };
+                    let below = Arc::new(below);
+                    let cost = below.cost();
+                    lock(&shown.versions).put(at.as_slice().into(), below.clone(), cost);
+                    below
+                }
+            };
+        }
+        Ok(Some(versions))
+    }
+
     /// What is known of an object. `NotFound` of a shelf that is gone.
     pub fn facts(&self, object: &Object) -> Result<Facts> {
         Ok(match object {
@@ -234,6 +332,7 @@ impl View {
                     None => return Err(Error::new(ErrorKind::NotFound, Subject::None)),
                 }
             }
+            Object::Versions(_) => Facts::Plain(self.shown().shelf()),
             Object::Link(target) => Facts::Plain(self.shown().link(target)),
             Object::Snapshot(info) => Facts::Plain(of_snapshot(info)),
             Object::Node(spot) => Facts::Node(self.directories.node(spot)?),
@@ -253,19 +352,13 @@ impl View {
         Ok(match directory {
             Object::Snapshot(info) => Some(info.summary.root),
             Object::Node(spot) => self.directories.node(spot)?.content.tree(),
-            Object::Shelf(_) | Object::Link(_) => None,
+            Object::Shelf(_) | Object::Link(_) | Object::Versions(_) => None,
         })
     }
 
-    /// The node behind this one in its directory, if there is one.
-    pub fn next_node(&self, spot: &Spot) -> Result<Option<NodeRef>> {
-        let (page, at) = (spot.page as usize, spot.at as usize + 1);
-        self.directories.next(&spot.tree, page, at)
-    }
-
-    /// The first node in a directory of this tree.
-    pub fn first_node(&self, tree: &BlobId) -> Result<Option<NodeRef>> {
-        self.directories.next(tree, 0, 0)
+    /// Pages of directories, as the view reads them.
+    pub(super) fn directories(&self) -> &Arc<Directories> {
+        &self.directories
     }
 
     /// How much all snapshots that are shown hold together: bytes, and files and directories.
@@ -280,7 +373,8 @@ impl Shown {
         let listing = snapshot::list(repo, &options.filter);
         let infos: Vec<_> = listing.snapshots.into_iter().map(Arc::new).collect();
         let shown = Self {
-            root: Shelf::of(&infos, &options.templates),
+            root: Shelf::of(&infos, &options.templates).with_versions(VERSIONS),
+            versions: Mutex::new(Generations::new(VERSIONS_BYTES)),
             snapshots,
             unreadable: listing.unreadable.iter().map(|(id, _)| *id).collect(),
             since: now(),
@@ -289,6 +383,7 @@ impl Shown {
                 let own = of.files.saturating_add(of.dirs);
                 (of.bytes.saturating_add(bytes), own.saturating_add(nodes))
             }),
+            infos,
         };
         (shown, listing.unreadable)
     }
@@ -296,12 +391,10 @@ impl Shown {
     fn on_shelf(&self, path: &[u8], name: &[u8], entry: &OnShelf) -> (Object, Facts) {
         match entry {
             OnShelf::Shelf(_) => {
-                let path = match path {
-                    [] => name.to_vec(),
-                    _ => [path, b"/", name].concat(),
-                };
+                let path = joined(path, name);
                 (Object::Shelf(path.into()), Facts::Plain(self.shelf()))
             }
+            OnShelf::Versions => (Object::Versions([].into()), Facts::Plain(self.shelf())),
             OnShelf::Snapshot(info) => {
                 let facts = Facts::Plain(of_snapshot(info));
                 (Object::Snapshot(info.clone()), facts)
@@ -331,6 +424,13 @@ impl Shown {
             owner: None,
             size: target.len() as u64,
         }
+    }
+}
+
+fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
+    match path {
+        [] => name.to_vec(),
+        _ => [path, b"/", name].concat(),
     }
 }
 
