@@ -113,10 +113,13 @@ pub fn file_type(kind: Kind) -> FileType {
     }
 }
 
-/// The nearest point in time that the system can have.
+/// The seconds of a million years: no file system has more, and what is added to them stays a time.
+const SECONDS_MAX: i64 = 1_000_000 * 365 * 24 * 3600;
+
+/// A point in time, or the nearest that a file may have.
 fn system_time(time: Timestamp) -> SystemTime {
     let nanos = Duration::from_nanos(time.nanos.into());
-    let second = Duration::from_secs(time.seconds.unsigned_abs());
+    let second = Duration::from_secs(time.seconds.unsigned_abs().min(SECONDS_MAX as u64));
     let at = match time.seconds {
         0.. => UNIX_EPOCH.checked_add(second),
         _ => UNIX_EPOCH.checked_sub(second),
@@ -135,6 +138,11 @@ mod tests {
             let time = Timestamp::new(seconds, nanos);
             assert_eq!(Timestamp::from(system_time(time)), time);
         }
-        assert_eq!(system_time(Timestamp::new(i64::MAX, 0)), UNIX_EPOCH);
+        for seconds in [i64::MIN, i64::MAX] {
+            let far = system_time(Timestamp::new(seconds, 0));
+            let year = Duration::from_secs(366 * 24 * 3600);
+            let bounded = UNIX_EPOCH + 1_000_000 * year;
+            assert!(far <= bounded && far >= UNIX_EPOCH - 1_000_000 * year);
+        }
     }
 }

@@ -149,9 +149,14 @@ fn identity(
             hasher.update(b"name");
             hasher.update(&parent.to_le_bytes());
             hasher.update(name);
-            // What the name of a snapshot or a link means may change.
+            // What the name of a snapshot, a link or a version means may change.
             match object {
                 Object::Snapshot(info) => drop(hasher.update(&info.id.0)),
+                Object::Node(spot) if is_versions(of) => {
+                    hasher.update(&spot.tree.0);
+                    hasher.update(&spot.page.to_le_bytes());
+                    hasher.update(&spot.at.to_le_bytes());
+                }
                 Object::Link(target) => drop(hasher.update(&[b"/", &target[..]].concat())),
                 _ => {}
             }

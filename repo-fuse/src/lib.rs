@@ -4,17 +4,21 @@ mod attributes;
 mod errno;
 mod filesystem;
 mod inodes;
+mod overlay;
+
+pub use overlay::{Overlay, Scratch, overlay};
 
 use attributes::Owners;
 use filesystem::Mount;
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
-use repo_core::progress::{Interrupt, Progress};
+use repo_core::progress::Progress;
 use repo_core::vfs::View;
 use repo_core::{Error, ErrorKind, Result, Subject};
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is to be told waits in a queue of this length; what comes when it is full is not told.
 const EVENTS_MAX: usize = 256;
@@ -46,7 +50,7 @@ impl Default for MountOptions {
             allow_other: false,
             default_permissions: false,
             owner_root: false,
-            cache_bytes: 96 << 20,
+            cache_bytes: 64 << 20,
             threads: 4,
         }
     }
@@ -95,22 +99,12 @@ enum Event {
     Ended,
 }
 
-/// How a mount ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Somebody unmounted it.
-    Unmounted,
-    /// It was asked to stop, and is unmounted.
-    Stopped,
-    /// It was asked to stop while something in it was open: nobody finds it any more, and what is open there fails.
-    StoppedInUse,
-}
-
 /// A view that the kernel shows. Dropping it unmounts it.
 pub struct Mounted {
     session: BackgroundSession,
     events: Receiver<Event>,
     point: PathBuf,
+    ended: Cell<bool>,
 }
 
 /// Mounts a view on a directory: as root by itself, else by `fusermount3`. On return it can be looked at.
@@ -131,6 +125,7 @@ pub fn mount(view: View, point: &Path, options: &MountOptions) -> Result<Mounted
         session,
         events,
         point,
+        ended: Cell::new(false),
     })
 }
 
@@ -159,25 +154,21 @@ impl Mounted {
         &self.point
     }
 
-    /// Waits until it is unmounted, or `interrupt` asks to stop; then unmounts it. Problems go to `progress` by the path that they have
-    /// under the mount.
-    pub fn wait(self, interrupt: &Interrupt, progress: &dyn Progress) -> Result<End> {
-        loop {
+    /// Waits until somebody has unmounted it, or `over` says so, which is asked ten times a second. Problems go to `progress` by the path
+    /// that they have under the mount.
+    pub fn wait(&self, over: &dyn Fn() -> bool, progress: &dyn Progress) {
+        while !over() {
             match self.events.recv_timeout(LOOK_EVERY) {
-                Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => {
+                    return self.ended.set(true);
+                }
                 Ok(event) => self.tell(event, progress),
-                Err(RecvTimeoutError::Timeout) if self.session.guard.is_finished() => break,
+                Err(RecvTimeoutError::Timeout) if self.session.guard.is_finished() => {
+                    return self.ended.set(true);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if interrupt.check().is_err() {
-                return self.stop();
-            }
         }
-        let ended = self.session.join();
-        ended.map_err(|cause| {
-            Error::io(Subject::Path(self.point), cause).detail("serve the mount")
-        })?;
-        Ok(End::Unmounted)
     }
 
     fn tell(&self, event: Event, progress: &dyn Progress) {
@@ -190,22 +181,51 @@ impl Mounted {
         }
     }
 
-    fn stop(self) -> Result<End> {
-        use rustix::mount::{UnmountFlags, unmount};
-        let Err(_) = self.session.umount_and_join() else {
-            return Ok(End::Stopped);
+    /// Unmounts it, if nobody has. True if something in it was open: nobody finds it any more, and what is open there fails once the
+    /// process ends.
+    pub fn end(self) -> Result<bool> {
+        let failed = |cause| {
+            Error::io(Subject::Path(self.point.clone()), cause).detail("serve the mount on")
         };
-        // Whoever is not root has unmounted it that way already.
-        let detached = unmount(&self.point, UnmountFlags::DETACH);
-        detached.map_err(|cause| {
-            Error::io(Subject::Path(self.point.clone()), cause.into()).detail("unmount")
-        })?;
-        let until_end = || self.events.recv_timeout(LAST_ANSWERS);
-        while let Ok(event) = until_end() {
-            if matches!(event, Event::Ended) {
-                break;
+        if self.ended.get() {
+            self.session.join().map_err(failed)?;
+            return Ok(false);
+        }
+        match unmount(&self.point) {
+            Err(error) if !may_not(&error) => return Err(error),
+            // What is mounted there now, if anything, is not ours.
+            Ok(true) => std::mem::forget(self.session),
+            // Who is not root unmounts by `fusermount3`, as this does.
+            _ => drop(self.session),
+        }
+        let begun = Instant::now();
+        while let Some(left) = LAST_ANSWERS.checked_sub(begun.elapsed()) {
+            match self.events.recv_timeout(left) {
+                Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => return Ok(false),
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        Ok(End::StoppedInUse)
+        Ok(true)
+    }
+}
+
+fn may_not(error: &Error) -> bool {
+    let cause = error.io_cause().map(io::Error::kind);
+    cause == Some(io::ErrorKind::PermissionDenied)
+}
+
+/// Unmounts what is mounted there. True if something in it was open: then it is detached.
+fn unmount(point: &Path) -> Result<bool> {
+    use rustix::mount::{UnmountFlags, unmount};
+    let failed = |cause: rustix::io::Errno| {
+        Error::io(Subject::Path(point.to_path_buf()), cause.into()).detail("unmount")
+    };
+    match unmount(point, UnmountFlags::empty()) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::BUSY) => {
+            unmount(point, UnmountFlags::DETACH).map_err(failed)?;
+            Ok(true)
+        }
+        Err(cause) => Err(failed(cause)),
     }
 }

@@ -29,9 +29,10 @@ impl<'e> Mounted<'e> {
         let mut first = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut first).unwrap();
-        if !first.starts_with("the snapshots are mounted on ") {
+        if !first.contains(" mounted on ") {
             let run = Run::of(child.wait_with_output().unwrap());
-            let refused = run.code == 1 && run.stderr.contains("cannot be mounted on");
+            let refused = ["cannot be mounted on", "cannot be overlaid"];
+            let refused = run.code == 1 && refused.iter().any(|text| run.stderr.contains(text));
             assert!(refused, "{run:#?}");
             eprintln!("skipped: no /dev/fuse that may be used: {}", run.stderr);
             return None;
@@ -508,6 +509,53 @@ fn owners_and_permissions_are_as_asked() {
 }
 
 #[test]
+fn an_overlay_can_be_written_to_and_vanishes() {
+    let env = TestEnvironment::with_repository();
+    if !is_root() {
+        let point = env.write_source();
+        let run = env.run(&["mount", "--overlay", &point]).expect(1);
+        run.says("--overlay needs root");
+        return;
+    }
+    env.write_source();
+    std::os::unix::fs::chown(env.path("src"), Some(1234), Some(4321)).unwrap();
+    backup_at(&env, NIGHT, &[]);
+    std::fs::create_dir(env.path("scratch")).unwrap();
+    let (scratch, folder) = (env.text("scratch"), format!("latest:{}", env.text("src")));
+    let arguments = [folder.as_str(), "--overlay", "--scratch", &scratch];
+    let Some(mounted) = Mounted::new(&env, &arguments) else {
+        return;
+    };
+    let top = mounted.path("").metadata().unwrap();
+    assert_eq!((top.uid(), top.gid()), (1234, 4321));
+    assert_same_tree(&env.path("src"), &mounted.path(""));
+    mounted.shell(
+        "echo more >>a.txt; rm b.bin; mv sub/c.txt d.txt; mkdir new; echo x >new/file; sync",
+    );
+    assert_eq!(mounted.names(""), ["a.txt", "d.txt", "link", "new", "sub"]);
+    assert_eq!(
+        std::fs::read(mounted.path("a.txt")).unwrap(),
+        b"alpha\nmore\n"
+    );
+    assert_eq!(mounted.unmounted().expect(0).stderr, "");
+    let empty = |name: &str| std::fs::read_dir(env.path(name)).unwrap().next().is_none();
+    assert!(empty("mnt") && empty("scratch"));
+    // The snapshot is what it was; and something open does not keep it.
+    let Some(mounted) = Mounted::new(&env, &arguments) else {
+        return;
+    };
+    assert_same_tree(&env.path("src"), &mounted.path(""));
+    let open = std::fs::File::create(mounted.path("open")).unwrap();
+    mounted
+        .signalled("-TERM")
+        .expect(0)
+        .says("was still in use");
+    assert!(empty("mnt") && empty("scratch"));
+    drop(open);
+    env.ok(&["check", "--read-data"]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let env = TestEnvironment::with_repository();
     let absent = env.text("absent");
@@ -527,4 +575,7 @@ fn what_makes_no_sense_is_refused() {
     env.run(&["mount", &point, "--time-template", "/2006"])
         .expect(2)
         .says("time-template");
+    env.run(&["mount", &point, "latest"])
+        .expect(2)
+        .says("--overlay");
 }

@@ -1,5 +1,7 @@
 //! `larder mount`
 
+mod overlay;
+
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::looking::Looking;
@@ -10,7 +12,8 @@ use crate::{repository, signals, size};
 use clap::Args;
 use repo_core::vfs::{PATHS, TIME, Templates, View, ViewOptions};
 use repo_core::{Error, ErrorKind, Subject};
-use repo_fuse::{End, MountOptions};
+use repo_fuse::MountOptions;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// What is where, at the end of the help.
@@ -21,6 +24,9 @@ there by time. New snapshots appear while it is mounted. It ends with Ctrl-C, SI
 In a template of paths %i and %I stand for the short and the whole ID, %u for the user, %h for the host, %t for each tag, %l for the
 label, %T for the time, %% for a percent sign. A template of times shows how Monday, 2 January 2006, 15:04:05 would look, as with restic.
 
+With --overlay DIR shows one snapshot, or a folder of it, and can be written to: a server can be started on last night's state at once. What
+changes lies in a scratch directory and is gone when the mount ends; the snapshot stays as it is. Only root can do this.
+
 Who is not root needs fusermount3 (on Debian: apt install fuse3).";
 
 /// Arguments of `mount`.
@@ -30,6 +36,18 @@ pub struct Arguments {
     /// The directory that shows the snapshots while they are mounted
     #[arg(value_name = "DIR")]
     point: PathBuf,
+
+    /// With --overlay: the beginning of a snapshot's ID, or `latest`, and perhaps a folder in it [default: latest]
+    #[arg(value_name = "SNAPSHOT[:FOLDER]", requires = "overlay")]
+    snapshot: Option<OsString>,
+
+    /// Show one snapshot that can be written to; what changes is gone at the end
+    #[arg(long, conflicts_with_all = ["path_template", "time_template", "allow_other", "no_default_permissions", "owner_root"])]
+    overlay: bool,
+
+    /// With --overlay: make the directory for what changes in this one [default: the temporary directory]
+    #[arg(long, value_name = "DIR", requires = "overlay")]
+    scratch: Option<PathBuf>,
 
     /// Let other users look, as far as permissions of files let them
     #[arg(long)]
@@ -52,7 +70,7 @@ pub struct Arguments {
     time_template: String,
 
     /// Keep so much of what was read at hand, in memory
-    #[arg(long, value_name = "SIZE", default_value = "96M", value_parser = size::parse)]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse)]
     cache_size: u64,
 
     #[command(flatten)]
@@ -64,6 +82,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let point = &arguments.point;
     repository::refuse_inside(app, point)?;
     refuse_what_is_no_directory(point)?;
+    if arguments.overlay {
+        return overlay::run(app, &arguments);
+    }
     let view_options = ViewOptions {
         filter: arguments.selection.filter(&app.env)?,
         templates: templates(&arguments)?,
@@ -83,13 +104,18 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     app.terminal.say(&format!(
         "the snapshots are mounted on {shown}\nCtrl-C ends it, or `umount {shown}`."
     ))?;
-    let ended = mounted.wait(interrupt, &Looking::new(&app.terminal, "mount"))?;
-    if ended == End::StoppedInUse {
-        app.terminal.warn(&format!(
-            "{shown} was still in use: it is unmounted, and what is open there fails"
-        ));
+    let over = || interrupt.check().is_err();
+    mounted.wait(&over, &Looking::new(&app.terminal, "mount"));
+    if mounted.end()? {
+        say_in_use(app, &shown);
     }
     Ok(Exit::Done)
+}
+
+fn say_in_use(app: &App, shown: &str) {
+    app.terminal.warn(&format!(
+        "{shown} was still in use: it is unmounted, and what is open there fails"
+    ));
 }
 
 fn templates(arguments: &Arguments) -> Result<Templates, Failure> {
