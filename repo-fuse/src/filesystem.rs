@@ -1,5 +1,6 @@
 //! Answers the kernel.
 
+use crate::around::{Around, Wish};
 use crate::attributes::{Owners, file_type};
 use crate::errno::errno;
 use crate::inodes::{Inodes, Known, ROOT};
@@ -51,6 +52,7 @@ pub struct Mount {
     opens: [bool; 2],
     point: PathBuf,
     events: SyncSender<Event>,
+    around: SyncSender<Wish>,
     said: Mutex<HashMap<u64, Instant>>,
 }
 
@@ -61,9 +63,12 @@ impl Mount {
         point: PathBuf,
         options: &MountOptions,
         events: SyncSender<Event>,
-    ) -> Result<Self> {
-        Ok(Self {
-            reader: Reader::new(&view, options.cache_bytes)?,
+    ) -> Result<(Self, Around)> {
+        let reader = Reader::new(&view, options.cache_bytes)?;
+        let (around, giver) = Around::new(reader.clone());
+        let mount = Self {
+            reader,
+            around,
             inodes: Inodes::new(view.root()),
             view,
             owners: options.owners(),
@@ -72,7 +77,8 @@ impl Mount {
             point,
             events,
             said: Mutex::default(),
-        })
+        };
+        Ok((mount, giver))
     }
 
     fn known(&self, number: INodeNo) -> Result<Known> {
@@ -359,10 +365,19 @@ impl Filesystem for Mount {
                 map: &map,
                 spots: &|| self.spots(number.0),
             };
-            self.reader.read(&reading, offset, size.into(), &mut bytes)
+            let unexpected = self
+                .reader
+                .read(&reading, offset, size.into(), &mut bytes)?;
+            Ok((map, unexpected))
         });
         match read {
-            Ok(()) => reply.data(&bytes),
+            Ok((map, unexpected)) => {
+                // Not before the answer: the kernel waits for it with the page that it is about.
+                reply.data(&bytes);
+                if let Some(at) = unexpected {
+                    Around::wish(&self.around, number.0, map, at);
+                }
+            }
             Err(error) => reply.error(self.failed(number, None, error)),
         }
     }

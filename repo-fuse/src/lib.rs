@@ -1,5 +1,6 @@
 //! Puts the read-only view of `repo-core` behind the kernel's FUSE interface.
 
+mod around;
 mod attributes;
 mod errno;
 mod filesystem;
@@ -116,10 +117,13 @@ pub fn mount(view: View, point: &Path, options: &MountOptions) -> Result<Mounted
     let point = point.canonicalize().map_err(of_point)?;
     let config = options.config(&view.repo().place());
     let (sender, events) = sync_channel(EVENTS_MAX);
-    let filesystem = Mount::new(view, point.clone(), options, sender)?;
+    let (filesystem, around) = Mount::new(view, point.clone(), options, sender)?;
     let session = Session::new(filesystem, &point, &config);
     let session = session
-        .and_then(Session::spawn)
+        .and_then(|session| {
+            around.start(session.notifier())?;
+            session.spawn()
+        })
         .map_err(|cause| refused(&point, cause))?;
     Ok(Mounted {
         session,

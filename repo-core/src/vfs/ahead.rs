@@ -130,7 +130,7 @@ impl Streams {
         }
     }
 
-    /// Somebody reads a block; `begin` gives where. Gives what is to be read ahead of him.
+    /// Somebody reads a block; `begin` is asked where if nobody was expected there. Gives what is to be read ahead of him.
     ///
     /// Who comes to the block that was expected reads in order: twice as much is read ahead of him as before.
     pub fn touch(

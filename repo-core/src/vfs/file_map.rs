@@ -175,6 +175,11 @@ impl FileMap {
         pieces
     }
 
+    /// Its length, if it has no holes: then a byte of its data has the same place in the file.
+    pub fn whole_len(&self) -> Option<u64> {
+        self.extents.is_none().then_some(self.size)
+    }
+
     /// The first byte from `offset` on that is data, or that is in a hole; the end of the file counts as a hole. `None` if there is
     /// none before the end.
     pub fn seek(&self, offset: u64, data: bool) -> Option<u64> {

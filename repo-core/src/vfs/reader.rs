@@ -32,6 +32,7 @@ struct Opened {
 /// are read ahead on all cores.
 ///
 /// Memory: what the cache may hold, 16 MiB of maps, and a block for each thread that reads.
+#[derive(Clone)]
 pub struct Reader(Arc<Shared>);
 
 /// What jobs share with the reader.
@@ -121,58 +122,114 @@ impl Reader {
         self.0.map_of(spot, file)
     }
 
-    /// Adds up to `len` bytes of a file from `offset` on to `out`: fewer only at its end.
+    /// Adds up to `len` bytes of a file from `offset` on to `out`: fewer only at its end. Gives a byte of its data that was read in a
+    /// block where nobody was expected, if there is one.
     pub fn read(
         &self,
         reading: &Reading<'_>,
         offset: u64,
         len: u64,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
+        let mut unexpected = None;
         for piece in reading.map.pieces(offset, len) {
             match piece {
                 Piece::Hole(zeros) => out.resize(out.len() + zeros as usize, 0),
-                Piece::Data(at, len) => self.data(reading, at, at + len, out)?,
+                Piece::Data(at, len) => {
+                    let found = self.data(reading, at, at + len, out)?;
+                    unexpected = unexpected.or(found);
+                }
             }
         }
-        Ok(())
+        Ok(unexpected)
     }
 
-    fn data(&self, reading: &Reading<'_>, mut at: u64, end: u64, out: &mut Vec<u8>) -> Result<()> {
+    /// The bytes of a file without holes around this one that lie in the same block, and where they begin. `None` of a file with holes.
+    pub fn around(&self, map: &Arc<FileMap>, at: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let shared = &self.0;
+        let chunk = map.chunk(at, &**shared)?;
+        let (Some(_), Some(chunk)) = (map.whole_len(), chunk) else {
+            return Ok(None);
+        };
+        let (key, location) = shared.block_of(&chunk.id)?;
+        let in_block = |at: Option<u64>| -> Result<Option<Chunk>> {
+            let Some(chunk) = at.map(|at| map.chunk(at, &**shared)).transpose()?.flatten() else {
+                return Ok(None);
+            };
+            let (other, _) = shared.block_of(&chunk.id)?;
+            Ok((other == key).then_some(chunk))
+        };
+        // A file may have the same block again and again: no more of it than the block is long.
+        let most = u64::from(location.block.raw_len);
+        let (mut start, mut end) = (chunk.start, chunk.end);
+        while let Some(before) =
+            in_block(start.checked_sub(1))?.filter(|chunk| end - chunk.start <= most)
+        {
+            start = before.start;
+        }
+        while let Some(behind) = in_block(Some(end))?.filter(|chunk| chunk.end - start <= most) {
+            end = behind.end;
+        }
+        let mut bytes = Vec::with_capacity((end - start) as usize);
+        let reading = Reading {
+            map,
+            spots: &Vec::new,
+        };
+        self.data(&reading, start, end, &mut bytes)?;
+        Ok(Some((start, bytes)))
+    }
+
+    /// Adds these bytes of the data of a file. Gives the first that was read in a block where nobody was expected.
+    fn data(
+        &self,
+        reading: &Reading<'_>,
+        mut at: u64,
+        end: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<u64>> {
+        let mut unexpected = None;
         while at < end {
             let chunk = reading.map.chunk(at, &*self.0)?;
             let chunk = chunk.ok_or_else(does_not_add_up)?;
             let until = end.min(chunk.end);
             let range = (at - chunk.start) as usize..(until - chunk.start) as usize;
-            self.part(reading, &chunk, range, out)?;
+            if self.part(reading, &chunk, range, out)? {
+                unexpected.get_or_insert(at);
+            }
             at = until;
         }
-        Ok(())
+        Ok(unexpected)
     }
 
-    /// Adds a part of a chunk to `out`.
+    /// Adds a part of a chunk to `out`. True if nobody was expected in its block.
     fn part(
         &self,
         reading: &Reading<'_>,
         chunk: &Chunk,
         range: Range<usize>,
         out: &mut Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let shared = &self.0;
         let (key, location) = match shared.block_of(&chunk.id) {
             Ok(found) => found,
             Err(error) if error.is_lost() => {
                 let blob = shared.repo.read_blob(BlobType::Data, &chunk.id)?;
-                return add(&blob, range, out);
+                add(&blob, range, out)?;
+                return Ok(false);
             }
             Err(error) => return Err(error),
         };
+        let mut unexpected = false;
         self.read_ahead(key, &mut || {
+            unexpected = true;
             Cursor::new(&(reading.spots)(), reading.map.clone(), chunk.end)
         });
         let why = match shared.block(key, &location) {
             Ok(block) => match shared.proved(&block, &location, &chunk.id) {
-                Some(blob) => return add(blob, range, out),
+                Some(blob) => {
+                    add(blob, range, out)?;
+                    return Ok(unexpected);
+                }
                 None => Error::damaged(Subject::Blob(chunk.id))
                     .detail("content is not what its id says"),
             },
@@ -182,7 +239,8 @@ impl Reader {
         let copy = shared
             .repo
             .read_other_copy(BlobType::Data, &chunk.id, bad)?;
-        add(&copy, range, out)
+        add(&copy, range, out)?;
+        Ok(false)
     }
 
     /// Has the pool read what follows this block, if somebody reads in order.
