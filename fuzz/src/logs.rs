@@ -291,7 +291,8 @@ pub fn tail(data: &[u8]) {
         let file = files.get(usize::try_from(number).unwrap_or(usize::MAX) % files.len().max(1));
         Ok(there.then(|| file.map_or_else(Vec::new, |file| file.to_vec())))
     };
-    let Ok(mut found) = find_tail(known, &mut read) else {
+    let hint = known ^ len;
+    let Ok(mut found) = find_tail(known, hint, &mut read) else {
         return;
     };
     if lies == 0 && known <= len {

@@ -226,6 +226,30 @@ fn a_snapshot_is_compared_with_the_disk() {
 }
 
 #[test]
+fn the_disk_is_found_by_the_name_in_a_listing_too() {
+    let env = TestEnvironment::with_repository();
+    env.write("src/file", "one\n");
+    env.backup(&["src"]);
+    env.ok(&["ls", "latest"]).prints("/src/file");
+    let part = ["latest", "/src/file"];
+    assert_eq!(differences(&env, &part), Vec::<String>::new());
+    env.write("src/file", "two lines\nof it\n");
+    let differs = differences(&env, &part);
+    assert!(
+        matches!(&differs[..], [line] if line.starts_with("M ")),
+        "{differs:?}"
+    );
+    env.ok(&["diff", "latest", "--content=/src/file"])
+        .prints("+of it");
+    std::fs::remove_file(env.path("src/file")).unwrap();
+    let gone = differences(&env, &part);
+    assert!(
+        matches!(&gone[..], [line] if line.starts_with("- ")),
+        "{gone:?}"
+    );
+}
+
+#[test]
 fn content_is_read_where_a_time_differs() {
     let env = TestEnvironment::with_repository();
     env.write("src/copied", noise(3_000_000, 1));

@@ -120,8 +120,16 @@ fn what_is_lost_is_made_do_without() {
         planned.prints("would be");
         let done = env.run(&["repair", "packs", &id]).expect(code);
         done.prints("it is condemned");
+        // Nothing is saved twice.
+        let again = env.run(&["repair", "packs", &id, "--json"]).expect(code);
+        assert_eq!(again.messages()[0]["blobs_saved"], 0);
     }
     assert!(losses > 0);
+    env.ok(&["prune", "-n"]).prints("needed again:");
+    for dry in [&["-n"][..], &[]] {
+        let pruned = env.run(&[&["prune", "--grace", "0"], dry].concat());
+        pruned.expect(1).says("nothing was deleted");
+    }
     env.run(&["repair", "packs", "0000"]).expect(2);
     let planned = env.run(&["repair", "snapshots", "--forget", "-n"]);
     planned.expect(3).says("something of it is lost");
@@ -138,6 +146,47 @@ fn what_is_lost_is_made_do_without() {
     assert_eq!(count(&env), made.len());
     env.ok(&["prune", "--grace", "0"]);
     env.ok(&["check", "--read-data"]);
+}
+
+#[test]
+fn the_protected_are_in_the_way_only_of_what_would_change_them() {
+    let (env, made) = two();
+    env.ok(&["protect", &made[0], "--until", "forever"]);
+    env.ok(&["rewrite", "-e", "nothing", "--forget"])
+        .prints("no snapshot was changed");
+    env.ok(&["repair", "snapshots", "--forget"]);
+    for dry in [&["-n"][..], &[]] {
+        let rewrite = [&["rewrite", "-e", "*.bin", "--forget"], dry].concat();
+        let refused = env.run(&rewrite).expect(1);
+        refused.says("is protected and cannot be replaced");
+    }
+    assert_eq!(count(&env), 2);
+    env.ok(&["rewrite", "-e", "*.bin", "--forget", &made[1]]);
+}
+
+#[test]
+fn nothing_is_stored_where_nothing_can_be_appended() {
+    let (env, _) = two();
+    let number = |path: &PathBuf| {
+        path.file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse::<u64>()
+            .ok()
+    };
+    let newest = objects(&env, "log")
+        .into_iter()
+        .filter_map(|path| Some((number(&path)?, path)));
+    let (_, newest) = newest.max().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::remove_file(&newest).unwrap();
+    std::fs::write(&newest, bytes).unwrap();
+    let before = objects(&env, "snapshots");
+    env.run(&["rewrite", "--new-host", "other"]).expect(1);
+    assert_eq!(objects(&env, "snapshots"), before);
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn meaning(repo: &Repo, findings: &[Finding]) -> String {
     let mut text = if any(Harm::AtRisk) {
         "What the lines above name is lost or at risk, unless they say otherwise; everything else restores as before."
     } else if any(Harm::Healable) {
-        "Nothing is lost: the next backup enters anew what cannot be found until then."
+        "Nothing is lost: what cannot be found until then is entered anew by a repair."
     } else {
         "Everything that was backed up restores as before."
     }
@@ -207,6 +207,16 @@ fn meaning(repo: &Repo, findings: &[Finding]) -> String {
         text.push_str(
             "\nPut packs and index tables back from a copy of the repository, if there is one, and run `larder repair index`. \
              `larder backup` stores again what the sources still hold, and `larder repair snapshots --forget` makes do without the rest.",
+        );
+    }
+    let of_snapshot = |f: &Finding| matches!(f.error.subject(), Subject::Snapshot(_));
+    if findings
+        .iter()
+        .any(|f| f.harm == Harm::AtRisk && of_snapshot(f))
+    {
+        text.push_str(
+            "\nPut the snapshots back from a copy of the repository. If there is none, `larder repair snapshots --forget` makes \
+             them anew from what the log says of them.",
         );
     }
     let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));

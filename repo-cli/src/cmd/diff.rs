@@ -23,10 +23,11 @@ use std::path::{Path, PathBuf};
 const AFTER_HELP: &str = "\
 The letters before a path say what became of it from the first to the second:
   +   it is new                    -   it is gone
-  M   another content              M?  another content, and nothing else: the disk may have changed it
+  M   another content              M?  another content, and nothing else: perhaps by the disk
   T   another type                 U   other attributes (--metadata)
-With one snapshot it is compared with the disk, as it lay there when it was backed up. Files are read where their size is the same and a
-time is not. What was left out of the backup shows as new, unless it is left out here too.";
+With one snapshot it is compared with the disk, as it lay there when it was backed up. Files are
+read where their size is the same and a time is not. What was left out of the backup shows as new,
+unless it is left out here too.";
 
 /// Arguments of `diff`.
 #[derive(Args, Debug)]
@@ -250,7 +251,13 @@ fn places(
     let mut places = Vec::new();
     for path in all {
         let there = side.top.origin(repo, &path, sources)?;
-        places.push((path, side.top.find_if_there(repo, &there)?));
+        let found = side.top.find_if_there(repo, &there)?;
+        // It may be named as a listing of the snapshot shows it.
+        let elsewhere = match found.is_some() && path.symlink_metadata().is_err() {
+            true => side.top.on_disk(repo, &there, sources)?,
+            false => None,
+        };
+        places.push((elsewhere.unwrap_or(path), found));
     }
     Ok(places)
 }

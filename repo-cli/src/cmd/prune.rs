@@ -104,8 +104,10 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
     }
     let wrong = || "expected a time as in 7d, 36h or 1w, or 0".to_owned();
     let span: Span = text.parse().map_err(|_| wrong())?;
-    if span.get_months() != 0 || span.get_years() != 0 {
-        return Err("months and years differ in length: give days".into());
+    // Everywhere else `m` is a month.
+    let is_minutes = span.get_minutes() != 0 && !text.contains("min");
+    if span.get_months() != 0 || span.get_years() != 0 || is_minutes {
+        return Err("months and years differ in length: give days, or `min` for minutes".into());
     }
     let relative = SpanRelativeTo::days_are_24_hours();
     let seconds = span.total((Unit::Second, relative)).map_err(|_| wrong())?;
@@ -213,7 +215,8 @@ mod tests {
         assert_eq!(parse_grace("0"), days(0));
         assert_eq!(parse_grace("7d"), days(7));
         assert_eq!(parse_grace("1w 24h"), days(8));
-        for wrong in ["7", "-1d", "1mo", "1y", "x", "99999999999999999999d"] {
+        assert_eq!(parse_grace("90min"), Ok(Duration::from_secs(5400)));
+        for wrong in ["7", "-1d", "1m", "1mo", "1y", "x", "99999999999999999999d"] {
             assert!(parse_grace(wrong).is_err(), "{wrong}");
         }
     }

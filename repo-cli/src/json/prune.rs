@@ -24,6 +24,9 @@ pub struct PruneSummary {
     pub bytes_stray: u64,
     pub packs_waiting: u64,
     pub bytes_waiting: u64,
+    /// Condemned before, and needed all the same.
+    pub packs_needed_again: u64,
+    pub bytes_needed_again: u64,
     pub packs_to_delete: u64,
     pub bytes_to_delete: u64,
     /// What this run deletes, and what a prune after the grace does; what is written is not taken off.

@@ -23,6 +23,8 @@ pub struct MemoryOptions {
     pub delay: Duration,
     /// The gap that [`Limits`] reports.
     pub gap_bytes: u64,
+    /// Whether it says of itself that it lies behind a network.
+    pub remote: bool,
 }
 
 impl Default for MemoryOptions {
@@ -34,6 +36,7 @@ impl Default for MemoryOptions {
             shuffle: None,
             delay: Duration::ZERO,
             gap_bytes: 64 << 10,
+            remote: false,
         }
     }
 }
@@ -159,6 +162,7 @@ impl Backend for MemoryBackend {
         Limits {
             connections: self.options.connections,
             gap_bytes: self.options.gap_bytes,
+            remote: self.options.remote,
         }
     }
 

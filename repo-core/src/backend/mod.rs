@@ -53,9 +53,10 @@ pub struct Listed {
 pub struct Limits {
     /// How many calls may be under way at once.
     pub connections: usize,
-    /// Whether a range read costs about as much as a whole small object (a network) or next to nothing (a disk):
-    /// gaps up to this many bytes are cheaper to read than to skip.
+    /// Gaps up to this many bytes are cheaper to read than to skip.
     pub gap_bytes: u64,
+    /// Every call costs a round trip through a network: what was read is worth keeping.
+    pub remote: bool,
 }
 
 /// Named byte files in some place.

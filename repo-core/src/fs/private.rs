@@ -97,6 +97,15 @@ impl NewFile {
         synced.map_err(|errno| Error::io(self.subject(), errno.into()).detail("sync directory"))
     }
 
+    /// Puts it in its place, whatever lies there, without waiting for the disk: after a crash it may be empty, or not there.
+    pub fn place(mut self) -> Result<()> {
+        let name = self.path.file_name().unwrap_or_default().as_bytes();
+        let placed = renameat(&self.dir, &self.temporary, &self.dir, name);
+        placed.map_err(|errno| Error::io(self.subject(), errno.into()).detail("write"))?;
+        self.placed = true;
+        Ok(())
+    }
+
     /// Where there are no links: a name that somebody takes meanwhile is lost to him.
     fn rename_to_nothing(&self, name: &[u8]) -> Result<()> {
         if statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {

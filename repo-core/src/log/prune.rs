@@ -105,7 +105,7 @@ impl Needed for BTreeSet<BlobId> {
 
 /// Which copy of each needed blob is kept.
 ///
-/// Memory: a bit a row, 4 bytes a block, 5 a pack; 40 for each base that is needed.
+/// Memory: a bit a row, 4 bytes a block, 13 a pack; 40 for each base that is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     rows: Vec<u64>,
@@ -164,8 +164,9 @@ impl Kept {
     }
 }
 
-/// Chooses which copy of each needed blob to keep, of those in live packs: the only one, else one in the pack in which most is kept
-/// anyhow. A kept block with bases makes these needed, whole. Nothing is kept in a pack of `absent`, whatever the log says of it.
+/// Chooses which copy of each needed blob to keep, of those in live packs: the only one, else one in the pack of which the greatest
+/// share is needed, so that a prune that was stopped after it had written copies goes on from them; of equal packs the one in which
+/// most is kept anyhow. A kept block with bases makes these needed, whole. Nothing is kept in a pack of `absent`, whatever the log says of it.
 ///
 /// What has no live copy and a condemned one is left to [`plan_delete`]. Walks through all blobs twice, or four times if any block
 /// has bases.
@@ -192,9 +193,14 @@ pub fn keep(
     let bases = bases_needed(rows, needed, &kept)?;
     let mut choices = false;
     let mut lost = Vec::new();
+    let mut shares = vec![Share::default(); rows.pack_count() as usize];
     rows.for_each_blob(&mut |blob, row, copies| {
         let base = !bases.is_empty() && bases.contains(blob);
-        if !base && !needed.needs_at(blob, row)? {
+        let is_needed = base || needed.needs_at(blob, row)?;
+        for copy in copies {
+            shares[copy.pack as usize].count(is_needed);
+        }
+        if !is_needed {
             return Ok(());
         }
         let fits = |copy: &&CopyAt| !base || copy.whole;
@@ -223,10 +229,10 @@ pub fn keep(
             let mut candidates = kept.live_copies(copies);
             candidates.retain(|copy| !base || copy.whole);
             // Of equal ones the first.
-            let best = candidates
-                .iter()
-                .rev()
-                .max_by_key(|copy| sure[copy.pack as usize]);
+            let best = candidates.iter().rev().max_by_key(|copy| {
+                let pack = copy.pack as usize;
+                (shares[pack].per_million(), sure[pack])
+            });
             if let Some(best) = best {
                 kept.keep(best);
             }
@@ -234,6 +240,24 @@ pub fn keep(
         })?;
     }
     Ok(kept)
+}
+
+/// How much of a pack is needed, whether other packs hold it too or not.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    needed: u32,
+    all: u32,
+}
+
+impl Share {
+    fn count(&mut self, is_needed: bool) {
+        self.all = self.all.saturating_add(1);
+        self.needed = self.needed.saturating_add(is_needed.into());
+    }
+
+    fn per_million(self) -> u64 {
+        u64::from(self.needed) * 1_000_000 / u64::from(self.all.max(1))
+    }
 }
 
 /// Most blobs that are named as lost.

@@ -32,6 +32,8 @@ pub struct Found {
     copies: BTreeMap<u64, Vec<Vec<u8>>>,
     /// The numbers whose own files were read.
     files: BTreeSet<u64>,
+    /// The file with the highest number that was read.
+    newest: Option<(u64, Vec<u8>)>,
 }
 
 impl Found {
@@ -41,6 +43,13 @@ impl Found {
             return Ok(false);
         };
         self.files.insert(number);
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|(newest, _)| *newest <= number)
+        {
+            self.newest = Some((number, file.clone()));
+        }
         match decode_file(&file) {
             Ok((core, catch_up)) => {
                 self.copies
@@ -98,6 +107,32 @@ impl Found {
         }
         cores.reverse();
         Ok(cores)
+    }
+
+    /// What the entry after `number` follows, or the hash of the entry itself if it is the tail: what the log went through there.
+    /// `None` if that cannot be said. May lower the tail, as [`Found::cores`].
+    pub fn heads_at(
+        &mut self,
+        number: u64,
+        read: &mut ReadEntry<'_>,
+        prove: &Prove<'_>,
+    ) -> Result<Option<Vec<EntryHash>>> {
+        if number < self.tail {
+            let next = self.cores(number + 1, read, prove)?.into_iter().next();
+            if let Some(next) = next {
+                return next.map_or(Ok(None), |core| prove(number + 1, &core));
+            }
+        }
+        if number != self.tail {
+            return Ok(None);
+        }
+        let core = self.proved_core(number, read, prove)?;
+        Ok(core.map(|core| vec![hash(&core)]))
+    }
+
+    /// The file of the tail, if it was read.
+    pub fn into_tail_file(self) -> Option<(u64, Vec<u8>)> {
+        self.newest.filter(|(number, _)| *number == self.tail)
     }
 
     /// The copy that a proved entry follows.
@@ -169,13 +204,15 @@ impl Found {
     }
 }
 
-/// Finds the tail of a log of which entry `known` was seen (0: none). `Damaged` if the place has every number.
-pub fn find_tail(known: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
-    let mut found = Found {
-        tail: known,
-        ..Found::default()
+/// Finds the tail of a log of which entry `known` was seen (0: none). If entry `hint` is there, which may be a guess, it is
+/// looked for above that. `Damaged` if the place has every number.
+pub fn find_tail(known: u64, hint: u64, read: &mut ReadEntry<'_>) -> Result<Found> {
+    let mut found = Found::default();
+    found.tail = match hint > known && found.probe(hint, read)? {
+        true => hint,
+        false => known,
     };
-    let next = known.checked_add(1).ok_or_else(endless)?;
+    let next = found.tail.checked_add(1).ok_or_else(endless)?;
     if !found.probe(next, read)? {
         return Ok(found);
     }

@@ -22,7 +22,7 @@ use crate::time::now;
 use std::collections::HashMap;
 
 /// How often it is begun again when something that was relied on is deleted meanwhile.
-pub(super) const PASSES_MAX: u32 = 5;
+pub(super) const PASSES_MAX: u32 = 20;
 
 /// What becomes of the snapshots that others are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,14 +104,17 @@ pub(super) fn write_options<'a>(
     }
 }
 
-/// Brings the fold up to date. Fails if old snapshots are to be forgotten and may not: `Denied` about the first that is protected,
-/// `Damaged` while an entry of the log cannot be read.
-pub(super) fn begin(repo: &Repo, olds: &[SnapshotInfo], replace: Replace) -> Result<()> {
+/// Brings the fold up to date. Fails if nothing can be appended to the log, or old snapshots are to be forgotten and this key may not, or
+/// while an entry of the log cannot be read.
+pub(super) fn begin(repo: &Repo, replace: Replace) -> Result<()> {
     repo.refresh()?;
+    if !replace.dry_run {
+        repo.refuse_unreadable_end()?;
+    }
     if !replace.forget {
         return Ok(());
     }
-    let (state, now) = (repo.state(), now());
+    let state = repo.state();
     state.refuse_unreadable()?;
     let snapshots = Vec::new();
     if !state.may_write(&repo.writer(), &Action::Forget { snapshots }) {
@@ -119,9 +122,20 @@ pub(super) fn begin(repo: &Repo, olds: &[SnapshotInfo], replace: Replace) -> Res
         return Err(Error::new(ErrorKind::Denied, place)
             .detail("this key may not forget the snapshots that are to be replaced"));
     }
-    match olds.iter().find(|old| state.is_protected(&old.id, now)) {
+    Ok(())
+}
+
+/// `Denied` about the first of these that is protected, if they are to be forgotten.
+pub(super) fn refuse_protected<'a>(
+    repo: &Repo,
+    olds: impl IntoIterator<Item = &'a SnapshotId>,
+    replace: Replace,
+) -> Result<()> {
+    let (state, now) = (repo.state(), now());
+    let mut olds = olds.into_iter();
+    match olds.find(|old| replace.forget && state.is_protected(old, now)) {
         Some(old) => {
-            let protected = Error::new(ErrorKind::Denied, Subject::Snapshot(old.id));
+            let protected = Error::new(ErrorKind::Denied, Subject::Snapshot(*old));
             Err(protected.detail("it is protected"))
         }
         None => Ok(()),
@@ -153,7 +167,8 @@ impl Twins {
     }
 }
 
-/// Commits the wanted snapshots, and forgets what they were made from if that is to be. `None` if what they rely on is gone by now:
+/// Commits the wanted snapshots, and forgets what they were made from if that is to be: `Denied`, and nothing is done, if one of these is
+/// protected. `None` if what they rely on is gone by now:
 /// to be begun again. Snapshots that were forgotten meanwhile are left out.
 pub(super) fn commit(
     repo: &Repo,
@@ -162,6 +177,7 @@ pub(super) fn commit(
     replace: Replace,
     interrupt: &Interrupt,
 ) -> Result<Option<Vec<Derived>>> {
+    refuse_protected(repo, wanted.iter().map(|wanted| &wanted.old.id), replace)?;
     let twins = Twins::of(repo);
     let mut done = Vec::new();
     if replace.dry_run {

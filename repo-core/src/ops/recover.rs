@@ -11,7 +11,7 @@ use crate::format::snapshot::{Snapshot, Summary, Totals};
 use crate::format::tree::{Content, Node, Tree};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
-use crate::log::PackState;
+use crate::log::{PackState, State};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Repo, Writer};
 use crate::time::now;
@@ -69,6 +69,7 @@ pub fn recover(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Recovered> {
+    repo.read_past_cache();
     repo.refresh()?;
     let _process = match options.dry_run {
         true => None,
@@ -107,12 +108,16 @@ impl Job<'_> {
     /// `None` if what was relied on is gone by now.
     fn run(&self) -> Result<Option<Recovered>> {
         let mut found = Recovered::default();
+        let repo = self.repo;
+        let fold = repo.state();
         let roots = self.roots(&mut found)?;
         found.roots = roots.len() as u64;
+        if self.is_outdated(&fold)? {
+            return Ok(None);
+        }
         if roots.is_empty() {
             return Ok(Some(found));
         }
-        let repo = self.repo;
         let write = write_options(repo, self.options.dry_run, self.progress, self.interrupt);
         let (made, written) = repo.write(write, |writer| {
             let (nodes, counts) = self.nodes(writer, &roots, &mut found)?;
@@ -120,6 +125,9 @@ impl Job<'_> {
         })?;
         let (root, counts) = made;
         found.files = counts.files;
+        if self.is_outdated(&fold)? {
+            return Ok(None);
+        }
         if self.options.dry_run {
             return Ok(Some(found));
         }
@@ -154,6 +162,12 @@ impl Job<'_> {
         })
     }
 
+    /// Whether a prune has deleted something since, which would seem to be lost.
+    fn is_outdated(&self, fold: &State) -> Result<bool> {
+        self.repo.refresh()?;
+        Ok(self.repo.state().has_deleted_since(fold))
+    }
+
     /// Directories that nothing names, in the order of their ids.
     fn roots(&self, found: &mut Recovered) -> Result<Vec<BlobId>> {
         let mut reached = HashSet::new();
@@ -181,7 +195,14 @@ impl Job<'_> {
                 Err(e) => return Err(e),
             }
         }
-        left.retain(|id| !named.contains(id));
+        // What has been committed since is not nobody's.
+        self.repo.refresh()?;
+        let now = self.repo.state();
+        for (id, row) in now.live_snapshots().filter(|(id, _)| !state.is_live(id)) {
+            let summary = self.repo.open_summary(id, &row.summary)?;
+            self.reach(summary.root, &mut reached)?;
+        }
+        left.retain(|id| !named.contains(id) && !reached.contains(id));
         Ok(left.into_iter().collect())
     }
 

@@ -45,7 +45,7 @@ pub fn rewrite(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Vec<Derived>> {
-    derive::begin(repo, snapshots, options.replace)?;
+    derive::begin(repo, options.replace)?;
     let _process = match options.replace.dry_run {
         true => None,
         false => repo.announce()?,

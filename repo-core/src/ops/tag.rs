@@ -74,8 +74,8 @@ pub fn tag(
         })
     });
     let wanted: Vec<Wanted> = changed.collect();
-    let olds: Vec<SnapshotInfo> = wanted.iter().map(|wanted| wanted.old.clone()).collect();
-    derive::begin(repo, &olds, replace)?;
+    derive::begin(repo, replace)?;
+    derive::refuse_protected(repo, wanted.iter().map(|wanted| &wanted.old.id), replace)?;
     if wanted.is_empty() {
         return Ok(Vec::new());
     }

@@ -104,10 +104,14 @@ impl Shared {
         };
         let core = entry.seal(&self.envelopes, signer)?;
         self.open_segment(number, class)?;
-        self.check_segment(number)?;
+        let was_sound = history.was_sound(self, number);
+        if !was_sound {
+            self.check_segment(number)?;
+        }
         match class {
             Class::A => {
-                if self.backend.size(&name::entry(number + 1))?.is_some()
+                if !was_sound
+                    && self.backend.size(&name::entry(number + 1))?.is_some()
                     && (self.read_entry(number)?.is_some() || self.is_authentic(number + 1)?)
                 {
                     return self.next_is_there(number);
@@ -169,7 +173,7 @@ impl Shared {
     }
 
     fn settle_class(&self, history: &mut History) -> Result<()> {
-        while history.state.class() == Class::A && self.place_class(&history.state)? == Class::C {
+        while history.state.class() == Class::A && self.place_class(history)? == Class::C {
             if history.state.tail().number == 0 {
                 history.state = Arc::new(State::new(history.state.admin(), Class::C));
                 return Ok(());
@@ -182,14 +186,18 @@ impl Shared {
 
     /// Before the first append in a place: the tail entry's own bytes are put onto its own name. Anything but a refusal
     /// means that this place overwrites, and the log of class A would not be safe there.
-    fn place_class(&self, state: &State) -> Result<Class> {
+    fn place_class(&self, history: &History) -> Result<Class> {
         if let Some(class) = self.probed.get() {
             return Ok(*class);
         }
-        let tail = state.tail().number;
-        let class = match (tail, self.read_entry(tail)?) {
+        let tail = history.state.tail().number;
+        let file = match &history.tail_file {
+            Some((number, file)) if *number == tail => Some(file.clone()),
+            _ => self.read_entry(tail)?,
+        };
+        let class = match (tail, file) {
             (0, _) | (_, None) => probe::race(self.backend.as_ref(), "")?,
-            (_, Some(bytes)) => probe::class(self.backend.as_ref(), &name::entry(tail), &bytes)?,
+            (_, Some(file)) => probe::class(self.backend.as_ref(), &name::entry(tail), &file)?,
         };
         // Another thread may have found out the same.
         Ok(*self.probed.get_or_init(|| class))
@@ -249,6 +257,17 @@ impl Shared {
 pub(super) fn nothing_follows(number: u64) -> Error {
     Error::damaged(Subject::Entry(number))
         .detail("is the newest one, so that nothing can follow it")
+}
+
+impl Shared {
+    /// Refuses a log to which nothing can be appended because its newest entry cannot be read: before work is done that would be lost.
+    pub(crate) fn refuse_unreadable_end(&self) -> Result<()> {
+        let state = self.state();
+        match state.class() == Class::A && state.ends_unreadable() {
+            true => Err(nothing_follows(state.tail().number)),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Repo {

@@ -109,13 +109,28 @@ impl Repo {
         };
         let bases = self.index().bases(location)?;
         let prefix = self.read_bases(info.id, info.kind, &bases)?;
+        let reader = self.block_reader(info.id, info.kind, &info.wraps, block.wrap)?;
+        let mut open = |stored: &mut [u8]| {
+            let opened = self.open_block(&reader, block, stored, prefix.as_deref(), plain);
+            opened.map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
+        };
+        let is_kept = info.kind == BlobType::Tree;
+        if is_kept
+            && let Some(mut stored) = self.kept.block(&name, block.offset, block.stored_len)
+            && open(&mut stored).is_ok()
+        {
+            return Ok(());
+        }
         let mut stored = self
             .backend
             .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
             .map_err(missing)?;
-        let reader = self.block_reader(info.id, info.kind, &info.wraps, block.wrap)?;
-        self.open_block(&reader, block, &mut stored, prefix.as_deref(), plain)
-            .map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
+        let sealed = is_kept.then(|| stored.clone());
+        open(&mut stored)?;
+        if let Some(sealed) = sealed {
+            self.kept.put_block(&name, block.offset, &sealed);
+        }
+        Ok(())
     }
 
     /// Opens a block whose stored bytes are at hand, and are used up, into `plain`; `prefix` is what [`Repo::read_bases`]

@@ -161,7 +161,7 @@ impl Shared {
             Ok(())
         })?;
         for (number, nonce) in found.iter().rev().take(CHECKPOINT_TRIES) {
-            match self.load_checkpoint(&name::checkpoint_of(*number, nonce)) {
+            match self.load_checkpoint(&name::checkpoint_of(*number, nonce), None) {
                 Ok(loaded) => return Ok(Some(loaded)),
                 Err(e) if is_passed_over(&e) => {}
                 Err(e) => return Err(e),
@@ -174,7 +174,7 @@ impl Shared {
     fn before_the_set(&self, admin: WriterId) -> Result<State> {
         let nothing = Memory::new(None, "", false);
         let mut chain = History::new(State::new(admin, Class::A), nothing);
-        chain.read_chain(self)?;
+        chain.read_chain(self, 0)?;
         Ok(match chain.state.class() {
             Class::C => Arc::unwrap_or_clone(chain.state),
             Class::A => State::new(admin, Class::C),

@@ -14,13 +14,19 @@ use crate::format::entry::{self, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::id::{EntryHash, IndexId, StateId};
-use crate::log::{Found, Seen, State, check_checkpoint, check_not_rolled_back, find_tail};
+use crate::log::{
+    Found, Prove, ReadEntry, Seen, State, check_checkpoint, check_not_rolled_back, find_tail,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// A checkpoint is looked for if it saves more reads than this.
 const CHECKPOINT_READS_MIN: u64 = 3;
+
+/// How long what a listing showed of a segment counts, so that an append need not look again.
+const SOUND_FOR: Duration = Duration::from_secs(60);
 
 /// How many files beyond a hole are looked at.
 const BEYOND_TRIES: usize = 8;
@@ -41,8 +47,18 @@ pub struct History {
     pub(super) set: Option<EntrySet>,
     /// Whether the memory was compared with the log.
     pub(super) proved: bool,
+    /// The newest entry's number and file, if it was read.
+    pub(super) tail_file: Option<(u64, Vec<u8>)>,
     /// Whether it was looked for entries beyond a hole in the numbers.
     looked_beyond: bool,
+    /// A place over a network: what a listing showed of a segment, a moment ago.
+    listed: Option<Listed>,
+}
+
+/// A segment whose mark was there and that had no entry beyond a hole.
+struct Listed {
+    segment: u64,
+    at: Instant,
 }
 
 impl History {
@@ -55,7 +71,9 @@ impl History {
             checkpoint: None,
             set: None,
             proved: false,
+            tail_file: None,
             looked_beyond: false,
+            listed: None,
         }
     }
 
@@ -88,7 +106,7 @@ impl History {
             false => self.memory.seen()?,
         };
         if self.state.class() == Class::A {
-            self.read_chain(shared)?;
+            self.read_chain(shared, seen.as_ref().map_or(0, |seen| seen.number))?;
         }
         if self.state.class() == Class::C {
             self.read_set(shared)?;
@@ -99,23 +117,35 @@ impl History {
         Ok(())
     }
 
-    /// Class A. In about 2·log2(n / 16) + 5 reads to find the end of n new entries, and then one for sixteen of them, or a
-    /// checkpoint; the first time one listing too. Ends where a `Class` entry says that class C begins.
-    pub(super) fn read_chain(&mut self, shared: &Shared) -> Result<()> {
+    /// Class A. The first time, with `seen` the newest entry that this client ever saw (0: none), in two reads beside one listing,
+    /// if not many entries came since; otherwise in about 2·log2(n / 16) + 5 reads to find the end of n new entries. Then one read for
+    /// sixteen of them, or a checkpoint. Ends where a `Class` entry says that class C begins.
+    pub(super) fn read_chain(&mut self, shared: &Shared, seen: u64) -> Result<()> {
         let known = self.state.tail().number;
         let mut read = |number| shared.read_entry(number);
-        let mut found = find_tail(known, &mut read)?;
-        if !std::mem::replace(&mut self.looked_beyond, true)
-            && let Some(newest) = shared.newest_beyond(found.tail)?
-        {
-            found.tail = newest;
+        let first = !std::mem::replace(&mut self.looked_beyond, true);
+        let listed = match first && seen > known {
+            true => Some(shared.list_segment(seen)?),
+            false => None,
+        };
+        let hint = listed
+            .as_ref()
+            .map_or(known, |listed| listed.end_from(seen));
+        let mut found = find_tail(known, hint, &mut read)?;
+        if first {
+            let segment = match listed {
+                Some(listed) if listed.has(found.tail + 1) => listed,
+                _ => shared.list_segment(found.tail)?,
+            };
+            self.listed = segment.listed(found.tail);
+            if let Some(newest) = shared.newest_beyond(found.tail, segment)? {
+                found.tail = newest;
+            }
         }
         if found.tail > known {
-            if found.reads_from(known + 1) > CHECKPOINT_READS_MIN {
-                self.start_from_checkpoint(shared, &found, known)?;
-            }
-            let from = self.state.tail().number + 1;
             let prove = |number, core: &[u8]| shared.prove_entry(number, core);
+            self.start_from_checkpoint(shared, &mut found, known, &mut read, &prove)?;
+            let from = self.state.tail().number + 1;
             let cores = found.cores(from, &mut read, &prove)?;
             if from == 1
                 && let Some(first) = cores.first()
@@ -128,6 +158,7 @@ impl History {
                 return Err(Error::missing(Subject::Entry(1)).detail(detail));
             }
             self.fold_cores(shared, cores)?;
+            self.tail_file = found.into_tail_file();
         }
         if self.state.tail().number == 0 && shared.has_entry_set()? {
             self.state = Arc::new(State::new(self.state.admin(), Class::C));
@@ -135,10 +166,26 @@ impl History {
         Ok(())
     }
 
-    /// Takes the newest checkpoint that counts for the state. One that is missing or does not count is passed over.
-    fn start_from_checkpoint(&mut self, shared: &Shared, found: &Found, known: u64) -> Result<()> {
+    /// Takes the newest checkpoint that counts for the state, if this machine keeps it or it saves reads. One that is missing or
+    /// does not count is passed over.
+    fn start_from_checkpoint(
+        &mut self,
+        shared: &Shared,
+        found: &mut Found,
+        known: u64,
+        read: &mut ReadEntry<'_>,
+        prove: &Prove<'_>,
+    ) -> Result<()> {
+        let saves = found.reads_from(known + 1) > CHECKPOINT_READS_MIN;
         for number in found.checkpoints(known).take(CHECKPOINT_TRIES) {
-            match shared.load_checkpoint(&name::checkpoint(number)) {
+            let object = name::checkpoint(number);
+            if !saves && shared.kept.get(&object).is_none() {
+                continue;
+            }
+            let Some(heads) = found.heads_at(number, read, prove)? else {
+                continue;
+            };
+            match shared.load_checkpoint(&object, Some(heads)) {
                 Ok((state, checkpoint)) => {
                     self.state = Arc::new(state);
                     self.checkpoint = Some(checkpoint);
@@ -150,6 +197,24 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Whether the segment of that number was seen, at a place over a network and a moment ago, to take entries and to have no hole.
+    pub(super) fn was_sound(&self, shared: &Shared, number: u64) -> bool {
+        let is_new = |listed: &Listed| {
+            listed.segment == number / name::SEGMENT_ENTRIES && listed.at.elapsed() < SOUND_FOR
+        };
+        shared.backend.limits().remote && self.listed.as_ref().is_some_and(is_new)
+    }
+
+    /// Class A: what the fold itself says of an entry near its end.
+    fn chain_heads(&self, number: u64) -> Option<Vec<EntryHash>> {
+        let tail = self.state.tail();
+        match (self.state.class(), number == tail.number) {
+            (Class::C, _) => None,
+            (Class::A, true) => Some(tail.heads.clone()),
+            (Class::A, false) => self.recent.get(&number).map(|core| vec![entry::hash(core)]),
+        }
     }
 
     /// Compares the log with what this client saw of it before the log was read: what other processes of it append meanwhile,
@@ -166,7 +231,10 @@ impl History {
             let is_damaged = self.state.unreadable().any(|(n, _)| n == seen.number);
             let set = self.state.entries().map(|(_, _, hash)| hash);
             let hashes = |number| {
-                let chain = shared.chain_hashes(number, &seen.heads)?;
+                let chain = match self.chain_heads(number) {
+                    Some(heads) => heads,
+                    None => shared.chain_hashes(number, &seen.heads)?,
+                };
                 Ok(chain.into_iter().chain(set).collect())
             };
             if !is_damaged {
@@ -175,6 +243,38 @@ impl History {
         }
         self.proved = true;
         Ok(())
+    }
+}
+
+/// What a listing showed of a segment.
+struct Segment {
+    number: u64,
+    is_open: bool,
+    entries: BTreeSet<u64>,
+}
+
+impl Segment {
+    /// Whether an entry lies there, if it is there.
+    fn has(&self, entry: u64) -> bool {
+        self.number == entry / name::SEGMENT_ENTRIES
+    }
+
+    /// What is to be remembered of it if the log ends there.
+    fn listed(&self, tail: u64) -> Option<Listed> {
+        let is_sound = self.is_open && self.entries.range(tail + 1..).next().is_none();
+        is_sound.then(|| Listed {
+            segment: self.number,
+            at: Instant::now(),
+        })
+    }
+
+    /// The end of the run of numbers that goes on after `seen`.
+    fn end_from(&self, seen: u64) -> u64 {
+        let mut end = seen;
+        while self.entries.contains(&(end + 1)) {
+            end += 1;
+        }
+        end
     }
 }
 
@@ -191,20 +291,32 @@ impl Shared {
         self.read_entry_file(&name::entry(number))
     }
 
+    /// The segment in which the entry after `number` lies.
+    fn list_segment(&self, number: u64) -> Result<Segment> {
+        let next = number.saturating_add(1);
+        let mut segment = Segment {
+            number: next / name::SEGMENT_ENTRIES,
+            is_open: false,
+            entries: BTreeSet::new(),
+        };
+        let open = name::segment_open(next);
+        self.backend
+            .list(&name::segment_folder(next), &mut |listed| {
+                segment.is_open |= listed.name == open;
+                if let Some((number, None)) = name::parse_numbered(&listed.name)
+                    && name::entry(number) == listed.name
+                {
+                    segment.entries.insert(number);
+                }
+                Ok(())
+            })?;
+        Ok(segment)
+    }
+
     /// The highest number of an authentic entry of class A above one that is not there. By a listing of the segment, so that
     /// an entry that was lost hides no later ones; what it does not show is not missed by any argument for safety.
-    fn newest_beyond(&self, tail: u64) -> Result<Option<u64>> {
-        let mut beyond = BTreeSet::new();
-        let folder = name::segment_folder(tail + 1);
-        self.backend.list(&folder, &mut |listed| {
-            if let Some((number, None)) = name::parse_numbered(&listed.name)
-                && number > tail
-                && name::entry(number) == listed.name
-            {
-                beyond.insert(number);
-            }
-            Ok(())
-        })?;
+    fn newest_beyond(&self, tail: u64, mut segment: Segment) -> Result<Option<u64>> {
+        let beyond = segment.entries.split_off(&(tail + 1));
         for number in beyond.into_iter().rev().take(BEYOND_TRIES) {
             if self.is_authentic(number)? {
                 return Ok(Some(number));
@@ -280,13 +392,34 @@ impl Shared {
         Ok(Some(entry::hash(core)))
     }
 
-    /// Loads a checkpoint, proves that the log went through it and that its signer may write such, and unfolds it.
-    pub(super) fn load_checkpoint(&self, object: &str) -> Result<(State, Checkpoint)> {
-        let about = |e: Error| e.about(Subject::Object(object.to_owned()));
+    /// Loads a checkpoint, from what this machine keeps if it is there, proves that the log went through it and that its signer may
+    /// write such, and unfolds it. `heads` is what the log went through at its number, if that is known.
+    pub(super) fn load_checkpoint(
+        &self,
+        object: &str,
+        heads: Option<Vec<EntryHash>>,
+    ) -> Result<(State, Checkpoint)> {
+        if let Some(bytes) = self.kept.get(object)
+            && let Ok(loaded) = self.open_checkpoint(object, &bytes, heads.clone())
+        {
+            return Ok(loaded);
+        }
         let bytes = self.backend.get(object)?;
+        let loaded = self.open_checkpoint(object, &bytes, heads)?;
+        self.kept.put(object, &[&bytes]);
+        Ok(loaded)
+    }
+
+    fn open_checkpoint(
+        &self,
+        object: &str,
+        bytes: &[u8],
+        heads: Option<Vec<EntryHash>>,
+    ) -> Result<(State, Checkpoint)> {
+        let about = |e: Error| e.about(Subject::Object(object.to_owned()));
         let opened = self
             .envelopes
-            .open(RecordType::Checkpoint, &bytes)
+            .open(RecordType::Checkpoint, bytes)
             .map_err(about)?;
         let checkpoint: Checkpoint = codec::decode(&opened.body).map_err(about)?;
         let unsigned = || about(Error::damaged(Subject::None).detail("is not signed"));
@@ -307,14 +440,10 @@ impl Shared {
                 Error::damaged(Subject::None).detail("is the checkpoint of another number"),
             ));
         }
-        let mut heads = Vec::new();
-        for head in &checkpoint.tail.heads {
-            let entry = entry_name(&state, checkpoint.tail.number, head);
-            heads.extend(match entry == name::entry(checkpoint.tail.number) {
-                true => self.chain_hashes(checkpoint.tail.number, &[*head])?,
-                false => self.entry_hash(&entry)?.into_iter().collect(),
-            });
-        }
+        let heads = match heads {
+            Some(heads) => heads,
+            None => self.heads_of(&state, &checkpoint)?,
+        };
         let newest = checkpoint.roles.last();
         let hash = newest.and_then(|roles| roles.hashes.first());
         let (newest, hash) = newest.zip(hash).ok_or_else(|| {
@@ -322,7 +451,7 @@ impl Shared {
         })?;
         let missing = || Error::missing(Subject::Entry(newest.number));
         let roles_file = self
-            .read_entry_file(&entry_name(&state, newest.number, hash))?
+            .read_known_entry(&entry_name(&state, newest.number, hash), hash)?
             .ok_or_else(missing)?;
         let (roles_core, _) = entry::decode_file(&roles_file).map_err(about)?;
         let roles = Entry::open(&self.envelopes, roles_core).map_err(about)?;
@@ -330,9 +459,39 @@ impl Shared {
         Ok((state, checkpoint))
     }
 
+    /// The hashes of the entries at a checkpoint's number, as the place has them.
+    fn heads_of(&self, state: &State, checkpoint: &Checkpoint) -> Result<Vec<EntryHash>> {
+        let number = checkpoint.tail.number;
+        let mut heads = Vec::new();
+        for head in &checkpoint.tail.heads {
+            let entry = entry_name(state, number, head);
+            heads.extend(match entry == name::entry(number) {
+                true => self.chain_hashes(number, &[*head])?,
+                false => self.entry_hash(&entry)?.into_iter().collect(),
+            });
+        }
+        Ok(heads)
+    }
+
+    /// The file of an entry with that hash, from what this machine keeps if it is there.
+    fn read_known_entry(&self, object: &str, wanted: &EntryHash) -> Result<Option<Vec<u8>>> {
+        let is_wanted = |file: &Vec<u8>| {
+            let decoded = entry::decode_file(file);
+            decoded.is_ok_and(|(core, _)| entry::hash(core) == *wanted)
+        };
+        if let Some(file) = self.kept.get(object).filter(is_wanted) {
+            return Ok(Some(file));
+        }
+        let file = self.read_entry_file(object)?;
+        if let Some(file) = file.as_ref().filter(|file| is_wanted(file)) {
+            self.kept.put(object, &[file]);
+        }
+        Ok(file)
+    }
+
     /// Reads and proves a checkpoint and its state tables, and names those.
     pub fn check_checkpoint(&self, object: &str) -> Result<Vec<StateId>> {
-        let (_, checkpoint) = self.load_checkpoint(object)?;
+        let (_, checkpoint) = self.load_checkpoint(object, None)?;
         let tables = checkpoint.parts.iter().flat_map(|part| &part.tables);
         Ok(tables.map(|table| table.id).collect())
     }
@@ -363,6 +522,7 @@ impl Shared {
             .envelopes
             .seal(RecordType::Checkpoint, &[], &body, signer)?;
         self.backend.put_if_absent(&object, &bytes)?;
+        self.kept.put(&object, &[&bytes]);
         history.checkpoint = Some(checkpoint);
         Ok(())
     }

@@ -90,7 +90,7 @@ fn load(backend: &dyn Backend, id: &KeyId) -> Result<(Vec<u8>, Slot)> {
     Ok((bytes, slot))
 }
 
-/// The first slot that a credential opens.
+/// The first slot that a credential opens; `last`, which opened the repository before, is tried first and saves a listing.
 ///
 /// A slot of the wrong kind is not tried, nor one that an `init` left that was stopped early, which belongs to no
 /// repository; one that asks for too much, or is damaged, is the error if no other opens. If none at all belongs to
@@ -101,10 +101,23 @@ pub fn open_any(
     repository: RepositoryId,
     credential: &Credential,
     options: &OpenOptions,
+    last: Option<KeyId>,
 ) -> Result<(KeyId, Holder)> {
     let max = options.kdf_max.unwrap_or(KdfParams::MAX);
+    let last = last.filter(|_| options.key_hint.is_none());
+    let mut tried = None;
+    if let Some(id) = last
+        && let Ok((_, slot)) = load(backend, &id)
+        && slot.is_of(repository)
+    {
+        match key_slot::open(&slot, repository, credential, &max) {
+            Ok(holder) => return Ok((id, holder)),
+            Err(e) if e.kind() == ErrorKind::WrongPassword => tried = Some(id),
+            Err(_) => {}
+        }
+    }
     let mut worst = None;
-    let mut of_this = false;
+    let mut of_this = tried.is_some();
     let ids = slots(backend, options.key_hint.as_deref())?;
     let Some(first) = ids.first() else {
         return Err(Error::missing(Subject::Object("keys".into())).detail("there is no key slot"));
@@ -119,7 +132,7 @@ pub fn open_any(
                 .detail(format!("no key slot begins with {hint}")),
         );
     }
-    for id in ids {
+    for id in ids.into_iter().filter(|id| Some(*id) != tried) {
         let opened = load(backend, &id).and_then(|(_, slot)| match slot.is_of(repository) {
             true => {
                 of_this = true;

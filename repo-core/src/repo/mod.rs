@@ -13,6 +13,7 @@ mod ends;
 mod entry_set;
 mod follow;
 mod history;
+mod kept;
 mod keys;
 mod memory;
 mod open;
@@ -42,7 +43,7 @@ pub use writer::{WriteOptions, Writer, Written};
 
 use crate::backend::{Backend, Class};
 use crate::crypto::{BlobHasher, BlobType, Keyring};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::envelope::Envelopes;
 use crate::format::key_slot::Holder;
 use crate::format::settings::Settings;
@@ -51,6 +52,7 @@ use crate::index::Index;
 use crate::log::State;
 use crate::pack::BlockReader;
 use history::History;
+use kept::Kept;
 use presence::Presence;
 use process::Process;
 use std::collections::HashMap;
@@ -72,6 +74,8 @@ pub struct Shared {
     history: Mutex<History>,
     state: RwLock<Arc<State>>,
     index: Index,
+    /// Sealed objects on this machine.
+    kept: Kept,
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     follow: follow::Follow,
@@ -113,6 +117,17 @@ impl Shared {
     /// The place itself, for operations that look at objects as files.
     pub fn backend(&self) -> &dyn Backend {
         self.backend.as_ref()
+    }
+
+    /// From now on everything is read at the place itself, and nothing that this machine keeps of it: for operations that say
+    /// whether the repository is whole.
+    pub fn read_past_cache(&self) {
+        self.kept.read_past();
+    }
+
+    /// Why something could not be kept on this machine, the first time, until somebody asks.
+    pub fn cache_failure(&self) -> Option<Error> {
+        self.index.cache_failure().or_else(|| self.kept.failure())
     }
 
     /// Seals and opens records.

@@ -3,6 +3,7 @@
 use super::blocks::BlockCache;
 use super::detect::{only_begun, read_config};
 use super::history::History;
+use super::kept::Kept;
 use super::memory::Memory;
 use super::pool::Pool;
 use super::{Repo, Shared, keys};
@@ -173,7 +174,11 @@ impl Repo {
         options: &OpenOptions,
     ) -> Result<Self> {
         let (bytes, repository) = read_config(backend.as_ref())?;
-        let (key, holder) = keys::open_any(backend.as_ref(), repository, credential, options)?;
+        let kept = kept(backend.as_ref(), &repository, options);
+        let last = kept.last_key().map(KeyId);
+        let (key, holder) =
+            keys::open_any(backend.as_ref(), repository, credential, options, last)?;
+        kept.put_last_key(&key.0);
         let envelopes = Envelopes::new(holder.ring.clone(), repository);
         let settings = config::open(&envelopes, &bytes)
             .map_err(|e| e.about(Subject::Object(CONFIG.to_owned())))?;
@@ -195,6 +200,7 @@ impl Repo {
             .cache_dir
             .as_ref()
             .map(|dir| dir.join(&id).join("index"));
+        let kept = kept(backend.as_ref(), &envelopes.repository(), options);
         let spill = std::env::temp_dir();
         let index = Index::open(match &cache {
             Some(dir) => Place::Cache(dir),
@@ -217,6 +223,7 @@ impl Repo {
             state: RwLock::new(Arc::new(state)),
             holder,
             index,
+            kept,
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
             follow: Default::default(),
@@ -226,6 +233,13 @@ impl Repo {
             process: Mutex::new(Weak::new()),
         })))
     }
+}
+
+/// What this machine keeps of a repository: nothing of a local place, which is as fast itself.
+fn kept(backend: &dyn Backend, id: &RepositoryId, options: &OpenOptions) -> Kept {
+    let dir = options.cache_dir.as_ref();
+    let dir = dir.filter(|_| backend.limits().remote);
+    Kept::new(dir.map(|dir| dir.join(id.to_hex()).join("objects")))
 }
 
 /// Whether an error says that there is no log entry at all.

@@ -11,8 +11,8 @@ use crate::format::table::TableBuilder;
 use crate::id::{IndexId, SnapshotId, WriterId};
 
 impl Shared {
-    /// Loads a record that is named by its hash, and opens it. `Missing` if it is not there, `Damaged` if it is not what
-    /// its name says or the disk cannot read it.
+    /// Loads a record that is named by its hash, from what this machine keeps if it is there, and opens it. `Missing` if it is
+    /// not there, `Damaged` if it is not what its name says or the disk cannot read it.
     pub fn load_record(
         &self,
         kind: ObjectKind,
@@ -21,17 +21,32 @@ impl Shared {
     ) -> Result<Opened> {
         let name = kind.name(id);
         let subject = || Subject::Object(name.clone());
+        let is_right = |bytes: &[u8]| blake3::hash(bytes) == blake3::Hash::from_bytes(*id);
+        let open = |bytes: &[u8]| {
+            let opened = self.envelopes.open(record_type, bytes);
+            opened.map_err(|e| e.about(subject()))
+        };
+        if let Some(bytes) = self.kept.get(&name).filter(|bytes| is_right(bytes)) {
+            return open(&bytes);
+        }
         let bytes = self.backend.get(&name).map_err(|e| match e.kind() {
             ErrorKind::NotFound => Error::missing(subject()),
             _ if e.is_unreadable() => Error::damaged(subject()).because(e),
             _ => e,
         })?;
-        if blake3::hash(&bytes) != blake3::Hash::from_bytes(*id) {
+        if !is_right(&bytes) {
             return Err(Error::damaged(subject()).detail("content is not what its name says"));
         }
-        self.envelopes
-            .open(record_type, &bytes)
-            .map_err(|e| e.about(subject()))
+        let opened = open(&bytes)?;
+        self.keep_record(kind, &name, &bytes);
+        Ok(opened)
+    }
+
+    /// Index tables are kept as runs of the index.
+    fn keep_record(&self, kind: ObjectKind, name: &str, bytes: &[u8]) {
+        if matches!(kind, ObjectKind::Snapshot | ObjectKind::State) {
+            self.kept.put(name, &[bytes]);
+        }
     }
 
     /// Seals a record, stores it under the hash of its bytes, and gives that.
@@ -45,7 +60,9 @@ impl Shared {
             .envelopes
             .seal(record_type, &[], body, Some(&self.holder.signer))?;
         let id = *blake3::hash(&bytes).as_bytes();
-        self.backend.put(&kind.name(&id), &bytes)?;
+        let name = kind.name(&id);
+        self.backend.put(&name, &bytes)?;
+        self.keep_record(kind, &name, &bytes);
         Ok(id)
     }
 

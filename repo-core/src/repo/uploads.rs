@@ -109,6 +109,10 @@ fn upload_all(
 fn upload(repo: &Repo, pack: PackBuilder) -> Result<PackEntry> {
     let (entry, bytes) = pack.finish(repo.ring(), &repo.id())?;
     let name = pack_object(entry.kind).name(&entry.id.0);
-    repo.backend.put_parts(&name, &bytes.slices())?;
+    let parts = bytes.slices();
+    repo.backend.put_parts(&name, &parts)?;
+    if entry.kind == BlobType::Tree {
+        repo.kept.put(&name, &parts);
+    }
     Ok(entry)
 }

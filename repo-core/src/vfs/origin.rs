@@ -32,6 +32,27 @@ impl Top {
         Ok(Path::new("/").join(rest).join(below))
     }
 
+    /// Where on the disk lies what has this path in the snapshot, if it is one of `sources` or lies below one.
+    pub fn on_disk(
+        &self,
+        repo: &Repo,
+        path: &Path,
+        sources: &[Vec<u8>],
+    ) -> Result<Option<PathBuf>> {
+        let mut nearest: Option<(usize, PathBuf)> = None;
+        for source in sources {
+            let source = Path::new(OsStr::from_bytes(source));
+            let top = self.origin(repo, source, sources)?;
+            let depth = top.components().count();
+            if let Ok(below) = path.strip_prefix(&top)
+                && nearest.as_ref().is_none_or(|(other, _)| *other < depth)
+            {
+                nearest = Some((depth, source.join(below)));
+            }
+        }
+        Ok(nearest.map(|(_, path)| path))
+    }
+
     /// What has this path below the top, if anything has.
     pub fn find_if_there(&self, repo: &Repo, path: &Path) -> Result<Option<Found>> {
         match self.find(repo, path) {

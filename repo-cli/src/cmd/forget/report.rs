@@ -286,7 +286,7 @@ fn series(group: &PlannedGroup) -> String {
 /// Why a policy is not applied that would leave nothing.
 pub fn emptied(group: &PlannedGroup) -> Failure {
     Failure::failed(format!(
-        "the policy keeps none of {}, and nothing was forgotten: {}{}\nGive a rule that keeps some, or --allow-empty.",
+        "the policy keeps none of {} snapshots, and nothing was forgotten: {}{}\nGive a rule that keeps some, or --allow-empty.",
         group.remove.len(),
         series(group),
         claims(group.claim)

@@ -58,6 +58,12 @@ pub fn plan(plan: &PrunePlan) -> String {
     );
     line(
         &mut text,
+        "needed again:",
+        plan.needed_again,
+        ": condemned before, and snapshots need them; `larder check` says whether they are damaged",
+    );
+    line(
+        &mut text,
         "to delete:",
         plan.to_delete,
         ": condemned before, their grace is over",
@@ -235,6 +241,8 @@ pub fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSum
         bytes_stray: plan.strays.bytes,
         packs_waiting: plan.waiting.count,
         bytes_waiting: plan.waiting.bytes,
+        packs_needed_again: plan.needed_again.count,
+        bytes_needed_again: plan.needed_again.bytes,
         packs_to_delete: plan.to_delete.count,
         bytes_to_delete: plan.to_delete.bytes,
         bytes_freed_now: plan.frees_now_bytes,

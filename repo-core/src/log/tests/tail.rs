@@ -91,11 +91,26 @@ fn the_tail_is_found_wherever_it_is() {
     for len in 0..=150 {
         for known in (0..=len).step_by(7).chain([len]) {
             let mut read = |n: u64| Ok((n <= len).then(|| log.files[n as usize - 1].clone()));
-            let mut found = find_tail(known, &mut read).unwrap();
-            assert_eq!(found.tail, len, "from {known}");
-            let cores = found.cores(known + 1, &mut read, &log.prove()).unwrap();
-            assert_eq!(cores, log.all(known + 1, len));
+            for hint in [0, len / 2, len, len + 5] {
+                let mut found = find_tail(known, hint, &mut read).unwrap();
+                assert_eq!(found.tail, len, "from {known}, guessed {hint}");
+                let cores = found.cores(known + 1, &mut read, &log.prove()).unwrap();
+                assert_eq!(cores, log.all(known + 1, len));
+            }
         }
+    }
+}
+
+#[test]
+fn the_log_says_what_it_went_through() {
+    let log = Stored::new(40, 0);
+    for (tail, number) in [(40, 32), (32, 32), (33, 32), (40, 39), (40, 40)] {
+        let mut read = |n: u64| Ok((n <= tail).then(|| log.files[n as usize - 1].clone()));
+        let mut found = find_tail(tail - 1, 0, &mut read).unwrap();
+        let heads = found.heads_at(number, &mut read, &log.prove()).unwrap();
+        assert_eq!(heads, Some(vec![hash(&log.cores[number as usize - 1])]));
+        let beyond = found.heads_at(tail + 1, &mut read, &log.prove());
+        assert_eq!(beyond.unwrap(), None);
     }
 }
 
@@ -103,12 +118,13 @@ fn the_tail_is_found_wherever_it_is() {
 fn a_client_that_was_away_reads_little() {
     let log = Stored::new(10_005, 0);
     let mut read = log.read();
-    assert_eq!(find_tail(10_005, &mut read).unwrap().reads, 1);
+    assert_eq!(find_tail(10_005, 0, &mut read).unwrap().reads, 1);
+    assert_eq!(find_tail(0, 10_005, &mut read).unwrap().reads, 2);
     // The group's end is absent, so the tail is searched for inside of the group.
-    let mut near = find_tail(10_001, &mut read).unwrap();
+    let mut near = find_tail(10_001, 0, &mut read).unwrap();
     near.cores(10_002, &mut read, &log.prove()).unwrap();
     assert!(near.reads <= 6, "{}", near.reads);
-    let mut far = find_tail(5, &mut read).unwrap();
+    let mut far = find_tail(5, 0, &mut read).unwrap();
     assert!(far.reads <= 25, "{}", far.reads);
     assert!(far.reads_from(6) > 500);
     // With a checkpoint at the newest place for one, hardly anything is left to read.
@@ -126,7 +142,7 @@ fn a_client_that_was_away_reads_little() {
 #[test]
 fn long_entries_are_read_one_by_one() {
     let log = Stored::new(40, 5_000);
-    let mut found = find_tail(0, &mut log.read()).unwrap();
+    let mut found = find_tail(0, 0, &mut log.read()).unwrap();
     let cores = found.cores(1, &mut log.read(), &log.prove()).unwrap();
     assert_eq!(cores, log.all(1, 40));
     assert!(found.reads <= 14 + 6, "{}", found.reads);
@@ -146,7 +162,7 @@ fn long_entries_are_read_one_by_one() {
 fn a_damaged_file_is_no_loss_while_a_later_one_repeats_it() {
     let mut log = Stored::new(20, 0);
     log.files[17][60] ^= 1;
-    let mut found = find_tail(16, &mut log.read()).unwrap();
+    let mut found = find_tail(16, 0, &mut log.read()).unwrap();
     let cores = found.cores(17, &mut log.read(), &log.prove()).unwrap();
     assert_eq!(cores, log.all(17, 20));
 }
@@ -156,7 +172,7 @@ fn what_does_not_open_is_stepped_over() {
     let mut log = Stored::new(18, 0);
     // Nothing repeats the core of 16.
     log.files[15][60] ^= 1;
-    let mut found = find_tail(0, &mut log.read()).unwrap();
+    let mut found = find_tail(0, 0, &mut log.read()).unwrap();
     let cores = found.cores(1, &mut log.read(), &log.prove()).unwrap();
     let mut state = State::new(log.admin.public(), Class::A);
     let entries = state.apply_cores(&cores, &log.open()).unwrap();
@@ -180,7 +196,7 @@ fn a_missing_file_is_no_loss_while_a_later_one_repeats_it() {
     let log = Stored::new(40, 0);
     for gone in 17..40 {
         let mut read = |n: u64| Ok(log.files.get(n as usize - 1).filter(|_| n != gone).cloned());
-        let mut found = find_tail(16, &mut read).unwrap();
+        let mut found = find_tail(16, 0, &mut read).unwrap();
         found.tail = 40;
         let cores = found.cores(17, &mut read, &log.prove()).unwrap();
         let lost: Vec<u64> = (17..)
@@ -198,7 +214,7 @@ fn a_missing_file_is_no_loss_while_a_later_one_repeats_it() {
 fn what_is_missing_and_not_repeated_is_stepped_over() {
     let log = Stored::new(18, 0);
     let mut read = |n: u64| Ok(log.files.get(n as usize - 1).filter(|_| n != 16).cloned());
-    let mut found = find_tail(0, &mut read).unwrap();
+    let mut found = find_tail(0, 0, &mut read).unwrap();
     found.tail = 18;
     let cores = found.cores(1, &mut read, &log.prove()).unwrap();
     let mut state = State::new(log.admin.public(), Class::A);
@@ -237,7 +253,7 @@ fn what_does_not_belong_there_changes_nothing_before_it() {
             false => Ok(log.files.get(n as usize - 1).cloned()),
         };
         for known in [0, 16, 20] {
-            let mut found = find_tail(known, &mut read).unwrap();
+            let mut found = find_tail(known, 0, &mut read).unwrap();
             let cores = found.cores(known + 1, &mut read, &log.prove()).unwrap();
             let tail = found.tail;
             // Right behind the log it may be an entry that was damaged.

@@ -1,7 +1,7 @@
 //! Which files and snapshots damage touches: walks the snapshots, only when something is wrong.
 
 use super::{CheckSummary, Finding};
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, Result};
 use crate::format::tree::{Content, Node};
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::Location;
@@ -332,7 +332,8 @@ impl Walk<'_> {
             true => (blob, Error::unindexed(&blob)),
             false => (
                 BlobId::default(),
-                Error::missing(Subject::None).detail("more blobs that no index table names"),
+                Error::unindexed(&blob)
+                    .detail("no index table names it, nor more than can be listed"),
             ),
         };
         *self.unknown.entry(key).or_insert_with(|| {

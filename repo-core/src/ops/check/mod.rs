@@ -56,7 +56,7 @@ pub struct Finding {
 pub enum Harm {
     /// Something is lost or at risk.
     AtRisk,
-    /// Nothing is lost: the next backup enters anew what cannot be found until then.
+    /// Nothing is lost: a repair of the index enters anew what cannot be found until then.
     Healable,
     /// None: it is about an object that nothing refers to, or about what nothing reads of a pack.
     None,
@@ -181,6 +181,7 @@ pub fn check(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<CheckSummary> {
+    repo.read_past_cache();
     options.subset.iter().try_for_each(Subset::check)?;
     let mut job = Job {
         repo,
@@ -245,7 +246,6 @@ impl Job<'_> {
         surplus.leave(repo);
         self.bytes_read = summary.bytes_read;
         checked?;
-        tables::forget(repo, &summary)?;
         Ok(summary)
     }
 

@@ -301,6 +301,8 @@ fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
     for object in &inventory.checkpoints {
         match repo.check_checkpoint(object) {
             Ok(tables) => named.extend(tables.into_iter().map(|id| id.0)),
+            // A prune has removed it meanwhile.
+            Err(_) if repo.backend().size(object)?.is_none() => {}
             Err(e) => {
                 all_read = false;
                 // An entry that a checkpoint rests on is a finding of the log.
@@ -321,6 +323,10 @@ fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
     }
     for id in inventory.ids(ObjectKind::State) {
         let loaded = repo.load_record(ObjectKind::State, id, RecordType::State);
+        let is_gone = matches!(&loaded, Err(e) if e.kind() == ErrorKind::Missing);
+        if is_gone && !named.contains(id) {
+            continue;
+        }
         match named.contains(id) || (loaded.is_err() && !all_read) {
             true => loaded.map(drop).or_else(|e| summary.note_harmless(e))?,
             false => summary.note_surplus(ObjectKind::State.name(id), loaded.map(drop))?,

@@ -3,7 +3,7 @@
 use super::affected::Damage;
 use super::surplus::Surplus;
 use super::{CheckSummary, Finding, Harm, with};
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::{Error, ErrorKind};
 use crate::format::name::ObjectKind;
 use crate::id::IndexId;
 use crate::repo::Repo;
@@ -38,14 +38,14 @@ pub fn conclude(
             ),
             (true, 1) => (
                 Harm::Healable,
-                "nothing is lost: one pack that no other table names says itself what it holds, and the next backup enters it anew"
+                "nothing is lost: one pack that no other table names says itself what it holds, and `larder repair index` enters it anew"
                     .to_owned(),
             ),
             (true, _) => (
                 Harm::Healable,
                 format!(
                     "nothing is lost: {packs} packs that no other table names say themselves what they hold, \
-                     and the next backup enters them anew"
+                     and `larder repair index` enters them anew"
                 ),
             ),
             (false, 1) => (
@@ -68,23 +68,4 @@ pub fn conclude(
 /// Whether a table is missing, or not as it was stored; otherwise it was never right, and that stays an error.
 fn has_come_to_harm(repo: &Repo, id: &IndexId) -> bool {
     repo.load_table(id).is_err()
-}
-
-/// Forgets what this client's cache has of tables whose packs are all there: who backs up here must see that they are lost.
-/// Of others the cache may be the last to know what was in them.
-pub fn forget(repo: &Repo, summary: &CheckSummary) -> Result<()> {
-    let healable = |finding: &&Finding| finding.harm == Harm::Healable;
-    let table = |finding: &Finding| match finding.error.subject() {
-        Subject::Index(id) => Some(*id),
-        _ => None,
-    };
-    let findings = summary.findings.iter();
-    let tables: Vec<IndexId> = findings.filter(healable).filter_map(table).collect();
-    match tables.is_empty() {
-        true => Ok(()),
-        false => {
-            repo.index().forget_tables(&tables)?;
-            repo.refresh()
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Deletes what was condemned and is needed by nobody after the grace.
 
 use super::listing::Listing;
-use super::survey::{Survey, expired, forgotten, standing};
+use super::survey::{Survey, expired, forgotten, prove, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
 use crate::backend::Class;
@@ -87,11 +87,7 @@ fn append(
         // What a table that got lost since the survey names would seem to be needed by nobody.
         job.check_state()?;
         let mut deletion = plan(job, survey, &rows)?;
-        for pack in &deletion.plan.reprieve {
-            job.interrupt.check()?;
-            let proved = job.repo.prove_pack(pack);
-            proved.map_err(|e| e.detail("snapshots need what it holds; nothing was deleted"))?;
-        }
+        prove(job, &deletion.plan)?;
         loop {
             let replaced = tables::replace(job, survey, &deletion.plan.packs)?;
             if deletion.plan.packs.is_empty() && deletion.objects.is_empty() && replaced.is_empty()

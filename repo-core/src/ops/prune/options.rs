@@ -102,6 +102,8 @@ pub struct PrunePlan {
     pub to_delete: Sum,
     /// Condemned by earlier prunes, and not for long enough.
     pub waiting: Sum,
+    /// Condemned before, and needed all the same: taken back after the grace if they are whole; if not, nothing is deleted then.
+    pub needed_again: Sum,
     /// What this run deletes, as far as it can tell. What it writes is not taken off: [`net_now`](Self::net_now) does that.
     pub frees_now_bytes: u64,
     /// What a prune after the grace deletes.

@@ -3,7 +3,7 @@
 use super::Job;
 use super::choose::Uses;
 use super::listing::Listing;
-use super::options::{PrunePlan, Sum};
+use super::options::PrunePlan;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Condemned;
@@ -150,7 +150,7 @@ impl Survey {
                 plan.strays.add(known(id));
             }
         }
-        (plan.waiting, plan.to_delete) = self.earlier(job, listing)?;
+        self.earlier(job, listing, &mut plan)?;
         let goes = plan.to_condemn.bytes + plan.to_rewrite.bytes + plan.strays.bytes;
         let later = goes + plan.waiting.bytes;
         (plan.frees_now_bytes, plan.frees_later_bytes) = match job.options.grace.is_zero() {
@@ -168,26 +168,33 @@ impl Survey {
         Ok(plan)
     }
 
-    /// What earlier prunes condemned and has to wait, and what goes of it, or should have gone.
-    fn earlier(&self, job: &Job<'_>, listing: &Listing) -> Result<(Sum, Sum)> {
+    /// What was condemned before: has to wait, is needed again, goes, or should have gone.
+    fn earlier(&self, job: &Job<'_>, listing: &Listing, plan: &mut PrunePlan) -> Result<()> {
         let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
-        let (mut waiting, mut to_delete) = (Sum::default(), Sum::default());
         let expired = expired(&self.state, job.options.grace, now());
-        for (id, _) in self.state.condemned() {
-            if !expired.contains(id) {
-                waiting.add(known(id));
+        let condemned: BTreeSet<PackId> = self.state.condemned().map(|(id, _)| *id).collect();
+        let needed = self.plan_delete(job, &self.state, &condemned)?.reprieve;
+        for id in &condemned {
+            match needed.binary_search(id).is_ok() {
+                true => plan.needed_again.add(known(id)),
+                false if !expired.contains(id) => plan.waiting.add(known(id)),
+                false => {}
             }
         }
-        for id in &self.plan_delete(job, &self.state, &expired)?.packs {
-            to_delete.add(known(id));
+        let delete = self.plan_delete(job, &self.state, &expired)?;
+        for id in &delete.packs {
+            plan.to_delete.add(known(id));
+        }
+        if job.options.dry_run {
+            prove(job, &delete)?;
         }
         // Earlier prunes were stopped before these were gone, or not allowed to remove them.
         for (id, stored) in &listing.packs {
             if self.state.may_remove(&id.0) {
-                to_delete.add(stored.len);
+                plan.to_delete.add(stored.len);
             }
         }
-        Ok((waiting, to_delete))
+        Ok(())
     }
 
     /// About what is written for packs that are rewritten: what is kept of them with rows for it in a directory, padded for each domain and
@@ -225,6 +232,16 @@ impl Survey {
         lost.dedup();
         lost
     }
+}
+
+/// Refuses packs that would be taken back and are damaged: they may have been condemned for that.
+pub fn prove(job: &Job<'_>, plan: &DeletePlan) -> Result<()> {
+    for pack in &plan.reprieve {
+        job.interrupt.check()?;
+        let proved = job.repo.prove_pack(pack);
+        proved.map_err(|e| e.detail("snapshots need what it holds; nothing was deleted"))?;
+    }
+    Ok(())
 }
 
 /// What a blob takes in the directory of its pack: an id, lengths, and its part of the rows of blocks.

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::format::entry::{self, CHECKPOINT_EVERY, Entry};
 use crate::format::envelope::RecordType;
 use crate::format::name;
+use crate::id::EntryHash;
 use crate::log::catch_up_for;
 use crate::ops::check::end_of_chain;
 use crate::progress::Interrupt;
@@ -27,10 +28,15 @@ pub struct Mended {
 /// Reads the whole log. Memory: sixteen entries.
 pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended> {
     let mut mended = Mended::default();
-    let end = end_of_chain(&repo.state());
-    for first in (1..=end).step_by(CHECKPOINT_EVERY as usize) {
+    let state = repo.state();
+    let end = end_of_chain(&state);
+    // What the entry behind the last one of a group follows: only that belongs to the log, whatever else proves itself.
+    let mut followed = (end == state.tail().number).then(|| state.tail().heads.clone());
+    let firsts: Vec<u64> = (1..=end).step_by(CHECKPOINT_EVERY as usize).collect();
+    for first in firsts.into_iter().rev() {
         interrupt.check()?;
-        let group = Group::read(repo, first, end.min(first + CHECKPOINT_EVERY - 1))?;
+        let last = end.min(first + CHECKPOINT_EVERY - 1);
+        let group = Group::read(repo, first, last, followed)?;
         let lost = group.broken.iter().filter(|n| !group.cores.contains_key(n));
         mended.lost.extend(lost);
         for (number, file) in group.to_write() {
@@ -39,7 +45,10 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             }
             mended.entries.push(number);
         }
+        followed = group.follows;
     }
+    mended.entries.sort_unstable();
+    mended.lost.sort_unstable();
     let mut checkpoints = Vec::new();
     repo.backend().list(name::CHECKPOINTS, &mut |found| {
         checkpoints.push(found.name);
@@ -71,54 +80,65 @@ struct Group {
     cores: BTreeMap<u64, Vec<u8>>,
     /// Files that are not what they should be.
     broken: Vec<u64>,
+    /// What the first one follows, if it is known.
+    follows: Option<Vec<EntryHash>>,
+}
+
+/// A file of an entry, taken apart.
+struct Parts {
+    core: Vec<u8>,
+    repeated: Vec<Vec<u8>>,
 }
 
 impl Group {
-    fn read(repo: &Repo, first: u64, last: u64) -> Result<Self> {
+    /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
+    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows.
+    fn read(repo: &Repo, first: u64, last: u64, followed: Option<Vec<EntryHash>>) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for number in first..=last {
+            if let Some(parts) = read_parts(repo, number)? {
+                files.insert(number, parts);
+            }
+        }
         let prove = |number: u64, core: &[u8]| {
             let opened = Entry::open(repo.envelopes(), core).ok();
-            opened.filter(|signed| signed.entry.number == number)
+            let opened = opened.filter(|signed| signed.entry.number == number);
+            opened.map(|signed| signed.entry.follows)
         };
-        let (mut files, mut cores) = (BTreeMap::new(), BTreeMap::new());
-        let mut follows = BTreeMap::new();
-        for number in first..=last {
-            let file = match repo.backend().get(&name::entry(number)) {
-                Ok(file) => file,
-                Err(e) if e.is_lost() => continue,
-                Err(e) => return Err(e),
+        let (mut cores, mut followed) = (BTreeMap::new(), followed);
+        for number in (first..=last).rev() {
+            let own = files.get(&number).map(|parts| &parts.core);
+            let later = files.range(number + 1..);
+            let repeats = later.filter_map(|(by, parts)| {
+                let back = usize::try_from(by - number).ok()?;
+                parts.repeated.get(parts.repeated.len().checked_sub(back)?)
+            });
+            let wanted = followed.take();
+            let belongs = |core: &&Vec<u8>| match &wanted {
+                Some(heads) => heads.contains(&entry::hash(core)),
+                None => own == Some(*core),
             };
-            let Ok((core, repeated)) = entry::decode_file(&file) else {
-                continue;
-            };
-            let Some(signed) = prove(number, core) else {
-                continue;
-            };
-            follows.insert(number - 1, signed.entry.follows);
-            cores.insert(number, core.to_vec());
-            let repeated: Vec<Vec<u8>> = repeated.iter().map(|core| core.to_vec()).collect();
-            files.insert(number, repeated);
-        }
-        // What a file repeats counts where the entry itself cannot be read and the next one says that it follows this.
-        for (number, repeated) in files.iter().rev() {
-            for (core, at) in repeated.iter().rev().zip((first..*number).rev()) {
-                let is_followed = |heads: &Vec<_>| heads == &[entry::hash(core)];
-                if !cores.contains_key(&at) && follows.get(&at).is_some_and(is_followed) {
-                    let Some(signed) = prove(at, core) else {
-                        continue;
-                    };
-                    follows.insert(at - 1, signed.entry.follows);
-                    cores.insert(at, core.clone());
-                }
+            let mut candidates = own.into_iter().chain(repeats).filter(belongs);
+            let found = candidates.find_map(|core| Some((core.clone(), prove(number, core)?)));
+            if let Some((core, follows)) = found {
+                cores.insert(number, core);
+                followed = Some(follows);
             }
         }
         let is_whole = |number: &u64| {
-            files.get(number).is_some_and(|repeated| {
-                let mut repeated = repeated.iter().rev().zip((first..*number).rev());
-                repeated.all(|(core, at)| cores.get(&at).is_none_or(|known| known == core))
+            files.get(number).is_some_and(|parts| {
+                let repeated = parts.repeated.iter().rev().zip((first..*number).rev());
+                let mut all = repeated.chain([(&parts.core, *number)]);
+                cores.contains_key(number)
+                    && all.all(|(core, at)| cores.get(&at).is_none_or(|known| known == core))
             })
         };
         let broken = (first..=last).filter(|number| !is_whole(number)).collect();
-        Ok(Self { cores, broken })
+        Ok(Self {
+            cores,
+            broken,
+            follows: followed,
+        })
     }
 
     /// Broken files as they should be, as far as that is known.
@@ -130,4 +150,20 @@ impl Group {
             Some((*number, entry::encode_file(core, &repeated)))
         })
     }
+}
+
+/// `None` if the file is not there, or does not come apart.
+fn read_parts(repo: &Repo, number: u64) -> Result<Option<Parts>> {
+    let file = match repo.backend().get(&name::entry(number)) {
+        Ok(file) => file,
+        Err(e) if e.is_lost() => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let Ok((core, repeated)) = entry::decode_file(&file) else {
+        return Ok(None);
+    };
+    Ok(Some(Parts {
+        core: core.to_vec(),
+        repeated: repeated.iter().map(|core| core.to_vec()).collect(),
+    }))
 }

@@ -65,6 +65,7 @@ pub fn repair_index(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<RepairIndexSummary> {
+    repo.read_past_cache();
     let process = match options.dry_run {
         true => None,
         false => repo.announce_deleting()?,
@@ -121,7 +122,8 @@ impl Job<'_> {
         let unnamed = listed.iter().filter(|((id, _), _)| !named.contains_key(id));
         for ((id, _), (kind, len)) in unnamed {
             if self.is_wanted(id)
-                && let Some(entry) = self.prove(*id, *kind, *len)?
+                && let Some(entry) = self.entry_of(*id, *kind, *len)?
+                && self.is_news(&entry)?
             {
                 self.summary.packs_added += 1;
                 if !self.options.dry_run {
@@ -136,12 +138,45 @@ impl Job<'_> {
     }
 
     fn is_wanted(&self, pack: &PackId) -> bool {
-        match self.repo.state().pack_state(pack) {
-            PackState::Deleting => false,
-            // It may be wanted again, if a table is lost that named it; else it is a stray that a prune has found.
-            PackState::Condemned => !self.summary.tables_lost.is_empty(),
-            PackState::Live | PackState::Quarantined => true,
+        self.repo.state().pack_state(pack) != PackState::Deleting
+    }
+
+    /// Whether a pack has to be named: a condemned one, if a table is lost that may have named it, or if it holds what no other does, as one
+    /// that was put back after a repair had done without it; else it is a stray that a prune has found.
+    fn is_news(&self, entry: &PackEntry) -> Result<bool> {
+        let condemned = self.repo.state().pack_state(&entry.id) == PackState::Condemned;
+        if !condemned || !self.summary.tables_lost.is_empty() {
+            return Ok(true);
         }
+        for blob in &entry.blobs {
+            if self.repo.index().copies(&blob.id)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a pack holds that no readable table names. Where tables are lost, one that does not prove itself is named by its directory, or by
+    /// what this machine still knows of it: that is where its sound parts lie.
+    fn entry_of(&mut self, id: PackId, kind: BlobType, len: u64) -> Result<Option<PackEntry>> {
+        let proved = self.prove(id, kind, len)?;
+        let is_damaged =
+            matches!(self.summary.packs_damaged.last(), Some((last, _)) if *last == id);
+        if !is_damaged || self.summary.tables_lost.is_empty() {
+            return Ok(proved);
+        }
+        let directory = self
+            .repo
+            .read_pack_ends(&id, kind, len)
+            .and_then(|(pack, _)| decode_directory(self.repo.ring(), &self.repo.id(), id, &pack));
+        let said = match directory {
+            Ok(entry) => Some(entry),
+            Err(e) if e.is_lost() || e.kind() == ErrorKind::NotFound => {
+                self.repo.index().pack_entry(&id)?
+            }
+            Err(e) => return Err(e),
+        };
+        Ok(said.filter(|entry| entry.kind == kind && entry.len == len))
     }
 
     fn read_tables(&mut self) -> Result<Named> {

@@ -97,6 +97,7 @@ pub fn repair_log(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<RepairLogSummary> {
+    repo.read_past_cache();
     repo.refresh()?;
     let _process = match options.dry_run || repo.state().ends_unreadable() {
         true => None,

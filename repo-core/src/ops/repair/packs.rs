@@ -46,6 +46,7 @@ pub fn repair_packs(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<Vec<RepairedPack>> {
+    repo.read_past_cache();
     repo.refresh()?;
     let _process = match dry_run {
         true => None,
@@ -144,6 +145,11 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
         done.whole = true;
         return Ok(done);
     }
+    // What an earlier repair saved of it.
+    let is_saved = |blob: &BlobId| {
+        let again = repo.state().pack_state(id) == PackState::Condemned;
+        Ok::<_, Error>(again && is_elsewhere(repo, id, blob)?)
+    };
     for (number, block) in (0..).zip(&entry.blocks) {
         let plain = match read(repo, &entry, block, &name, bytes.as_deref()) {
             Ok(plain) => plain,
@@ -155,6 +161,7 @@ fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Res
             let from = blob.offset as usize;
             let part = plain.get(from..from + blob.len as usize);
             match part.filter(|part| hasher.id(part) == blob.id) {
+                Some(_) if is_saved(&blob.id)? => {}
                 Some(part) => {
                     done.saved += 1;
                     done.bytes_saved += part.len() as u64;

@@ -83,7 +83,8 @@ pub fn repair_snapshots(
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<RepairedSnapshots> {
-    derive::begin(repo, snapshots, options.replace)?;
+    repo.read_past_cache();
+    derive::begin(repo, options.replace)?;
     let dry_run = options.replace.dry_run;
     let _process = match dry_run {
         true => None,
@@ -91,6 +92,7 @@ pub fn repair_snapshots(
     };
     for _ in 0..PASSES_MAX {
         repo.refresh()?;
+        let fold = repo.state();
         let mut found = RepairedSnapshots::default();
         let (wanted, written) = repo.write(
             write_options(repo, dry_run, progress, interrupt),
@@ -131,6 +133,14 @@ pub fn repair_snapshots(
                 Ok(all)
             },
         )?;
+        // What was taken for lost may have been moved by a prune.
+        if !wanted.is_empty() || !found.hopeless.is_empty() {
+            repo.refresh()?;
+            if repo.state().has_deleted_since(&fold) {
+                continue;
+            }
+        }
+        derive::refuse_protected(repo, &found.hopeless, options.replace)?;
         let made = derive::commit(repo, wanted, &written, options.replace, interrupt)?;
         if let Some(changed) = made {
             found.changed = changed;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Forgets a snapshot and deletes what only it needs, and rewrites the packs that it shares with others.
-fn forget_and_prune(bed: &Bed, id: SnapshotId) {
+pub fn forget_and_prune(bed: &Bed, id: SnapshotId) {
     let repo = bed.open();
     forget_ids(&repo, &[id]).unwrap();
     let options = PruneOptions {
@@ -26,7 +26,7 @@ fn forget_and_prune(bed: &Bed, id: SnapshotId) {
 }
 
 /// Three snapshots of the same files, fewer each time; who reads has looked at the log before anything is forgotten.
-fn history() -> (Bed, Repo, Vec<(SnapshotId, Tree)>) {
+pub fn history() -> (Bed, Repo, Vec<(SnapshotId, Tree)>) {
     let bed = Bed::new();
     for n in 0..30 {
         bed.write(&format!("dir{}/{n}", n % 3), &noise(n, 50_000));
