@@ -75,6 +75,24 @@ pub fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
+/// Year, month and day of a day counted from 1970-01-01.
+///
+/// The proleptic Gregorian calendar. Years begin on March 1st here, so that the leap day is the last (H. Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms").
+pub fn civil(days: i64) -> (i64, i64, i64) {
+    let from_march_0000 = days + 719_468;
+    let era = from_march_0000.div_euclid(146_097);
+    let day_of_era = from_march_0000.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

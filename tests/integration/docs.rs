@@ -231,7 +231,8 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.run(&["unforget", &id])
         }
         "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
-        "is not there yet" => env.run(&["mount", "x"]),
+        "is not there yet" => env.run(&["copy", "x"]),
+        "is no directory" => env.run(&["mount", &env.text("key")]),
         other => panic!("nothing leads to {other:?}"),
     }
 }

@@ -53,4 +53,5 @@ mod format_trees;
 mod format_values;
 mod format_vectors;
 mod fuzz_replay;
+mod mount;
 mod storm;

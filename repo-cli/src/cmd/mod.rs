@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod list;
 mod ls;
+mod mount;
 mod options;
 mod protect;
 mod prune;
@@ -50,6 +51,8 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Write a file of a snapshot, or a directory as an archive, to standard output
     Dump(dump::Arguments),
+    /// Show snapshots as directories, for any program to look into
+    Mount(mount::Arguments),
     /// Show what differs between two snapshots, or a snapshot and the disk
     Diff(diff::Arguments),
     /// Find files and directories in all snapshots
@@ -132,6 +135,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Ls(arguments) => ls::run(app, arguments),
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Dump(arguments) => dump::run(app, arguments),
+        Command::Mount(arguments) => mount::run(app, arguments),
         Command::Diff(arguments) => diff::run(app, arguments),
         Command::Find(arguments) => find::run(app, *arguments),
         Command::Stats(arguments) => stats::run(app, arguments),

@@ -3,7 +3,7 @@
 //! The proleptic Gregorian calendar and a fixed distance from UTC; no time zones.
 
 use super::policy::{Period, Span};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, civil};
 
 const DAY: i64 = 86_400;
 const HOUR: i64 = 3600;
@@ -48,24 +48,6 @@ pub fn before(time: Timestamp, span: &Span, offset: i64) -> Timestamp {
         .saturating_sub(offset)
         .saturating_sub(i64::from(span.hours) * HOUR);
     Timestamp::new(seconds, time.nanos)
-}
-
-/// Year, month and day of a day counted from 1970-01-01.
-///
-/// Years begin on March 1st here, so that the leap day is the last (H. Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
-    let from_march_0000 = days + 719_468;
-    let era = from_march_0000.div_euclid(146_097);
-    let day_of_era = from_march_0000.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    (year, month, day)
 }
 
 /// The first day of a month, counted from 1970-01-01.
