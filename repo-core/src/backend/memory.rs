@@ -23,10 +23,12 @@ pub struct MemoryOptions {
     pub delay: Duration,
     /// The gap that [`Limits`] reports.
     pub gap_bytes: u64,
+    /// The races that [`Limits`] reports.
+    pub races: usize,
 }
 
 impl Default for MemoryOptions {
-    /// Class A, sixteen connections, listings by name, no delay, gaps of 64 KiB.
+    /// Class A, sixteen connections, listings by name, no delay, gaps of 64 KiB, one race.
     fn default() -> Self {
         Self {
             connections: 16,
@@ -34,6 +36,7 @@ impl Default for MemoryOptions {
             shuffle: None,
             delay: Duration::ZERO,
             gap_bytes: 64 << 10,
+            races: 1,
         }
     }
 }
@@ -159,6 +162,7 @@ impl Backend for MemoryBackend {
         Limits {
             connections: self.options.connections,
             gap_bytes: self.options.gap_bytes,
+            races: self.options.races,
         }
     }
 

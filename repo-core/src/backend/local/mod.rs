@@ -132,6 +132,7 @@ impl Backend for LocalBackend {
         Limits {
             connections: CONNECTIONS,
             gap_bytes: GAP_BYTES,
+            races: 1,
         }
     }
 
