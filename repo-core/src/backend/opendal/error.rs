@@ -34,7 +34,9 @@ pub(super) fn error(error: &::opendal::Error, name: &str, place: &str) -> Error 
         Theirs::Unsupported => ErrorKind::Unsupported,
         Theirs::ConfigInvalid => ErrorKind::InvalidInput,
         _ if error.is_temporary() || PASSING.contains(&answer.code()) => ErrorKind::Unavailable,
-        _ if answer.code() == "NotImplemented" => ErrorKind::Unsupported,
+        _ if status(error) == Some(501) || answer.code() == "NotImplemented" => {
+            ErrorKind::Unsupported
+        }
         _ if refuses(error) => ErrorKind::Denied,
         _ => ErrorKind::Unavailable,
     };
@@ -56,15 +58,17 @@ pub(super) fn no_bucket(place: &str) -> Error {
 
 /// Whether a place answered, and not that it cannot now, or there is nobody to ask for.
 fn refuses(error: &::opendal::Error) -> bool {
+    let local = [SIGNING, WEB_PAGE].contains(&error.message());
+    local || status(error).is_some_and(|status| status < 500)
+}
+
+/// What OpenDAL says when there are no credentials.
+const SIGNING: &str = "signing http request";
+
+/// The number of an answer's status line, which is nowhere but in what is printed of an error.
+fn status(error: &::opendal::Error) -> Option<u16> {
     let shown = error.to_string();
-    let status = shown
-        .split("status: ")
-        .nth(1)
-        .and_then(|rest| rest.get(..3));
-    let answered = status
-        .and_then(|status| status.parse().ok())
-        .is_some_and(|status: u16| status < 500);
-    answered || error.message() == "signing http request" || error.message() == WEB_PAGE
+    shown.split("status: ").nth(1)?.get(..3)?.parse().ok()
 }
 
 /// What of an error people may see: the code and sentence of an answer, or the last cause of what kept us from one.
@@ -121,7 +125,11 @@ fn last_cause(error: &::opendal::Error) -> Option<String> {
     }
     let text = cause.to_string();
     let text = text.split(" (os error ").next().unwrap_or(&text);
-    Some(text.lines().next().unwrap_or_default().to_owned())
+    let line = text.lines().next().unwrap_or_default();
+    Some(match cause.downcast_ref::<std::io::Error>() {
+        Some(_) => line.to_ascii_lowercase(),
+        None => line.to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -265,7 +265,7 @@ impl OpenDalBackend {
 
     /// Asks for an object in a way that is answered with a reason, where the answer to the first way had none.
     fn with_reason(&self, name: &str, error: Error) -> Error {
-        if error.kind() != ErrorKind::Denied {
+        if !matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unsupported) {
             return error;
         }
         match self.read(name, Some((0, 1)), 1) {
