@@ -1,12 +1,19 @@
 //! Places on other machines: what the environment and options say of them, and the way there.
 
-use crate::app::App;
+#[cfg(not(feature = "opendal"))]
+mod no_way;
+#[cfg(feature = "opendal")]
+mod way;
+
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::options::Given;
-use repo_core::backend::wrap::{ConnectionLimit, Counting, Retry, RetryOptions};
-use repo_core::backend::{Address, Backend, OpenDalBackend, OpenDalOptions};
-use std::sync::Arc;
+use repo_core::backend::Address;
+
+#[cfg(not(feature = "opendal"))]
+pub use no_way::{Reached, reach};
+#[cfg(feature = "opendal")]
+pub use way::{Reached, reach};
 
 /// A variable that the users of a service know, and the option that it stands for.
 const VARIABLES: [(&str, &str, &str); 15] = [
@@ -95,41 +102,4 @@ fn b2(address: &mut Address) -> Result<(), Failure> {
     address.set("disable_config_load", "true");
     address.set("disable_ec2_metadata", "true");
     Ok(())
-}
-
-/// The place itself, and the way there that every command goes: counted, tried again, so many calls at once.
-pub struct Reached {
-    /// The place without anything around it.
-    pub place: Arc<OpenDalBackend>,
-    /// The way there.
-    pub backend: Arc<dyn Backend>,
-}
-
-/// The way to a place. Asks nobody yet.
-pub fn reach(app: &App, remote: &Remote) -> Result<Reached, Failure> {
-    let bytes = |kib: Option<u64>| kib.filter(|kib| *kib > 0).map(|kib| kib << 10);
-    let options = OpenDalOptions {
-        upload_bytes_per_second: bytes(app.repository.limit_upload),
-        download_bytes_per_second: bytes(app.repository.limit_download),
-    };
-    let place = Arc::new(OpenDalBackend::new(&remote.address, options)?);
-    let limited = match app.repository.connections.or(remote.connections) {
-        Some(connections) => ConnectionLimit::with(place.clone(), connections),
-        None => ConnectionLimit::new(place.clone()),
-    };
-    let terminal = app.terminal.clone();
-    let shown = remote.address.to_string();
-    let retry = Retry::new(Arc::new(limited), RetryOptions::default())
-        .interrupted_by(crate::signals::check)
-        .notifying(move |error, pause| {
-            let error = crate::message::reason(error);
-            let seconds = pause.as_secs_f32();
-            terminal.warn(&format!("{shown}: {error}; trying again in {seconds:.1} s"));
-        });
-    let counting = Arc::new(Counting::new(Arc::new(retry)));
-    app.requests.borrow_mut().push(Arc::clone(&counting));
-    Ok(Reached {
-        place,
-        backend: counting,
-    })
 }
