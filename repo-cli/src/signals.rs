@@ -46,6 +46,7 @@ pub fn interrupt() -> &'static Interrupt {
 }
 
 /// Fails once a signal came.
+#[cfg(feature = "opendal")]
 pub fn check() -> repo_core::Result<()> {
     INTERRUPT.check()
 }

@@ -23,16 +23,16 @@ impl Rate {
         self.bytes_per_second
     }
 
-    /// Takes its turn for `bytes` bytes: how long to wait before they go.
+    /// Takes its turn for `bytes` bytes: how long it is until they are through at this rate. Who comes in large pieces waits as long
+    /// as who comes in small ones.
     fn turn(&self, bytes: usize, now: Instant) -> Duration {
         let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let begins = (*free).max(now);
-        *free = begins + takes;
-        begins - now
+        *free = (*free).max(now) + takes;
+        *free - now
     }
 
-    /// Waits until `bytes` bytes may go.
+    /// Waits as long as `bytes` bytes take.
     pub(super) async fn pass(&self, bytes: usize) {
         let wait = self.turn(bytes, Instant::now());
         if !wait.is_zero() {
@@ -41,7 +41,7 @@ impl Rate {
     }
 }
 
-/// Waits until `bytes` bytes may go, where there is a limit.
+/// Waits as long as `bytes` bytes take, where there is a limit.
 pub(super) async fn pass(rate: Option<&Rate>, bytes: usize) {
     if let Some(rate) = rate {
         rate.pass(bytes).await;
@@ -57,14 +57,14 @@ mod tests {
         let rate = Rate::new(1000);
         let now = Instant::now() + Duration::from_secs(1);
         let waits = [500, 500, 2000, 1].map(|bytes| rate.turn(bytes, now).as_millis());
-        assert_eq!(waits, [0, 500, 1000, 3000]);
+        assert_eq!(waits, [500, 1000, 3000, 3001]);
     }
 
     #[test]
     fn who_was_idle_saves_nothing_up() {
         let rate = Rate::new(1000);
         let later = Instant::now() + Duration::from_secs(3600);
-        assert_eq!(rate.turn(1000, later), Duration::ZERO);
         assert_eq!(rate.turn(1000, later), Duration::from_secs(1));
+        assert_eq!(rate.turn(1000, later), Duration::from_secs(2));
     }
 }
