@@ -4,10 +4,14 @@ use crate::cli::Global;
 use crate::credential::CredentialFlags;
 use crate::env::Env;
 use crate::exit::Failure;
+use crate::json;
 use crate::repository::RepositoryFlags;
 use crate::terminal::Terminal;
 use crate::writing::WritingFlags;
-use std::cell::Cell;
+use repo_core::backend::wrap::{Counting, Operation};
+use serde::Serialize;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 /// What every command has at hand.
 pub struct App {
@@ -23,6 +27,8 @@ pub struct App {
     pub terminal: Terminal,
     /// Entries of the log were passed over because they cannot be read: what is shown may lack something.
     pub passed_over: Cell<bool>,
+    /// What places on other machines were asked.
+    pub requests: RefCell<Vec<Arc<Counting>>>,
 }
 
 impl App {
@@ -35,6 +41,7 @@ impl App {
             env,
             terminal: Terminal::new(global.output),
             passed_over: Cell::new(false),
+            requests: RefCell::default(),
         }
     }
 
@@ -48,5 +55,42 @@ impl App {
                 .say_more(&format!("{have} no effect: larder has no locks")),
             None => Ok(()),
         }
+    }
+
+    /// What a program is told at the end: what the command did, and what a place on another machine was asked for it.
+    pub fn json_summary(&self, summary: &impl Serialize) -> Result<(), Failure> {
+        self.terminal.json_line(&json::Counted {
+            summary,
+            requests_made: self.requests(),
+        })
+    }
+
+    /// The same for people who want to see more.
+    pub fn say_requests(&self) -> Result<(), Failure> {
+        match self.requests() {
+            None => Ok(()),
+            Some(made) => self.terminal.say_more(&format!(
+                "requests: {} PUT, {} GET, {} HEAD, {} LIST, {} DELETE",
+                made.put, made.get, made.head, made.list, made.delete
+            )),
+        }
+    }
+
+    /// What places on other machines were asked; none if there are none.
+    fn requests(&self) -> Option<json::Requests> {
+        let all = self.requests.borrow();
+        let of = |operations: &[Operation]| {
+            let counts = all
+                .iter()
+                .flat_map(|place| operations.iter().map(|one| place.total(*one)));
+            counts.map(|count| count.calls).sum()
+        };
+        (!all.is_empty()).then(|| json::Requests {
+            put: of(&[Operation::Put, Operation::PutIfAbsent]),
+            get: of(&[Operation::Get, Operation::GetRange]),
+            head: of(&[Operation::Size]),
+            list: of(&[Operation::List]),
+            delete: of(&[Operation::Delete]),
+        })
     }
 }

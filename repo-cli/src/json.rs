@@ -9,6 +9,7 @@ mod forget;
 mod node;
 mod prune;
 mod repair;
+mod requests;
 
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
@@ -16,6 +17,7 @@ pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, ShownNode, kind};
 pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
+pub use requests::{Counted, Requests};
 
 use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};
@@ -89,6 +91,8 @@ pub struct Initialized<'a> {
     pub message_type: &'static str,
     pub id: String,
     pub repository: &'a str,
+    /// What the place promises: `A` or `C`.
+    pub class: &'static str,
 }
 
 /// `backup`: how far it is. Totals that are not known are left out.

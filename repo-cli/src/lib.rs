@@ -19,10 +19,12 @@ mod options;
 mod patterns;
 mod place;
 mod process;
+mod remote;
 mod reporter;
 mod repository;
 mod selection;
 mod signals;
+mod site;
 mod size;
 mod stdin;
 mod terminal;
@@ -60,7 +62,8 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     let app = app::App::new(cli.global, env::Env::of_process());
     let done = app
         .look_at_flags()
-        .and_then(|()| cmd::run(&app, cli.command));
+        .and_then(|()| cmd::run(&app, cli.command))
+        .and_then(|exit| app.say_requests().map(|()| exit));
     match done {
         Ok(Exit::Done) if !app.passed_over.get() => Exit::Done.into(),
         Ok(_) => {

@@ -3,9 +3,11 @@
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::message::plain_io;
+use crate::options;
+use crate::remote::{self, Remote};
 use crate::repository::RepositoryFlags;
 use crate::text::printable;
-use repo_core::format::name::ObjectKind;
+use repo_core::backend::Address;
 use repo_core::{Error, Subject};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -15,15 +17,17 @@ use std::path::{Path, PathBuf};
 /// Most bytes of a repository file.
 const PLACE_BYTES_MAX: u64 = 64 << 10;
 
-/// Places that restic knows and this version does not.
-const OTHER_PLACES: [&str; 12] = [
-    "s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone", "opendal", "webdav", "http",
-    "https",
-];
+/// Places that restic knows, or that look like an address, and that there is no way to.
+const OTHER_PLACES: [&str; 5] = ["rest", "rclone", "webdav", "http", "https"];
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(pub PathBuf);
+pub enum Place {
+    /// A directory.
+    Local(PathBuf),
+    /// On another machine.
+    Remote(Box<Remote>),
+}
 
 /// The place that flags and environment name.
 pub fn place(flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
@@ -31,13 +35,13 @@ pub fn place(flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
         (Some(_), Some(_)) => Err(Failure::usage(
             "--repo and --repository-file contradict each other\nGive only one of them.",
         )),
-        (Some(repo), None) => parse(repo),
-        (None, Some(file)) => parse(&read_place(file)?),
-        (None, None) => place_from_env(env),
+        (Some(repo), None) => parse(repo, flags, env),
+        (None, Some(file)) => parse(&read_place(file)?, flags, env),
+        (None, None) => place_from_env(flags, env),
     }
 }
 
-fn place_from_env(env: &Env) -> Result<Place, Failure> {
+fn place_from_env(flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
     for family in crate::env::FAMILIES {
         let repo = env.of_family(family, "REPOSITORY");
         let file = env.of_family(family, "REPOSITORY_FILE");
@@ -48,8 +52,8 @@ fn place_from_env(env: &Env) -> Result<Place, Failure> {
                     repo.name, file.name
                 )));
             }
-            (Some(repo), None) => return parse(&repo.value),
-            (None, Some(file)) => return parse(&read_place(Path::new(&file.value))?),
+            (Some(repo), None) => return parse(&repo.value, flags, env),
+            (None, Some(file)) => return parse(&read_place(Path::new(&file.value))?, flags, env),
             (None, None) => {}
         }
     }
@@ -77,10 +81,25 @@ fn read_place(file: &Path) -> Result<OsString, Failure> {
     Ok(OsStr::from_bytes(bytes.trim_ascii()).to_owned())
 }
 
-fn parse(text: &OsStr) -> Result<Place, Failure> {
+fn parse(text: &OsStr, flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
     let bytes = text.as_bytes();
     if let Some(path) = bytes.strip_prefix(b"local:") {
-        return parse_path(OsStr::from_bytes(path));
+        return parse_path(OsStr::from_bytes(path), flags);
+    }
+    match text.to_str().map(Address::parse).transpose() {
+        Ok(Some(Some(address))) => {
+            let options = options::of(address.scheme(), &flags.option)?;
+            let remote = remote::complete(address, options, env)?;
+            return Ok(Place::Remote(Box::new(remote)));
+        }
+        Ok(Some(None) | None) => {}
+        // The address is not repeated: there may be a password in it.
+        Err(error) => {
+            return Err(Failure::usage(format!(
+                "the repository's place {}\nLook at how it is written.",
+                error.detail_text().unwrap_or("makes no sense")
+            )));
+        }
     }
     let scheme = OTHER_PLACES.iter().find(|scheme| {
         bytes
@@ -89,16 +108,15 @@ fn parse(text: &OsStr) -> Result<Place, Failure> {
     });
     match scheme {
         Some(scheme) => Err(Failure::usage(format!(
-            "repositories at {scheme}: are not supported yet\n\
-             For now a repository is a local directory; for one of that name write ./{}",
-            text.display()
+            "repositories at {scheme}: are not supported\n\
+             There are s3:, gs:, azure:, b2:, swift:, sftp:, webdav+https: and opendal:. For a local directory of that name put ./ \
+             before it."
         ))),
-        None if is_remote(bytes) => Err(Failure::usage(format!(
-            "{} names a directory on another machine, which is not supported yet\n\
-             Mount it, with sshfs for example, or write ./{0} for a local directory of that name.",
-            text.display()
-        ))),
-        None => parse_path(text),
+        None if is_remote(bytes) => Err(Failure::usage(
+            "the repository's place names a directory on another machine\n\
+             Put sftp: before it, as in sftp:user@host:/path. For a local directory of that name put ./ before it.",
+        )),
+        None => parse_path(text, flags),
     }
 }
 
@@ -111,9 +129,10 @@ fn is_remote(place: &[u8]) -> bool {
     !host.contains(&b'/') && (host.contains(&b'@') || path.starts_with(b"://"))
 }
 
-fn parse_path(path: &OsStr) -> Result<Place, Failure> {
+fn parse_path(path: &OsStr, flags: &RepositoryFlags) -> Result<Place, Failure> {
+    options::of("local", &flags.option)?;
     match path.is_empty() {
-        false => Ok(Place(path.into())),
+        false => Ok(Place::Local(path.into())),
         true => Err(Failure::usage(
             "the repository's place is empty\nName a directory with --repo.",
         )),
@@ -122,11 +141,22 @@ fn parse_path(path: &OsStr) -> Result<Place, Failure> {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.display().fmt(f)
+        match self {
+            Self::Local(path) => path.display().fmt(f),
+            Self::Remote(remote) => remote.address.fmt(f),
+        }
     }
 }
 
 impl Place {
+    /// The directory, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+            Self::Remote(_) => None,
+        }
+    }
+
     /// Names this place in an error about a repository that does not know where it is.
     pub fn name_in(&self, error: Error) -> Error {
         match error.subject() {
@@ -136,35 +166,12 @@ impl Place {
     }
 }
 
-/// What may lie where a repository is made: what an interrupted attempt leaves, and what file systems keep for themselves.
-const OWN_NAMES: [&str; 4] = ["log", "checkpoints", "writers", "lost+found"];
-
-/// Refuses to make a repository among files of somebody else. What cannot be looked at is left to who makes it.
-pub fn vacant(place: &Place) -> Result<(), Failure> {
-    let Ok(entries) = std::fs::read_dir(&place.0) else {
-        return Ok(());
-    };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    let is_strange = |name: &OsString| {
-        let name = name.to_string_lossy();
-        let of_kind = ObjectKind::ALL.iter().any(|kind| kind.folder() == name);
-        let temporary = ["tmp-", "race-"]
-            .iter()
-            .any(|start| name.starts_with(start));
-        !of_kind && !temporary && !OWN_NAMES.contains(&&*name)
-    };
-    match names.into_iter().find(is_strange) {
-        None => Ok(()),
-        Some(name) => Err(Failure::failed(format!(
-            "{place} is not empty: {} lies there\nA repository needs a directory of its own: choose another place.",
-            printable(&name.to_string_lossy())
-        ))),
-    }
-}
-
 /// Refuses to restore into the repository.
 pub fn refuse_inside(place: &Place, target: &Path) -> Result<(), Failure> {
-    let (Ok(repository), Ok(target)) = (place.0.canonicalize(), std::path::absolute(target)) else {
+    let Some(place) = place.path() else {
+        return Ok(());
+    };
+    let (Ok(repository), Ok(target)) = (place.canonicalize(), std::path::absolute(target)) else {
         return Ok(());
     };
     // What is not there yet will lie in the first directory above it that is.
@@ -184,6 +191,10 @@ pub fn refuse_inside(place: &Place, target: &Path) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
+    fn local(path: &str) -> Place {
+        Place::Local(path.into())
+    }
+
     fn from(variables: &[(&str, &str)]) -> Result<Place, Failure> {
         place(&RepositoryFlags::default(), &Env::fixed(variables))
     }
@@ -198,12 +209,9 @@ mod tests {
             repo: Some("/flag".into()),
             ..Default::default()
         };
-        assert_eq!(
-            place(&flags, &Env::fixed(&all)).unwrap(),
-            Place("/flag".into())
-        );
-        assert_eq!(from(&all).unwrap(), Place("/larder".into()));
-        assert_eq!(from(&all[..1]).unwrap(), Place("/restic".into()));
+        assert_eq!(place(&flags, &Env::fixed(&all)).unwrap(), local("/flag"));
+        assert_eq!(from(&all).unwrap(), local("/larder"));
+        assert_eq!(from(&all[..1]).unwrap(), local("/restic"));
         let none = from(&[]).unwrap_err();
         assert_eq!(none.code(), crate::exit::USAGE);
         assert!(none.text().contains("LARDER_REPOSITORY"));
@@ -215,7 +223,7 @@ mod tests {
         let file = dir.path().join("place");
         std::fs::write(&file, "local:/srv/with space\n").unwrap();
         let name = file.to_str().unwrap();
-        let expected = Place("/srv/with space".into());
+        let expected = local("/srv/with space");
         assert_eq!(from(&[("RESTIC_REPOSITORY_FILE", name)]).unwrap(), expected);
         let both = [
             ("LARDER_REPOSITORY_FILE", name),
@@ -225,23 +233,46 @@ mod tests {
         assert!(from(&[("LARDER_REPOSITORY_FILE", "/does/not/exist")]).is_err());
     }
 
+    fn parse(text: &str) -> Result<Place, Failure> {
+        super::parse(text.as_ref(), &RepositoryFlags::default(), &Env::none())
+    }
+
     #[test]
     fn places_of_other_kinds_are_named() {
-        let failure = parse(OsStr::new("s3:https://host/bucket")).unwrap_err();
-        assert!(failure.text().contains("s3:"), "{}", failure.text());
-        for remote in ["user@host:/x", "user@host:x", "ssh://host/x"] {
-            let failure = parse(OsStr::new(remote)).unwrap_err();
+        for other in ["rest:https://host/", "rclone:x:y", "webdav://host/"] {
+            let failure = parse(other).unwrap_err();
+            assert!(
+                failure.text().contains("webdav+https:"),
+                "{}",
+                failure.text()
+            );
+        }
+        for remote in ["user@host:/x", "user@host:x", "ftp://host/x"] {
+            let failure = parse(remote).unwrap_err();
             assert_eq!(failure.code(), crate::exit::USAGE);
             assert!(failure.text().contains("another machine"), "{remote}");
         }
-        for local in ["/mnt/a@b:c", "./user@host:x", "a@b"] {
-            assert_eq!(parse(OsStr::new(local)).unwrap(), Place(local.into()));
+        for path in [
+            "/mnt/a@b:c",
+            "./user@host:x",
+            "a@b",
+            "./s3:x",
+            "strange:name",
+        ] {
+            assert_eq!(parse(path).unwrap(), local(path));
         }
-        assert!(parse(OsStr::new("")).is_err());
-        assert_eq!(parse(OsStr::new("./s3:x")).unwrap(), Place("./s3:x".into()));
-        assert_eq!(
-            parse(OsStr::new("strange:name")).unwrap(),
-            Place("strange:name".into())
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn what_is_said_of_an_address_does_not_repeat_it() {
+        let text = parse("webdav+https://u:hush@/x")
+            .unwrap_err()
+            .text()
+            .to_owned();
+        assert!(
+            text.contains("names no host") && !text.contains("hush"),
+            "{text}"
         );
     }
 }

@@ -1,16 +1,17 @@
 //! Which repository is meant, and how it is opened.
 
 use crate::app::App;
+use crate::cache;
 use crate::credential::{self, CredentialFlags};
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::locks::LockFlags;
-use crate::place::{self, Place, place, vacant};
+use crate::place::{self, Place, place};
+use crate::site::{Existing, Site, backend, existing};
 use crate::text::printable;
-use crate::{cache, options};
 use crate::{message, process, terminal::Terminal};
 use clap::Args;
-use repo_core::backend::{Backend, LocalBackend};
+use repo_core::backend::Backend;
 use repo_core::crypto::{DomainKeys, KdfParams};
 use repo_core::format::key_slot::{Credential, Label};
 use repo_core::log::Unreadable;
@@ -27,7 +28,7 @@ const TRIES: u32 = 3;
 /// Flags that say where the repository is and what is kept of it on this machine.
 #[derive(Args, Debug, Default)]
 pub struct RepositoryFlags {
-    /// The repository: a directory [$LARDER_REPOSITORY]
+    /// The repository: a directory, or an address such as s3:https://host/bucket/prefix or sftp:user@host:/path [$LARDER_REPOSITORY]
     #[arg(
         short,
         long,
@@ -69,7 +70,7 @@ pub struct RepositoryFlags {
     )]
     pub cleanup_cache: bool,
 
-    /// Set an extended option; `larder options` lists them
+    /// Set an extended option of the place; `larder options` lists them
     #[arg(
         short,
         long,
@@ -79,6 +80,39 @@ pub struct RepositoryFlags {
         help_heading = "Repository"
     )]
     pub option: Vec<String>,
+
+    /// How many operations at once on another machine [default 5]
+    #[arg(
+        long,
+        value_name = "N",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=512)
+    )]
+    pub connections: Option<usize>,
+
+    /// Send at most so many KiB a second to another machine; 0 means no limit
+    #[arg(
+        long,
+        value_name = "KIB",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository",
+        value_parser = clap::value_parser!(u64).range(..=1 << 32)
+    )]
+    pub limit_upload: Option<u64>,
+
+    /// Receive at most so many KiB a second from another machine; 0 means no limit
+    #[arg(
+        long,
+        value_name = "KIB",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository",
+        value_parser = clap::value_parser!(u64).range(..=1 << 32)
+    )]
+    pub limit_download: Option<u64>,
 
     /// Take the repository even if it is older than what this machine has seen of it, which is kept in $LARDER_STATE_DIR
     /// [default ~/.local/state/larder]
@@ -107,7 +141,7 @@ pub struct Opened {
 pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let place = checked_place(app)?;
     let by = By::of(app);
-    let opened = open_at(app, &by, &place, backend(&place)?, stdin_is_data)?;
+    let opened = open_at(app, &by, &place, backend(app, &place)?, stdin_is_data)?;
     tend_cache(app, &opened.repo);
     Ok(opened)
 }
@@ -115,7 +149,7 @@ pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
 /// Opens another repository than the one that flags and environment name. Its cache is kept where all caches are.
 pub fn open_other(app: &App, place: &Place, by: &By<'_>) -> Result<Opened, Failure> {
     credential::check(by.credential, by.env)?;
-    open_at(app, by, place, backend(place)?, false)
+    open_at(app, by, place, backend(app, place)?, false)
 }
 
 /// What opens a repository.
@@ -138,12 +172,12 @@ impl<'a> By<'a> {
 /// Opens the repository, or makes it if there is none.
 pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let place = checked_place(app)?;
-    match existing(&place)? {
-        Some(backend) => open_at(app, &By::of(app), &place, backend, stdin_is_data),
-        None => {
-            vacant(&place)?;
+    match existing(app, &place)? {
+        Existing::Repository(backend) => open_at(app, &By::of(app), &place, backend, stdin_is_data),
+        Existing::Nothing(site) => {
+            site.check_vacant(&place)?;
             let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
-            let opened = create_at(app, &place, credential, None)?;
+            let opened = create_at(app, &place, site, credential, None)?;
             app.terminal.say(&created(&opened, &place))?;
             Ok(opened)
         }
@@ -157,15 +191,18 @@ pub fn create(
     with: impl FnOnce() -> Result<(Credential, Option<DomainKeys>), Failure>,
 ) -> Result<(Opened, Place), Failure> {
     let place = checked_place(app)?;
-    if let Some(backend) = existing(&place)? {
-        foreign(&*backend, &place)?;
-        return Err(Failure::failed(format!(
-            "there is a repository at {place} already\nUse it as it is, or choose another place."
-        )));
-    }
-    vacant(&place)?;
+    let site = match existing(app, &place)? {
+        Existing::Nothing(site) => site,
+        Existing::Repository(backend) => {
+            foreign(&*backend, &place)?;
+            return Err(Failure::failed(format!(
+                "there is a repository at {place} already\nUse it as it is, or choose another place."
+            )));
+        }
+    };
+    site.check_vacant(&place)?;
     let (credential, universe) = with()?;
-    let opened = create_at(app, &place, credential, universe)?;
+    let opened = create_at(app, &place, site, credential, universe)?;
     Ok((opened, place))
 }
 
@@ -183,7 +220,7 @@ pub fn in_use(app: &App) -> Result<Vec<(u64, u64)>, Failure> {
         flag.clone().or_else(named)
     };
     let paths = [
-        Some(checked_place(app)?.0),
+        checked_place(app)?.path().map(Path::to_path_buf),
         cache::base(flags, env),
         state_dir(env),
         file(&flags.repository_file, "REPOSITORY_FILE"),
@@ -199,8 +236,8 @@ pub fn in_use(app: &App) -> Result<Vec<(u64, u64)>, Failure> {
 
 /// Whether it is certain that the place is no repository.
 pub fn is_absent(app: &App) -> bool {
-    let existing = checked_place(app).and_then(|place| existing(&place));
-    matches!(existing, Ok(None))
+    let existing = checked_place(app).and_then(|place| existing(app, &place));
+    matches!(existing, Ok(Existing::Nothing(_)))
 }
 
 /// A line that says what was made.
@@ -219,7 +256,6 @@ fn foreign(backend: &dyn Backend, place: &Place) -> Result<(), Failure> {
 
 /// The place, once nothing that flags and environment say contradicts itself.
 fn checked_place(app: &App) -> Result<Place, Failure> {
-    options::check(&app.repository.option)?;
     credential::check(&app.credential, &app.env)?;
     key_hint(&app.credential, &app.env)?;
     place(&app.repository, &app.env)
@@ -306,16 +342,11 @@ fn key_hint(flags: &CredentialFlags, env: &Env) -> Result<Option<String>, Failur
 fn create_at(
     app: &App,
     place: &Place,
+    site: Site,
     credential: Credential,
     universe: Option<DomainKeys>,
 ) -> Result<Opened, Failure> {
-    let backend = LocalBackend::create(&place.0).map_err(|error| match error.kind() {
-        ErrorKind::InvalidInput => Failure::failed(format!(
-            "{place} is not a directory\nA repository is one: choose another place."
-        )),
-        _ => error.into(),
-    })?;
-    let backend = Arc::new(backend);
+    let backend = site.create()?;
     let init = InitOptions {
         label: label(None, None),
         universe,
@@ -387,22 +418,6 @@ pub fn label(user: Option<String>, host: Option<String>) -> Label {
         created: time::now(),
         ..Label::default()
     }
-}
-
-/// The backend of a place; `NoRepository` if there is nothing.
-fn backend(place: &Place) -> Result<Arc<dyn Backend>, Failure> {
-    Ok(Arc::new(LocalBackend::open(&place.0)?))
-}
-
-/// The backend of a place that holds a repository.
-fn existing(place: &Place) -> Result<Option<Arc<dyn Backend>>, Failure> {
-    let backend = match backend(place) {
-        Err(failure) if failure.kind() == Some(ErrorKind::NoRepository) => return Ok(None),
-        other => other?,
-    };
-    let there =
-        Repo::exists(&*backend).map_err(|error| Failure::cannot_open(place.name_in(error)))?;
-    Ok(there.then_some(backend))
 }
 
 fn open_options(app: &App, by: &By<'_>) -> Result<OpenOptions, Failure> {

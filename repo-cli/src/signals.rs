@@ -45,6 +45,12 @@ pub fn interrupt() -> &'static Interrupt {
     &INTERRUPT
 }
 
+/// Fails once a signal came.
+#[cfg(feature = "opendal")]
+pub fn check() -> repo_core::Result<()> {
+    INTERRUPT.check()
+}
+
 /// Whether a signal came. True in the thread that handled it as soon as it runs on.
 pub fn came() -> bool {
     SIGNALLED.load(Ordering::SeqCst)

@@ -72,6 +72,7 @@ fn for_people(text: &str, stream: &(impl AsFd + IsTerminal)) -> String {
 }
 
 /// Where text goes, and how much of it.
+#[derive(Clone)]
 pub struct Terminal {
     flags: OutputFlags,
 }

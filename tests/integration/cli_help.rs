@@ -151,8 +151,8 @@ fn what_only_restic_has_is_not_there_yet() {
     let env = TestEnvironment::new();
     for (arguments, name) in [
         (
-            &["backup", "x", "--limit-upload", "9"][..],
-            "--limit-upload",
+            &["backup", "x", "--http-user-agent", "9"][..],
+            "--http-user-agent",
         ),
         (&["backup", "--use-fs-snapshot", "x"], "--use-fs-snapshot"),
         (

@@ -84,21 +84,51 @@ fn the_place_is_named_by_flag_then_larder_then_restic() {
 }
 
 #[test]
-fn places_that_are_not_supported_yet() {
+fn places_that_there_is_no_way_to() {
     let env = TestEnvironment::new();
-    for place in [
-        "s3:https://host/bucket",
-        "sftp:user@host:/x",
-        "rest:http://host/",
-        "ssh://host/x",
-        "user@host:/x",
-    ] {
+    for place in ["rest:http://host/", "rclone:host:x", "webdav://host/"] {
         let scheme = place.split(':').next().unwrap();
         env.run(&["snapshots", "-r", place])
             .expect(2)
-            .says(&format!("{scheme}:"))
-            .says("not supported yet");
+            .says(&format!("repositories at {scheme}: are not supported"))
+            .says("webdav+https:");
     }
+    env.run(&["snapshots", "-r", "user@host:/x"])
+        .expect(2)
+        .says("Put sftp: before it");
+}
+
+#[test]
+fn addresses_and_options_that_make_no_sense() {
+    let env = TestEnvironment::new();
+    let refused = |arguments: &[&str], why: &str| {
+        let arguments = [arguments, &["snapshots", "--insecure-no-password"]].concat();
+        env.run(&arguments).expect(2).says(why)
+    };
+    refused(&["-r", "s3:https://host"], "names no bucket");
+    refused(&["-r", "sftp:host"], "names no path");
+    refused(&["-r", "azure:box:/"], "AZURE_ACCOUNT_NAME");
+    refused(&["-r", "b2:bucket:"], "B2_REGION");
+    refused(&["-r", "s3:bucket", "-o", "s3.regoin=x"], "s3.region");
+    refused(
+        &["-r", "s3:bucket", "-o", "s3.bucket-lookup=x"],
+        "auto, dns, path",
+    );
+    let secret = refused(
+        &["-r", "s3:bucket", "-o", "s3.secret-access-key=hush"],
+        "=@FILE",
+    );
+    assert!(!secret.stderr.contains("hush"), "{}", secret.stderr);
+    let secret = refused(&["-r", "webdav+https://u:hush@"], "names no host");
+    assert!(!secret.stderr.contains("hush"), "{}", secret.stderr);
+    env.run(&[
+        "snapshots",
+        "-r",
+        "opendal:nosuch",
+        "--insecure-no-password",
+    ])
+    .expect(1)
+    .says("without the service nosuch");
 }
 
 #[test]

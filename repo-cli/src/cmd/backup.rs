@@ -150,9 +150,7 @@ pub fn run(app: &App, mut arguments: Arguments) -> Result<Exit, Failure> {
     summary.excluded += selected.excluded;
     let took = reporter.elapsed();
     match app.terminal.json() {
-        true => app
-            .terminal
-            .json_line(&message(&summary, &options, start, took))?,
+        true => app.json_summary(&message(&summary, &options, start, took))?,
         false => say(app, &summary, options.dry_run, took)?,
     }
     if let Some(time) = options.time.filter(|_| summary.snapshot.is_some()) {

@@ -63,7 +63,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         });
     }
     if app.terminal.json() {
-        app.terminal.json_line(&message(&summary))?;
+        app.json_summary(&message(&summary))?;
     } else {
         app.terminal.say(&format!(
             "checked {} and {}, read {} in {}",

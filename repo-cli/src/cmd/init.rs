@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::{credential, json, key_file, repository};
 use clap::Args;
 use from::FromFlags;
+use repo_core::backend::Class;
 use repo_core::format;
 use repo_core::format::key_slot::Credential;
 use std::path::PathBuf;
@@ -70,11 +71,16 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         }
     }
     let (opened, place) = created?;
+    let class = opened.repo.state().class();
     if app.terminal.json() {
         app.terminal.json_line(&json::Initialized {
             message_type: "initialized",
             id: opened.repo.id().to_hex(),
             repository: &place.to_string(),
+            class: match class {
+                Class::A => "A",
+                Class::C => "C",
+            },
         })?;
         return Ok(Exit::Done);
     }
@@ -93,5 +99,11 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
              your backups."
         }
     })?;
+    if class == Class::C {
+        app.terminal.say(
+            "\nThis place lets several writers create one object (class C): nothing is lost, but prune waits for\n\
+             whoever is at work. docs/places.md says more.",
+        )?;
+    }
     Ok(Exit::Done)
 }

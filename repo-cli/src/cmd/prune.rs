@@ -142,8 +142,7 @@ pub fn prune(app: &App, repo: &Repo, options: &PruneOptions, told: Told) -> Resu
         reporter.run(|progress, interrupt| ops::prune(repo, options, progress, interrupt))?;
     if app.terminal.json() {
         if told == Told::Everything {
-            app.terminal
-                .json_line(&report::message(&summary, options))?;
+            app.json_summary(&report::message(&summary, options))?;
         }
     } else {
         let outcome = match options.dry_run {

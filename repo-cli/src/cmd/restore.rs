@@ -79,9 +79,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     }
     let took = reporter.elapsed();
     match app.terminal.json() {
-        true => app
-            .terminal
-            .json_line(&message(&summary, options.dry_run, took))?,
+        true => app.json_summary(&message(&summary, options.dry_run, took))?,
         false => say(app, &summary, &options, target, took)?,
     }
     Ok(Exit::with_problems(summary.problems))

@@ -1,7 +1,8 @@
 //! What to do about an error.
 
-use super::clause::is_read_only;
+use super::clause::{answer, is_read_only};
 use super::of_restic;
+use repo_core::backend::WEB_PAGE;
 use repo_core::format::name;
 use repo_core::{Error, ErrorKind, Subject};
 
@@ -13,6 +14,9 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         _ => false,
     };
     Some(match error.kind() {
+        ErrorKind::NoRepository if is_of_bucket(error) => {
+            "Look whether --repo is right, or make the bucket first: larder makes none."
+        }
         ErrorKind::NoRepository if error.detail_text().is_some() => {
             "Look whether --repo is right: a repository is a directory."
         }
@@ -47,6 +51,7 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         ErrorKind::InvalidInput if error.detail_text() == Some("is no folder in the snapshot") => {
             "Restore the folder that it lies in, and name it with --include."
         }
+        ErrorKind::Denied | ErrorKind::Unsupported if answer(error).is_some() => of_answer(error),
         ErrorKind::Unavailable if matches!(error.subject(), Subject::Path(_)) => return None,
         ErrorKind::Unavailable => {
             "Nothing that was committed is lost. When it works again, run this again."
@@ -82,6 +87,35 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+fn is_of_bucket(error: &Error) -> bool {
+    error.detail_text() == Some("names a bucket that is not there")
+}
+
+/// What to do about the refusal of a place on another machine.
+fn of_answer(error: &Error) -> &'static str {
+    let Some(answer) = answer(error) else {
+        return "";
+    };
+    match answer.code() {
+        "RequestTimeTooSkewed" => "Set the clock of this machine.",
+        "ExpiredToken" | "TokenRefreshRequired" => "Get new credentials; these have expired.",
+        "AuthorizationHeaderMalformed"
+        | "PermanentRedirect"
+        | "IllegalLocationConstraintException" => {
+            "Name the region of the bucket with -o s3.region=REGION, or set AWS_REGION."
+        }
+        "InvalidObjectState" => "It lies in an archive: have it brought back first.",
+        "NotImplemented" => "This place cannot do what larder needs.",
+        _ if answer.text() == WEB_PAGE => {
+            "A proxy or a login page stands between, or --repo names a web site: look at HTTPS_PROXY and at the address."
+        }
+        _ => {
+            "Look whether these are the right credentials, and what they may do at this place; docs/places.md says where they come \
+             from."
+        }
+    }
 }
 
 /// Whether something is no directory, or cannot become one, that was named to be written to.

@@ -1,6 +1,7 @@
 //! What happened, in one clause: a subject, and what the kind of an error, its detail and its causes say of it.
 
 use crate::text::printable;
+use repo_core::backend::Answer;
 use repo_core::{Error, ErrorKind};
 use std::io::ErrorKind as Io;
 
@@ -91,9 +92,13 @@ fn predicate(error: &Error) -> String {
         ErrorKind::Damaged => "is damaged",
         _ if error.is_full() || is_read_only(error) => "cannot be written",
         ErrorKind::Unavailable => "cannot be read or written",
-        ErrorKind::Denied if error.io_cause().is_none() => "may not be changed",
+        ErrorKind::Denied if error.io_cause().is_none() && answer(error).is_none() => {
+            "may not be changed"
+        }
         ErrorKind::Denied => "may not be read or written",
-        ErrorKind::Unsupported if error.io_cause().is_some() => "cannot be read or written",
+        ErrorKind::Unsupported if error.io_cause().is_some() || answer(error).is_some() => {
+            "cannot be read or written"
+        }
         ErrorKind::Unsupported => "is not supported by this version",
         ErrorKind::InvalidInput => "is not valid",
         ErrorKind::Interrupted => "was interrupted",
@@ -133,6 +138,11 @@ pub(super) fn because(error: &Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// What a place on another machine said, if that is the cause.
+pub(super) fn answer(error: &Error) -> Option<&Answer> {
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 pub(super) fn is_read_only(error: &Error) -> bool {

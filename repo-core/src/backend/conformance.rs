@@ -15,6 +15,12 @@ type Check = fn(&dyn Backend);
 /// Answers the class that the place turned out to have, so that the caller can say which one it expects. Writes about
 /// 1,300 objects and 50 MB in all.
 pub fn run(make: impl Fn() -> Box<dyn Backend>) -> Class {
+    check_on(&make, "names of folders", folders);
+    run_over_files(make)
+}
+
+/// The same for a server over a directory, which fails for a name that is a folder there. Nobody asks for such a one.
+pub fn run_over_files(make: impl Fn() -> Box<dyn Backend>) -> Class {
     let checks: [(&str, Check); 14] = [
         ("round trip", round_trip),
         ("empty object", empty_object),
@@ -32,14 +38,18 @@ pub fn run(make: impl Fn() -> Box<dyn Backend>) -> Class {
         ("large and many", large_and_many),
     ];
     for (title, check) in checks {
-        let backend = make();
-        assert!(
-            names(&*backend, "").is_empty(),
-            "{title}: the place is not empty at the start"
-        );
-        check(&*backend);
+        check_on(&make, title, check);
     }
     class_of(&*make())
+}
+
+fn check_on(make: &impl Fn() -> Box<dyn Backend>, title: &str, check: Check) {
+    let backend = make();
+    assert!(
+        names(&*backend, "").is_empty(),
+        "{title}: the place is not empty at the start"
+    );
+    check(&*backend);
 }
 
 /// Unwraps with the promise that was broken.
@@ -95,7 +105,11 @@ fn class_of(backend: &dyn Backend) -> Class {
         b"entry",
         "the probe must leave the object as it was"
     );
-    class
+    match class {
+        // A place that looks first and then writes refuses whoever comes later.
+        Class::A => ok(probe::race(backend, "")),
+        Class::C => Class::C,
+    }
 }
 
 fn round_trip(backend: &dyn Backend) {
@@ -158,19 +172,31 @@ fn ranges(backend: &dyn Backend) {
 
 fn absent(backend: &dyn Backend) {
     ok(backend.put("data/3f/a", b"1"));
-    for name in [
-        "b",
-        "data",
-        "data/3f",
-        "data/3f/b",
-        "data/3e/a",
-        "data/3f/a/b",
-    ] {
-        fails(backend.get(name), ErrorKind::NotFound);
-        fails(backend.get_range(name, 0, 1), ErrorKind::NotFound);
-        fails(backend.get_range(name, 0, 0), ErrorKind::NotFound);
-        assert_eq!(ok(backend.size(name)), None, "{name}");
+    for name in ["b", "data/3f/b", "data/3e/a"] {
+        is_absent(backend, name);
     }
+}
+
+fn is_absent(backend: &dyn Backend, name: &str) {
+    fails(backend.get(name), ErrorKind::NotFound);
+    fails(backend.get_range(name, 0, 1), ErrorKind::NotFound);
+    fails(backend.get_range(name, 0, 0), ErrorKind::NotFound);
+    assert_eq!(ok(backend.size(name)), None, "{name}");
+}
+
+fn folders(backend: &dyn Backend) {
+    ok(backend.put("data/3f/a", b"1"));
+    for name in ["data", "data/3f", "data/3f/a/b"] {
+        is_absent(backend, name);
+        ok(backend.delete(name));
+    }
+    for prefix in ["data/3f/a", "data/3f/a/b"] {
+        assert!(
+            names(backend, prefix).is_empty(),
+            "nothing lies below {prefix}"
+        );
+    }
+    assert_eq!(ok(backend.get("data/3f/a")), b"1");
 }
 
 fn put_again(backend: &dyn Backend) {
@@ -308,14 +334,7 @@ fn listing(backend: &dyn Backend) {
     assert_eq!(names(backend, "data/3"), ["data/3/a"]);
     assert_eq!(names(backend, "data/3f"), ["data/3f/a", "data/3f/b"]);
     assert_eq!(names(backend, "log/0"), ["log/0/1", "log/0/open"]);
-    for prefix in [
-        "none",
-        "data/4",
-        "dat",
-        "config",
-        "data/3f/a",
-        "data/3f/a/b",
-    ] {
+    for prefix in ["none", "data/4", "dat"] {
         assert!(
             names(backend, prefix).is_empty(),
             "nothing lies below {prefix}"
@@ -343,14 +362,7 @@ fn delete(backend: &dyn Backend) {
     fails(backend.get("data/a"), ErrorKind::NotFound);
     assert_eq!(ok(backend.size("data/a")), None);
     assert_eq!(names(backend, ""), ["data/b"]);
-    for name in [
-        "data/a",
-        "data/a",
-        "data/never",
-        "never/there",
-        "data",
-        "data/b/c",
-    ] {
+    for name in ["data/a", "data/a", "data/never", "never/there"] {
         ok(backend.delete(name));
     }
     assert_eq!(ok(backend.get("data/b")), b"2");

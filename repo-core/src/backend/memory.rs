@@ -25,10 +25,12 @@ pub struct MemoryOptions {
     pub gap_bytes: u64,
     /// Whether it says of itself that it lies behind a network.
     pub remote: bool,
+    /// The races that [`Limits`] reports.
+    pub races: usize,
 }
 
 impl Default for MemoryOptions {
-    /// Class A, sixteen connections, listings by name, no delay, gaps of 64 KiB.
+    /// Class A, sixteen connections, listings by name, no delay, gaps of 64 KiB, one race.
     fn default() -> Self {
         Self {
             connections: 16,
@@ -37,6 +39,7 @@ impl Default for MemoryOptions {
             delay: Duration::ZERO,
             gap_bytes: 64 << 10,
             remote: false,
+            races: 1,
         }
     }
 }
@@ -163,6 +166,7 @@ impl Backend for MemoryBackend {
             connections: self.options.connections,
             gap_bytes: self.options.gap_bytes,
             remote: self.options.remote,
+            races: self.options.races,
         }
     }
 

@@ -4,9 +4,13 @@
 //! the exact rules. What a backend promises is written at each method of [`Backend`] and checked by one conformance
 //! suite for all of them.
 
+mod address;
+mod answer;
 mod local;
 mod memory;
 mod name;
+#[cfg(feature = "opendal")]
+mod opendal;
 pub(crate) mod random;
 mod unclear;
 
@@ -15,9 +19,13 @@ pub mod conformance;
 pub mod probe;
 pub mod wrap;
 
+pub use address::Address;
+pub use answer::{Answer, WEB_PAGE};
 pub use local::LocalBackend;
 pub use memory::{MemoryBackend, MemoryOptions};
 pub use name::{NAME_BYTES_MAX, NAME_PARTS_MAX, check_name};
+#[cfg(feature = "opendal")]
+pub use opendal::{OpenDalBackend, OpenDalOptions};
 pub use probe::Class;
 pub use unclear::put_if_absent_or_same;
 
@@ -57,6 +65,9 @@ pub struct Limits {
     pub gap_bytes: u64,
     /// Every call costs a round trip through a network: what was read is worth keeping.
     pub remote: bool,
+    /// How many times [`probe::race`] lets writers race before it believes in class A: once where the code behind this is known,
+    /// more often where nothing but trying tells.
+    pub races: usize,
 }
 
 /// Named byte files in some place.

@@ -133,6 +133,7 @@ impl Backend for LocalBackend {
             connections: CONNECTIONS,
             gap_bytes: GAP_BYTES,
             remote: false,
+            races: 1,
         }
     }
 

@@ -81,6 +81,7 @@ mod tests {
                     tries_max: 1000,
                     pause_ms: 1,
                     pause_ms_max: 1,
+                    first_tries_max: 1000,
                 };
                 let retry = Retry::new(Arc::new(limited), patience);
                 Box::new(Counting::new(Arc::new(retry)))

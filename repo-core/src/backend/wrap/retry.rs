@@ -2,10 +2,9 @@
 
 use crate::backend::{Backend, Limits, Listed, Put, random};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::progress::Interrupt;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How often and how patiently a [`Retry`] tries.
@@ -17,18 +16,25 @@ pub struct RetryOptions {
     pub pause_ms: u64,
     /// The longest pause in milliseconds.
     pub pause_ms_max: u64,
+    /// Tries in all as long as no call was answered at all: who mistypes an address should hear of it soon.
+    pub first_tries_max: u32,
 }
 
 impl Default for RetryOptions {
-    /// Ten tries, pauses from half a second to thirty seconds: two minutes in all before it gives up.
+    /// Ten tries, pauses from half a second to thirty seconds: two minutes in all before it gives up, but seven seconds if it
+    /// was never answered.
     fn default() -> Self {
         Self {
             tries_max: 10,
             pause_ms: 500,
             pause_ms_max: 30_000,
+            first_tries_max: 5,
         }
     }
 }
+
+/// Fails once it was asked to stop.
+type Check = Box<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// Called before each pause with the error and the length of the pause.
 type Notify = Box<dyn Fn(&Error, Duration) + Send + Sync>;
@@ -41,9 +47,11 @@ type Notify = Box<dyn Fn(&Error, Duration) + Send + Sync>;
 pub struct Retry {
     inner: Arc<dyn Backend>,
     options: RetryOptions,
-    interrupt: Option<Arc<Interrupt>>,
+    interrupt: Option<Check>,
     notify: Option<Notify>,
     retries: AtomicU64,
+    /// Whether any call has got an answer that was not `Unavailable`.
+    answered: AtomicBool,
 }
 
 impl Retry {
@@ -55,12 +63,16 @@ impl Retry {
             interrupt: None,
             notify: None,
             retries: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
         }
     }
 
-    /// Ends a pause with `Interrupted` within 50 ms once `interrupt` is set.
-    pub fn interrupted_by(mut self, interrupt: Arc<Interrupt>) -> Self {
-        self.interrupt = Some(interrupt);
+    /// Ends a pause with the error of `check` within 50 ms once it fails.
+    pub fn interrupted_by(
+        mut self,
+        check: impl Fn() -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.interrupt = Some(Box::new(check));
         self
     }
 
@@ -81,12 +93,19 @@ impl Retry {
         let mut tries = 0;
         loop {
             let error = match call(tries) {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.answered.store(true, Ordering::Relaxed);
+                    return Ok(value);
+                }
                 Err(Stop::Now(error)) => return Err(error),
                 Err(Stop::Unless(error)) => error,
             };
             tries += 1;
-            if error.kind() != ErrorKind::Unavailable || tries >= self.options.tries_max {
+            if error.kind() != ErrorKind::Unavailable {
+                self.answered.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+            if tries >= self.tries_max() {
                 return Err(error);
             }
             let pause = self.pause(tries)?;
@@ -95,6 +114,13 @@ impl Retry {
             }
             self.sleep(pause)?;
             self.retries.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn tries_max(&self) -> u32 {
+        match self.answered.load(Ordering::Relaxed) {
+            true => self.options.tries_max,
+            false => self.options.tries_max.min(self.options.first_tries_max),
         }
     }
 
@@ -116,8 +142,8 @@ impl Retry {
         const SLICE: Duration = Duration::from_millis(50);
         let mut left = pause;
         loop {
-            if let Some(interrupt) = &self.interrupt {
-                interrupt.check()?;
+            if let Some(check) = &self.interrupt {
+                check()?;
             }
             if left.is_zero() {
                 return Ok(());
@@ -232,6 +258,7 @@ mod tests {
     use crate::backend::MemoryBackend;
     use crate::backend::conformance::{self, names};
     use crate::backend::wrap::{Fault, Faults, Operation, Rule};
+    use crate::progress::Interrupt;
     use std::io;
     use std::sync::Mutex;
 
@@ -243,6 +270,7 @@ mod tests {
             tries_max: 4,
             pause_ms: 1,
             pause_ms_max: 2,
+            first_tries_max: 4,
         }
     }
 
@@ -279,6 +307,7 @@ mod tests {
             // Sixteen threads share the faults, so that one of them may meet several in a row.
             let options = RetryOptions {
                 tries_max: 1000,
+                first_tries_max: 1000,
                 ..quick()
             };
             Box::new(Retry::new(Arc::new(faults), options))
@@ -305,6 +334,26 @@ mod tests {
         let (_, retry) = retry(Rule::new(TIMEOUT).times(u64::MAX));
         assert_eq!(retry.get("a").unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(retry.retries(), 3);
+    }
+
+    #[test]
+    fn a_place_that_never_answered_is_given_up_sooner() {
+        let (_, unknown) = retry(Rule::new(TIMEOUT).times(u64::MAX));
+        let options = RetryOptions {
+            first_tries_max: 2,
+            ..quick()
+        };
+        let unknown = Retry {
+            options: options.clone(),
+            ..unknown
+        };
+        unknown.get("a").unwrap_err();
+        assert_eq!(unknown.retries(), 1);
+        let (_, known) = retry(Rule::new(TIMEOUT).after(1).times(u64::MAX));
+        let known = Retry { options, ..known };
+        known.get("a").unwrap();
+        known.get("a").unwrap_err();
+        assert_eq!(known.retries(), 3);
     }
 
     #[test]
@@ -359,6 +408,7 @@ mod tests {
             tries_max: 9,
             pause_ms: 100,
             pause_ms_max: 1000,
+            first_tries_max: 9,
         };
         let retry = Retry::new(Arc::new(MemoryBackend::new()), options);
         let bounds = [
@@ -384,10 +434,11 @@ mod tests {
             tries_max: 9,
             pause_ms: 3_600_000,
             pause_ms_max: 3_600_000,
+            first_tries_max: 9,
         };
         let setter = interrupt.clone();
         let retry = Retry { options, ..retry }
-            .interrupted_by(interrupt)
+            .interrupted_by(move || interrupt.check())
             .notifying(move |_, _| setter.set());
         assert_eq!(retry.get("a").unwrap_err().kind(), ErrorKind::Interrupted);
     }

@@ -21,6 +21,7 @@ fn an_init_with_one_lost_answer_is_done() {
             tries_max: 4,
             pause_ms: 1,
             pause_ms_max: 2,
+            first_tries_max: 4,
         };
         let retry = Retry::new(faults.clone(), quick);
         let made = bed.init(Arc::new(retry)).map(|repo| repo.state().class());

@@ -113,6 +113,7 @@ impl Run {
             tries_max: 4,
             pause_ms: 0,
             pause_ms_max: 0,
+            first_tries_max: 4,
         };
         let backend: Arc<dyn Backend> = Arc::new(Retry::new(faults.clone(), quick));
         let done = self.operate(backend);
