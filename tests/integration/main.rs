@@ -54,4 +54,5 @@ mod format_values;
 mod format_vectors;
 mod fuzz_replay;
 mod mount;
+mod mount_end;
 mod storm;
