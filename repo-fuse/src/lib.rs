@@ -6,15 +6,16 @@ mod errno;
 mod filesystem;
 mod inodes;
 mod overlay;
+mod shown;
 
 pub use overlay::{Overlay, Scratch, overlay};
 
 use attributes::Owners;
-use filesystem::Mount;
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use repo_core::progress::Progress;
 use repo_core::vfs::View;
 use repo_core::{Error, ErrorKind, Result, Subject};
+use shown::Mount;
 use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
