@@ -55,8 +55,6 @@ mod format_values;
 mod format_vectors;
 mod fuzz_replay;
 mod gate;
-mod gate;
-mod mount;
 mod mount;
 mod mount_end;
 mod s3_server;
