@@ -79,8 +79,8 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "Put it back from a copy of the repository: without it nothing can be added. Everything restores as before."
         }
         ErrorKind::Missing if error.is_unindexed() => {
-            "If an index table is lost, as `larder check` says, `larder repair index` or the next backup enters anew what its packs \
-             hold, and nothing is lost."
+            "If an index table is lost, as `larder check` says, `larder repair index` enters anew what its packs hold, and \
+             nothing is lost."
         }
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
             "`larder check --read-data` says which snapshots and files are touched, and what to do; the rest restores as before."
