@@ -171,14 +171,15 @@ fn what_it_says_is_net() {
     let done = prune_with(&repo, &patient(false)).unwrap();
     let grown = pack_bytes(&bed.place);
     assert_eq!(done.net(), before as i64 - grown as i64);
+    // Two packs of each kind are open at a time, and each is padded in the end.
     let off = plan.net_now().abs_diff(done.net());
-    assert!(off <= 2 * 65_536, "{plan:?} {done:?}");
+    assert!(off <= 4 * 65_536, "{plan:?} {done:?}");
     assert_eq!(done.snapshots_lost, []);
     let done = prune_with(&bed.open(), &thorough()).unwrap();
     assert_eq!(done.snapshots_lost, [first.0]);
     let shrunk = before as i64 - pack_bytes(&bed.place) as i64;
     let off = plan.net_later().abs_diff(shrunk);
-    assert!(shrunk > 0 && off <= 2 * 65_536, "{plan:?} {shrunk}");
+    assert!(shrunk > 0 && off <= 4 * 65_536, "{plan:?} {shrunk}");
     assert_right(&bed, &[&second]);
 }
 
