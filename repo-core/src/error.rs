@@ -225,10 +225,18 @@ impl Error {
         self.kind() == ErrorKind::Unavailable && matches!(cause, Some(StorageFull | QuotaExceeded))
     }
 
-    /// Whether what it is about is gone or wrong for good, as far as anybody can tell; any other error may pass.
+    /// Whether what it is about is gone or wrong for good, as far as anybody can tell; any other error may pass. A damaged file of this
+    /// machine, such as one of its cache, says nothing about the repository.
     pub fn is_lost(&self) -> bool {
         use ErrorKind::{Damaged, Missing, NotFound};
-        self.is_unreadable() || matches!(self.kind(), Damaged | Missing | NotFound)
+        let lost = self.is_unreadable() || matches!(self.kind(), Damaged | Missing | NotFound);
+        lost && !self.is_of_a_local_file()
+    }
+
+    fn is_of_a_local_file(&self) -> bool {
+        let own = self.kind() == ErrorKind::Damaged && matches!(self.subject(), Subject::Path(_));
+        let cause = || self.0.cause.as_ref()?.downcast_ref::<Self>();
+        own || cause().is_some_and(Self::is_of_a_local_file)
     }
 
     /// The operating system's error underneath, if that is the cause.

@@ -178,14 +178,22 @@ impl Region {
         Ok(())
     }
 
-    /// Marks the run as damaged and makes the error that says so.
+    /// Marks the run as damaged, removes its file, so that whoever comes next makes it anew, and gives the error that says so: not that anything
+    /// of the repository is damaged.
     pub(super) fn damage(&self, detail: &'static str) -> Error {
-        self.damaged.store(true, Ordering::Release);
+        if !self.damaged.swap(true, Ordering::AcqRel)
+            && let Some(path) = &self.path
+        {
+            // A file that stays is found damaged again.
+            let _ = std::fs::remove_file(path);
+        }
         let subject = match &self.path {
             Some(path) => Subject::Path(path.clone()),
             None => Subject::None,
         };
-        Error::damaged(subject).detail(format!("index cache: {detail}"))
+        Error::damaged(subject).detail(format!(
+            "index cache: {detail}; run this again, and it is made anew"
+        ))
     }
 
     /// Whether wrong bytes were found in it.

@@ -43,7 +43,7 @@ pub use writer::{WriteOptions, Writer, Written};
 
 use crate::backend::{Backend, Class};
 use crate::crypto::{BlobHasher, BlobType, Keyring};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Subject};
 use crate::format::envelope::Envelopes;
 use crate::format::key_slot::Holder;
 use crate::format::settings::Settings;
@@ -162,6 +162,17 @@ impl Shared {
     /// read; a check names them.
     pub fn index_is_incomplete(&self) -> bool {
         self.incomplete.load(Ordering::Relaxed)
+    }
+
+    /// Refuses to decide what is lost, or may go, while tables in force are.
+    pub(crate) fn refuse_incomplete_index(&self) -> Result<()> {
+        if !self.index_is_incomplete() {
+            return Ok(());
+        }
+        let place = Subject::Repository(self.place());
+        Err(Error::damaged(place).detail(
+            "an index table is missing or damaged, so that it is not known what is lost or may go; nothing was deleted",
+        ))
     }
 
     /// The log's fold as this process last saw it.

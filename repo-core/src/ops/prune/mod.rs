@@ -17,7 +17,7 @@ pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
 #[cfg(test)]
 pub use repack::{BLOCKS_MAX, HELD_MOST};
 
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
 use listing::Listing;
@@ -131,11 +131,6 @@ impl Job<'_> {
     /// Refuses to decide anything on half of the truth.
     fn check_state(&self) -> Result<()> {
         self.repo.state().refuse_unreadable()?;
-        if self.repo.index_is_incomplete() {
-            let place = Subject::Repository(self.repo.place());
-            let detail = "an index table is missing or damaged, so that it is not known what may go; nothing was deleted";
-            return Err(Error::new(ErrorKind::Damaged, place).detail(detail));
-        }
-        Ok(())
+        self.repo.refuse_incomplete_index()
     }
 }

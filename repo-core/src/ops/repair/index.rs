@@ -16,7 +16,7 @@ use crate::format::name::ObjectKind;
 use crate::format::pack::{PACK_BYTES_MAX, decode_directory};
 use crate::format::rows::PackEntry;
 use crate::format::table::TableView;
-use crate::id::{IndexId, PackId};
+use crate::id::{BlobId, IndexId, PackId};
 use crate::log::PackState;
 use crate::ops::derive::{PASSES_MAX, never_stands};
 use crate::progress::{Counter, Interrupt, Progress};
@@ -149,7 +149,18 @@ impl Job<'_> {
             return Ok(true);
         }
         for blob in &entry.blobs {
-            if self.repo.index().copies(&blob.id)?.is_empty() {
+            if !self.has_live_copy(&blob.id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_live_copy(&self, blob: &BlobId) -> Result<bool> {
+        for location in self.repo.index().copies(blob)? {
+            let pack = self.repo.index().pack_id_of(&location)?;
+            let live = self.repo.state().pack_state(&pack) == PackState::Live;
+            if live && self.repo.is_there(&pack)? {
                 return Ok(true);
             }
         }

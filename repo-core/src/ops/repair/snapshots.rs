@@ -92,6 +92,8 @@ pub fn repair_snapshots(
     };
     for _ in 0..PASSES_MAX {
         repo.refresh()?;
+        // What only a lost table names is not lost.
+        repo.refuse_incomplete_index()?;
         let fold = repo.state();
         let mut found = RepairedSnapshots::default();
         let (wanted, written) = repo.write(

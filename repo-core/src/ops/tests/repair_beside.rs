@@ -10,7 +10,7 @@ use crate::ops::{
     repair_index, repair_log, repair_packs, repair_snapshots,
 };
 use crate::progress::{Counter, Interrupt, Progress};
-use crate::repo::Repo;
+use crate::repo::{OpenOptions, Repo};
 use crate::snapshot::{Filter, list};
 use std::sync::{Arc, Mutex};
 
@@ -142,4 +142,65 @@ fn an_entry_of_another_history_is_written_over_by_what_later_ones_repeat() {
     let repo = anew(&bed);
     assert_eq!(repo.live_snapshots().len(), 7);
     assert_clean(&repo);
+}
+
+/// What only a lost table names is not lost, and a cache that is damaged says nothing about the repository.
+#[test]
+fn nothing_is_forgotten_for_what_cannot_be_found_at_the_moment() {
+    let (bed, _, made) = history();
+    let options = RepairSnapshotsOptions {
+        suffix: ".repaired".into(),
+        read_data: false,
+        replace: Replace {
+            forget: true,
+            dry_run: false,
+        },
+    };
+    let (nobody, never) = (Listener::default(), Interrupt::new());
+    let repair = |repo: &Repo| {
+        let snapshots = list(repo, &Filter::default()).snapshots;
+        repair_snapshots(repo, &snapshots, &options, &nobody, &never)
+    };
+    let tables: Vec<_> = names(&bed.place, "index");
+    let kept: Vec<_> = tables
+        .iter()
+        .map(|name| bed.place.get(name).unwrap())
+        .collect();
+    tables
+        .iter()
+        .for_each(|name| bed.place.delete(name).unwrap());
+    assert!(repair(&anew(&bed)).is_err());
+    for (name, bytes) in tables.iter().zip(&kept) {
+        bed.place.put(name, bytes).unwrap();
+    }
+    let cache = tempfile::tempdir().unwrap();
+    let with_cache = OpenOptions {
+        cache_dir: Some(cache.path().into()),
+        state_dir: None,
+        ..bed.options()
+    };
+    let open = || Repo::open(Arc::new(bed.place.clone()), &password(), &with_cache).unwrap();
+    drop(open());
+    for at in (0..40).map(|n| n * 97) {
+        let runs = std::fs::read_dir(cache.path().join(open().id().to_hex()).join("index"));
+        for run in runs.unwrap() {
+            let path = run.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = at * bytes.len() / (40 * 97);
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+        // It fails, or finds nothing wrong; the next one finds the cache made anew.
+        let first = repair(&open());
+        assert!(first.is_err() || first.unwrap().changed.is_empty());
+        let second = repair(&open()).unwrap();
+        assert!(
+            second.changed.is_empty() && second.hopeless.is_empty(),
+            "{second:?}"
+        );
+    }
+    let repo = anew(&bed);
+    assert_eq!(repo.live_snapshots().len(), 3);
+    let (last, tree) = &made[2];
+    bed.assert_restores(&repo, last, tree);
 }
