@@ -210,6 +210,10 @@ impl Envelopes {
         body: &[u8],
         signer: Option<&Signer>,
     ) -> Result<Vec<u8>> {
+        // Nobody could open it.
+        if clear.len() > CLEAR_LEN_MAX {
+            return Err(Error::invalid("record").detail("says too much in clear"));
+        }
         let epoch = self.ring.epoch();
         let mut salt = [0; SALT_LEN];
         fill_random(&mut salt);
@@ -394,6 +398,16 @@ mod tests {
             Keyring::from_bundle(&ring.bundle(role, &[0])),
             RepositoryId([2; 32]),
         )
+    }
+
+    #[test]
+    fn what_could_not_be_opened_is_not_sealed() {
+        let all = envelopes(Role::Full);
+        let seal = |len| all.seal(RecordType::Entry, &vec![0; len], b"", None);
+        let most = seal(CLEAR_LEN_MAX).unwrap();
+        assert!(all.open(RecordType::Entry, &most).is_ok());
+        let more = seal(CLEAR_LEN_MAX + 1).unwrap_err();
+        assert_eq!(more.kind(), ErrorKind::InvalidInput);
     }
 
     #[test]

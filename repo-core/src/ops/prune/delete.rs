@@ -20,6 +20,10 @@ use std::time::Duration;
 /// How many deletions are under way at once, if the backend can bear it.
 const THREADS_MAX: usize = 8;
 
+/// One `Deleting` names at most so many packs, and as many other objects: an entry has room for half a million. What is left goes with the
+/// next prune.
+const NAMED_MAX: usize = 200_000;
+
 /// Class C: a process is not taken for dead before, however short the grace.
 const DEAD_AFTER_MIN: Duration = Duration::from_secs(24 * 3600);
 
@@ -124,7 +128,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let plan = survey.plan_delete(job, &state, &candidates)?;
+    let mut plan = survey.plan_delete(job, &state, &candidates)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
@@ -132,7 +136,8 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     let objects = standing(&state).filter(|(_, by)| {
         by.time.is_past(job.options.grace, now) && (state.class() == Class::A || is_row(&by.hash))
     });
-    let objects = objects.map(|(object, _)| *object).collect();
+    let objects = objects.map(|(object, _)| *object).take(NAMED_MAX).collect();
+    plan.packs.truncate(NAMED_MAX);
     Ok(Deletion { plan, objects })
 }
 
