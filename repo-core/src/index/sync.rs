@@ -131,6 +131,7 @@ impl Index {
 
     /// Takes these tables out of the index and out of the cache: the next [`Index::sync`] loads them again, and others that lay
     /// beside them, or says that they cannot be had.
+    #[cfg(test)]
     pub fn forget_tables(&self, ids: &[IndexId]) -> Result<()> {
         let _unusable = self.lock();
         let has = |shown: &Shown| ids.iter().any(|id| shown.run.segment_of(&id.0).is_some());

@@ -114,7 +114,7 @@ impl Repo {
             let opened = self.open_block(&reader, block, stored, prefix.as_deref(), plain);
             opened.map_err(|e| e.about(Subject::Pack(info.id)).at(u64::from(block.offset)))
         };
-        let is_kept = info.kind == BlobType::Tree;
+        let is_kept = info.kind == BlobType::Tree && self.kept.keeps();
         if is_kept
             && let Some(mut stored) = self.kept.block(&name, block.offset, block.stored_len)
             && open(&mut stored).is_ok()

@@ -67,6 +67,16 @@ impl Kept {
         lock(&self.written).failure.take()
     }
 
+    /// Whether anything is kept at all.
+    pub fn keeps(&self) -> bool {
+        self.dir.is_some()
+    }
+
+    /// Whether something is kept under a name.
+    pub fn has(&self, name: &str) -> bool {
+        self.readable().is_some_and(|dir| dir.join(name).is_file())
+    }
+
     /// What is kept under a name, not proved.
     pub fn get(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.readable()?.join(name);

@@ -5,6 +5,7 @@
 mod append;
 mod blocks;
 mod catalog;
+mod checkpoints;
 mod codec;
 mod commit;
 mod deleting;

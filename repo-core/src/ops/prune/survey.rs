@@ -173,15 +173,18 @@ impl Survey {
         let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
         let expired = expired(&self.state, job.options.grace, now());
         let condemned: BTreeSet<PackId> = self.state.condemned().map(|(id, _)| *id).collect();
-        let needed = self.plan_delete(job, &self.state, &condemned)?.reprieve;
+        let whole = self.plan_delete(job, &self.state, &condemned)?;
         for id in &condemned {
-            match needed.binary_search(id).is_ok() {
+            match whole.reprieve.binary_search(id).is_ok() {
                 true => plan.needed_again.add(known(id)),
                 false if !expired.contains(id) => plan.waiting.add(known(id)),
                 false => {}
             }
         }
-        let delete = self.plan_delete(job, &self.state, &expired)?;
+        let delete = match expired == condemned {
+            true => whole,
+            false => self.plan_delete(job, &self.state, &expired)?,
+        };
         for id in &delete.packs {
             plan.to_delete.add(known(id));
         }

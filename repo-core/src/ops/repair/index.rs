@@ -9,6 +9,7 @@
 //! Stopped before the entry, nothing has changed but for tables that no entry names; stopped behind it, a prune removes what it
 //! names.
 
+use super::packs::is_elsewhere;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{Action, ObjectRef};
@@ -16,7 +17,7 @@ use crate::format::name::ObjectKind;
 use crate::format::pack::{PACK_BYTES_MAX, decode_directory};
 use crate::format::rows::PackEntry;
 use crate::format::table::TableView;
-use crate::id::{BlobId, IndexId, PackId};
+use crate::id::{IndexId, PackId};
 use crate::log::PackState;
 use crate::ops::derive::{PASSES_MAX, never_stands};
 use crate::progress::{Counter, Interrupt, Progress};
@@ -149,18 +150,7 @@ impl Job<'_> {
             return Ok(true);
         }
         for blob in &entry.blobs {
-            if !self.has_live_copy(&blob.id)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn has_live_copy(&self, blob: &BlobId) -> Result<bool> {
-        for location in self.repo.index().copies(blob)? {
-            let pack = self.repo.index().pack_id_of(&location)?;
-            let live = self.repo.state().pack_state(&pack) == PackState::Live;
-            if live && self.repo.is_there(&pack)? {
+            if !is_elsewhere(self.repo, &entry.id, &blob.id)? {
                 return Ok(true);
             }
         }

@@ -221,8 +221,8 @@ fn read(
     Ok(plain)
 }
 
-/// Whether another pack that is there holds a blob too.
-fn is_elsewhere(repo: &Repo, pack: &PackId, blob: &BlobId) -> Result<bool> {
+/// Whether another live pack that is there holds a blob too.
+pub(super) fn is_elsewhere(repo: &Repo, pack: &PackId, blob: &BlobId) -> Result<bool> {
     for location in repo.index().copies(blob)? {
         let other = repo.index().pack_id_of(&location)?;
         let usable = repo.state().pack_state(&other) == PackState::Live;
