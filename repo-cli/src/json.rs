@@ -4,6 +4,7 @@
 //! not have come last.
 
 mod browse;
+mod copy;
 mod derived;
 mod forget;
 mod node;
@@ -12,6 +13,7 @@ mod repair;
 mod requests;
 
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
+pub use copy::{CopiedSnapshot, CopySummary};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
 pub use node::{ListedNode, Mode, ShownNode, kind};
@@ -353,7 +355,10 @@ impl From<&SnapshotInfo> for Snapshot {
             short_id: info.id.short(),
             label: summary.label.clone(),
             description: summary.description.clone(),
-            original: summary.original().map(|id| id.to_hex()),
+            original: summary
+                .original()
+                .or(summary.copied().map(|copied| copied.snapshot))
+                .map(|id| id.to_hex()),
             protected_until: None,
             expires: None,
             forgotten_at: None,

@@ -16,6 +16,7 @@ mod looking;
 mod message;
 mod open_files;
 mod options;
+mod other;
 mod patterns;
 mod place;
 mod process;

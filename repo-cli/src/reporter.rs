@@ -47,6 +47,8 @@ pub enum Work {
     Prune,
     /// Changing what is there.
     Repair,
+    /// Copying from another repository.
+    Copy,
 }
 
 impl Work {
@@ -59,6 +61,7 @@ impl Work {
             Self::Stats => "stats",
             Self::Prune => "prune",
             Self::Repair => "repair",
+            Self::Copy => "copy",
         }
     }
 
@@ -67,6 +70,9 @@ impl Work {
         match self {
             Self::Backup => {
                 "What was finished stays in the repository; run it again and it goes on from there."
+            }
+            Self::Copy => {
+                "Snapshots that were copied stay, and what was read of others; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
             Self::Prune | Self::Repair => {
@@ -207,7 +213,7 @@ impl<'a> Reporter<'a> {
         let words = match self.work {
             Work::Check | Work::Prune | Work::Repair => sample.check_words(),
             Work::Stats => sample.count_words(),
-            Work::Backup | Work::Restore => sample.data_words(),
+            Work::Backup | Work::Restore | Work::Copy => sample.data_words(),
         };
         words.fit(&self.current().to_string_lossy(), columns)
     }
@@ -247,7 +253,7 @@ impl<'a> Reporter<'a> {
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
-            Work::Stats | Work::Prune | Work::Repair => String::new(),
+            Work::Stats | Work::Prune | Work::Repair | Work::Copy => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,
@@ -275,7 +281,12 @@ impl<'a> Reporter<'a> {
 
     /// Writes lines above the one that is redrawn.
     pub fn above(&self, lines: &str) {
-        self.line.above(|| self.terminal.to_stderr(lines));
+        self.above_line(|| self.terminal.to_stderr(lines));
+    }
+
+    /// Has something written above it.
+    pub fn above_line<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.line.above(write)
     }
 }
 
@@ -337,9 +348,13 @@ impl Progress for Reporter<'_> {
             Note::Parent(Some(id)) => format!("using parent snapshot {id}"),
             Note::Parent(None) => "no parent snapshot found, will read all files".into(),
             Note::Resumed { packs, bytes: size } => format!(
-                "resumes: {} in {} were stored already by an interrupted backup",
+                "resumes: {} in {} were stored already by an interrupted {}",
                 bytes(size),
-                counted(packs, "pack", "packs")
+                counted(packs, "pack", "packs"),
+                match self.work {
+                    Work::Copy => "run",
+                    _ => "backup",
+                }
             ),
             Note::Verifying => "verifying files in the target".into(),
             Note::Unclear { path, why } => {

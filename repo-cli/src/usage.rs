@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Commands of restic that this version does not have.
-const COMMANDS: &[&str] = &["copy", "debug", "migrate", "self-update"];
+const COMMANDS: &[&str] = &["debug", "migrate", "self-update"];
 
 /// Flags of restic's commands that this version does not have, in the order of their commands there.
 const FLAGS: &[&str] = &[

@@ -21,6 +21,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["unforget"],
     &["protect"],
     &["expire"],
+    &["copy"],
     &["check"],
     &["tag"],
     &["rewrite"],
@@ -163,7 +164,7 @@ fn what_only_restic_has_is_not_there_yet() {
             &["prune", "--unsafe-recover-no-free-space"],
             "--unsafe-recover-no-free-space",
         ),
-        (&["copy", "a", "b"], "copy"),
+        (&["migrate", "a", "b"], "migrate"),
     ] {
         let run = env.run(arguments).expect(2);
         let run = run.says(&format!("`{name}` is not there yet"));

@@ -231,7 +231,16 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.run(&["unforget", &id])
         }
         "there is no snapshot that fits" => env.run(&["check", "--tag", "none"]),
-        "is not there yet" => env.run(&["copy", "x"]),
+        "both are the same repository" => {
+            env.run(&["copy", "--from-repo", "repo", "--from-key-file", "key"])
+        }
+        "was not copied" => {
+            env.ok(&["init", "-r", "copies", "--new-key-file", "copies-key"]);
+            let copy = ["-r", "copies", "--key-file", "copies-key"];
+            let from = ["--from-repo", "repo", "--from-key-file", "key"];
+            without_folder("data", &[&["copy"][..], &copy, &from].concat())
+        }
+        "is not there yet" => env.run(&["migrate", "x"]),
         "is no directory" => env.run(&["mount", &env.text("key")]),
         other => panic!("nothing leads to {other:?}"),
     }

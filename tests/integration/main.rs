@@ -8,6 +8,7 @@ mod cli_backup_command;
 mod cli_backup_options;
 mod cli_cat;
 mod cli_check;
+mod cli_copy;
 mod cli_crash;
 mod cli_diff;
 mod cli_dump;

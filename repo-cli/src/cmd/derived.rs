@@ -70,7 +70,7 @@ pub fn say_each(app: &App, done: &[Derived], replace: Replace) -> Result<(), Fai
 const PATHS_SHOWN: usize = 3;
 
 /// Which snapshot it is, as restic says it.
-fn of(summary: &Summary) -> String {
+pub fn of(summary: &Summary) -> String {
     let shown = summary.paths.iter().take(PATHS_SHOWN);
     let mut paths: Vec<String> = shown.map(|path| json::lossy(path)).collect();
     let more = summary.paths.len() - paths.len();

@@ -4,6 +4,7 @@ mod backup;
 mod cache;
 mod cat;
 mod check;
+mod copy;
 mod derived;
 mod diff;
 mod dump;
@@ -93,6 +94,12 @@ pub enum Command {
     Expire(protect::ExpireArguments),
     /// Free what no snapshot needs
     Prune(prune::Arguments),
+    /// Copy snapshots of another repository into this one
+    ///
+    /// --from-repo names the one that is copied from; without snapshots and filters all of it are copied, and those that were copied
+    /// before are passed over. A copy says all that its snapshot says. Content is read, cut and sealed as the repository
+    /// that gets it does that; what it has already is stored once. A snapshot of which something is lost is not copied, and named.
+    Copy(Box<copy::Arguments>),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// Put damage right, as far as it can be
@@ -146,6 +153,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Protect(arguments) => protect::protect(app, arguments),
         Command::Expire(arguments) => protect::expire(app, arguments),
         Command::Prune(arguments) => prune::run(app, arguments),
+        Command::Copy(arguments) => copy::run(app, *arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Repair(arguments) => repair::run(app, arguments),
         Command::Recover(arguments) => recover::run(app, arguments),

@@ -1,7 +1,7 @@
 //! Snapshots and their summaries (`docs/format.md`, "Snapshots").
 
-use super::codec::Ext;
-use crate::id::{BlobId, Domain, SnapshotId, WriterId, stored_by_number};
+use super::codec::{self, Ext};
+use crate::id::{BlobId, Domain, RepositoryId, SnapshotId, WriterId, stored_by_number};
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 
@@ -60,6 +60,20 @@ pub struct Summary {
 /// The number of the field that says which snapshot one was made from.
 pub const ORIGINAL: u16 = 1;
 
+/// The number of the field that says which snapshot of another repository one is a copy of.
+pub const COPIED: u16 = 2;
+
+/// What a snapshot is a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Copied {
+    /// The other repository.
+    pub repository: RepositoryId,
+    /// The snapshot there.
+    pub snapshot: SnapshotId,
+    /// Its root tree there, as long as the tree here holds what that one does.
+    pub root: Option<BlobId>,
+}
+
 impl Summary {
     /// The snapshot that this one was made from by changing tags, files or the like, if a field says so. A field that makes no
     /// sense says nothing.
@@ -75,6 +89,34 @@ impl Summary {
             tag: ORIGINAL,
             bytes: id.0.to_vec(),
         });
+    }
+
+    /// What this snapshot is a copy of, if a field says so. A field that makes no sense says nothing.
+    pub fn copied(&self) -> Option<Copied> {
+        let field = self.ext.iter().find(|field| field.tag == COPIED)?;
+        codec::decode(&field.bytes).ok()
+    }
+
+    /// Says what this snapshot is a copy of.
+    pub fn set_copied(&mut self, copied: &Copied) {
+        self.ext.retain(|field| field.tag != COPIED);
+        self.ext.push(Ext {
+            tag: COPIED,
+            bytes: codec::encode(copied),
+        });
+    }
+
+    /// Gives the snapshot another tree: what it was copied from holds something else then.
+    pub fn set_root(&mut self, root: BlobId) {
+        if self.root != root
+            && let Some(copied) = self.copied()
+        {
+            self.set_copied(&Copied {
+                root: None,
+                ..copied
+            });
+        }
+        self.root = root;
     }
 }
 

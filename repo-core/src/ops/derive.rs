@@ -82,7 +82,7 @@ pub(super) fn wanted(
 pub(super) fn count(summary: &mut Summary, shaped: &Shaped) {
     let counts = &shaped.counts;
     if summary.root != shaped.id || counts.lost > 0 {
-        summary.root = shaped.id;
+        summary.set_root(shaped.id);
         summary.totals.files = counts.files;
         summary.totals.dirs = counts.dirs;
         summary.totals.bytes = counts.bytes;

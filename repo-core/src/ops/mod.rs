@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod copy;
 mod derive;
 mod diff;
 mod dump;
@@ -16,6 +17,7 @@ mod restore;
 mod rewrite;
 mod sizes;
 mod stats;
+mod stored;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ mod walk;
 
 pub use backup::{BackupOptions, BackupSummary, Exclusions, Input, Marker, READERS_MAX, backup};
 pub use check::{CheckOptions, CheckSummary, Finding, Harm, Subset, check};
+pub use copy::{Became, CopyOptions, CopySummary, copy};
 pub use derive::{Derived, Replace};
 pub use diff::{
     DiffSummary, Difference, DiskOptions, Modifier, OneSide, TextDiff, TextSide, diff, diff_disk,

@@ -19,8 +19,8 @@ pub use extents::{data_len, does_not_add_up};
 pub use first_names::{FileKey, FirstNames, file_key};
 pub use pairs::Pairs;
 pub use read::{
-    ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_blob, load_nodes, load_page,
-    load_pages,
+    ChunkIds, ChunkRef, Nodes, TreeReader, find_node, for_each_chunk, load_blob, load_nodes,
+    load_page, load_pages,
 };
 
 impl TreeReader for crate::repo::Repo {

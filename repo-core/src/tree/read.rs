@@ -257,6 +257,35 @@ pub fn for_each_chunk(
     }
 }
 
+/// The data blobs of a file, one after another. Memory: one list a level.
+pub struct ChunkIds(Vec<(u8, std::vec::IntoIter<BlobId>)>);
+
+impl ChunkIds {
+    /// Nothing is read yet.
+    pub fn new(chunks: &Chunks) -> Self {
+        let (height, ids) = match chunks {
+            Chunks::Direct(ids) => (0, ids),
+            Chunks::Lists { height, lists } => ((*height).min(HEIGHT_MAX), lists),
+        };
+        Self(vec![(height, ids.clone().into_iter())])
+    }
+
+    /// The next one.
+    pub fn next(&mut self, reader: &dyn TreeReader) -> Result<Option<BlobId>> {
+        while let Some((height, ids)) = self.0.last_mut() {
+            match (*height, ids.next()) {
+                (_, None) => drop(self.0.pop()),
+                (0, Some(id)) => return Ok(Some(id)),
+                (height, Some(id)) => match decode(reader, &id)? {
+                    Tree::Chunks(below) => self.0.push((height - 1, below.into_iter())),
+                    _ => return Err(bad(&id, "not a list of chunks")),
+                },
+            }
+        }
+        Ok(None)
+    }
+}
+
 fn walk_ids(
     reader: &dyn TreeReader,
     ids: &[BlobId],

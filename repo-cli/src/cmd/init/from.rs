@@ -1,14 +1,10 @@
 //! The other repository, whose chunker a new one takes over.
 
 use crate::app::App;
-use crate::credential::CredentialFlags;
 use crate::exit::Failure;
-use crate::place;
-use crate::repository::{self, By, RepositoryFlags};
+use crate::other::OtherFlags;
 use clap::Args;
 use repo_core::crypto::DomainKeys;
-use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// Flags about the other repository.
 #[derive(Args, Debug, Default)]
@@ -21,41 +17,15 @@ pub struct FromFlags {
     #[arg(long)]
     copy_chunker_params: bool,
 
-    /// The other repository [$LARDER_FROM_REPOSITORY]
-    #[arg(long, value_name = "PLACE", conflicts_with = "from_repository_file")]
-    from_repo: Option<OsString>,
-
-    /// Read its place from this file [$LARDER_FROM_REPOSITORY_FILE]
-    #[arg(long, value_name = "FILE")]
-    from_repository_file: Option<PathBuf>,
-
-    /// Read its password from this file [$LARDER_FROM_PASSWORD_FILE]
-    #[arg(long, value_name = "FILE", group = "from_credential")]
-    from_password_file: Option<PathBuf>,
-
-    /// Take what this command prints as its password [$LARDER_FROM_PASSWORD_COMMAND]
-    #[arg(long, value_name = "COMMAND", group = "from_credential")]
-    from_password_command: Option<OsString>,
-
-    /// Open it with this key file [$LARDER_FROM_KEY_FILE]
-    #[arg(long, value_name = "FILE", group = "from_credential")]
-    from_key_file: Option<PathBuf>,
-
-    /// Open it with an empty password
-    #[arg(long, group = "from_credential")]
-    from_insecure_no_password: bool,
-
-    /// Try its key whose ID begins so first [$LARDER_FROM_KEY_HINT]
-    #[arg(long, value_name = "ID")]
-    from_key_hint: Option<String>,
+    #[command(flatten)]
+    other: OtherFlags,
 }
 
 impl FromFlags {
     /// Refuses what makes no sense, before anything is opened. That variables name another repository is no mistake: they
     /// may be set for other commands.
     pub fn check(&self) -> Result<(), Failure> {
-        let named = self.from_repo.is_some() || self.from_repository_file.is_some();
-        match named && !self.copy_chunker_params {
+        match self.other.is_named() && !self.copy_chunker_params {
             true => Err(Failure::usage(
                 "nothing is copied from the other repository\nAdd --copy-chunker-params, or leave out --from-repo.",
             )),
@@ -68,26 +38,7 @@ impl FromFlags {
         if !self.copy_chunker_params {
             return Ok(None);
         }
-        let env = app.env.of_other();
-        let repository = RepositoryFlags {
-            repo: self.from_repo,
-            repository_file: self.from_repository_file,
-            ..RepositoryFlags::default()
-        };
-        let credential = CredentialFlags {
-            password_file: self.from_password_file,
-            password_command: self.from_password_command,
-            key_file: self.from_key_file,
-            key_hint: self.from_key_hint,
-            insecure_no_password: self.from_insecure_no_password,
-            allow_costly_key: app.credential.allow_costly_key,
-        };
-        let place = place::place(&repository, &env)?;
-        let by = By {
-            credential: &credential,
-            env: &env,
-        };
-        let other = repository::open_other(app, &place, &by)?.repo;
+        let other = self.other.open(app)?.repo;
         Ok(Some(other.ring().domain_keys(other.settings().domain)?))
     }
 }

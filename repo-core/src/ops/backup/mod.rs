@@ -33,14 +33,16 @@ use crate::time::{Timestamp, now};
 use crate::tree::Borders;
 use assemble::TreeMaker;
 use input::Prepared;
-use pass::{Cutters, Done, Pass, PassContext};
+use pass::{Done, Pass, PassContext};
 use std::path::Path;
 use std::time::Instant;
 use totals::Counting;
 
 pub use input::Input;
-pub(super) use node::plain_node;
+pub(super) use node::{plain_node, sizes_of};
 pub use options::{BackupOptions, READERS_MAX};
+pub(super) use pass::Cutters;
+pub(super) use read::{Cutter, NamedRange, cut_whole, name_pieces};
 pub use select::{Exclusions, Marker};
 
 /// How often the sources are read when others delete what was found stored; each pass finds what is left.
@@ -85,7 +87,7 @@ pub fn backup(
     let mut prepared = Prepared::new(input, &options.exclude)?;
     let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
-    let distrust = may_lack(repo, parent.as_ref());
+    let distrust = may_lack(repo, parent.as_ref().map(|parent| &parent.id));
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -119,9 +121,9 @@ pub fn backup(
 
 /// Whether what the parent holds may be lost, as far as the log and the index can tell: a table is missing, or packs were condemned or
 /// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to.
-fn may_lack(repo: &Repo, parent: Option<&SnapshotInfo>) -> bool {
+pub(super) fn may_lack(repo: &Repo, parent: Option<&SnapshotId>) -> bool {
     let state = repo.state();
-    let committed = parent.and_then(|parent| state.snapshot(&parent.id));
+    let committed = parent.and_then(|parent| state.snapshot(parent));
     let since = committed.is_some_and(|row| row.number <= state.newest_removal());
     since || repo.index_is_incomplete()
 }

@@ -345,7 +345,7 @@ fn without_small_holes(extents: Vec<(u64, u64)>, max: usize) -> Vec<(u64, u64)> 
 }
 
 /// Cuts the whole content `data[from..]`, and names its chunks.
-fn cut_whole(cutter: &Cutter, data: &[u8], mut from: usize) -> Vec<NamedRange> {
+pub fn cut_whole(cutter: &Cutter, data: &[u8], mut from: usize) -> Vec<NamedRange> {
     let mut chunks = Vec::new();
     while let Some(len) = cutter.chunker.cut(&data[from..], true) {
         chunks.push((cutter.hasher.id(&data[from..from + len]), from..from + len));

@@ -11,6 +11,8 @@ mod class_c_unforget_beside;
 mod class_c_unforget_late;
 mod compare;
 mod copies;
+mod copy;
+mod copy_beside;
 mod crash;
 mod damage;
 mod deleted;

@@ -67,7 +67,7 @@ impl Cutters {
     }
 
     /// The one that cuts to these sizes.
-    pub(super) fn of(&self, sizes: Sizes) -> Arc<Cutter> {
+    pub fn of(&self, sizes: Sizes) -> Arc<Cutter> {
         let make = || {
             let chunker = Chunker::new(self.gear.clone(), sizes);
             Arc::new(Cutter {

@@ -4,13 +4,11 @@ use super::{Compared, Item, Pass, Pending, STREAM_BYTES};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, Node};
 use crate::fs::{Dir, Kind, Metadata};
-use crate::index::Want;
 use crate::ops::backup::node::{Rules, sizes_of};
 use crate::ops::backup::read::{Attributes, FileJob};
+use crate::ops::stored::still_stored;
 use crate::progress::{Counter, Progress};
-use crate::tree::{ChunkRef, for_each_chunk};
 use std::ffi::OsStr;
-use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,7 +102,7 @@ impl Pass<'_, '_, '_> {
         let Some(mut node) = old.take_if(|old| unread(old)) else {
             return Ok(None);
         };
-        if self.context.distrust && !self.still_stored(&node)? {
+        if self.context.distrust && !still_stored(self.context.repo, self.writer, &node.content)? {
             *old = Some(node);
             return Ok(None);
         }
@@ -127,26 +125,6 @@ impl Pass<'_, '_, '_> {
         node.ext = ext;
         let compared = Compared::Updated;
         Ok(Some(Item::Node { node, compared }))
-    }
-
-    /// Whether every chunk of a file lies in a pack that may be relied on; they are relied on then.
-    fn still_stored(&mut self, node: &Node) -> Result<bool> {
-        let Content::File(file) = &node.content else {
-            return Ok(true);
-        };
-        let index = self.context.repo.index();
-        let walked = for_each_chunk(self.context.repo, &file.chunks, &mut |chunk| {
-            let (ChunkRef::Data(id) | ChunkRef::List(id)) = chunk;
-            let relied_on = match index.lookup(&id, Want::Live)? {
-                Some(location) => self.writer.rely_on(&location)?,
-                None => false,
-            };
-            Ok(match relied_on {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            })
-        });
-        Ok(walked.is_ok_and(|flow| flow.is_continue()))
     }
 
     fn small_file(&mut self, dir: &Arc<Dir>, meta: &Metadata, file: Pending) -> Result<()> {
