@@ -7,7 +7,7 @@ use crate::env::Env;
 use crate::exit::Failure;
 use crate::locks::LockFlags;
 use crate::place::{self, Place, place};
-use crate::site::{Existing, Site, backend, existing};
+use crate::site::{Existing, Site, backend, existing, recognize};
 use crate::text::printable;
 use crate::{message, process, terminal::Terminal};
 use clap::Args;
@@ -15,7 +15,7 @@ use repo_core::backend::Backend;
 use repo_core::crypto::{DomainKeys, KdfParams};
 use repo_core::format::key_slot::{Credential, Label};
 use repo_core::log::Unreadable;
-use repo_core::repo::{InitOptions, OpenOptions, Repo};
+use repo_core::repo::{InitOptions, OpenOptions, Recognized, Repo};
 use repo_core::{Error, ErrorKind, Subject, time};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -141,7 +141,7 @@ pub struct Opened {
 pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let place = checked_place(app)?;
     let by = By::of(app);
-    let opened = open_at(app, &by, &place, backend(app, &place)?, stdin_is_data)?;
+    let opened = open_in(app, &by, &place, stdin_is_data)?;
     tend_cache(app, &opened.repo);
     Ok(opened)
 }
@@ -149,7 +149,15 @@ pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
 /// Opens another repository than the one that flags and environment name. Its cache is kept where all caches are.
 pub fn open_other(app: &App, place: &Place, by: &By<'_>) -> Result<Opened, Failure> {
     credential::check(by.credential, by.env)?;
-    open_at(app, by, place, backend(app, place)?, false)
+    open_in(app, by, place, false)
+}
+
+/// Opens the repository in a place, where one must be.
+fn open_in(app: &App, by: &By<'_>, place: &Place, stdin_is_data: bool) -> Result<Opened, Failure> {
+    let backend = backend(app, place)?;
+    let none = || place.name_in(Error::new(ErrorKind::NoRepository, Subject::None));
+    let recognized = recognize(&*backend, place)?.ok_or_else(none)?;
+    open_at(app, by, place, (backend, recognized), stdin_is_data)
 }
 
 /// What opens a repository.
@@ -173,7 +181,10 @@ impl<'a> By<'a> {
 pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let place = checked_place(app)?;
     match existing(app, &place)? {
-        Existing::Repository(backend) => open_at(app, &By::of(app), &place, backend, stdin_is_data),
+        Existing::Repository(backend, recognized) => {
+            let found = (backend, recognized);
+            open_at(app, &By::of(app), &place, found, stdin_is_data)
+        }
         Existing::Nothing(site) => {
             site.check_vacant(&place)?;
             let credential = credential::first(&app.credential, &app.env, stdin_is_data)?;
@@ -193,8 +204,7 @@ pub fn create(
     let place = checked_place(app)?;
     let site = match existing(app, &place)? {
         Existing::Nothing(site) => site,
-        Existing::Repository(backend) => {
-            foreign(&*backend, &place)?;
+        Existing::Repository(..) => {
             return Err(Failure::failed(format!(
                 "there is a repository at {place} already\nUse it as it is, or choose another place."
             )));
@@ -246,14 +256,6 @@ pub fn created(opened: &Opened, place: &Place) -> String {
     format!("created larder repository {} at {place}", &id[..10])
 }
 
-/// Refuses what is there and is no repository of this version: nobody should be asked for a password first.
-fn foreign(backend: &dyn Backend, place: &Place) -> Result<(), Failure> {
-    match Repo::recognize(backend) {
-        Err(error) if error.kind() == ErrorKind::Unsupported => Err(place.name_in(error).into()),
-        _ => Ok(()),
-    }
-}
-
 /// The place, once nothing that flags and environment say contradicts itself.
 fn checked_place(app: &App) -> Result<Place, Failure> {
     credential::check(&app.credential, &app.env)?;
@@ -265,20 +267,15 @@ fn open_at(
     app: &App,
     by: &By<'_>,
     place: &Place,
-    backend: Arc<dyn Backend>,
+    (backend, recognized): (Arc<dyn Backend>, Recognized),
     stdin_is_data: bool,
 ) -> Result<Opened, Failure> {
-    if !Repo::exists(&*backend).map_err(|error| Failure::cannot_open(place.name_in(error)))? {
-        return Err(place
-            .name_in(Error::new(ErrorKind::NoRepository, Subject::None))
-            .into());
-    }
-    foreign(&*backend, place)?;
     let options = open_options(app, by)?;
     let mut tries = 1;
     loop {
         let given = credential::existing(by.credential, by.env, stdin_is_data)?;
-        match Repo::open(backend.clone(), &given.credential, &options) {
+        let backend = backend.clone();
+        match Repo::open_recognized(backend, &recognized, &given.credential, &options) {
             Ok(repo) => {
                 say_what_is_passed_over(app, &repo);
                 say_what_is_not_kept(app, &repo);

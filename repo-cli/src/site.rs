@@ -5,10 +5,10 @@ use crate::exit::Failure;
 use crate::place::Place;
 use crate::remote::{self, Reached};
 use crate::text::printable;
-use repo_core::ErrorKind;
 use repo_core::backend::{Backend, LocalBackend};
 use repo_core::format::name::ObjectKind;
-use repo_core::repo::Repo;
+use repo_core::repo::{Recognized, Repo};
+use repo_core::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub enum Site {
 
 /// What is at a place.
 pub enum Existing {
-    /// What calls itself a repository.
-    Repository(Arc<dyn Backend>),
+    /// A repository of this version.
+    Repository(Arc<dyn Backend>, Recognized),
     /// No repository.
     Nothing(Site),
 }
@@ -53,12 +53,23 @@ pub fn existing(app: &App, place: &Place) -> Result<Existing, Failure> {
             (Arc::clone(&reached.backend), Site::Remote(reached))
         }
     };
-    let there =
-        Repo::exists(&*backend).map_err(|error| Failure::cannot_open(place.name_in(error)))?;
-    Ok(match there {
-        true => Existing::Repository(backend),
-        false => Existing::Nothing(site),
+    Ok(match recognize(&*backend, place)? {
+        Some(recognized) => Existing::Repository(backend, recognized),
+        None => Existing::Nothing(site),
     })
+}
+
+/// The repository in this place; none if there is none. What is there and is no repository of this version is refused: nobody should be
+/// asked for a password first.
+pub fn recognize(backend: &dyn Backend, place: &Place) -> Result<Option<Recognized>, Failure> {
+    let none =
+        |error: &Error| error.kind() == ErrorKind::NoRepository && error.detail_text().is_none();
+    match Repo::recognize(backend) {
+        Ok(recognized) => Ok(Some(recognized)),
+        Err(error) if none(&error) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Err(place.name_in(error).into()),
+        Err(error) => Err(Failure::cannot_open(place.name_in(error))),
+    }
 }
 
 impl Site {

@@ -56,6 +56,7 @@ mod format_values;
 mod format_vectors;
 mod fuzz_replay;
 mod gate;
+mod life;
 mod mount;
 mod mount_end;
 mod s3_server;

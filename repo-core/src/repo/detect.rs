@@ -6,11 +6,21 @@ use crate::format::config;
 use crate::format::name::{CONFIG, ObjectKind, parse_numbered, segment_open};
 use crate::id::RepositoryId;
 
-/// The bytes of `config`, and the repository's id from it.
+/// A repository as it shows itself to who has no key: what [`Repo::recognize`](super::Repo::recognize) has read of it, so that nobody need
+/// read it again.
+pub struct Recognized {
+    /// The bytes of `config`.
+    pub(super) config: Vec<u8>,
+    /// The repository's id from them.
+    pub(super) id: RepositoryId,
+}
+
+/// The `config` of a place.
 ///
-/// `NoRepository` if there is none, `Unsupported` for a newer version or a restic repository, `Damaged` otherwise.
-pub fn read_config(backend: &dyn Backend) -> Result<(Vec<u8>, RepositoryId)> {
-    let bytes = match backend.get(CONFIG) {
+/// `NoRepository` without a detail if there is none, `Missing` if there is a log all the same, `Unsupported` for a newer version or a
+/// restic repository, `Damaged` otherwise.
+pub fn recognize(backend: &dyn Backend) -> Result<Recognized> {
+    let config = match backend.get(CONFIG) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == ErrorKind::NotFound => {
             log_without_config(backend)?;
@@ -18,8 +28,8 @@ pub fn read_config(backend: &dyn Backend) -> Result<(Vec<u8>, RepositoryId)> {
         }
         Err(e) => return Err(e),
     };
-    match config::repository(&bytes) {
-        Ok(id) => Ok((bytes, id)),
+    match config::repository(&config) {
+        Ok(id) => Ok(Recognized { config, id }),
         Err(e) if e.kind() == ErrorKind::Damaged && is_restic(backend)? => {
             Err(Error::unsupported(Subject::Repository(backend.place()))
                 .detail("this is a restic repository"))

@@ -33,6 +33,7 @@ pub use blocks::{BlockCache, blob_in, lock};
 pub(crate) use catalog::PictureRows;
 pub use commit::{CommitOutcome, CommitRequest};
 pub use deleting::{DeletingProcess, Waited};
+pub use detect::Recognized;
 pub use keys::{Changed, KeyFailure, KeyInfo, NewOwner};
 pub use open::{InitOptions, OpenOptions};
 pub use orphans::{Resumed, Run};

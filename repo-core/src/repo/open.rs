@@ -1,7 +1,7 @@
 //! Makes and opens repositories.
 
 use super::blocks::BlockCache;
-use super::detect::{only_begun, read_config};
+use super::detect::{self, Recognized, only_begun};
 use super::history::History;
 use super::kept::Kept;
 use super::memory::Memory;
@@ -67,10 +67,11 @@ impl Repo {
         Ok(backend.size(CONFIG)?.is_some() || super::detect::log_without_config(backend)?)
     }
 
-    /// Whether what calls itself a repository in this place is one that this version opens, as far as can be seen without
-    /// a key: `NoRepository`, `Unsupported` (a newer version, or a restic repository), `Missing`, `Damaged`. One small read.
-    pub fn recognize(backend: &dyn Backend) -> Result<()> {
-        read_config(backend).map(drop)
+    /// What calls itself a repository in this place, if it is one that this version opens, as far as can be seen without a key:
+    /// `NoRepository` (with a detail if the place itself is not there), `Unsupported` (a newer version, or a restic repository),
+    /// `Missing` (there is a log and no `config`), `Damaged`. One small read; where there is none, also a listing.
+    pub fn recognize(backend: &dyn Backend) -> Result<Recognized> {
+        detect::recognize(backend)
     }
 
     /// Makes a repository in an empty place and opens it. `InvalidInput` if there is one already.
@@ -173,14 +174,24 @@ impl Repo {
         credential: &Credential,
         options: &OpenOptions,
     ) -> Result<Self> {
-        let (bytes, repository) = read_config(backend.as_ref())?;
-        let kept = kept(backend.as_ref(), &repository, options);
+        let recognized = Self::recognize(backend.as_ref())?;
+        Self::open_recognized(backend, &recognized, credential, options)
+    }
+
+    /// The same for a repository that was recognized in this place before.
+    pub fn open_recognized(
+        backend: Arc<dyn Backend>,
+        recognized: &Recognized,
+        credential: &Credential,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let id = recognized.id;
+        let kept = kept(backend.as_ref(), &id, options);
         let last = kept.last_key().map(KeyId);
-        let (key, holder) =
-            keys::open_any(backend.as_ref(), repository, credential, options, last)?;
+        let (key, holder) = keys::open_any(backend.as_ref(), id, credential, options, last)?;
         kept.put_last_key(&key.0);
-        let envelopes = Envelopes::new(holder.ring.clone(), repository);
-        let settings = config::open(&envelopes, &bytes)
+        let envelopes = Envelopes::new(holder.ring.clone(), id);
+        let settings = config::open(&envelopes, &recognized.config)
             .map_err(|e| e.about(Subject::Object(CONFIG.to_owned())))?;
         let repo = Self::assemble(backend, holder, envelopes, key, settings, options)?;
         repo.refresh_first()?;
