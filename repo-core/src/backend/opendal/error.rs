@@ -125,7 +125,13 @@ fn last_cause(error: &::opendal::Error) -> Option<String> {
     }
     let text = cause.to_string();
     let text = text.split(" (os error ").next().unwrap_or(&text);
-    let line = text.lines().next().unwrap_or_default();
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    // `ssh` frames what is most important to it, and ends with what came of it.
+    let line = match first.contains(char::is_alphanumeric) {
+        true => first,
+        false => lines.rfind(|line| !line.is_empty()).unwrap_or(first),
+    };
     Some(match cause.downcast_ref::<std::io::Error>() {
         Some(_) => line.to_ascii_lowercase(),
         None => line.to_owned(),
@@ -197,5 +203,9 @@ mod tests {
             .set_temporary();
         let refused = super::error(&refused, "config", "s3:b").to_string();
         assert!(refused.ends_with("connection refused"), "{refused}");
+        let framed = std::io::Error::other("@@@@\n@ WARNING @\n@@@@\nIt says much.\nIt failed.\n");
+        let framed = Theirs::new(Kind::Unexpected, "ssh error").set_source(framed);
+        let framed = super::error(&framed, "config", "sftp:h").to_string();
+        assert!(framed.ends_with("it failed"), "{framed}");
     }
 }

@@ -1,0 +1,90 @@
+//! A repository on a machine with an SSH server.
+
+use crate::environment::{Run, TestEnvironment};
+use crate::life;
+use crate::ssh_server::SshServer;
+use repo_core::backend::{Address, Class, OpenDalBackend, OpenDalOptions, conformance};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The place that the process of its own is to look at, in which a test is run again.
+const INSIDE: &str = "LARDER_TEST_SFTP_PLACE";
+
+/// Runs the program with the repository at `place`.
+fn run(env: &TestEnvironment, server: &SshServer, place: &str, arguments: &[&str]) -> Run {
+    let path = server.search_path();
+    env.run_with(arguments, &[("LARDER_REPOSITORY", place), ("PATH", &path)])
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test tells itself")]
+fn inside() -> Option<String> {
+    std::env::var(INSIDE).ok()
+}
+
+/// `ssh` is found by the search path of the process, so that the test runs itself with another one.
+#[test]
+fn the_server_conforms_as_class_c() {
+    if let Some(place) = inside() {
+        let fresh = AtomicUsize::new(0);
+        let found = conformance::run_over_files(|| {
+            let number = fresh.fetch_add(1, Ordering::Relaxed);
+            let address = Address::parse(&format!("{place}/c{number}")).unwrap();
+            let options = OpenDalOptions::default();
+            Box::new(OpenDalBackend::new(&address.unwrap(), options).unwrap())
+        });
+        assert_eq!(found, Class::C);
+        return;
+    }
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    let again = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "cli_sftp::the_server_conforms_as_class_c",
+            "--nocapture",
+        ])
+        .env("PATH", server.search_path())
+        .env(INSIDE, server.place(&env.path("there")))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(
+        again.status.success() && said.contains("1 passed"),
+        "{again:?}"
+    );
+    assert!(env.path("there/c0").exists());
+}
+
+#[test]
+fn a_life_of_a_repository() {
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    let place = server.place(&env.path("there/some/where"));
+    life::of_a_repository(&env, &|arguments| run(&env, &server, &place, arguments));
+    assert!(env.path("there/some/where/config").exists());
+}
+
+#[test]
+fn what_is_wrong_is_said_and_nothing_is_made() {
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    let place = server.place(&env.path("there"));
+    let init = ["init", "--insecure-no-password"];
+    // The server does not know the user, or is not the one that is known.
+    std::fs::rename(env.path("ssh/user.pub"), env.path("ssh/hidden")).unwrap();
+    run(&env, &server, &place, &init)
+        .expect(1)
+        .says("permission denied");
+    std::fs::rename(env.path("ssh/hidden"), env.path("ssh/user.pub")).unwrap();
+    server.change_known_host();
+    run(&env, &server, &place, &init)
+        .expect(1)
+        .says("host key verification failed");
+    assert!(!env.path("there").exists());
+}

@@ -1,0 +1,137 @@
+//! An SSH server of its own for a test, on loopback, with keys of its own.
+
+use crate::s3_server::free_port;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Debian puts both where no search path leads.
+const SSHD: &str = "/usr/sbin/sshd";
+const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
+
+/// A server that ends with this value.
+pub struct SshServer {
+    child: Child,
+    port: u16,
+    dir: PathBuf,
+}
+
+impl SshServer {
+    /// Starts a server with its keys in a fresh directory below `root`. None, and it is said, where OpenSSH's is not installed.
+    pub fn start(root: &Path) -> Option<Self> {
+        if !Path::new(SSHD).exists() || !Path::new(SFTP_SERVER).exists() {
+            eprintln!("skipped: openssh-server is not installed; scripts/test does that");
+            return None;
+        }
+        let dir = root.join("ssh");
+        std::fs::create_dir_all(dir.join("bin")).unwrap();
+        for key in ["host", "user"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(dir.join(key))
+                .status();
+            assert!(made.unwrap().success());
+        }
+        // Who starts it as root must have this directory.
+        let _ = std::fs::create_dir("/run/sshd");
+        for _ in 0..10 {
+            let port = free_port();
+            let mut server = Self {
+                child: spawn(&dir, port),
+                port,
+                dir: dir.clone(),
+            };
+            if server.answers() {
+                server.set_up_client();
+                return Some(server);
+            }
+        }
+        panic!("no SSH server answers");
+    }
+
+    fn answers(&mut self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(30) {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// An `ssh` that reads nothing of the user's, and knows this server.
+    fn set_up_client(&self) {
+        let dir = self.dir.display();
+        let host = std::fs::read_to_string(self.dir.join("host.pub")).unwrap();
+        let known = format!("[{}]:{} {host}", Ipv4Addr::LOCALHOST, self.port);
+        std::fs::write(self.dir.join("known"), known).unwrap();
+        let config = format!(
+            "IdentityFile {dir}/user\nIdentitiesOnly yes\nUserKnownHostsFile {dir}/known\n"
+        );
+        std::fs::write(self.dir.join("ssh_config"), config).unwrap();
+        let ssh = format!("#!/bin/sh\nexec /usr/bin/ssh -F '{dir}/ssh_config' \"$@\"\n");
+        let path = self.dir.join("bin/ssh");
+        std::fs::write(&path, ssh).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    /// The address of a directory.
+    pub fn place(&self, dir: &Path) -> String {
+        format!(
+            "sftp://{}@{}:{}/{}",
+            user(),
+            Ipv4Addr::LOCALHOST,
+            self.port,
+            dir.display()
+        )
+    }
+
+    /// The search path by which that `ssh` is found.
+    pub fn search_path(&self) -> String {
+        format!("{}/bin:/usr/local/bin:/usr/bin:/bin", self.dir.display())
+    }
+
+    /// Forgets the client's key for the server, as if another machine answered.
+    pub fn change_known_host(&self) {
+        let other = std::fs::read_to_string(self.dir.join("user.pub")).unwrap();
+        let known = format!("[{}]:{} {other}", Ipv4Addr::LOCALHOST, self.port);
+        std::fs::write(self.dir.join("known"), known).unwrap();
+    }
+}
+
+fn spawn(dir: &Path, port: u16) -> Child {
+    let at = dir.display();
+    let config = format!(
+        "Port {port}\nListenAddress {}\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n\
+         PidFile none\nPasswordAuthentication no\nMaxStartups 100\nMaxSessions 100\nSubsystem sftp {SFTP_SERVER}\n",
+        Ipv4Addr::LOCALHOST
+    );
+    std::fs::write(dir.join("sshd_config"), config).unwrap();
+    Command::new(SSHD)
+        .args(["-D", "-e", "-f"])
+        .arg(dir.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Who runs the tests.
+fn user() -> String {
+    let id = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(id.stdout).unwrap().trim().to_owned()
+}
+
+impl Drop for SshServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
