@@ -367,7 +367,7 @@ impl<'a> Work<'a, '_> {
             own: written.own.clone(),
             lender,
         };
-        if to.commit(&request)? == CommitOutcome::Heal {
+        if to.commit(&request)? != CommitOutcome::Committed {
             let state = to.state();
             self.tables.retain(|table| !state.is_deleted(&table.0));
             return Ok(None);
