@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Opened blocks of the source are kept up to so many bytes.
-const CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 16 << 20;
 
 /// So many new bytes are stored before snapshots are committed that are complete: few snapshots share no pack with their neighbours, and
 /// little is done again after a stop.
@@ -114,7 +114,7 @@ impl CopySummary {
 /// are.
 ///
 /// `InvalidInput` if both are one repository. `Interrupted` when asked to stop: what was committed stays, and what was stored is used by the
-/// next run. Memory: see [`pass`], 32 MiB of blocks, what a [`Writer`](crate::repo::Writer) takes, and a summary for each snapshot of `to`.
+/// next run. Memory: see [`pass`], 16 MiB of blocks, what a [`Writer`](crate::repo::Writer) takes, and a summary for each snapshot of `to`.
 pub fn copy(
     from: &Repo,
     to: &Repo,

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Content that may wait in the queue.
-const QUEUE_BYTES: u64 = 16 << 20;
+const QUEUE_BYTES: u64 = 8 << 20;
 
 /// Items that may wait in the queue.
 const QUEUE_ITEMS_MAX: usize = 4096;

@@ -21,7 +21,7 @@ const BATCH_BYTES: u64 = 2 << 20;
 const BATCH_FILES: usize = 256;
 
 /// What is read of a large file ahead of what is cut, or one block.
-const AHEAD_BYTES: u64 = 16 << 20;
+const AHEAD_BYTES: u64 = 8 << 20;
 
 /// Gives blobs of the other repository.
 #[derive(Clone)]
