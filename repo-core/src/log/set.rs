@@ -137,8 +137,8 @@ impl State {
         let mut numbers: BTreeMap<EntryHash, u64> = heads.chain(known).chain(new).collect();
         numbers.extend(
             self.unreadable
-                .iter()
-                .map(|(hash, (number, _))| (*hash, *number)),
+                .keys()
+                .map(|entry| (entry.hash, entry.number)),
         );
         for signed in set {
             let number = signed.entry.number;

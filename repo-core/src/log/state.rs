@@ -7,7 +7,7 @@ use crate::format::checkpoint::{
     Condemned, Deleted, EntryRow, PackRow, RolesAt, SnapshotRow, TableRow, Tail, Terms, WaitingRow,
     WantedRow,
 };
-use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
+use crate::format::entry::{Action, EntryAt, Nonce, ObjectRef, SignedEntry};
 use crate::format::settings::Settings;
 use crate::id::{EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
 use crate::time::Timestamp;
@@ -90,8 +90,8 @@ pub struct State {
     pub(super) fences: BTreeMap<Nonce, BTreeSet<EntryHash>>,
     /// Fenced processes that a `Deleting` names, and their entries that all such saw.
     pub(super) cut_off: BTreeMap<Nonce, BTreeSet<EntryHash>>,
-    pub(super) unreadable: BTreeMap<EntryHash, (u64, Unreadable)>,
-    pub(super) voided: BTreeSet<EntryHash>,
+    pub(super) unreadable: BTreeMap<EntryAt, Unreadable>,
+    pub(super) voided: BTreeSet<EntryAt>,
     /// Class C: the entries folded, by what their names show.
     pub(super) entries: BTreeMap<(u64, Nonce), EntryRow>,
     /// Class C: entries that may yet become void.
@@ -163,7 +163,7 @@ impl State {
             let heads = vec![hash];
             self.tail = Tail { number, heads };
         }
-        self.unreadable.insert(hash, (number, why));
+        self.unreadable.insert(EntryAt { number, hash }, why);
         Ok(())
     }
 
@@ -374,32 +374,29 @@ impl State {
         self.waiting.iter()
     }
 
-    /// Whether a `Void` entry clears the entry of that hash.
-    pub fn is_voided(&self, hash: &EntryHash) -> bool {
-        self.voided.contains(hash)
+    /// Whether a `Void` entry clears that one.
+    pub fn is_voided(&self, entry: &EntryAt) -> bool {
+        self.voided.contains(entry)
     }
 
     /// Entries that could not be read and that no `Void` entry clears. Readers skip them; with any of them
     /// [`State::may_prune`] and [`State::may_write`] answer no.
     pub fn unreadable(&self) -> impl Iterator<Item = (u64, Unreadable)> {
         self.unreadable_entries()
-            .map(|(_, number, why)| (number, why))
+            .map(|(entry, why)| (entry.number, why))
     }
 
-    /// The same with their hashes: of the stored core, as far as that can be told.
-    pub fn unreadable_entries(&self) -> impl Iterator<Item = (&EntryHash, u64, Unreadable)> {
-        let open = |hash: &EntryHash| !self.voided.contains(hash);
-        let rows = self.unreadable.iter().filter(move |(hash, _)| open(hash));
-        rows.map(|(hash, (number, why))| (hash, *number, *why))
+    /// The same with what lies there, by number.
+    pub fn unreadable_entries(&self) -> impl Iterator<Item = (&EntryAt, Unreadable)> {
+        let rows = self.unreadable.iter().map(|(entry, why)| (entry, *why));
+        rows.filter(|(entry, _)| !self.is_voided(entry))
     }
 
-    /// The hashes of damaged entries that no `Void` entry clears; those of a newer version are not among them.
-    pub fn to_void(&self) -> Vec<EntryHash> {
-        let damaged = self
-            .unreadable
-            .iter()
-            .filter(|(hash, (_, why))| *why == Unreadable::Damaged && !self.voided.contains(hash));
-        damaged.map(|(hash, _)| *hash).collect()
+    /// Damaged entries that no `Void` entry clears; those of a newer version are not among them.
+    pub fn to_void(&self) -> Vec<EntryAt> {
+        let rows = self.unreadable_entries();
+        let damaged = rows.filter(|(_, why)| *why == Unreadable::Damaged);
+        damaged.map(|(entry, _)| *entry).collect()
     }
 
     /// How many entries `Void` entries have cleared.
@@ -409,8 +406,9 @@ impl State {
 
     /// Whether an entry at the tail could not be read.
     pub fn ends_unreadable(&self) -> bool {
+        let number = self.tail.number;
         let mut heads = self.tail.heads.iter();
-        heads.any(|head| self.unreadable.contains_key(head))
+        heads.any(|&hash| self.unreadable.contains_key(&EntryAt { number, hash }))
     }
 
     /// Whether anything may be appended at all: false once an entry of a later version is there that must be understood.
