@@ -9,7 +9,7 @@ use crate::format::entry::{
 };
 use crate::format::name;
 use crate::id::EntryHash;
-use crate::log::State;
+use crate::log::{State, Unreadable};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +60,12 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
         if !is_cleared(repo, *number, nonce, &object)? {
             let error = Error::damaged(Subject::Object(object));
             note(Err(error.detail("is no readable part of the log")))?;
+        }
+    }
+    for (entry, why) in state.lost_entries() {
+        if why == Unreadable::Missing {
+            let error = Error::missing(Subject::Entry(entry.number));
+            note(Err(error.detail("others follow it")))?;
         }
     }
     for (number, nonce) in &folded {

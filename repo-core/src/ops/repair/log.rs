@@ -99,7 +99,7 @@ pub fn repair_log(
 ) -> Result<RepairLogSummary> {
     repo.read_past_cache();
     repo.refresh()?;
-    let _process = match options.dry_run || repo.state().ends_unreadable() {
+    let _process = match options.dry_run || repo.state().barrier().is_some() {
         true => None,
         false => repo.announce()?,
     };
@@ -145,7 +145,7 @@ pub fn repair_log(
 fn lost_entries(repo: &Repo) -> Result<Vec<LostEntry>> {
     let state = repo.state();
     let mut lost = Vec::new();
-    for (EntryAt { number, hash }, why) in state.unreadable_entries() {
+    for (EntryAt { number, hash }, why) in state.lost_entries() {
         let file = stored(repo, *number, hash)?;
         let clear = core_of(&file).and_then(|core| entry::clear(core).ok());
         lost.push(LostEntry {
