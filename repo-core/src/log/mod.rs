@@ -31,8 +31,8 @@ pub use check::{
 };
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
-    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, keep, may_append_deleting,
-    plan_condemn, plan_delete, plan_holds,
+    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, chosen_over, keep,
+    may_append_deleting, plan_condemn, plan_delete, plan_holds,
 };
 pub use state::{Outcome, PackState, Seen, State, VoidReason};
 pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};

@@ -13,8 +13,8 @@ use crate::format::pack::PADDING_STEP;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
 use crate::log::{
-    Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, keep, plan_condemn,
-    plan_delete,
+    Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, chosen_over, keep,
+    plan_condemn, plan_delete,
 };
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
@@ -29,7 +29,7 @@ pub struct Survey {
     pub marks: PictureMarks,
     /// The snapshots whose content is marked.
     pub marked: HashSet<SnapshotId>,
-    /// Packs that the log knows, and that are not there, or not whole.
+    /// Packs that the log knows, and that are not there, or not whole, as far as that was looked at.
     pub absent: BTreeSet<PackId>,
     pub kept: Kept,
     pub condemn: CondemnPlan,
@@ -50,21 +50,29 @@ impl Survey {
         let mut marked = HashSet::new();
         mark_new(job, &state, &marks, &mut marked, false)?;
         let rows = PictureRows(&picture);
-        let absent = absent(repo, &state, &picture, listing)?;
-        let kept = keep(&state, &rows, &marks, &absent)?;
-        if let Some(blob) = kept.lost.first() {
-            return Err(lost(repo, blob, &absent, listing)?);
-        }
-        let uses = Uses::count(&picture, &kept, job.options)?;
-        let rewrite = uses.choose(job.options, repo.settings().pack_bytes);
+        let mut absent = absent(repo, &state, &picture, listing)?;
         let strays = strays(job, &state, listing)?;
-        let condemn = plan_condemn(
-            &state,
-            &rows,
-            &kept,
-            &|pack| rewrite.contains(&pack),
-            &strays,
-        )?;
+        let mut whole = BTreeSet::new();
+        let (kept, uses, condemn) = loop {
+            let kept = keep(&state, &rows, &marks, &absent)?;
+            if let Some(blob) = kept.lost.first() {
+                return Err(lost(repo, blob, &absent, listing)?);
+            }
+            let uses = Uses::count(&picture, &kept, job.options)?;
+            let rewrite = uses.choose(job.options, repo.settings().pack_bytes);
+            let rewrite = |pack| rewrite.contains(&pack);
+            let condemn = plan_condemn(&state, &rows, &kept, &rewrite, &strays)?;
+            if job.options.dry_run {
+                break (kept, uses, condemn);
+            }
+            let chosen = chosen_over(&rows, &kept, &condemn.condemn)?;
+            let damaged = damaged(job, chosen, &mut whole)?;
+            if damaged.is_empty() {
+                break (kept, uses, condemn);
+            }
+            // Not for what they say they hold shall anything go.
+            absent.extend(damaged);
+        };
         let mut survey = Self {
             plan: PrunePlan::default(),
             objects: objects(job, &state, listing),
@@ -235,6 +243,23 @@ impl Survey {
         lost.dedup();
         lost
     }
+}
+
+/// Those of these packs that are not what their names say; adds the others to `whole`, and reads none of them again.
+fn damaged(job: &Job<'_>, packs: Vec<PackId>, whole: &mut BTreeSet<PackId>) -> Result<Vec<PackId>> {
+    let mut damaged = Vec::new();
+    for pack in packs {
+        job.interrupt.check()?;
+        if whole.contains(&pack) {
+            continue;
+        }
+        match job.repo.prove_pack(&pack) {
+            Ok(()) => drop(whole.insert(pack)),
+            Err(e) if e.is_lost() => damaged.push(pack),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(damaged)
 }
 
 /// Refuses packs that would be taken back and are damaged: they may have been condemned for that.

@@ -54,7 +54,7 @@ pub struct LostEntry {
 pub enum WhyNot {
     /// It may have been forgotten: it must be asked for.
     NotAsked,
-    /// Something that it holds is not there, or at a place of class C is about to be deleted.
+    /// Something that it holds is not there, or is about to be deleted and damaged, or at a place of class C is about to be deleted.
     NotWhole,
     /// Nobody who may commit has signed it.
     NotProved,
@@ -385,7 +385,7 @@ impl Job<'_> {
         };
         Ok(match repo.commit(&request)? {
             CommitOutcome::Committed => Ok(new),
-            CommitOutcome::Heal => Err(WhyNot::NotWhole),
+            CommitOutcome::Heal | CommitOutcome::Damaged(_) => Err(WhyNot::NotWhole),
         })
     }
 }

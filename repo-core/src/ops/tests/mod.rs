@@ -13,6 +13,7 @@ mod compare;
 mod copies;
 mod crash;
 mod damage;
+mod damaged_meanwhile;
 mod deleted;
 mod eio;
 mod exclude;
