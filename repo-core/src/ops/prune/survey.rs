@@ -4,6 +4,7 @@ use super::Job;
 use super::choose::Uses;
 use super::listing::Listing;
 use super::options::PrunePlan;
+use super::uncommitted::mark_uncommitted;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Condemned;
@@ -51,6 +52,7 @@ impl Survey {
         mark_new(job, &state, &marks, &mut marked, false)?;
         let rows = PictureRows(&picture);
         let mut absent = absent(repo, &state, &picture, listing)?;
+        mark_uncommitted(job, &state, listing, &marks, &absent)?;
         let strays = strays(job, &state, listing)?;
         let mut whole = BTreeSet::new();
         let (kept, uses, condemn) = loop {
@@ -312,7 +314,18 @@ fn mark(
     summary: &[u8],
     newer: bool,
 ) -> Result<()> {
-    let root: BlobId = job.repo.open_summary(id, summary)?.root;
+    let root = job.repo.open_summary(id, summary)?.root;
+    mark_below(job, marks, id, &root, newer)
+}
+
+/// The same by its root.
+pub fn mark_below(
+    job: &Job<'_>,
+    marks: &PictureMarks,
+    id: &SnapshotId,
+    root: &BlobId,
+    newer: bool,
+) -> Result<()> {
     let walk = Walk {
         repo: job.repo,
         progress: job.progress,
@@ -324,7 +337,7 @@ fn mark(
         None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
         None => Err(Error::unindexed(id)),
     };
-    walk.snapshot(id, &root, &meet).map_err(|e| match e.kind() {
+    walk.snapshot(id, root, &meet).map_err(|e| match e.kind() {
         ErrorKind::Interrupted => e,
         _ => {
             let detail = "a snapshot cannot be read whole, so that it is not known what it needs; nothing was deleted";
