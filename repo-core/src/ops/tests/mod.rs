@@ -19,6 +19,7 @@ mod eio;
 mod exclude;
 mod first_entry;
 mod follow;
+mod for_the_moment;
 mod forget;
 mod in_place;
 mod in_place_delete;
