@@ -48,10 +48,7 @@ pub fn execute(
     let state = job.repo.state();
     // Earlier prunes named these and were stopped, or refused.
     let left = listing.others.iter().map(|(object, _)| *object);
-    let packs = listing.packs.iter().map(|(id, stored)| ObjectRef {
-        kind: stored.kind,
-        id: id.0,
-    });
+    let packs = listing.packs.keys().copied();
     let left = left
         .chain(packs)
         .filter(|object| state.may_remove(&object.id));
@@ -174,11 +171,11 @@ fn put(
     listing: &Listing,
     process: Option<&DeletingProcess>,
 ) -> Result<Put> {
+    // As the tables say; one that none names lies somewhere.
     let kind = |pack: &PackId| {
-        let listed = listing.packs.get(pack).map(|stored| stored.kind);
-        listed
-            .or_else(|| replaced.kinds.get(pack).copied())
-            .unwrap_or(ObjectKind::Data)
+        let mut listed = listing.of_pack(pack).map(|(object, _)| object.kind);
+        let named = replaced.kinds.get(pack).copied();
+        named.or_else(|| listed.next()).unwrap_or(ObjectKind::Data)
     };
     let mut objects: Vec<ObjectRef> = deletion.objects.clone();
     objects.extend(deletion.plan.packs.iter().map(|pack| ObjectRef {
@@ -251,7 +248,7 @@ fn remove_all(
     job.interrupt.check()?;
     let (removed, refused) = results.into_inner().unwrap_or_else(|e| e.into_inner());
     summary.objects_removed += removed.len() as u64;
-    let len = |object: &ObjectRef| listing.packs.get(&PackId(object.id)).map(|pack| pack.len);
+    let len = |object: &ObjectRef| listing.packs.get(object).map(|pack| pack.len);
     for len in removed.iter().filter_map(len) {
         summary.deleted.add(len);
     }
