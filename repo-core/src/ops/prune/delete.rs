@@ -7,7 +7,7 @@ use super::{Job, PruneSummary};
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::WaitingRow;
-use crate::format::entry::{Action, ObjectRef};
+use crate::format::entry::{Action, NAMED_MAX, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
 use crate::log::{DeletePlan, condemned_of, may_append_deleting, plan_holds, snapshots_to_spare};
@@ -19,10 +19,6 @@ use std::time::Duration;
 
 /// How many deletions are under way at once, if the backend can bear it.
 const THREADS_MAX: usize = 8;
-
-/// One `Deleting` names at most so many packs, and as many other objects: an entry has room for half a million. What is left goes with the
-/// next prune.
-const NAMED_MAX: usize = 200_000;
 
 /// Class C: a process is not taken for dead before, however short the grace.
 const DEAD_AFTER_MIN: Duration = Duration::from_secs(24 * 3600);
@@ -110,7 +106,8 @@ fn append(
     }
 }
 
-/// Plans on the newest fold. What was marked for the survey stays marked; what has come since is added.
+/// Plans on the newest fold. What was marked for the survey stays marked; what has come since is added. What is more than an entry names
+/// goes with the next prune.
 fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion> {
     let state = job.repo.state();
     let now = now();

@@ -32,6 +32,7 @@ mod last_entry;
 mod links;
 mod log_holes;
 mod lost;
+mod many;
 mod pieces;
 pub mod prune;
 mod prune_damage;
