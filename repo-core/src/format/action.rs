@@ -38,6 +38,16 @@ pub struct Fenced {
     pub seen: Vec<EntryHash>,
 }
 
+/// An entry that cannot be read: its number and what lies there. Only both say which one is meant: of emptied files one is as the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct EntryAt {
+    /// Its number.
+    pub number: u64,
+    /// The hash that the next one follows, or if that is not known that of what lies there; of class C, where a name has more than a
+    /// number, see [`super::entry::hash_of_damaged`].
+    pub hash: EntryHash,
+}
+
 /// An object that a `Deleting` entry or a removed key names, readable without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct ObjectRef {
@@ -134,8 +144,8 @@ pub enum Action {
     },
     /// Entries that do not open count for nothing. Signed by the admin key.
     Void {
-        /// Their hashes, of the stored cores.
-        entries: Vec<EntryHash>,
+        /// Which; of class A only those of lower numbers count.
+        entries: Vec<EntryAt>,
     },
     /// How long snapshots are kept; replaces what was said of them before.
     Terms {

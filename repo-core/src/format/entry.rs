@@ -3,7 +3,7 @@
 //! An entry file is a *core*, which is signed and hashed, and a *catch-up*: the cores of the entries before it since the
 //! last number divisible by 16, so that a client that was away needs few reads.
 
-pub use super::action::{Action, EntryKind, Fenced, Member, NAMED_MAX, ObjectRef};
+pub use super::action::{Action, EntryAt, EntryKind, Fenced, Member, NAMED_MAX, ObjectRef};
 use super::codec::{self, Ext, MUST_UNDERSTAND, check_ext};
 use super::envelope::{self, Envelopes, RecordType};
 use crate::crypto::Signer;
@@ -148,6 +148,11 @@ pub fn hash(core: &[u8]) -> EntryHash {
     blake3::hash(core).into()
 }
 
+/// Class C: what a damaged file is known by. Another one with the same bytes comes to another hash.
+pub fn hash_of_damaged(nonce: &Nonce, file: &[u8]) -> EntryHash {
+    hash(&[nonce, file].concat())
+}
+
 /// What anyone can read of a stored core, without a key and not authenticated.
 pub fn clear(core: &[u8]) -> Result<EntryClear> {
     codec::decode(envelope::visible(core)?.clear)
@@ -260,7 +265,10 @@ mod tests {
                 }],
             },
             Action::Void {
-                entries: vec![EntryHash([9; 32])],
+                entries: vec![EntryAt {
+                    number: 3,
+                    hash: EntryHash([9; 32]),
+                }],
             },
             Action::Terms {
                 snapshots: vec![SnapshotId([2; 32])],
