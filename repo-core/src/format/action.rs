@@ -11,6 +11,9 @@ use crate::id::{Domain, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotI
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 
+/// A writer names no more packs, and no more other objects, in one entry, and appends several. An entry has room for a million.
+pub const NAMED_MAX: usize = if cfg!(test) { 200 } else { 200_000 };
+
 /// Who may write what: one holder of a key slot.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Member {

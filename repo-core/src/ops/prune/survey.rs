@@ -131,7 +131,7 @@ impl Survey {
             snapshots.partition(|id| self.state.snapshot(id).is_some());
         plan.snapshots_to_go = forgotten.len() as u64;
         plan.uncommitted = uncommitted;
-        let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
+        let known = |id: &PackId| listing.len_of_pack(id);
         for (number, used) in uses.packs() {
             plan.packs.add(used.len);
             plan.used_bytes += used.used;
@@ -180,7 +180,7 @@ impl Survey {
 
     /// What was condemned before: has to wait, is needed again, goes, or should have gone.
     fn earlier(&self, job: &Job<'_>, listing: &Listing, plan: &mut PrunePlan) -> Result<()> {
-        let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
+        let known = |id: &PackId| listing.len_of_pack(id);
         let expired = expired(&self.state, job.options.grace, now());
         let condemned: BTreeSet<PackId> = self.state.condemned().map(|(id, _)| *id).collect();
         let whole = self.plan_delete(job, &self.state, &condemned)?;
@@ -202,8 +202,8 @@ impl Survey {
             prove(job, &delete)?;
         }
         // Earlier prunes were stopped before these were gone, or not allowed to remove them.
-        for (id, stored) in &listing.packs {
-            if self.state.may_remove(&id.0) {
+        for (object, stored) in &listing.packs {
+            if self.state.may_remove(&object.id) {
                 plan.to_delete.add(stored.len);
             }
         }
@@ -359,10 +359,12 @@ fn absent(
         if state.pack_state(&row.id) == PackState::Deleting {
             continue;
         }
-        let listed = listing.packs.get(&row.id).map(|stored| stored.len);
-        let name = pack_object(row.kind).name(&row.id.0);
+        let (kind, id) = (pack_object(row.kind), row.id.0);
+        let listed = listing.packs.get(&ObjectRef { kind, id });
         // It may have come since.
-        if listed != Some(row.len) && repo.backend().size(&name)? != Some(row.len) {
+        if listed.map(|stored| stored.len) != Some(row.len)
+            && repo.backend().size(&kind.name(&id))? != Some(row.len)
+        {
             absent.insert(row.id);
         }
     }
@@ -379,7 +381,9 @@ fn lost(repo: &Repo, blob: &BlobId, absent: &BTreeSet<PackId>, listing: &Listing
     })?;
     Ok(match lost {
         Some(pack) => {
-            let error = match listing.packs.contains_key(&pack) {
+            let kind = repo.index().pack(&pack)?.map(|info| pack_object(info.kind));
+            let mut there = listing.of_pack(&pack);
+            let error = match there.any(|(object, _)| Some(object.kind) == kind) {
                 true => Error::damaged(Subject::Pack(pack)),
                 false => Error::missing(Subject::Pack(pack)),
             };
@@ -394,12 +398,13 @@ fn lost(repo: &Repo, blob: &BlobId, absent: &BTreeSet<PackId>, listing: &Listing
 fn strays(job: &Job<'_>, state: &State, listing: &Listing) -> Result<Vec<PackId>> {
     let now = now();
     let mut strays = Vec::new();
-    for (id, stored) in &listing.packs {
-        if state.pack_state(id) == PackState::Live
+    for (object, stored) in &listing.packs {
+        let id = PackId(object.id);
+        if state.pack_state(&id) == PackState::Live
             && stored.is_older(job.options.stray_age, now)
-            && job.repo.index().pack(id)?.is_none()
+            && job.repo.index().pack(&id)?.is_none()
         {
-            strays.push(*id);
+            strays.push(id);
         }
     }
     Ok(strays)

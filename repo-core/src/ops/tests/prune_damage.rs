@@ -280,3 +280,38 @@ fn only_packs_with_a_copy_that_decides_over_another_are_proved() {
     assert_eq!(reads(&bed, &unlimited), 0);
     assert!(data_packs(&bed).len() < before);
 }
+
+/// Where nobody looks for it.
+fn misplaced(pack: &PackId) -> (String, String) {
+    let name = |kind: ObjectKind| kind.name(&pack.0);
+    (name(ObjectKind::Data), name(ObjectKind::Meta))
+}
+
+#[test]
+fn a_pack_in_the_wrong_folder_is_not_there() {
+    let (bed, [first, second]) = history();
+    let pack = data_packs(&bed)[0];
+    let (right, wrong) = misplaced(&pack);
+    let bytes = bed.place.get(&right).unwrap();
+    bed.place.put(&wrong, &bytes).unwrap();
+    bed.place.remove(&right);
+    let error = prune_with(&bed.open(), &thorough()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+    assert_eq!(*error.subject(), Subject::Pack(pack));
+    bed.place.put(&right, &bytes).unwrap();
+    bed.place.remove(&wrong);
+    assert_right(&bed, &[&first, &second]);
+}
+
+#[test]
+fn a_pack_goes_from_both_folders() {
+    let (bed, [first, second]) = history();
+    forget(&bed.open(), &[first.0, second.0]);
+    let pack = data_packs(&bed)[0];
+    let (right, wrong) = misplaced(&pack);
+    let bytes = bed.place.get(&right).unwrap();
+    bed.place.put(&wrong, &bytes).unwrap();
+    prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(bed.place.size(&right).unwrap(), None);
+    assert_eq!(bed.place.size(&wrong).unwrap(), None);
+}
