@@ -366,6 +366,7 @@ fn say_what_is_passed_over(app: &App, repo: &Repo) {
         app.passed_over.set(true);
         let why = match why {
             Unreadable::Damaged => "is damaged",
+            Unreadable::Missing => "is missing",
             Unreadable::Newer => "was made by a newer version of larder",
         };
         app.terminal.warn(&format!(

@@ -226,7 +226,14 @@ fn a_snapshot_without_hope_is_named_until_it_is_forgotten() {
     for pack in objects(&env, "meta") {
         std::fs::remove_file(pack).unwrap();
     }
-    for (flag, left) in [("-v", 2), ("--forget", 0)] {
+    env.run(&["repair", "snapshots", "--forget"])
+        .expect(1)
+        .says("as if a disk were not mounted");
+    assert_eq!(count(&env), 2);
+    // What is not there again after a backup of something else is lost.
+    env.write("other/file", "other\n");
+    env.backup(&["other"]);
+    for (flag, left) in [("-v", 3), ("--forget", 1)] {
         let done = env.run(&["repair", "snapshots", "--json", flag]).expect(3);
         let summary = done.messages().pop().unwrap();
         let mut named: Vec<&str> = summary["hopeless_snapshots"]

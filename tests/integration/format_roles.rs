@@ -4,7 +4,7 @@ use crate::format_place::{Opened, Place, commit, write};
 use repo_core::crypto::{BlobType, KeyKind, Role};
 use repo_core::error::ErrorKind;
 use repo_core::format::codec;
-use repo_core::format::entry::{Action, ObjectRef};
+use repo_core::format::entry::{Action, EntryAt, ObjectRef};
 use repo_core::format::envelope::RecordType;
 use repo_core::format::evidence::Evidence;
 use repo_core::format::name::ObjectKind;
@@ -158,7 +158,7 @@ fn every_action() -> Vec<Action> {
         },
         Action::Fence { fenced: vec![] },
         Action::Void {
-            entries: vec![hash],
+            entries: vec![EntryAt { number: 1, hash }],
         },
         Action::Roles {
             members: vec![],

@@ -9,7 +9,7 @@ use repo_core::format::checkpoint::{
     StateTable, TableRow, Tail, Terms, WaitingRow, WantedRow,
 };
 use repo_core::format::codec::Ext;
-use repo_core::format::entry::{Action, Entry, Fenced, Member, ObjectRef};
+use repo_core::format::entry::{Action, Entry, EntryAt, Fenced, Member, ObjectRef};
 use repo_core::format::evidence::Evidence;
 use repo_core::format::key_slot::Label;
 use repo_core::format::name::ObjectKind;
@@ -280,7 +280,10 @@ pub fn actions() -> Vec<(&'static str, Action)> {
         (
             "void",
             Action::Void {
-                entries: vec![hash(0x78)],
+                entries: vec![EntryAt {
+                    number: 120,
+                    hash: hash(0x78),
+                }],
             },
         ),
         (
@@ -411,7 +414,7 @@ pub fn checkpoint() -> Checkpoint {
         )],
         fences: vec![fenced()],
         cut_off: vec![fenced()],
-        voided: vec![hash],
+        voided: vec![EntryAt { number: 120, hash }],
         parts: StateKind::ALL[..8].iter().copied().map(part).collect(),
         ext: ext(),
     }

@@ -11,6 +11,9 @@ use crate::id::{Domain, EntryHash, EvidenceId, IndexId, KeyId, PackId, SnapshotI
 use crate::time::Timestamp;
 use bincode::{Decode, Encode};
 
+/// A writer names no more packs, and no more other objects, in one entry, and appends several. An entry has room for a million.
+pub const NAMED_MAX: usize = if cfg!(test) { 200 } else { 200_000 };
+
 /// Who may write what: one holder of a key slot.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Member {
@@ -33,6 +36,16 @@ pub struct Fenced {
     pub nonce: Nonce,
     /// Its entries that were seen.
     pub seen: Vec<EntryHash>,
+}
+
+/// An entry that cannot be read: its number and what lies there. Only both say which one is meant: of emptied files one is as the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct EntryAt {
+    /// Its number.
+    pub number: u64,
+    /// The hash that the next one follows, or if that is not known that of what lies there; of class C, where a name has more than a
+    /// number, see [`super::entry::hash_of_damaged`].
+    pub hash: EntryHash,
 }
 
 /// An object that a `Deleting` entry or a removed key names, readable without a key.
@@ -131,8 +144,8 @@ pub enum Action {
     },
     /// Entries that do not open count for nothing. Signed by the admin key.
     Void {
-        /// Their hashes, of the stored cores.
-        entries: Vec<EntryHash>,
+        /// Which; of class A only those of lower numbers count.
+        entries: Vec<EntryAt>,
     },
     /// How long snapshots are kept; replaces what was said of them before.
     Terms {

@@ -4,7 +4,7 @@
 //! the order of the entries they come from, so that a new checkpoint shares nearly all of its tables with the one before.
 
 use super::codec::{Ext, check_ext};
-use super::entry::{Fenced, Member, Nonce};
+use super::entry::{EntryAt, Fenced, Member, Nonce};
 use super::name::ObjectKind;
 use super::settings::Settings;
 use crate::backend::Class;
@@ -252,7 +252,7 @@ pub struct Checkpoint {
     /// Class C: fenced processes that a `Deleting` names, and what all such had seen.
     pub cut_off: Vec<Fenced>,
     /// Entries that count for nothing because an admin said so.
-    pub voided: Vec<EntryHash>,
+    pub voided: Vec<EntryAt>,
     /// What grows, one part for each [`StateKind`].
     pub parts: Vec<StatePart>,
     /// Fields of later versions.

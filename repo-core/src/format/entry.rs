@@ -3,7 +3,7 @@
 //! An entry file is a *core*, which is signed and hashed, and a *catch-up*: the cores of the entries before it since the
 //! last number divisible by 16, so that a client that was away needs few reads.
 
-pub use super::action::{Action, EntryKind, Fenced, Member, ObjectRef};
+pub use super::action::{Action, EntryAt, EntryKind, Fenced, Member, NAMED_MAX, ObjectRef};
 use super::codec::{self, Ext, MUST_UNDERSTAND, check_ext};
 use super::envelope::{self, Envelopes, RecordType};
 use crate::crypto::Signer;
@@ -23,6 +23,9 @@ pub const CATCH_UP_BYTES_MAX: usize = 32 << 10;
 
 /// Most bytes that an entry file may have.
 pub const ENTRY_BYTES_MAX: usize = 64 << 20;
+
+/// Most bytes of an entry's sealed part: half of what a reader takes, for fields may need more in memory.
+const BODY_BYTES_MAX: usize = codec::RECORD_BYTES_MAX / 2;
 
 /// What anyone can read of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -78,7 +81,7 @@ pub struct SignedEntry {
 }
 
 impl Entry {
-    /// The stored core: sealed and signed.
+    /// The stored core: sealed and signed. `InvalidInput` if it says more than anybody could read.
     pub fn seal(&self, envelopes: &Envelopes, signer: &Signer) -> Result<Vec<u8>> {
         let action = self
             .action
@@ -99,6 +102,9 @@ impl Entry {
             ext: Vec::new(),
         };
         let (clear, body) = (codec::encode(&clear), codec::encode(&body));
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Error::invalid("log entry").detail("names more than it has room for"));
+        }
         envelopes.seal(RecordType::Entry, &clear, &body, Some(signer))
     }
 
@@ -140,6 +146,11 @@ impl Entry {
 /// The hash that later entries follow.
 pub fn hash(core: &[u8]) -> EntryHash {
     blake3::hash(core).into()
+}
+
+/// Class C: what a damaged file is known by. Another one with the same bytes comes to another hash.
+pub fn hash_of_damaged(nonce: &Nonce, file: &[u8]) -> EntryHash {
+    hash(&[nonce, file].concat())
 }
 
 /// What anyone can read of a stored core, without a key and not authenticated.
@@ -254,7 +265,10 @@ mod tests {
                 }],
             },
             Action::Void {
-                entries: vec![EntryHash([9; 32])],
+                entries: vec![EntryAt {
+                    number: 3,
+                    hash: EntryHash([9; 32]),
+                }],
             },
             Action::Terms {
                 snapshots: vec![SnapshotId([2; 32])],
@@ -322,6 +336,30 @@ mod tests {
             let deletes_keys = matches!(kind, EntryKind::Deleting | EntryKind::Roles);
             assert_eq!(open(action, ObjectKind::Key), deletes_keys, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn an_entry_says_no_more_than_can_be_read() {
+        let ring = Keyring::from_root(&Secret::new([1; 32]), 0, &[0]);
+        let envelopes = Envelopes::new(ring, RepositoryId([2; 32]));
+        let signer = Signer::from_seed(&Secret::new([3; 32]));
+        let forget = |count| {
+            let snapshots = vec![SnapshotId([5; 32]); count];
+            let entry = Entry {
+                number: 7,
+                nonce: [4; 16],
+                follows: vec![],
+                time: Timestamp::default(),
+                process: None,
+                action: Some(Action::Forget { snapshots }),
+            };
+            let core = entry.seal(&envelopes, &signer)?;
+            Ok::<_, Error>(Entry::open(&envelopes, &core)?.entry == entry)
+        };
+        let most = BODY_BYTES_MAX / 32;
+        assert!(forget(most - 1).unwrap());
+        let error = forget(most).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub enum Lost {
 /// What is to be done before a commit may be appended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommitCheck {
-    /// Name these in the entry. Empty on class C.
+    /// It rests on these, which are condemned, maybe because they are damaged: whoever commits must prove them.
+    pub condemned: Vec<PackId>,
+    /// Name these in the entry: the same on class A, empty on class C.
     pub reprieve: Vec<PackId>,
     /// Store these again, whole, from their source; then check again.
     pub heal: Vec<BlobId>,
@@ -203,8 +205,9 @@ pub fn check_commit(
     heal.sort_unstable();
     heal.dedup();
     check.heal = heal;
+    check.condemned = reprieve.into_iter().collect();
     if state.class() == Class::A {
-        check.reprieve = reprieve.into_iter().collect();
+        check.reprieve = check.condemned.clone();
     }
     Ok(check)
 }

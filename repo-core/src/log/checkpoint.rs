@@ -3,7 +3,8 @@
 //! Rows are split into tables where the hash of a row says so, not after so many of them: removing one from the middle
 //! changes one table, and new rows come last, because they are in the order of their entries.
 
-use super::state::{State, Unreadable};
+use super::state::State;
+use super::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::{
     Checkpoint, STATE_BYTES_MAX, StateKind, StatePart, StateTable, Tail,

@@ -7,7 +7,7 @@ use super::mutant::{Rule, off};
 use super::state::State;
 use crate::backend::Class;
 use crate::format::checkpoint::{Condemned, Deleted, SnapshotRow, TableRow, Terms, WaitingRow};
-use crate::format::entry::{Action, Fenced, ObjectRef, SignedEntry};
+use crate::format::entry::{Action, EntryAt, Fenced, ObjectRef, SignedEntry};
 use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
 
@@ -57,7 +57,9 @@ impl State {
                 }
             }
             Action::Void { entries } => {
-                self.voided.extend(entries);
+                // Of class C what was damaged may have had the same number, and no other file comes to the same hash.
+                let known = |entry: &&EntryAt| entry.number < number || self.class == Class::C;
+                self.voided.extend(entries.iter().filter(known));
             }
             Action::Terms {
                 snapshots,

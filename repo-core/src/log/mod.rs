@@ -19,6 +19,7 @@ mod tail;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod wait;
 
 pub use crate::format::checkpoint::{
@@ -30,9 +31,10 @@ pub use check::{
 };
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
-    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, keep, may_append_deleting,
-    plan_condemn, plan_delete, plan_holds,
+    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, chosen_over, keep,
+    may_append_deleting, plan_condemn, plan_delete, plan_holds,
 };
-pub use state::{Outcome, PackState, Seen, State, Unreadable, VoidReason};
+pub use state::{Outcome, PackState, Seen, State, VoidReason};
 pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};
+pub use unreadable::Unreadable;
 pub use wait::{Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare};

@@ -112,6 +112,8 @@ pub struct Kept {
     blocks: Vec<u32>,
     packs: Vec<u32>,
     states: Vec<PackState>,
+    /// Whether any needed blob has several copies, there or not, of which none was condemned before.
+    has_copies: bool,
     /// Needed blobs of which no pack that is there and stays holds a copy, or as bases no whole one: the repository is damaged, condemn
     /// nothing. 100 at most; what no table names at all is not among them.
     pub lost: Vec<BlobId>,
@@ -188,11 +190,12 @@ pub fn keep(
         blocks: vec![0; rows.block_count() as usize],
         packs: vec![0; rows.pack_count() as usize],
         states,
+        has_copies: false,
         lost: Vec::new(),
     };
     let bases = bases_needed(rows, needed, &kept)?;
-    let mut choices = false;
     let mut lost = Vec::new();
+    let (mut choices, mut has_copies) = (false, false);
     let mut shares = vec![Share::default(); rows.pack_count() as usize];
     rows.for_each_blob(&mut |blob, row, copies| {
         let base = !bases.is_empty() && bases.contains(blob);
@@ -203,6 +206,8 @@ pub fn keep(
         if !is_needed {
             return Ok(());
         }
+        let standing = copies.iter().filter(|copy| !kept.is_condemned(copy.pack));
+        has_copies |= standing.count() > 1;
         let fits = |copy: &&CopyAt| !base || copy.whole;
         let there = |copy: &&CopyAt| fits(copy) && kept.is_live(copy.pack);
         let mut candidates = copies.iter().filter(there);
@@ -218,7 +223,7 @@ pub fn keep(
         }
         Ok(())
     })?;
-    kept.lost = lost;
+    (kept.lost, kept.has_copies) = (lost, has_copies);
     if choices {
         let sure = kept.packs.clone();
         rows.for_each_blob(&mut |blob, row, copies| {
@@ -240,6 +245,36 @@ pub fn keep(
         })?;
     }
     Ok(kept)
+}
+
+/// The packs that stay and hold what lies in a pack too that goes, whole or not: whoever condemns that one relies on them. Walks
+/// through all blobs once if any has several copies, else not at all.
+pub fn chosen_over(rows: &dyn Rows, kept: &Kept, condemn: &[PackId]) -> Result<Vec<PackId>> {
+    if !kept.has_copies {
+        return Ok(Vec::new());
+    }
+    let condemn: BTreeSet<&PackId> = condemn.iter().collect();
+    let mut goes = vec![false; rows.pack_count() as usize];
+    rows.for_each_pack(&mut |pack, id| {
+        goes[pack as usize] = condemn.contains(id);
+        Ok(())
+    })?;
+    let mut chosen = BTreeSet::new();
+    rows.for_each_blob(&mut |_, _, copies| {
+        let (stay, go): (Vec<&CopyAt>, Vec<&CopyAt>) =
+            copies.iter().partition(|copy| !goes[copy.pack as usize]);
+        if !go.is_empty() {
+            let stay = stay.iter().filter(|copy| kept.has_row(copy.row));
+            chosen.extend(stay.map(|copy| copy.pack));
+        }
+        Ok(())
+    })?;
+    let mut packs = Vec::new();
+    rows.for_each_pack(&mut |pack, id| {
+        packs.extend(chosen.contains(&pack).then_some(*id));
+        Ok(())
+    })?;
+    Ok(packs)
 }
 
 /// How much of a pack is needed, whether other packs hold it too or not.

@@ -6,10 +6,11 @@
 
 use super::mutant::{Rule, off};
 use super::state::{Outcome, State, VoidReason, broken};
+use super::unreadable::Unreadable;
 use crate::backend::Class;
 use crate::error::Result;
 use crate::format::checkpoint::{EntryRow, Tail};
-use crate::format::entry::{Action, Nonce, SignedEntry};
+use crate::format::entry::{Action, EntryAt, Nonce, SignedEntry};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,7 +110,11 @@ impl State {
         if set.iter().any(late) {
             return Ok(None);
         }
-        self.check_follows(&set)?;
+        let missing = self.check_follows(&set)?;
+        let missing = missing
+            .into_iter()
+            .map(|entry| (entry, Unreadable::Missing));
+        self.unreadable.extend(missing);
         let before = self.standing();
         self.settle(&set);
         if !self.standing().is_superset(&before) && !off(Rule::FoldAnew) {
@@ -126,8 +131,9 @@ impl State {
         Ok(Some(taken))
     }
 
-    /// Every entry that one follows was folded or is in the set, and has a lower number.
-    fn check_follows(&self, set: &[&SignedEntry]) -> Result<()> {
+    /// Every entry that one follows was folded or is in the set, and has a lower number, or is missing: gives those, each taken
+    /// for the one right before. Without the first one, which says who may write, nothing counts.
+    fn check_follows(&self, set: &[&SignedEntry]) -> Result<BTreeSet<EntryAt>> {
         let known = self
             .entries
             .iter()
@@ -137,14 +143,23 @@ impl State {
         let mut numbers: BTreeMap<EntryHash, u64> = heads.chain(known).chain(new).collect();
         numbers.extend(
             self.unreadable
-                .iter()
-                .map(|(hash, (number, _))| (*hash, *number)),
+                .keys()
+                .map(|entry| (entry.hash, entry.number)),
         );
+        let mut missing = BTreeSet::new();
         for signed in set {
             let number = signed.entry.number;
             self.check_first(signed)?;
             let mut highest = 0;
             for hash in &signed.entry.follows {
+                if !numbers.contains_key(hash) && number > 2 {
+                    let entry = EntryAt {
+                        number: number - 1,
+                        hash: *hash,
+                    };
+                    numbers.insert(entry.hash, entry.number);
+                    missing.insert(entry);
+                }
                 let before = numbers.get(hash);
                 let before =
                     *before.ok_or_else(|| broken(number, "follows one that is missing"))?;
@@ -157,7 +172,7 @@ impl State {
                 ));
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// Finds out which processes are fenced and what of theirs stands, before anything else takes effect.

@@ -1,13 +1,14 @@
 //! What a log adds up to: the state, and what can be asked of it.
 
 use super::mutant::{Rule, off};
+use super::unreadable::Unreadable;
 use crate::backend::Class;
 use crate::error::{Error, Result, Subject};
 use crate::format::checkpoint::{
     Condemned, Deleted, EntryRow, PackRow, RolesAt, SnapshotRow, TableRow, Tail, Terms, WaitingRow,
     WantedRow,
 };
-use crate::format::entry::{Action, Nonce, ObjectRef, SignedEntry};
+use crate::format::entry::{Action, EntryAt, Nonce, ObjectRef, SignedEntry};
 use crate::format::settings::Settings;
 use crate::id::{EntryHash, EvidenceId, IndexId, PackId, SnapshotId, WriterId};
 use crate::time::Timestamp;
@@ -41,15 +42,6 @@ pub enum VoidReason {
     Fenced,
     /// A kind of a later version that may be skipped.
     Unknown,
-}
-
-/// Why an entry could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-pub enum Unreadable {
-    /// It does not open. Readers skip it; prune and forget stop.
-    Damaged,
-    /// A kind of a later version that must be understood. Nothing may be written.
-    Newer,
 }
 
 /// The state of a pack as far as the log knows it.
@@ -90,8 +82,8 @@ pub struct State {
     pub(super) fences: BTreeMap<Nonce, BTreeSet<EntryHash>>,
     /// Fenced processes that a `Deleting` names, and their entries that all such saw.
     pub(super) cut_off: BTreeMap<Nonce, BTreeSet<EntryHash>>,
-    pub(super) unreadable: BTreeMap<EntryHash, (u64, Unreadable)>,
-    pub(super) voided: BTreeSet<EntryHash>,
+    pub(super) unreadable: BTreeMap<EntryAt, Unreadable>,
+    pub(super) voided: BTreeSet<EntryAt>,
     /// Class C: the entries folded, by what their names show.
     pub(super) entries: BTreeMap<(u64, Nonce), EntryRow>,
     /// Class C: entries that may yet become void.
@@ -152,19 +144,6 @@ impl State {
             self.begin_set(&before, signed);
         }
         Ok(outcome)
-    }
-
-    /// Class A: steps over the entry `number`, whose stored core has this hash and cannot be read.
-    pub fn note_unreadable(&mut self, number: u64, hash: EntryHash, why: Unreadable) -> Result<()> {
-        if self.class == Class::A {
-            if number != self.tail.number + 1 {
-                return Err(broken(number, "is not the next one"));
-            }
-            let heads = vec![hash];
-            self.tail = Tail { number, heads };
-        }
-        self.unreadable.insert(hash, (number, why));
-        Ok(())
     }
 
     fn check_chain(&self, number: u64, follows: &[EntryHash]) -> Result<()> {
@@ -372,70 +351,6 @@ impl State {
     /// Class C: which deletions wait for whom, by `Waiting` entry.
     pub fn waiting(&self) -> impl Iterator<Item = (&EntryHash, &WaitingRow)> {
         self.waiting.iter()
-    }
-
-    /// Whether a `Void` entry clears the entry of that hash.
-    pub fn is_voided(&self, hash: &EntryHash) -> bool {
-        self.voided.contains(hash)
-    }
-
-    /// Entries that could not be read and that no `Void` entry clears. Readers skip them; with any of them
-    /// [`State::may_prune`] and [`State::may_write`] answer no.
-    pub fn unreadable(&self) -> impl Iterator<Item = (u64, Unreadable)> {
-        self.unreadable_entries()
-            .map(|(_, number, why)| (number, why))
-    }
-
-    /// The same with their hashes: of the stored core, as far as that can be told.
-    pub fn unreadable_entries(&self) -> impl Iterator<Item = (&EntryHash, u64, Unreadable)> {
-        let open = |hash: &EntryHash| !self.voided.contains(hash);
-        let rows = self.unreadable.iter().filter(move |(hash, _)| open(hash));
-        rows.map(|(hash, (number, why))| (hash, *number, *why))
-    }
-
-    /// The hashes of damaged entries that no `Void` entry clears; those of a newer version are not among them.
-    pub fn to_void(&self) -> Vec<EntryHash> {
-        let damaged = self
-            .unreadable
-            .iter()
-            .filter(|(hash, (_, why))| *why == Unreadable::Damaged && !self.voided.contains(hash));
-        damaged.map(|(hash, _)| *hash).collect()
-    }
-
-    /// How many entries `Void` entries have cleared.
-    pub fn voided_count(&self) -> usize {
-        self.voided.len()
-    }
-
-    /// Whether an entry at the tail could not be read.
-    pub fn ends_unreadable(&self) -> bool {
-        let mut heads = self.tail.heads.iter();
-        heads.any(|head| self.unreadable.contains_key(head))
-    }
-
-    /// Whether anything may be appended at all: false once an entry of a later version is there that must be understood.
-    pub fn may_append(&self) -> bool {
-        !self.unreadable().any(|(_, why)| why == Unreadable::Newer)
-    }
-
-    /// Whether snapshots may be forgotten and packs condemned or deleted: false while any entry could not be read.
-    pub fn may_prune(&self) -> bool {
-        self.unreadable().next().is_none()
-    }
-
-    /// Refuses to forget or delete while any entry could not be read, for it may say anything: that a snapshot is protected, or wanted
-    /// again. `Unsupported` about one of a later version, else `Damaged` about one that can be cleared.
-    pub fn refuse_unreadable(&self) -> Result<()> {
-        let newer = |(_, why): &(u64, Unreadable)| *why == Unreadable::Newer;
-        match self.unreadable().find(newer).or(self.unreadable().next()) {
-            None => Ok(()),
-            Some((number, Unreadable::Newer)) => Err(Error::unsupported(Subject::Entry(number))
-                .detail("says what must be understood; nothing is forgotten or deleted")),
-            Some((number, Unreadable::Damaged)) => Err(broken(
-                number,
-                "cannot be read, and while that is so nothing is forgotten or deleted",
-            )),
-        }
     }
 
     /// Class C: tables that only entries in doubt name. The caller reads them and hands the packs that no other table

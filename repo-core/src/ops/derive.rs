@@ -264,7 +264,7 @@ pub(super) fn make(
         CommitOutcome::Heal if request.lender.is_some() && !repo.state().is_live(&old) => {
             Made::Forgotten
         }
-        CommitOutcome::Heal => Made::Heal,
+        CommitOutcome::Heal | CommitOutcome::Damaged(_) => Made::Heal,
     })
 }
 

@@ -59,7 +59,8 @@ pub struct Recovered {
 /// its id. What is lost of them is left out as by `repair_snapshots`, so that the snapshot is whole.
 ///
 /// Directories of forgotten snapshots are among them until a prune has deleted them. Packs that were condemned are taken back on class
-/// A; on class C there must be none: `Unsupported`. What is lost of the snapshot counts as problems of it.
+/// A if they are what their names say, else `Damaged`: [`super::repair_packs`] saves what can be read of them. On class C there must be none:
+/// `Unsupported`. What is lost of the snapshot counts as problems of it.
 ///
 /// Memory: 35 to 75 bytes for each part of a directory that snapshots reach, 120 to 200 for each other tree blob; what writing
 /// directories anew takes; and in the end a bit for each blob of the index.
@@ -159,6 +160,11 @@ impl Job<'_> {
         Ok(match repo.commit(&request)? {
             CommitOutcome::Committed => Some(found),
             CommitOutcome::Heal => None,
+            // What is needed of it may be read, and lies nowhere else.
+            CommitOutcome::Damaged(pack) => {
+                let detail = "it is about to be deleted, and what was found rests on it";
+                return Err(Error::damaged(Subject::Pack(pack)).detail(detail));
+            }
         })
     }
 

@@ -77,11 +77,8 @@ impl Shared {
             return Err(Error::unsupported(Subject::Repository(self.place()))
                 .detail("a newer version has written to this repository"));
         }
-        if history.state.class() == Class::A
-            && history.state.ends_unreadable()
-            && !matches!(action, Action::Void { .. })
-        {
-            return Err(nothing_follows(history.state.tail().number));
+        if !matches!(action, Action::Void { .. }) {
+            refuse_behind(&history.state)?;
         }
         if !history.state.may_write(&signer.public(), &action) {
             let place = Subject::Repository(self.place());
@@ -254,19 +251,21 @@ impl Shared {
 
 /// What an entry says that cannot be read may be anything, such as that packs are deleted, and its right bytes may come back:
 /// nothing is put behind it.
-pub(super) fn nothing_follows(number: u64) -> Error {
-    Error::damaged(Subject::Entry(number))
-        .detail("is the newest one, so that nothing can follow it")
+pub(super) fn refuse_behind(state: &State) -> Result<()> {
+    let detail = match state.class() {
+        Class::A => "is the newest one, so that nothing can follow it",
+        Class::C => "is missing, so that nothing can follow those behind it",
+    };
+    match state.barrier() {
+        Some(number) => Err(Error::damaged(Subject::Entry(number)).detail(detail)),
+        None => Ok(()),
+    }
 }
 
 impl Shared {
-    /// Refuses a log to which nothing can be appended because its newest entry cannot be read: before work is done that would be lost.
+    /// Refuses a log to which nothing can be appended because of an entry that cannot be read: before work is done that would be lost.
     pub(crate) fn refuse_unreadable_end(&self) -> Result<()> {
-        let state = self.state();
-        match state.class() == Class::A && state.ends_unreadable() {
-            true => Err(nothing_follows(state.tail().number)),
-            false => Ok(()),
-        }
+        refuse_behind(&self.state())
     }
 }
 

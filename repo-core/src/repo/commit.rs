@@ -35,6 +35,8 @@ pub enum CommitOutcome {
     Committed,
     /// Something relied on is gone: look everything up again, store what is not there, and come back.
     Heal,
+    /// The same, because this pack, which is condemned, turned out to be missing or damaged.
+    Damaged(PackId),
 }
 
 /// What the request relies on: whole packs. Which of their blobs are really needed is not kept, so that memory does not
@@ -83,9 +85,11 @@ impl Reliance for Packs<'_> {
 
 impl Repo {
     /// Checks a backup against the newest fold and appends its `Commit`; checked again whenever others were faster.
+    ///
+    /// Reads the packs of others that were condemned meanwhile and that it rests on, each once, whole: a repair condemns damaged ones.
     pub fn commit(&self, request: &CommitRequest) -> Result<CommitOutcome> {
         let summary = self.seal_summary(&request.summary)?;
-        let mut heal = false;
+        let (mut proved, mut damaged) = (HashSet::new(), None);
         let appended = self.append(&mut |state| {
             self.set_state(Arc::clone(state));
             self.sync_index(&request.tables)?;
@@ -104,8 +108,11 @@ impl Repo {
                 &request.tables,
                 snapshot,
             )?;
-            heal = !check.passes() || unknown_packs(&catalog, request)?;
-            if heal {
+            if !check.passes() || unknown_packs(&catalog, request)? {
+                return Ok(None);
+            }
+            damaged = self.first_damaged(&check.condemned, request, &mut proved)?;
+            if damaged.is_some() {
                 return Ok(None);
             }
             Ok(Some(Action::Commit {
@@ -115,10 +122,32 @@ impl Repo {
                 summary: summary.clone(),
             }))
         })?;
-        Ok(match appended {
-            Some(_) => CommitOutcome::Committed,
-            None => CommitOutcome::Heal,
+        Ok(match (appended, damaged) {
+            (Some(_), _) => CommitOutcome::Committed,
+            (None, Some(pack)) => CommitOutcome::Damaged(pack),
+            (None, None) => CommitOutcome::Heal,
         })
+    }
+
+    /// The first of these packs that is not what its name says. Those of the request's own run were proved when
+    /// they were stored; a long run may have many, and a prune condemns them all.
+    fn first_damaged(
+        &self,
+        condemned: &[PackId],
+        request: &CommitRequest,
+        proved: &mut HashSet<PackId>,
+    ) -> Result<Option<PackId>> {
+        for pack in condemned {
+            if request.own.contains(pack) || proved.contains(pack) {
+                continue;
+            }
+            match self.prove_pack(pack) {
+                Ok(()) => drop(proved.insert(*pack)),
+                Err(e) if e.is_lost() => return Ok(Some(*pack)),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
     }
 }
 

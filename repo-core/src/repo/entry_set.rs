@@ -131,9 +131,10 @@ impl Shared {
         let object = name::entry_of(*number, nonce);
         let missing = || Error::missing(Subject::Object(object.clone()));
         let file = self.read_entry_file(&object)?.ok_or_else(missing)?;
+        let damaged = || (entry::hash_of_damaged(nonce, &file), Unreadable::Damaged);
         let core = match entry::decode_file(&file) {
             Ok((core, _)) => core,
-            Err(_) => return Ok(Err((entry::hash(&file), Unreadable::Damaged))),
+            Err(_) => return Ok(Err(damaged())),
         };
         let signed = match Entry::open(&self.envelopes, core) {
             Ok(signed) => signed,
@@ -141,7 +142,7 @@ impl Shared {
                 return Ok(Err((entry::hash(core), Unreadable::Newer)));
             }
             Err(e) if e.kind() == ErrorKind::Damaged => {
-                return Ok(Err((entry::hash(core), Unreadable::Damaged)));
+                return Ok(Err(damaged()));
             }
             Err(e) => return Err(e),
         };

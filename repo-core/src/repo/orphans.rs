@@ -1,11 +1,9 @@
 //! What an interrupted run left: packs that it published, which the index knows, and finished packs that no table names,
 //! or only one that is lost. The next run takes those over.
 
-use super::append::nothing_follows;
 use super::memory::Published;
 use super::process::Process;
 use super::{Repo, Writer, lock, pack_object};
-use crate::backend::Class;
 use crate::crypto::BlobType;
 use crate::error::{ErrorKind, Result};
 use crate::format::name::ObjectKind;
@@ -57,10 +55,7 @@ impl Repo {
                 _process: None,
             });
         }
-        let state = self.state();
-        if state.ends_unreadable() && state.class() == Class::A {
-            return Err(nothing_follows(state.tail().number));
-        }
+        self.refuse_unreadable_end()?;
         let process = self.announce()?;
         if process.is_some() {
             self.refresh()?;

@@ -1,11 +1,13 @@
 //! Whether the packs that something new relies on are where they should be.
 
-use super::{Shared, lock, pack_object};
-use crate::error::{Error, Result, Subject};
+use super::{Repo, Shared, lock, pack_object};
+use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::name::ObjectKind;
 use crate::id::{BlobId, PackId};
 use crate::index::{Location, Want};
 use crate::log::PackState;
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 /// What was found out about packs.
 #[derive(Default)]
@@ -126,11 +128,57 @@ impl Shared {
         Ok(found.map(|(_, pack)| pack))
     }
 
+    /// Whether any object of a kind is there.
+    fn has_any(&self, kind: ObjectKind) -> Result<bool> {
+        let mut any = false;
+        let listed = self.backend().list(kind.folder(), &mut |object| {
+            any = ObjectKind::parse(&object.name).is_some_and(|(other, _)| other == kind);
+            match any {
+                true => Err(Error::new(ErrorKind::Interrupted, Subject::None)),
+                false => Ok(()),
+            }
+        });
+        if !any {
+            listed?;
+        }
+        Ok(any)
+    }
+
     /// The packs that turned out not to be there.
     pub(super) fn lost_packs(&self) -> HashSet<PackId> {
         let presence = lock(&self.presence);
         let lost = presence.0.iter();
         let lost = lost.filter(|(_, standing)| **standing != Standing::There);
         lost.map(|(pack, _)| *pack).collect()
+    }
+}
+
+impl Repo {
+    /// Refuses to take for lost what may be away for the moment: `Unavailable` if there is no object at all of a kind that there should be,
+    /// packs or snapshots. It is lost where anything is stored again, as by a backup. A page of a listing each.
+    pub(crate) fn refuse_empty_folders(&self) -> Result<()> {
+        let mut kinds = Vec::new();
+        self.index().packs(&mut |pack, _| {
+            let kind = pack_object(pack.kind);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+            Ok(match kinds.len() {
+                2 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+        })?;
+        kinds.extend((!self.live_snapshots().is_empty()).then_some(ObjectKind::Snapshot));
+        for kind in kinds {
+            if !self.has_any(kind)? {
+                let detail = format!(
+                    "nothing is there of {}/, as if a disk were not mounted; nothing was forgotten",
+                    kind.folder()
+                );
+                let place = Subject::Repository(self.place());
+                return Err(Error::new(ErrorKind::Unavailable, place).detail(detail));
+            }
+        }
+        Ok(())
     }
 }

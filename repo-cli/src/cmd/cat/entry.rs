@@ -7,7 +7,7 @@ use crate::json;
 use crate::text::{printable, rfc3339};
 use repo_core::backend::Class;
 use repo_core::format::entry::{
-    self, Action, ENTRY_BYTES_MAX, Entry, Fenced, Member, ObjectRef, SignedEntry,
+    self, Action, ENTRY_BYTES_MAX, Entry, EntryAt, Fenced, Member, ObjectRef, SignedEntry,
 };
 use repo_core::format::name;
 use repo_core::id::{SnapshotId, to_hex};
@@ -167,7 +167,9 @@ fn fields(repo: &Repo, action: &Action) -> Value {
         Action::Fence { fenced } => json!({
             "fenced": fenced.iter().map(fence).collect::<Vec<_>>(),
         }),
-        Action::Void { entries } => json!({ "entries": hex(entries) }),
+        Action::Void { entries } => json!({
+            "entries": entries.iter().map(entry_at).collect::<Vec<_>>(),
+        }),
         Action::Terms {
             snapshots,
             protected_until,
@@ -200,6 +202,10 @@ fn member(member: &Member) -> Value {
 
 fn fence(fenced: &Fenced) -> Value {
     json!({ "nonce": to_hex(&fenced.nonce), "seen": hex(&fenced.seen) })
+}
+
+fn entry_at(entry: &EntryAt) -> Value {
+    json!({ "number": entry.number, "hash": entry.hash.to_hex() })
 }
 
 fn names(objects: &[ObjectRef]) -> Vec<String> {

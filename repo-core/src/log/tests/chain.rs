@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::{ErrorKind, Subject};
+use crate::format::entry::EntryAt;
 use crate::id::EntryHash;
 
 #[test]
@@ -134,7 +135,7 @@ fn unreadable_entries_stop_prune_until_they_are_voided() {
     assert_eq!(refused.kind(), ErrorKind::Damaged);
     log.by(Role::Writer, commit(1, vec![]));
     let void = Action::Void {
-        entries: vec![hash],
+        entries: vec![EntryAt { number: 2, hash }],
     };
     assert_ne!(log.by(Role::Full, void.clone()), Outcome::Applied);
     assert!(!log.state.may_prune());
@@ -154,4 +155,39 @@ fn unreadable_entries_stop_prune_until_they_are_voided() {
     let refused = log.state.refuse_unreadable().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     assert_eq!(refused.subject(), &Subject::Entry(number - 1));
+}
+
+#[test]
+fn a_void_clears_what_it_names_and_nothing_that_is_like_it() {
+    let mut log = Log::new();
+    let hash = EntryHash([7; 32]);
+    let damaged = |log: &mut Log| {
+        let number = log.state.tail().number + 1;
+        log.state
+            .note_unreadable(number, hash, Unreadable::Damaged)
+            .unwrap();
+        EntryAt { number, hash }
+    };
+    let (first, second) = (damaged(&mut log), damaged(&mut log));
+    assert_eq!(log.state.to_void(), [first, second]);
+    log.add(
+        ADMIN,
+        Action::Void {
+            entries: vec![first],
+        },
+    );
+    assert_eq!(log.state.to_void(), [second]);
+    // One that is to come: nobody can know it.
+    let number = log.state.tail().number + 2;
+    log.add(
+        ADMIN,
+        Action::Void {
+            entries: vec![second, EntryAt { number, hash }],
+        },
+    );
+    log.state.refuse_unreadable().unwrap();
+    let third = damaged(&mut log);
+    assert_eq!(third.number, number);
+    assert_eq!(log.state.to_void(), [third]);
+    assert!(log.state.ends_unreadable());
 }

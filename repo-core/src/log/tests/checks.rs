@@ -143,6 +143,30 @@ fn of_several_copies_the_one_in_the_fuller_pack_is_kept() {
 }
 
 #[test]
+fn whose_copy_is_chosen_over_one_that_goes_is_told() {
+    let log = Log::new();
+    let rows = |blobs: &[u8]| blobs.iter().map(|b| (blob(*b), vec![])).collect();
+    // Pack 1 is the fullest one; of blob 1 there are copies in three.
+    let packs = [&[1, 2][..], &[1, 8], &[1, 8, 9], &[9]];
+    let packs = (1..).zip(packs).map(|(n, blobs)| (pack(n), rows(blobs)));
+    let catalog = Packs(packs.collect());
+    let rows = Numbered {
+        packs: &catalog,
+        backwards: false,
+    };
+    let chosen = |needed: &[u8], absent: &BTreeSet<PackId>| {
+        let needed: BTreeSet<BlobId> = needed.iter().map(|b| blob(*b)).collect();
+        let kept = keep(&log.state, &rows, &needed, absent).unwrap();
+        let plan = plan_condemn(&log.state, &rows, &kept, &|_| false, &[]).unwrap();
+        chosen_over(&rows, &kept, &plan.condemn).unwrap()
+    };
+    let none = BTreeSet::new();
+    assert_eq!(chosen(&[1, 2], &none), [pack(1)]);
+    assert_eq!(chosen(&[1], &BTreeSet::from([pack(1)])), [pack(2)]);
+    assert_eq!(chosen(&[2], &none), []);
+}
+
+#[test]
 fn nothing_rests_on_packs_that_are_not_there() {
     let mut log = Log::new();
     let rows = |blobs: &[u8]| blobs.iter().map(|b| (blob(*b), vec![])).collect();

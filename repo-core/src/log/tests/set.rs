@@ -35,6 +35,12 @@ fn after(state: &State, role: Role, process: [u8; 16], action: Action) -> Signed
     )
 }
 
+/// The same by the admin key.
+fn by_admin(state: &State, action: Action) -> SignedEntry {
+    let tail = state.tail();
+    entry(tail.number + 1, tail.heads.clone(), ADMIN, None, action)
+}
+
 pub(super) fn folded(set: &[SignedEntry]) -> State {
     State::new(ADMIN, Class::C).fold(set).unwrap().unwrap()
 }
@@ -109,7 +115,28 @@ fn a_missing_entry_is_noticed() {
     set.push(after(&state, Role::Writer, W, commit(1, vec![])));
     let state = folded(&set);
     set.push(after(&state, Role::Writer, W, commit(2, vec![])));
-    set.remove(2);
+    let missing = set.remove(2);
+    let number = missing.entry.number;
+    let lacking = folded(&set);
+    let rows: Vec<_> = lacking.unreadable().collect();
+    assert_eq!(rows, [(number, Unreadable::Missing)]);
+    assert_eq!(lacking.barrier(), Some(number));
+    lacking.refuse_unreadable().unwrap_err();
+    // Cleared it counts for nothing, and comes into force if it is there again.
+    let void = Action::Void {
+        entries: lacking.to_void(),
+    };
+    set.push(after(&lacking, Role::Full, W, void.clone()));
+    assert_eq!(folded(&set).barrier(), Some(number));
+    set.pop();
+    set.push(by_admin(&lacking, void));
+    let cleared = folded(&set);
+    assert_eq!((cleared.barrier(), cleared.may_prune()), (None, true));
+    assert!(!cleared.is_live(&snapshot(1)) && cleared.is_live(&snapshot(2)));
+    set.push(missing);
+    assert!(folded(&set).is_live(&snapshot(1)));
+    // Without the first one nobody may write.
+    set.remove(0);
     let error = State::new(ADMIN, Class::C).fold(&set).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Damaged);
 }

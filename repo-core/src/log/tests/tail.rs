@@ -3,7 +3,7 @@
 use super::*;
 use crate::crypto::{Keyring, Secret, Signer};
 use crate::error::Result;
-use crate::format::entry::{Entry, encode_file, hash};
+use crate::format::entry::{Entry, EntryAt, encode_file, hash};
 use crate::format::envelope::Envelopes;
 use crate::id::{EntryHash, RepositoryId};
 use crate::time::Timestamp;
@@ -184,7 +184,10 @@ fn what_does_not_open_is_stepped_over() {
     log.push(
         19,
         Action::Void {
-            entries: vec![hash(&log.cores[15])],
+            entries: vec![EntryAt {
+                number: 16,
+                hash: hash(&log.cores[15]),
+            }],
         },
     );
     state.apply_cores(&log.all(19, 19), &log.open()).unwrap();

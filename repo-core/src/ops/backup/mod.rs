@@ -173,7 +173,9 @@ impl<'a> Attempt<'a> {
             }
             self.distrust = true;
             if !prepared.can_be_read_again() {
-                return Err(deleted_meanwhile("a stream cannot be read again"));
+                return Err(deleted_meanwhile(
+                    "a stream cannot be read again: run it once more",
+                ));
             }
         }
         Err(deleted_meanwhile("each time it was read again"))
@@ -229,7 +231,7 @@ impl<'a> Attempt<'a> {
         done.snapshot = Some(snapshot);
         Ok(match repo.commit(&request)? {
             CommitOutcome::Committed => Some(done),
-            CommitOutcome::Heal => None,
+            CommitOutcome::Heal | CommitOutcome::Damaged(_) => None,
         })
     }
 
@@ -301,7 +303,7 @@ fn say_once(resumed: &mut Option<Resumed>, found: Resumed, progress: &dyn Progre
 
 fn deleted_meanwhile(detail: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, Subject::None).detail(format!(
-        "what it has in common with older backups was deleted meanwhile; {detail}"
+        "what it has in common with older backups was deleted meanwhile, or found to be damaged; {detail}"
     ))
 }
 

@@ -4,10 +4,12 @@ use super::is_finding;
 use super::objects::{Inventory, Note};
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::entry::{self, CHECKPOINT_EVERY, ENTRY_BYTES_MAX, Entry, Nonce, SignedEntry};
+use crate::format::entry::{
+    self, CHECKPOINT_EVERY, ENTRY_BYTES_MAX, Entry, EntryAt, Nonce, SignedEntry,
+};
 use crate::format::name;
 use crate::id::EntryHash;
-use crate::log::State;
+use crate::log::{State, Unreadable};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,9 +57,15 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
     let folded = set_of(&state);
     for (number, nonce) in inventory.entry_set.difference(&folded) {
         let object = name::entry_of(*number, nonce);
-        if !is_cleared(repo, &object)? {
+        if !is_cleared(repo, *number, nonce, &object)? {
             let error = Error::damaged(Subject::Object(object));
             note(Err(error.detail("is no readable part of the log")))?;
+        }
+    }
+    for (entry, why) in state.lost_entries() {
+        if why == Unreadable::Missing {
+            let error = Error::missing(Subject::Entry(entry.number));
+            note(Err(error.detail("others follow it")))?;
         }
     }
     for (number, nonce) in &folded {
@@ -80,14 +88,14 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
 }
 
 /// Whether a `Void` entry says that what lies there counts for nothing.
-fn is_cleared(repo: &Repo, object: &str) -> Result<bool> {
+fn is_cleared(repo: &Repo, number: u64, nonce: &Nonce, object: &str) -> Result<bool> {
     let file = match repo.backend().get(object) {
         Ok(file) => file,
         Err(e) if is_finding(&e) => return Ok(false),
         Err(e) => return Err(e),
     };
-    let core = entry::decode_file(&file).map_or(&file[..], |(core, _)| core);
-    Ok(repo.state().is_voided(&entry::hash(core)))
+    let hash = entry::hash_of_damaged(nonce, &file);
+    Ok(repo.state().is_voided(&EntryAt { number, hash }))
 }
 
 fn check_entries(repo: &Repo, note: Note<'_>, interrupt: &Interrupt) -> Result<()> {
@@ -96,7 +104,11 @@ fn check_entries(repo: &Repo, note: Note<'_>, interrupt: &Interrupt) -> Result<(
         interrupt.check()?;
         let read = read_entry(repo, number, &before);
         let follows = read.as_ref().ok().map(|signed| &signed.entry.follows);
-        let cleared = follows.is_some_and(|f| f.iter().any(|hash| repo.state().is_voided(hash)));
+        let at = |hash: &EntryHash| EntryAt {
+            number: number - 1,
+            hash: *hash,
+        };
+        let cleared = follows.is_some_and(|f| f.iter().any(|h| repo.state().is_voided(&at(h))));
         if let Some(error) = before.unread.take().filter(|_| !cleared) {
             note(Err(error))?;
         }

@@ -6,7 +6,7 @@ use super::times::{Commit, Stored, Times};
 use crate::crypto::Role;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::SnapshotRow;
-use crate::format::entry::Action;
+use crate::format::entry::{Action, NAMED_MAX};
 use crate::format::name;
 use crate::format::snapshot::Summary;
 use crate::id::SnapshotId;
@@ -48,7 +48,7 @@ impl<'a> Forget<'a> {
     }
 
     /// Appends a `Forget` of what goes, if anything does, right after the fold it was planned on; planned again whenever
-    /// others were faster. Gives the plan that stands.
+    /// others were faster. What is more than an entry names goes by further ones. Gives the plan that stands.
     ///
     /// `InvalidInput` if the policy keeps nothing of a series and may not; `Damaged` or `Unsupported` while entries of the
     /// log cannot be read, for they may say anything. Nothing is forgotten then.
@@ -60,11 +60,16 @@ impl<'a> Forget<'a> {
             if planned.emptied().is_some() && !self.options.allow_empty {
                 return Err(Error::invalid("policy").detail("keeps nothing of a series"));
             }
-            let snapshots: Vec<SnapshotId> = planned.removed().map(|r| r.info.id).collect();
+            let removed = planned.removed().map(|r| r.info.id);
+            let snapshots: Vec<SnapshotId> = removed.take(NAMED_MAX).collect();
             done = Some(planned);
             Ok((!snapshots.is_empty()).then_some(Action::Forget { snapshots }))
         })?;
-        Ok(done.expect("an append asks at least once"))
+        let done = done.expect("an append asks at least once");
+        let removed = done.removed().map(|r| r.info.id);
+        let rest: Vec<SnapshotId> = removed.skip(NAMED_MAX).collect();
+        forget_ids(repo, &rest)?;
+        Ok(done)
     }
 
     fn plan_on(&mut self, state: &State) -> Result<ForgetPlan> {
@@ -164,16 +169,25 @@ fn stored_times(repo: &Repo, state: &State) -> Result<Stored> {
 /// that were not forgotten already.
 pub fn forget_ids(repo: &Repo, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
     let mut forgotten = Vec::new();
-    repo.append(&mut |state| {
-        state.refuse_unreadable()?;
-        forgotten = ids.iter().filter(|id| state.is_live(id)).copied().collect();
-        let now = now();
-        if let Some(id) = forgotten.iter().find(|id| state.is_protected(id, now)) {
-            let protected = Error::new(ErrorKind::Denied, Subject::Snapshot(*id));
-            return Err(protected.detail("it is protected"));
-        }
-        let snapshots = forgotten.clone();
-        Ok((!snapshots.is_empty()).then_some(Action::Forget { snapshots }))
-    })?;
+    for part in ids.chunks(NAMED_MAX) {
+        let mut live: Vec<SnapshotId> = Vec::new();
+        repo.append(&mut |state| {
+            state.refuse_unreadable()?;
+            let now = now();
+            let mut all = ids.iter().filter(|id| state.is_live(id));
+            if let Some(id) = all.find(|id| state.is_protected(id, now)) {
+                let protected = Error::new(ErrorKind::Denied, Subject::Snapshot(*id));
+                return Err(protected.detail("it is protected"));
+            }
+            live = part
+                .iter()
+                .filter(|id| state.is_live(id))
+                .copied()
+                .collect();
+            let snapshots = live.clone();
+            Ok((!snapshots.is_empty()).then_some(Action::Forget { snapshots }))
+        })?;
+        forgotten.append(&mut live);
+    }
     Ok(forgotten)
 }

@@ -51,7 +51,7 @@ pub struct TooLate {
 /// an earlier run has committed is found. `Unavailable` if this process is taken for dead meanwhile, or what it relies on is
 /// deleted each time it begins again.
 ///
-/// Every tree is read, and what is copied. Checked again if packs were condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: two bits for each blob of
+/// `Damaged`, and nothing is changed, if something is not to be found and an index table is lost. Every tree is read, and what is copied. Checked again if packs were condemned or deleted meanwhile. `NotFound` about one that the log does not know. Memory: two bits for each blob of
 /// the index, 32 bytes for each condemned pack and each blob that is lost, and what writing takes.
 pub fn unforget(
     repo: &Repo,
@@ -231,12 +231,16 @@ impl Job<'_> {
         })
     }
 
-    /// That it is too late, unless packs were deleted since the fold: what was in them may have been moved.
+    /// That it is too late, unless packs were deleted since the fold: what was in them may have been moved. `Damaged` if a
+    /// lost index table may name it.
     fn too_late(&self, id: SnapshotId, gone: TooLate) -> Result<Option<Unforgotten>> {
         self.repo.refresh()?;
         self.repo.refuse_fenced()?;
-        let moved = self.repo.state().has_deleted_since(self.state);
-        Ok((!moved).then_some(Unforgotten::TooLate(id, gone)))
+        if self.repo.state().has_deleted_since(self.state) {
+            return Ok(None);
+        }
+        self.repo.refuse_incomplete_index()?;
+        Ok(Some(Unforgotten::TooLate(id, gone)))
     }
 
     /// Appends the entry to a fold in which no other packs are condemned or deleted than in the one that was checked; `None` if

@@ -3,7 +3,7 @@
 use super::survey::Survey;
 use super::{Job, PruneSummary, repack};
 use crate::error::Result;
-use crate::format::entry::Action;
+use crate::format::entry::{Action, NAMED_MAX};
 use crate::id::Domain;
 use crate::repo::{WriteOptions, Writer};
 use std::collections::BTreeMap;
@@ -26,15 +26,24 @@ pub fn execute(job: &Job<'_>, survey: &Survey, summary: &mut PruneSummary) -> Re
     if packs.is_empty() && objects.is_empty() {
         return Ok(());
     }
-    // It may rest on an older fold: what is needed is looked at again before anything is deleted.
-    job.repo.append(&mut |_| {
-        Ok(Some(Action::Condemn {
-            packs: packs.clone(),
-            objects: objects.clone(),
-            index_add: tables.clone(),
-            reprieve: Vec::new(),
-        }))
-    })?;
+    let (mut packs, mut objects) = (packs.chunks(NAMED_MAX), objects.chunks(NAMED_MAX));
+    loop {
+        let parts = (packs.next(), objects.next());
+        if parts == (None, None) {
+            break;
+        }
+        // It may rest on an older fold: what is needed is looked at again before anything is deleted.
+        job.repo.append(&mut |_| {
+            Ok(Some(Action::Condemn {
+                packs: parts.0.unwrap_or_default().to_vec(),
+                objects: parts.1.unwrap_or_default().to_vec(),
+                index_add: tables.clone(),
+                reprieve: Vec::new(),
+            }))
+        })?;
+        // The first entry brings what is to be in force before anything goes.
+        tables.clear();
+    }
     let plan = &survey.plan;
     for sum in [plan.to_condemn, plan.to_rewrite, plan.strays] {
         summary.condemned.count += sum.count;

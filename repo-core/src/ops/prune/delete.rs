@@ -7,7 +7,7 @@ use super::{Job, PruneSummary};
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::WaitingRow;
-use crate::format::entry::{Action, ObjectRef};
+use crate::format::entry::{Action, NAMED_MAX, ObjectRef};
 use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId, SnapshotId};
 use crate::log::{DeletePlan, condemned_of, may_append_deleting, plan_holds, snapshots_to_spare};
@@ -19,10 +19,6 @@ use std::time::Duration;
 
 /// How many deletions are under way at once, if the backend can bear it.
 const THREADS_MAX: usize = 8;
-
-/// One `Deleting` names at most so many packs, and as many other objects: an entry has room for half a million. What is left goes with the
-/// next prune.
-const NAMED_MAX: usize = 200_000;
 
 /// Class C: a process is not taken for dead before, however short the grace.
 const DEAD_AFTER_MIN: Duration = Duration::from_secs(24 * 3600);
@@ -48,10 +44,7 @@ pub fn execute(
     let state = job.repo.state();
     // Earlier prunes named these and were stopped, or refused.
     let left = listing.others.iter().map(|(object, _)| *object);
-    let packs = listing.packs.iter().map(|(id, stored)| ObjectRef {
-        kind: stored.kind,
-        id: id.0,
-    });
+    let packs = listing.packs.keys().copied();
     let left = left
         .chain(packs)
         .filter(|object| state.may_remove(&object.id));
@@ -113,7 +106,8 @@ fn append(
     }
 }
 
-/// Plans on the newest fold. What was marked for the survey stays marked; what has come since is added.
+/// Plans on the newest fold. What was marked for the survey stays marked; what has come since is added. What is more than an entry names
+/// goes with the next prune.
 fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion> {
     let state = job.repo.state();
     let now = now();
@@ -174,11 +168,11 @@ fn put(
     listing: &Listing,
     process: Option<&DeletingProcess>,
 ) -> Result<Put> {
+    // As the tables say; one that none names lies somewhere.
     let kind = |pack: &PackId| {
-        let listed = listing.packs.get(pack).map(|stored| stored.kind);
-        listed
-            .or_else(|| replaced.kinds.get(pack).copied())
-            .unwrap_or(ObjectKind::Data)
+        let mut listed = listing.of_pack(pack).map(|(object, _)| object.kind);
+        let named = replaced.kinds.get(pack).copied();
+        named.or_else(|| listed.next()).unwrap_or(ObjectKind::Data)
     };
     let mut objects: Vec<ObjectRef> = deletion.objects.clone();
     objects.extend(deletion.plan.packs.iter().map(|pack| ObjectRef {
@@ -251,7 +245,7 @@ fn remove_all(
     job.interrupt.check()?;
     let (removed, refused) = results.into_inner().unwrap_or_else(|e| e.into_inner());
     summary.objects_removed += removed.len() as u64;
-    let len = |object: &ObjectRef| listing.packs.get(&PackId(object.id)).map(|pack| pack.len);
+    let len = |object: &ObjectRef| listing.packs.get(object).map(|pack| pack.len);
     for len in removed.iter().filter_map(len) {
         summary.deleted.add(len);
     }

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// Objects that a prune may have to do with, as listed before the fold. Memory: about 60 bytes an object.
 #[derive(Default)]
 pub struct Listing {
-    pub packs: HashMap<PackId, Stored>,
+    /// Packs by the folder that they lie in, which may be the wrong one.
+    pub packs: HashMap<ObjectRef, Stored>,
     /// Index tables, snapshots, evidence and keys.
     pub others: Vec<(ObjectRef, Stored)>,
     pub checkpoints: Vec<(u64, String, Stored)>,
@@ -22,7 +23,6 @@ pub struct Listing {
 /// What is known of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored {
-    pub kind: ObjectKind,
     pub len: u64,
     pub modified: Option<Timestamp>,
 }
@@ -36,6 +36,18 @@ impl Stored {
 }
 
 impl Listing {
+    /// What lies under the name of a pack, in either folder.
+    pub fn of_pack(&self, id: &PackId) -> impl Iterator<Item = (ObjectRef, Stored)> {
+        let objects = [ObjectKind::Data, ObjectKind::Meta].map(|kind| ObjectRef { kind, id: id.0 });
+        let objects = objects.into_iter();
+        objects.filter_map(|object| Some((object, *self.packs.get(&object)?)))
+    }
+
+    /// How many bytes.
+    pub fn len_of_pack(&self, id: &PackId) -> u64 {
+        self.of_pack(id).map(|(_, stored)| stored.len).sum()
+    }
+
     /// Lists everything but the log.
     pub fn of(repo: &Repo) -> Result<Self> {
         let mut listing = Self::default();
@@ -53,16 +65,16 @@ impl Listing {
                     return Ok(());
                 };
                 let stored = Stored {
-                    kind,
                     len: object.len,
                     modified: object.modified,
                 };
+                let object = ObjectRef { kind, id };
                 match kind {
                     ObjectKind::Data | ObjectKind::Meta => {
-                        listing.packs.insert(PackId(id), stored);
+                        listing.packs.insert(object, stored);
                     }
                     ObjectKind::State => listing.states.push((StateId(id), stored)),
-                    _ => listing.others.push((ObjectRef { kind, id }, stored)),
+                    _ => listing.others.push((object, stored)),
                 }
                 Ok(())
             })?;
@@ -70,7 +82,6 @@ impl Listing {
         repo.backend().list("checkpoints", &mut |object| {
             if let Some((number, _)) = name::parse_numbered(&object.name) {
                 let stored = Stored {
-                    kind: ObjectKind::State,
                     len: object.len,
                     modified: object.modified,
                 };

@@ -12,6 +12,7 @@ mod options;
 mod repack;
 mod survey;
 mod tables;
+mod uncommitted;
 
 pub use options::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum};
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::Job;
 use super::choose::Uses;
 use super::listing::Listing;
 use super::options::PrunePlan;
+use super::uncommitted::mark_uncommitted;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Condemned;
@@ -13,8 +14,8 @@ use crate::format::pack::PADDING_STEP;
 use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
 use crate::log::{
-    Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, keep, plan_condemn,
-    plan_delete,
+    Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, chosen_over, keep,
+    plan_condemn, plan_delete,
 };
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
@@ -29,7 +30,7 @@ pub struct Survey {
     pub marks: PictureMarks,
     /// The snapshots whose content is marked.
     pub marked: HashSet<SnapshotId>,
-    /// Packs that the log knows, and that are not there, or not whole.
+    /// Packs that the log knows, and that are not there, or not whole, as far as that was looked at.
     pub absent: BTreeSet<PackId>,
     pub kept: Kept,
     pub condemn: CondemnPlan,
@@ -50,21 +51,30 @@ impl Survey {
         let mut marked = HashSet::new();
         mark_new(job, &state, &marks, &mut marked, false)?;
         let rows = PictureRows(&picture);
-        let absent = absent(repo, &state, &picture, listing)?;
-        let kept = keep(&state, &rows, &marks, &absent)?;
-        if let Some(blob) = kept.lost.first() {
-            return Err(lost(repo, blob, &absent, listing)?);
-        }
-        let uses = Uses::count(&picture, &kept, job.options)?;
-        let rewrite = uses.choose(job.options, repo.settings().pack_bytes);
+        let mut absent = absent(repo, &state, &picture, listing)?;
+        mark_uncommitted(job, &state, listing, &marks, &absent)?;
         let strays = strays(job, &state, listing)?;
-        let condemn = plan_condemn(
-            &state,
-            &rows,
-            &kept,
-            &|pack| rewrite.contains(&pack),
-            &strays,
-        )?;
+        let mut whole = BTreeSet::new();
+        let (kept, uses, condemn) = loop {
+            let kept = keep(&state, &rows, &marks, &absent)?;
+            if let Some(blob) = kept.lost.first() {
+                return Err(lost(repo, blob, &absent, listing)?);
+            }
+            let uses = Uses::count(&picture, &kept, job.options)?;
+            let rewrite = uses.choose(job.options, repo.settings().pack_bytes);
+            let rewrite = |pack| rewrite.contains(&pack);
+            let condemn = plan_condemn(&state, &rows, &kept, &rewrite, &strays)?;
+            if job.options.dry_run {
+                break (kept, uses, condemn);
+            }
+            let chosen = chosen_over(&rows, &kept, &condemn.condemn)?;
+            let damaged = damaged(job, chosen, &mut whole)?;
+            if damaged.is_empty() {
+                break (kept, uses, condemn);
+            }
+            // Not for what they say they hold shall anything go.
+            absent.extend(damaged);
+        };
         let mut survey = Self {
             plan: PrunePlan::default(),
             objects: objects(job, &state, listing),
@@ -121,7 +131,7 @@ impl Survey {
             snapshots.partition(|id| self.state.snapshot(id).is_some());
         plan.snapshots_to_go = forgotten.len() as u64;
         plan.uncommitted = uncommitted;
-        let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
+        let known = |id: &PackId| listing.len_of_pack(id);
         for (number, used) in uses.packs() {
             plan.packs.add(used.len);
             plan.used_bytes += used.used;
@@ -170,7 +180,7 @@ impl Survey {
 
     /// What was condemned before: has to wait, is needed again, goes, or should have gone.
     fn earlier(&self, job: &Job<'_>, listing: &Listing, plan: &mut PrunePlan) -> Result<()> {
-        let known = |id: &PackId| listing.packs.get(id).map_or(0, |stored| stored.len);
+        let known = |id: &PackId| listing.len_of_pack(id);
         let expired = expired(&self.state, job.options.grace, now());
         let condemned: BTreeSet<PackId> = self.state.condemned().map(|(id, _)| *id).collect();
         let whole = self.plan_delete(job, &self.state, &condemned)?;
@@ -192,8 +202,8 @@ impl Survey {
             prove(job, &delete)?;
         }
         // Earlier prunes were stopped before these were gone, or not allowed to remove them.
-        for (id, stored) in &listing.packs {
-            if self.state.may_remove(&id.0) {
+        for (object, stored) in &listing.packs {
+            if self.state.may_remove(&object.id) {
                 plan.to_delete.add(stored.len);
             }
         }
@@ -235,6 +245,23 @@ impl Survey {
         lost.dedup();
         lost
     }
+}
+
+/// Those of these packs that are not what their names say; adds the others to `whole`, and reads none of them again.
+fn damaged(job: &Job<'_>, packs: Vec<PackId>, whole: &mut BTreeSet<PackId>) -> Result<Vec<PackId>> {
+    let mut damaged = Vec::new();
+    for pack in packs {
+        job.interrupt.check()?;
+        if whole.contains(&pack) {
+            continue;
+        }
+        match job.repo.prove_pack(&pack) {
+            Ok(()) => drop(whole.insert(pack)),
+            Err(e) if e.is_lost() => damaged.push(pack),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(damaged)
 }
 
 /// Refuses packs that would be taken back and are damaged: they may have been condemned for that.
@@ -287,7 +314,18 @@ fn mark(
     summary: &[u8],
     newer: bool,
 ) -> Result<()> {
-    let root: BlobId = job.repo.open_summary(id, summary)?.root;
+    let root = job.repo.open_summary(id, summary)?.root;
+    mark_below(job, marks, id, &root, newer)
+}
+
+/// The same by its root.
+pub fn mark_below(
+    job: &Job<'_>,
+    marks: &PictureMarks,
+    id: &SnapshotId,
+    root: &BlobId,
+    newer: bool,
+) -> Result<()> {
     let walk = Walk {
         repo: job.repo,
         progress: job.progress,
@@ -299,7 +337,7 @@ fn mark(
         None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
         None => Err(Error::unindexed(id)),
     };
-    walk.snapshot(id, &root, &meet).map_err(|e| match e.kind() {
+    walk.snapshot(id, root, &meet).map_err(|e| match e.kind() {
         ErrorKind::Interrupted => e,
         _ => {
             let detail = "a snapshot cannot be read whole, so that it is not known what it needs; nothing was deleted";
@@ -321,10 +359,12 @@ fn absent(
         if state.pack_state(&row.id) == PackState::Deleting {
             continue;
         }
-        let listed = listing.packs.get(&row.id).map(|stored| stored.len);
-        let name = pack_object(row.kind).name(&row.id.0);
+        let (kind, id) = (pack_object(row.kind), row.id.0);
+        let listed = listing.packs.get(&ObjectRef { kind, id });
         // It may have come since.
-        if listed != Some(row.len) && repo.backend().size(&name)? != Some(row.len) {
+        if listed.map(|stored| stored.len) != Some(row.len)
+            && repo.backend().size(&kind.name(&id))? != Some(row.len)
+        {
             absent.insert(row.id);
         }
     }
@@ -341,7 +381,9 @@ fn lost(repo: &Repo, blob: &BlobId, absent: &BTreeSet<PackId>, listing: &Listing
     })?;
     Ok(match lost {
         Some(pack) => {
-            let error = match listing.packs.contains_key(&pack) {
+            let kind = repo.index().pack(&pack)?.map(|info| pack_object(info.kind));
+            let mut there = listing.of_pack(&pack);
+            let error = match there.any(|(object, _)| Some(object.kind) == kind) {
                 true => Error::damaged(Subject::Pack(pack)),
                 false => Error::missing(Subject::Pack(pack)),
             };
@@ -356,12 +398,13 @@ fn lost(repo: &Repo, blob: &BlobId, absent: &BTreeSet<PackId>, listing: &Listing
 fn strays(job: &Job<'_>, state: &State, listing: &Listing) -> Result<Vec<PackId>> {
     let now = now();
     let mut strays = Vec::new();
-    for (id, stored) in &listing.packs {
-        if state.pack_state(id) == PackState::Live
+    for (object, stored) in &listing.packs {
+        let id = PackId(object.id);
+        if state.pack_state(&id) == PackState::Live
             && stored.is_older(job.options.stray_age, now)
-            && job.repo.index().pack(id)?.is_none()
+            && job.repo.index().pack(&id)?.is_none()
         {
-            strays.push(*id);
+            strays.push(id);
         }
     }
     Ok(strays)

@@ -1,7 +1,7 @@
 //! Files of the log that say nothing which is not known otherwise: entries that later ones repeat are written again as they were, and
 //! checkpoints that cannot be read are removed.
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::entry::{self, CHECKPOINT_EVERY, Entry};
 use crate::format::envelope::RecordType;
 use crate::format::name;
@@ -58,7 +58,12 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     for object in checkpoints {
         interrupt.check()?;
         // One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to.
-        let bytes = repo.backend().get(&object)?;
+        let bytes = match repo.backend().get(&object) {
+            Ok(bytes) => bytes,
+            // A prune removes those that later ones replace.
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(e),
+        };
         if repo
             .envelopes()
             .open(RecordType::Checkpoint, &bytes)

@@ -17,7 +17,7 @@ use crate::backend::Class;
 use crate::crypto::Role;
 use crate::error::Result;
 use crate::format::entry;
-use crate::format::entry::{Action, EntryKind, ObjectRef};
+use crate::format::entry::{Action, EntryAt, EntryKind, Nonce, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::table::TableView;
@@ -54,7 +54,7 @@ pub struct LostEntry {
 pub enum WhyNot {
     /// It may have been forgotten: it must be asked for.
     NotAsked,
-    /// Something that it holds is not there, or at a place of class C is about to be deleted.
+    /// Something that it holds is not there, or is about to be deleted and damaged, or at a place of class C is about to be deleted.
     NotWhole,
     /// Nobody who may commit has signed it.
     NotProved,
@@ -99,7 +99,7 @@ pub fn repair_log(
 ) -> Result<RepairLogSummary> {
     repo.read_past_cache();
     repo.refresh()?;
-    let _process = match options.dry_run || repo.state().ends_unreadable() {
+    let _process = match options.dry_run || repo.state().barrier().is_some() {
         true => None,
         false => repo.announce()?,
     };
@@ -145,35 +145,41 @@ pub fn repair_log(
 fn lost_entries(repo: &Repo) -> Result<Vec<LostEntry>> {
     let state = repo.state();
     let mut lost = Vec::new();
-    for (hash, number, why) in state.unreadable_entries() {
-        let file = stored(repo, number, hash)?;
+    for (EntryAt { number, hash }, why) in state.lost_entries() {
+        let file = stored(repo, *number, hash)?;
         let clear = core_of(&file).and_then(|core| entry::clear(core).ok());
         lost.push(LostEntry {
-            number,
+            number: *number,
             claims: clear
                 .and_then(|clear| EntryKind::from_u16(clear.kind))
                 .map(|kind| format!("{kind:?}")),
             newer: why == Unreadable::Newer,
         });
     }
-    lost.sort_by_key(|entry| entry.number);
     Ok(lost)
 }
 
 /// What lies there of an entry; of several of one number, as class C may have, of the one that came to that hash.
 fn stored(repo: &Repo, number: u64, hash: &EntryHash) -> Result<Vec<u8>> {
-    let mut names = Vec::new();
+    let mut nonces = Vec::new();
     repo.backend()
         .list(&name::segment_folder(number), &mut |listed| {
-            let parsed = name::parse_numbered(&listed.name);
-            if matches!(parsed, Some((found, Some(_))) if found == number) {
-                names.push(listed.name);
+            if let Some((found, Some(nonce))) = name::parse_numbered(&listed.name)
+                && found == number
+            {
+                nonces.push(nonce);
             }
             Ok(())
         })?;
     let read = |name: &str| repo.backend().get(name).unwrap_or_default();
-    let is_it = |file: &Vec<u8>| core_of(file).is_some_and(|core| entry::hash(core) == *hash);
-    let found = names.iter().map(|name| read(name)).find(is_it);
+    let is_it = |nonce: &Nonce, file: &[u8]| {
+        let newer = || core_of(file).is_some_and(|core| entry::hash(core) == *hash);
+        entry::hash_of_damaged(nonce, file) == *hash || newer()
+    };
+    let found = nonces.iter().find_map(|nonce| {
+        let file = read(&name::entry_of(number, nonce));
+        is_it(nonce, &file).then_some(file)
+    });
     Ok(found.unwrap_or_else(|| read(&name::entry(number))))
 }
 
@@ -379,7 +385,7 @@ impl Job<'_> {
         };
         Ok(match repo.commit(&request)? {
             CommitOutcome::Committed => Ok(new),
-            CommitOutcome::Heal => Err(WhyNot::NotWhole),
+            CommitOutcome::Heal | CommitOutcome::Damaged(_) => Err(WhyNot::NotWhole),
         })
     }
 }

@@ -72,7 +72,8 @@ pub struct LostIn {
 /// holes anyway; directories that cannot be read are empty.
 ///
 /// The new one says which it was, and unless the old ones are forgotten has the tag [`REPAIRED_TAG`]. What is lost of it counts as
-/// problems of it, so that no restore takes for superfluous what it has not got. Errors as of `rewrite`, but for damage.
+/// problems of it, so that no restore takes for superfluous what it has not got. Errors as of `rewrite`, but for damage; `Damaged` while an
+/// index table is lost, `Unavailable` if old ones are to be forgotten and there are no packs, or no snapshots, as if a disk were not mounted.
 ///
 /// Memory: as a rewrite; 35 to 80 bytes for each data blob that is read to see whether it can be: all with `read_data`, else those in
 /// condemned packs, in packs of a wrong length and in blocks with bases.
@@ -94,6 +95,9 @@ pub fn repair_snapshots(
         repo.refresh()?;
         // What only a lost table names is not lost.
         repo.refuse_incomplete_index()?;
+        if options.replace.forget {
+            repo.refuse_empty_folders()?;
+        }
         let fold = repo.state();
         let mut found = RepairedSnapshots::default();
         let (wanted, written) = repo.write(

@@ -1,10 +1,13 @@
 //! Snapshots that a repair of the log enters again in a place that overwrites, where what a prune has condemned is about to go.
 
 use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, history};
+use super::damage::findings;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
 use crate::backend::{Backend, Class, MemoryBackend};
+use crate::error::ErrorKind;
 use crate::format::entry::{clear, decode_file};
+use crate::format::name;
 use crate::id::SnapshotId;
 use crate::ops::{RepairLogOptions, Uncommitted, WhyNot, repair_log};
 use crate::progress::Interrupt;
@@ -153,4 +156,54 @@ fn a_snapshot_that_was_condemned_before_is_stored_again() {
     bed.assert_restores(&repo, &new, &history.made[2].1);
     let again = enter(&repo, &[id]);
     assert!(again.is_empty(), "{again:?}");
+}
+
+/// The entries of the set but the first, which says who may write, in order.
+fn later_entries(place: &MemoryBackend) -> Vec<String> {
+    let entries = names(place, "log").into_iter();
+    let mut numbered: Vec<(u64, String)> = entries
+        .filter_map(|entry| Some((name::parse_numbered(&entry)?.0, entry)))
+        .collect();
+    numbered.sort_unstable();
+    let later = numbered.into_iter().filter(|(number, _)| *number > 1);
+    later.map(|(_, entry)| entry).collect()
+}
+
+#[test]
+fn what_others_follow_may_be_damaged_or_gone_and_nothing_is_written_until_it_is_cleared() {
+    let history = history(Class::C);
+    let (bed, place) = (&history.bed, &history.bed.place);
+    let whole = anew(bed, place).live_snapshots().len();
+    let entries = later_entries(place);
+    let newest = entries.last().unwrap();
+    for entry in &entries[..entries.len() - 1] {
+        for gone in [false, true] {
+            let place = place.fork();
+            match gone {
+                true => place.delete(entry).unwrap(),
+                false => place.corrupt(entry, |bytes| *bytes.last_mut().unwrap() ^= 1),
+            }
+            let repo = anew(bed, &place);
+            let (number, _) = name::parse_numbered(entry).unwrap();
+            let lost: Vec<_> = repo.state().unreadable().map(|(n, _)| n).collect();
+            assert_eq!(lost, [number], "{entry}");
+            assert!(!findings(&check_all(&repo)).is_empty());
+            assert_eq!(bed.backup(&repo).unwrap_err().kind(), ErrorKind::Damaged);
+            let refused = prune_with(&repo, &thorough()).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Damaged);
+            enter(&anew(bed, &place), &[]);
+            let repo = anew(bed, &place);
+            for (id, tree) in &history.made {
+                if repo.state().is_live(id) {
+                    bed.assert_restores(&repo, id, tree);
+                }
+            }
+            // What was forgotten is back: the entry that said so is lost.
+            assert!(repo.live_snapshots().len() >= whole, "{entry} {newest}");
+            bed.backup(&repo).unwrap();
+            assert_clean(&anew(bed, &place));
+            prune_with(&anew(bed, &place), &thorough()).unwrap();
+            assert_clean(&anew(bed, &place));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::lost::{forced, lose};
 use super::prune::{assert_right, forget, history, prune_with, thorough};
 use super::support::*;
+use crate::backend::wrap::{Counting, Operation};
 use crate::backend::{Backend, MemoryBackend};
 use crate::error::{ErrorKind, Subject};
 use crate::format::entry::Action;
@@ -10,7 +11,7 @@ use crate::format::name::ObjectKind;
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::log::PackState;
 use crate::ops::prune::{BLOCKS_MAX, HELD_MOST};
-use crate::ops::{PruneOptions, Regained, Unforgotten, repair_packs, unforget};
+use crate::ops::{MaxUnused, PruneOptions, Regained, Unforgotten, repair_packs, unforget};
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -200,4 +201,117 @@ fn a_damaged_pack_does_not_come_back_with_a_snapshot() {
     let healed = forced(&bed, &bed.open()).snapshot.unwrap();
     prune_with(&bed.open(), &thorough()).unwrap();
     assert_right(&bed, &[&(healed, bed.tree())]);
+}
+
+/// Two snapshots that were made at once, so that all content is stored twice.
+fn doubled() -> (Arc<Bed>, [(SnapshotId, Tree); 2]) {
+    let bed = Arc::new(Bed::new());
+    // One block, and so one pack.
+    bed.write("file", &noise(1, 50_000));
+    let tree = bed.tree();
+    let first = Arc::new(OnceLock::new());
+    let (shared, made) = (Arc::clone(&bed), Arc::clone(&first));
+    let backend = Meanwhile::before(&bed.place, "data", 1, move |_| {
+        let id = shared.backup(&shared.open()).unwrap().snapshot;
+        made.set(id.unwrap()).unwrap();
+    });
+    let repo = bed.open_on(Arc::new(backend)).unwrap();
+    let second = bed.backup(&repo).unwrap().snapshot.unwrap();
+    let first = *first.get().unwrap();
+    (bed, [(first, tree.clone()), (second, tree)])
+}
+
+fn rot(bed: &Bed, pack: &PackId) {
+    let name = ObjectKind::Data.name(&pack.0);
+    bed.place.corrupt(&name, |bytes| bytes[5000] ^= 1);
+}
+
+/// What a pack is said to hold is no reason to let the copies in others go: it is proved before.
+#[test]
+fn of_two_copies_the_damaged_one_goes() {
+    for victim in 0..2 {
+        let (bed, [first, second]) = doubled();
+        let packs = data_packs(&bed);
+        assert_eq!(packs.len(), 2);
+        rot(&bed, &packs[victim]);
+        prune_with(&bed.open(), &thorough()).unwrap();
+        assert_eq!(data_packs(&bed), [packs[1 - victim]]);
+        assert_right(&bed, &[&first, &second]);
+    }
+}
+
+#[test]
+fn of_two_damaged_copies_none_goes() {
+    let (bed, _) = doubled();
+    let packs = data_packs(&bed);
+    packs.iter().for_each(|pack| rot(&bed, pack));
+    let error = prune_with(&bed.open(), &thorough()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert!(bed.open().state().condemned().next().is_none());
+    assert_eq!(data_packs(&bed), packs);
+}
+
+/// How many packs of data a prune reads whole.
+fn reads(bed: &Bed, options: &PruneOptions) -> u64 {
+    let counting = Arc::new(Counting::new(Arc::new(bed.place.clone())));
+    let repo = bed.open_on(counting.clone()).unwrap();
+    prune_with(&repo, options).unwrap();
+    counting.of(Operation::Get, "data").calls
+}
+
+#[test]
+fn only_packs_with_a_copy_that_decides_over_another_are_proved() {
+    let unlimited = PruneOptions {
+        max_unused: MaxUnused::Unlimited,
+        ..thorough()
+    };
+    let dry_run = PruneOptions {
+        dry_run: true,
+        ..thorough()
+    };
+    let (bed, _) = doubled();
+    assert_eq!(reads(&bed, &dry_run), 0);
+    assert_eq!(reads(&bed, &unlimited), 1);
+    assert_eq!(data_packs(&bed).len(), 1);
+    // Packs go, and nothing in them lies elsewhere too.
+    let (bed, [_, second]) = history();
+    forget(&bed.open(), &[second.0]);
+    let before = data_packs(&bed).len();
+    assert_eq!(reads(&bed, &unlimited), 0);
+    assert!(data_packs(&bed).len() < before);
+}
+
+/// Where nobody looks for it.
+fn misplaced(pack: &PackId) -> (String, String) {
+    let name = |kind: ObjectKind| kind.name(&pack.0);
+    (name(ObjectKind::Data), name(ObjectKind::Meta))
+}
+
+#[test]
+fn a_pack_in_the_wrong_folder_is_not_there() {
+    let (bed, [first, second]) = history();
+    let pack = data_packs(&bed)[0];
+    let (right, wrong) = misplaced(&pack);
+    let bytes = bed.place.get(&right).unwrap();
+    bed.place.put(&wrong, &bytes).unwrap();
+    bed.place.remove(&right);
+    let error = prune_with(&bed.open(), &thorough()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing, "{error}");
+    assert_eq!(*error.subject(), Subject::Pack(pack));
+    bed.place.put(&right, &bytes).unwrap();
+    bed.place.remove(&wrong);
+    assert_right(&bed, &[&first, &second]);
+}
+
+#[test]
+fn a_pack_goes_from_both_folders() {
+    let (bed, [first, second]) = history();
+    forget(&bed.open(), &[first.0, second.0]);
+    let pack = data_packs(&bed)[0];
+    let (right, wrong) = misplaced(&pack);
+    let bytes = bed.place.get(&right).unwrap();
+    bed.place.put(&wrong, &bytes).unwrap();
+    prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(bed.place.size(&right).unwrap(), None);
+    assert_eq!(bed.place.size(&wrong).unwrap(), None);
 }

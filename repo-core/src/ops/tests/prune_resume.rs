@@ -2,34 +2,10 @@
 
 use super::prune::{assert_right, forget, prune_with, thorough};
 use super::support::*;
-use crate::backend::Backend;
 use crate::ops::{PruneOptions, prune};
-use crate::progress::{Counter, Interrupt, Progress};
-
-fn data_packs(bed: &Bed) -> usize {
-    let mut packs = 0;
-    let count = &mut |_| {
-        packs += 1;
-        Ok(())
-    };
-    bed.place.list("data", count).unwrap();
-    packs
-}
-
-/// Stops as soon as so many packs are there.
-struct StopAt<'a>(&'a Bed, usize, &'a Interrupt);
-
-impl Progress for StopAt<'_> {
-    fn count(&self, _: Counter, _: u64) {
-        if data_packs(self.0) >= self.1 {
-            self.2.set();
-        }
-    }
-
-    fn problem(&self, path: &std::path::Path, error: &crate::Error) {
-        panic!("{}: {error}", path.display());
-    }
-}
+use crate::progress::Interrupt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn what_was_copied_before_a_stop_is_not_copied_again() {
@@ -52,9 +28,15 @@ fn what_was_copied_before_a_stop_is_not_copied_again() {
         prune_with(repo, &dry).unwrap().plan
     };
     let whole = plan(&repo);
-    let interrupt = Interrupt::new();
-    let stop = StopAt(&bed, data_packs(&bed) + 3, &interrupt);
-    assert!(prune(&repo, &thorough(), &stop, &interrupt).is_err());
+    let interrupt = Arc::new(Interrupt::new());
+    let (puts, stop) = (AtomicUsize::new(0), Arc::clone(&interrupt));
+    let backend = Meanwhile::before(&bed.place, "data", u32::MAX, move |_| {
+        if puts.fetch_add(1, Ordering::Relaxed) == 3 {
+            stop.set();
+        }
+    });
+    let stopped = bed.open_on(Arc::new(backend)).unwrap();
+    assert!(prune(&stopped, &thorough(), &Listener::default(), &interrupt).is_err());
     let repo = bed.open();
     let left = plan(&repo);
     let copied = whole.writes_bytes - left.writes_bytes;

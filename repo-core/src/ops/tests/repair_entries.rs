@@ -1,6 +1,7 @@
 //! Files of the log that are damaged and that the log itself still knows.
 
 use super::support::*;
+use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::backend::{Backend, MemoryBackend};
 use crate::format::name;
 use crate::ops::{RepairLogOptions, repair_log};
@@ -73,4 +74,17 @@ fn what_a_checkpoint_says_too_is_no_error_and_a_bad_checkpoint_goes() {
     let done = repair_log(&repo, &options, &Listener::default(), &Interrupt::new()).unwrap();
     assert_eq!(done.mended.checkpoints, [name::checkpoint(32)]);
     assert_eq!(bed.place.size(&name::checkpoint(32)).unwrap(), None);
+}
+
+#[test]
+fn a_checkpoint_that_a_prune_removes_meanwhile_is_passed_over() {
+    let bed = log_of(20);
+    assert!(!names(&bed.place, "checkpoints").is_empty());
+    let absent = Rule::new(Fault::Absent).on(&[Operation::Get]);
+    let absent = absent.kind("checkpoints").times(u64::MAX);
+    let faults = Faults::new(Arc::new(bed.place.clone())).rule(absent);
+    let repo = bed.open_on(Arc::new(faults)).unwrap();
+    let options = RepairLogOptions::default();
+    let done = repair_log(&repo, &options, &Listener::default(), &Interrupt::new()).unwrap();
+    assert_eq!(done.mended.checkpoints, [""; 0]);
 }

@@ -2,6 +2,7 @@
 
 use super::class_c_history::anew;
 use super::damage::findings;
+use super::prune::{prune_with, thorough};
 use super::support::*;
 use crate::backend::Backend;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
@@ -215,6 +216,35 @@ fn what_may_have_been_forgotten_must_be_asked_for() {
     assert_eq!(found.snapshots[0].outcome, Ok(made[2].0));
     bed.assert_restores(&repo, &made[2].0, &made[2].1);
     assert_clean(&anew(&bed, &bed.place));
+}
+
+#[test]
+fn what_is_only_named_stays_for_a_while_also_beside_prunes() {
+    let (bed, made) = history();
+    let last = bed.open().state().tail().number;
+    bed.place.remove(&name::entry(last));
+    let repo = anew(&bed, &bed.place);
+    let found = log(&repo, &[], false);
+    assert_eq!(found.snapshots[0].outcome, Err(WhyNot::NotAsked));
+    let prune = |stray_age| {
+        let options = PruneOptions {
+            stray_age,
+            ..thorough()
+        };
+        prune_with(&anew(&bed, &bed.place), &options).unwrap()
+    };
+    prune(Duration::from_secs(3600));
+    let (place, asked) = (bed.place.fork(), [made[2].0]);
+    let found = log(&repo, &asked, false);
+    assert_eq!(found.snapshots[0].outcome, Ok(made[2].0));
+    bed.assert_restores(&repo, &made[2].0, &made[2].1);
+    assert_clean(&anew(&bed, &bed.place));
+    // It goes when it is old enough, and with it what only it holds.
+    let repo = anew(&bed, &place);
+    let gone = prune_with(&repo, &thorough()).unwrap();
+    assert_eq!(gone.plan.uncommitted, asked);
+    assert!(gone.deleted.count > 1, "{:?}", gone.deleted);
+    assert!(log(&repo, &asked, false).snapshots.is_empty());
 }
 
 /// Once an entry had been cleared, every later run committed what a backup was about to commit itself.

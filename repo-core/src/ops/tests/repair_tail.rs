@@ -2,10 +2,12 @@
 //! cost anything before it.
 
 use super::class_c_history::anew;
+use super::damage::findings;
+use super::prune::{prune_with, thorough};
 use super::support::*;
 use crate::backend::{Backend, MemoryBackend};
 use crate::error::{ErrorKind, Result};
-use crate::format::entry::decode_file;
+use crate::format::entry::{CHECKPOINT_EVERY, decode_file};
 use crate::format::name;
 use crate::id::SnapshotId;
 use crate::ops::{RepairLogOptions, RepairLogSummary, repair_log};
@@ -121,4 +123,56 @@ fn another_entry_in_place_of_the_newest_costs_at_most_that() {
         place.replace(&name::entry(tail), &copy);
         assert_cleared(&bed, &place, &made, &format!("entry {number}"));
     }
+}
+
+/// Says which entries cannot be read, and panics if a prune does not mind or `check` finds nothing.
+fn unread(bed: &Bed, place: &MemoryBackend) -> Vec<u64> {
+    let repo = anew(bed, place);
+    let refused = prune_with(&repo, &thorough()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Damaged);
+    assert!(!findings(&check_all(&repo)).is_empty());
+    repo.state()
+        .unreadable()
+        .map(|(number, _)| number)
+        .collect()
+}
+
+#[test]
+fn what_was_cleared_once_clears_no_other_that_is_like_it() {
+    let (bed, made) = history();
+    let place = bed.place.fork();
+    place.corrupt(&name::entry(tail(&bed)), Vec::clear);
+    assert_cleared(&bed, &place, &made, "emptied");
+    for _ in 0..2 {
+        let newest = anew(&bed, &place).state().tail().number;
+        place.corrupt(&name::entry(newest), Vec::clear);
+        assert_eq!(unread(&bed, &place), [newest]);
+        clear_log(&anew(&bed, &place));
+        assert_clean(&anew(&bed, &place));
+        bed.write("file", &noise(newest, 1000));
+        bed.backup(&anew(&bed, &place)).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_that_was_cleared_clears_not_what_it_is_a_copy_of() {
+    let (bed, made) = history();
+    let place = bed.place.fork();
+    let lone = CHECKPOINT_EVERY;
+    for n in tail(&bed)..=lone + 1 {
+        bed.write("file", &noise(n, 1000));
+        bed.backup(&anew(&bed, &place)).unwrap();
+    }
+    let newest = name::entry(lone + 2);
+    let copy = place.get(&name::entry(lone)).unwrap();
+    place.put(&newest, &copy).unwrap();
+    assert_eq!(unread(&bed, &place), [lone + 2]);
+    clear_log(&anew(&bed, &place));
+    assert_clean(&anew(&bed, &place));
+    assert!(live(&anew(&bed, &place)).len() > made.len());
+    place.delete(&name::entry(lone)).unwrap();
+    for object in names(&place, name::CHECKPOINTS) {
+        place.delete(&object).unwrap();
+    }
+    assert_eq!(unread(&bed, &place), [lone]);
 }

@@ -1,0 +1,148 @@
+//! Packs that a repair finds damaged, and condemns, while something else is about to rest on them.
+
+use super::prune::{assert_right, forget, prune_with, thorough};
+use super::support::*;
+use crate::backend::{Class, MemoryBackend, MemoryOptions};
+use crate::error::{ErrorKind, Result, Subject};
+use crate::format::name::ObjectKind;
+use crate::id::PackId;
+use crate::log::PackState;
+use crate::ops::{
+    BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, backup, recover,
+    repair_packs,
+};
+use crate::progress::{Interrupt, Silent};
+use crate::repo::Repo;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The packs of a kind.
+fn packs(place: &MemoryBackend, kind: ObjectKind) -> Vec<PackId> {
+    let ids = names(place, kind.folder()).into_iter();
+    let ids = ids.filter_map(|name| ObjectKind::parse(&name));
+    ids.map(|(_, id)| PackId(id)).collect()
+}
+
+/// A place with one snapshot, and the pack of its first content.
+fn place(class: Class) -> (Arc<Bed>, PackId) {
+    let mut bed = Bed::empty();
+    bed.place = MemoryBackend::with(MemoryOptions {
+        class,
+        ..MemoryOptions::default()
+    });
+    bed.init(Arc::new(bed.place.clone())).unwrap();
+    bed.write("file", &noise(1, 2 << 20));
+    bed.backup(&bed.open()).unwrap();
+    let pack = packs(&bed.place, ObjectKind::Data)[0];
+    (Arc::new(bed), pack)
+}
+
+/// A client beside whom a pack turns out to be damaged or missing, and is condemned, before the first object of a kind is put.
+fn beside(bed: &Arc<Bed>, kind: &'static str, pack: PackId, missing: bool) -> Repo {
+    let shared = Arc::clone(bed);
+    let name = ObjectKind::Data.name(&pack.0);
+    let backend = Meanwhile::before(&bed.place, kind, 1, move |place| {
+        match missing {
+            true => assert!(place.remove(&name)),
+            false => place.corrupt(&name, |bytes| bytes[5000] ^= 1),
+        }
+        let done = repair_packs(&shared.open(), &[pack], false, &Silent, &Interrupt::new());
+        assert!(done.unwrap()[0].lost > 0);
+    });
+    bed.open_on(Arc::new(backend)).unwrap()
+}
+
+fn forced_anew(bed: &Bed, repo: &Repo) -> Result<BackupSummary> {
+    let options = BackupOptions {
+        host: "host".into(),
+        force: true,
+        ..BackupOptions::default()
+    };
+    let input = Input::Paths(vec![bed.source()]);
+    backup(
+        repo,
+        input,
+        &options,
+        &Listener::default(),
+        &Interrupt::new(),
+    )
+}
+
+#[test]
+fn a_backup_stores_again_what_it_relied_on() {
+    for class in [Class::A, Class::C] {
+        for missing in [true, false] {
+            let (bed, pack) = place(class);
+            let repo = beside(&bed, "snapshots", pack, missing);
+            let made = forced_anew(&bed, &repo).unwrap().snapshot.unwrap();
+            let state = bed.open().state();
+            assert_eq!(state.pack_state(&pack), PackState::Condemned);
+            assert_right(&bed, &[&(made, bed.tree())]);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_relied_on_it_is_to_be_run_once_more() {
+    let (bed, pack) = place(Class::A);
+    let run = |repo: &Repo| {
+        let input = Input::Stream {
+            name: "stdin".into(),
+            reader: &mut &noise(1, 2 << 20)[..],
+            program: None,
+        };
+        let options = BackupOptions::default();
+        backup(
+            repo,
+            input,
+            &options,
+            &Listener::default(),
+            &Interrupt::new(),
+        )
+    };
+    let error = run(&beside(&bed, "snapshots", pack, false)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("run it once more"), "{error}");
+    assert_eq!(bed.open().live_snapshots().len(), 1);
+    run(&bed.open()).unwrap();
+    assert_clean(&bed.open());
+}
+
+#[test]
+fn a_recovery_does_not_bring_it_back_into_force() {
+    let (bed, pack) = place(Class::A);
+    let repo = bed.open();
+    forget(&repo, &[repo.live_snapshots()[0].0]);
+    let patient = PruneOptions {
+        grace: Duration::from_secs(3600),
+        ..thorough()
+    };
+    assert!(prune_with(&repo, &patient).unwrap().condemned.count > 0);
+    let name = ObjectKind::Data.name(&pack.0);
+    bed.place.corrupt(&name, |bytes| bytes[5000] ^= 1);
+    let options = RecoverOptions {
+        host: "host".into(),
+        ..RecoverOptions::default()
+    };
+    let run = || {
+        recover(
+            &bed.open(),
+            &options,
+            &Listener::default(),
+            &Interrupt::new(),
+        )
+    };
+    let error = run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert_eq!(*error.subject(), Subject::Pack(pack));
+    assert_eq!(bed.open().state().pack_state(&pack), PackState::Condemned);
+    // What can be read of it is saved, and found then.
+    repair_packs(&bed.open(), &[pack], false, &Silent, &Interrupt::new()).unwrap();
+    let found = run().unwrap();
+    assert!(
+        found.snapshot.is_some() && found.items_lost > 0,
+        "{found:?}"
+    );
+    assert_eq!(bed.open().state().pack_state(&pack), PackState::Condemned);
+    assert_clean(&bed.open());
+}
