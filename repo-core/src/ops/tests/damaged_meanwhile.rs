@@ -32,6 +32,8 @@ fn place(class: Class) -> (Arc<Bed>, PackId) {
     });
     bed.init(Arc::new(bed.place.clone())).unwrap();
     bed.write("file", &noise(1, 2 << 20));
+    // Large files may be one chunk: what else is in the pack is needed of it if that is lost.
+    bed.write("other", &noise(2, 1000));
     bed.backup(&bed.open()).unwrap();
     let pack = packs(&bed.place, ObjectKind::Data)[0];
     (Arc::new(bed), pack)
