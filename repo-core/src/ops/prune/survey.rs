@@ -1,10 +1,10 @@
 //! What is needed, what is there, and what follows from it.
 
-use super::Job;
 use super::choose::Uses;
 use super::listing::Listing;
 use super::options::PrunePlan;
 use super::uncommitted::mark_uncommitted;
+use super::{Job, is_absence};
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Condemned;
@@ -257,7 +257,8 @@ fn damaged(job: &Job<'_>, packs: Vec<PackId>, whole: &mut BTreeSet<PackId>) -> R
         }
         match job.repo.prove_pack(&pack) {
             Ok(()) => drop(whole.insert(pack)),
-            Err(e) if e.is_lost() => damaged.push(pack),
+            // One that is not there any more was deleted meanwhile, or will be missed by the next run.
+            Err(e) if e.is_lost() && !is_absence(&e) => damaged.push(pack),
             Err(e) => return Err(e),
         }
     }

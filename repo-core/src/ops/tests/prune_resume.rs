@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[test]
 fn what_was_copied_before_a_stop_is_not_copied_again() {
     let bed = Bed::new();
-    for n in 0..90u64 {
+    for n in 0..240u64 {
         bed.write(&format!("{n}"), &noise(n, 100_000));
     }
     let repo = bed.open();
     let first = bed.backup(&repo).unwrap().snapshot.unwrap();
-    for n in (0..90u64).step_by(3) {
+    for n in (0..240u64).step_by(3) {
         bed.remove(&format!("{n}"));
     }
     let second = (bed.backup(&repo).unwrap().snapshot.unwrap(), bed.tree());
