@@ -60,6 +60,14 @@ impl State {
     /// too, because several processes may find out at once that a place is of class C.
     pub(super) fn begin_set(&mut self, before: &Tail, signed: &SignedEntry) {
         for head in &before.heads {
+            let at = EntryAt {
+                number: before.number,
+                hash: *head,
+            };
+            // What could not be read there is followed by now, and nothing else may be.
+            if let Some(why @ Unreadable::Damaged) = self.unreadable.get_mut(&at) {
+                *why = Unreadable::Missing;
+            }
             let row = EntryRow {
                 hash: *head,
                 process: None,

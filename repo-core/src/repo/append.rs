@@ -77,7 +77,8 @@ impl Shared {
             return Err(Error::unsupported(Subject::Repository(self.place()))
                 .detail("a newer version has written to this repository"));
         }
-        if !matches!(action, Action::Void { .. }) {
+        // That a place is of class C says nothing of packs, and is to be said before the rest.
+        if !matches!(action, Action::Void { .. } | Action::Class(Class::C)) {
             refuse_behind(&history.state)?;
         }
         if !history.state.may_write(&signer.public(), &action) {

@@ -123,7 +123,7 @@ impl Shared {
         Ok(found)
     }
 
-    /// An entry, or why it cannot be read. `Damaged` if it is not the one that its name says.
+    /// An entry, or why it cannot be read: also one that is not what its name says.
     fn open_set_entry(
         &self,
         (number, nonce): &Key,
@@ -148,7 +148,8 @@ impl Shared {
         };
         match (signed.entry.number, signed.entry.nonce) == (*number, *nonce) {
             true => Ok(Ok(signed)),
-            false => Err(Error::damaged(Subject::Object(object)).detail("another entry's name")),
+            // Somebody put another one there.
+            false => Ok(Err(damaged())),
         }
     }
 

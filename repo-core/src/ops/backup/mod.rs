@@ -87,7 +87,7 @@ pub fn backup(
     let mut prepared = Prepared::new(input, &options.exclude)?;
     let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
-    let distrust = may_lack(repo, parent.as_ref().map(|parent| &parent.id));
+    let distrust = may_lack(repo, parent.as_ref());
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -120,11 +120,16 @@ pub fn backup(
 }
 
 /// Whether what the parent holds may be lost, as far as the log and the index can tell: a table is missing, or packs were condemned or
-/// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to.
-pub(super) fn may_lack(repo: &Repo, parent: Option<&SnapshotId>) -> bool {
+/// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to. Of another form of a snapshot
+/// nobody knows when its content was.
+pub(super) fn may_lack(repo: &Repo, parent: Option<&SnapshotInfo>) -> bool {
     let state = repo.state();
-    let committed = parent.and_then(|parent| state.snapshot(parent));
-    let since = committed.is_some_and(|row| row.number <= state.newest_removal());
+    let since = parent.is_some_and(|parent| {
+        let committed = state.snapshot(&parent.id).map_or(0, |row| row.number);
+        let first = parent.summary.original().is_none();
+        let removal = state.newest_removal();
+        removal > 0 && !(first && committed > removal)
+    });
     since || repo.index_is_incomplete()
 }
 

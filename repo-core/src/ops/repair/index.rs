@@ -150,7 +150,7 @@ impl Job<'_> {
             return Ok(true);
         }
         for blob in &entry.blobs {
-            if !is_elsewhere(self.repo, &entry.id, &blob.id)? {
+            if !is_elsewhere(self.repo, &[entry.id], &blob.id)? {
                 return Ok(true);
             }
         }

@@ -99,15 +99,11 @@ pub fn repair_log(
 ) -> Result<RepairLogSummary> {
     repo.read_past_cache();
     repo.refresh()?;
-    let _process = match options.dry_run || repo.state().barrier().is_some() {
+    let mut process = match options.dry_run || repo.state().barrier().is_some() {
         true => None,
         false => repo.announce()?,
     };
     repo.refresh()?;
-    let going = match repo.state().class() {
-        Class::A => BTreeSet::new(),
-        Class::C => repo.state().condemned().map(|(pack, _)| *pack).collect(),
-    };
     let mut done = RepairLogSummary {
         mended: mend(repo, options.dry_run, interrupt)?,
         entries: lost_entries(repo)?,
@@ -123,6 +119,15 @@ pub fn repair_log(
         repo.void_unreadable()?;
         repo.refresh()?;
     }
+    if !options.dry_run && process.is_none() {
+        process = repo.announce()?;
+        repo.refresh()?;
+    }
+    let _process = process;
+    let going = match repo.state().class() {
+        Class::A => BTreeSet::new(),
+        Class::C => repo.state().condemned().map(|(pack, _)| *pack).collect(),
+    };
     let job = Job {
         repo,
         options,
@@ -132,10 +137,13 @@ pub fn repair_log(
         until: until.filter(|_| repo.state().voided_count() <= 1),
         going,
     };
-    done.tables = job.publish()?;
-    match options.dry_run {
-        true => repo.sync_index(&done.tables)?,
+    let tables = job.publish()?;
+    match job.only_looks() {
+        true => repo.sync_index(&tables)?,
         false => repo.refresh()?,
+    }
+    if options.dry_run || !job.only_looks() {
+        done.tables = tables;
     }
     done.snapshots = job.commit_all()?;
     repo.refresh()?;
@@ -223,6 +231,14 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Whether nothing is published: in a dry run, and on class C if no entry was lost and nothing is asked for. What no table in force
+    /// names is spared by prunes while it is young, and there that is all that spares it.
+    fn only_looks(&self) -> bool {
+        let state = self.repo.state();
+        let whole = state.class() == Class::C && state.voided_count() == 0;
+        self.options.dry_run || whole && self.options.snapshots.is_empty()
+    }
+
     /// Objects of a kind that the log says nothing of, and when they were stored.
     fn strays(
         &self,
@@ -260,7 +276,7 @@ impl Job<'_> {
                 Err(e) => return Err(e),
             }
         }
-        if !self.options.dry_run && !publish.is_empty() {
+        if !self.only_looks() && !publish.is_empty() {
             let repo = self.repo;
             repo.append(&mut |state| {
                 let stands = |id: &&IndexId| !state.is_deleted(&id.0) && !state.has_table(id);

@@ -16,6 +16,7 @@ use crate::log::{PackState, State};
 use crate::ops::derive::{PASSES_MAX, never_stands, write_options};
 use crate::progress::{Counter, Interrupt, Progress};
 use crate::repo::{Repo, Writer, Written, pack_object};
+use std::collections::HashSet;
 
 /// What became of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct RepairedPack {
 /// meanwhile.
 ///
 /// `NotFound` about one that no table names and that is not there either; `Damaged` about an entry of the log while that cannot be
-/// read. Nothing is condemned then. Memory: one pack.
+/// read. Nothing is condemned then. Memory: one pack, and 40 bytes for each blob of all of them.
 pub fn repair_packs(
     repo: &Repo,
     packs: &[PackId],
@@ -57,12 +58,23 @@ pub fn repair_packs(
         let fold = repo.state();
         let options = write_options(repo, dry_run, progress, interrupt);
         let (done, written) = repo.write(options, |writer| {
+            let mut job = Saving {
+                repo,
+                packs,
+                dry_run,
+                saved: HashSet::new(),
+                unread: Vec::new(),
+            };
             let mut done = Vec::new();
-            for id in packs {
+            for (place, id) in packs.iter().enumerate() {
                 interrupt.check()?;
-                done.push(save(repo, id, dry_run, writer)?);
+                if packs[..place].contains(id) {
+                    continue;
+                }
+                done.push(job.save(done.len(), id, writer)?);
                 progress.count(Counter::Objects, 1);
             }
+            job.count_lost(&mut done)?;
             Ok(done)
         })?;
         let damaged = done.iter().filter(|pack| !pack.whole && !pack.deleted);
@@ -122,58 +134,85 @@ fn entry(state: &State, damaged: &[PackId], written: &Written) -> Option<Action>
     })
 }
 
-fn save(repo: &Repo, id: &PackId, dry_run: bool, writer: &mut Writer<'_>) -> Result<RepairedPack> {
-    let mut done = RepairedPack {
-        id: *id,
-        whole: false,
-        deleted: repo.state().is_deleted(&id.0),
-        saved: 0,
-        bytes_saved: 0,
-        lost: 0,
-    };
-    if done.deleted {
-        return Ok(done);
-    }
-    let entry = entry_of(repo, id)?;
-    let name = pack_object(entry.kind).name(&id.0);
-    let bytes = match repo.backend().get(&name) {
-        Ok(bytes) => Some(bytes),
-        Err(e) if e.is_lost() => None,
-        Err(e) => return Err(e),
-    };
-    if bytes.as_ref().is_some_and(|bytes| id.is_of(bytes)) {
-        done.whole = true;
-        return Ok(done);
-    }
-    // What an earlier repair saved of it.
-    let is_saved = |blob: &BlobId| {
-        let again = repo.state().pack_state(id) == PackState::Condemned;
-        Ok::<_, Error>(again && is_elsewhere(repo, id, blob)?)
-    };
-    for (number, block) in (0..).zip(&entry.blocks) {
-        let plain = match read(repo, &entry, block, &name, bytes.as_deref()) {
-            Ok(plain) => plain,
-            Err(e) if e.is_lost() => Vec::new(),
+/// One pass over the packs. Several of them may hold the same.
+struct Saving<'a> {
+    repo: &'a Repo,
+    packs: &'a [PackId],
+    dry_run: bool,
+    /// Blobs that were copied.
+    saved: HashSet<BlobId>,
+    /// Blobs that could not be read, and in which of the packs, by its place in what is done.
+    unread: Vec<(usize, BlobId)>,
+}
+
+impl Saving<'_> {
+    /// Copies what can be read of a pack and was not copied yet.
+    fn save(&mut self, place: usize, id: &PackId, writer: &mut Writer<'_>) -> Result<RepairedPack> {
+        let repo = self.repo;
+        let mut done = RepairedPack {
+            id: *id,
+            whole: false,
+            deleted: repo.state().is_deleted(&id.0),
+            saved: 0,
+            bytes_saved: 0,
+            lost: 0,
+        };
+        if done.deleted {
+            return Ok(done);
+        }
+        let entry = entry_of(repo, id)?;
+        let name = pack_object(entry.kind).name(&id.0);
+        let bytes = match repo.backend().get(&name) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.is_lost() => None,
             Err(e) => return Err(e),
         };
-        let hasher = repo.ring().blob_hasher(entry.domain, entry.kind)?;
-        for blob in entry.blobs.iter().filter(|blob| blob.block == number) {
-            let from = blob.offset as usize;
-            let part = plain.get(from..from + blob.len as usize);
-            match part.filter(|part| hasher.id(part) == blob.id) {
-                Some(_) if is_saved(&blob.id)? => {}
-                Some(part) => {
-                    done.saved += 1;
-                    done.bytes_saved += part.len() as u64;
-                    if !dry_run {
-                        writer.copy_blob(entry.kind, &blob.id, part)?;
-                    }
+        if bytes.as_ref().is_some_and(|bytes| id.is_of(bytes)) {
+            done.whole = true;
+            return Ok(done);
+        }
+        let again = repo.state().pack_state(id) == PackState::Condemned;
+        for (number, block) in (0..).zip(&entry.blocks) {
+            let plain = match read(repo, &entry, block, &name, bytes.as_deref()) {
+                Ok(plain) => plain,
+                Err(e) if e.is_lost() => Vec::new(),
+                Err(e) => return Err(e),
+            };
+            let hasher = repo.ring().blob_hasher(entry.domain, entry.kind)?;
+            for blob in entry.blobs.iter().filter(|blob| blob.block == number) {
+                let from = blob.offset as usize;
+                let part = plain.get(from..from + blob.len as usize);
+                let Some(part) = part.filter(|part| hasher.id(part) == blob.id) else {
+                    self.unread.push((place, blob.id));
+                    continue;
+                };
+                // What an earlier repair saved of it, or this one of another pack.
+                let is_saved = again && is_elsewhere(repo, self.packs, &blob.id)?;
+                if is_saved || !self.saved.insert(blob.id) {
+                    continue;
                 }
-                None => done.lost += u64::from(!is_elsewhere(repo, id, &blob.id)?),
+                done.saved += 1;
+                done.bytes_saved += part.len() as u64;
+                if !self.dry_run {
+                    writer.copy_blob(entry.kind, &blob.id, part)?;
+                }
             }
         }
+        Ok(done)
     }
-    Ok(done)
+
+    /// Counts what could be read nowhere: damaged packs do not vouch for each other.
+    fn count_lost(&self, done: &mut [RepairedPack]) -> Result<()> {
+        let damaged = done.iter().filter(|pack| !pack.whole);
+        let damaged: Vec<PackId> = damaged.map(|pack| pack.id).collect();
+        for (place, blob) in &self.unread {
+            let is_there = self.saved.contains(blob) || is_elsewhere(self.repo, &damaged, blob)?;
+            if let Some(pack) = done.get_mut(*place) {
+                pack.lost += u64::from(!is_there);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the index says of a pack, or else its own directory.
@@ -221,12 +260,12 @@ fn read(
     Ok(plain)
 }
 
-/// Whether another live pack that is there holds a blob too.
-pub(super) fn is_elsewhere(repo: &Repo, pack: &PackId, blob: &BlobId) -> Result<bool> {
+/// Whether another live pack than these, one that is there, holds a blob too.
+pub(super) fn is_elsewhere(repo: &Repo, packs: &[PackId], blob: &BlobId) -> Result<bool> {
     for location in repo.index().copies(blob)? {
         let other = repo.index().pack_id_of(&location)?;
         let usable = repo.state().pack_state(&other) == PackState::Live;
-        if other != *pack && usable && repo.is_there(&other)? {
+        if !packs.contains(&other) && usable && repo.is_there(&other)? {
             return Ok(true);
         }
     }

@@ -4,7 +4,7 @@ use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, h
 use super::damage::findings;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
-use crate::backend::{Backend, Class, MemoryBackend};
+use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 use crate::error::ErrorKind;
 use crate::format::entry::{clear, decode_file};
 use crate::format::name;
@@ -177,11 +177,12 @@ fn what_others_follow_may_be_damaged_or_gone_and_nothing_is_written_until_it_is_
     let entries = later_entries(place);
     let newest = entries.last().unwrap();
     for entry in &entries[..entries.len() - 1] {
-        for gone in [false, true] {
+        for damage in 0..3 {
             let place = place.fork();
-            match gone {
-                true => place.delete(entry).unwrap(),
-                false => place.corrupt(entry, |bytes| *bytes.last_mut().unwrap() ^= 1),
+            match damage {
+                0 => place.corrupt(entry, |bytes| *bytes.last_mut().unwrap() ^= 1),
+                1 => place.delete(entry).unwrap(),
+                _ => place.put(entry, &place.get(newest).unwrap()).unwrap(),
             }
             let repo = anew(bed, &place);
             let (number, _) = name::parse_numbered(entry).unwrap();
@@ -199,11 +200,56 @@ fn what_others_follow_may_be_damaged_or_gone_and_nothing_is_written_until_it_is_
                 }
             }
             // What was forgotten is back: the entry that said so is lost.
-            assert!(repo.live_snapshots().len() >= whole, "{entry} {newest}");
+            assert!(repo.live_snapshots().len() >= whole, "{entry} {damage}");
             bed.backup(&repo).unwrap();
             assert_clean(&anew(bed, &place));
             prune_with(&anew(bed, &place), &thorough()).unwrap();
             assert_clean(&anew(bed, &place));
         }
     }
+}
+
+#[test]
+fn another_entry_under_a_name_of_its_own_costs_nothing_once_it_is_cleared() {
+    let history = history(Class::C);
+    let bed = &history.bed;
+    let whole = anew(bed, &bed.place).live_snapshots().len();
+    for entry in later_entries(&bed.place) {
+        let (number, _) = name::parse_numbered(&entry).unwrap();
+        for number in [number, number + 1, number + 40] {
+            let place = bed.place.fork();
+            let copy = place.get(&entry).unwrap();
+            place.put(&name::entry_of(number, &[7; 16]), &copy).unwrap();
+            let repo = anew(bed, &place);
+            assert_eq!(repo.live_snapshots().len(), whole);
+            assert!(prune_with(&repo, &thorough()).is_err());
+            enter(&repo, &[]);
+            assert_clean(&anew(bed, &place));
+            prune_with(&anew(bed, &place), &thorough()).unwrap();
+            assert_eq!(anew(bed, &place).live_snapshots().len(), whole);
+        }
+    }
+}
+
+/// A log of class A whose newest entry is damaged, in a place that turns out to overwrite.
+#[test]
+fn what_could_not_be_read_where_the_class_changed_is_cleared_like_others() {
+    let history = history(Class::A);
+    let bed = &history.bed;
+    damage_newest_entry(&bed.place);
+    let place = MemoryBackend::with(MemoryOptions {
+        class: Class::C,
+        ..MemoryOptions::default()
+    });
+    for object in bed.place.objects().keys() {
+        place.put(object, &bed.place.get(object).unwrap()).unwrap();
+    }
+    let repo = anew(bed, &place);
+    assert_eq!(bed.backup(&repo).unwrap_err().kind(), ErrorKind::Damaged);
+    let repo = anew(bed, &place);
+    enter(&repo, &[]);
+    let repo = anew(bed, &place);
+    assert_eq!(repo.state().class(), Class::C);
+    bed.backup(&repo).unwrap();
+    assert_clean(&anew(bed, &place));
 }

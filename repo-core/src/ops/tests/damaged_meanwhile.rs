@@ -8,11 +8,12 @@ use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::log::PackState;
 use crate::ops::{
-    BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, backup, recover,
-    repair_packs,
+    BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, RepairedPack, TagChange,
+    backup, recover, repair_packs, tag,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
+use crate::snapshot::{Filter, list};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,4 +148,73 @@ fn a_recovery_does_not_bring_it_back_into_force() {
     );
     assert_eq!(bed.open().state().pack_state(&pack), PackState::Condemned);
     assert_clean(&bed.open());
+}
+
+#[test]
+fn what_a_repair_lost_is_stored_again_also_beside_another_form_of_the_parent() {
+    let (bed, pack) = place(Class::A);
+    let repo = bed.open();
+    bed.place
+        .corrupt(&ObjectKind::Data.name(&pack.0), |bytes| bytes[5000] ^= 1);
+    repair_packs(&repo, &[pack], false, &Silent, &Interrupt::new()).unwrap();
+    let all = list(&repo, &Filter::default()).snapshots;
+    let change = TagChange::Change {
+        add: vec!["new".into()],
+        remove: vec![],
+    };
+    tag(&repo, &all, &change, false, &Interrupt::new()).unwrap();
+    let done = bed.backup(&bed.open()).unwrap();
+    bed.assert_restores(&bed.open(), &done.snapshot.unwrap(), &bed.tree());
+    assert_clean(&bed.open());
+}
+
+/// Two packs hold the same; `at` is where each is damaged.
+fn twins(at: [usize; 2]) -> (Arc<Bed>, Vec<RepairedPack>) {
+    let bed = Arc::new(Bed::new());
+    // Who finds nothing adopts what lies there.
+    let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    let before = packs(&bed.place, ObjectKind::Data);
+    // One chunk in one block, and behind it the end of the pack.
+    bed.write("file", &noise(1, 30_000));
+    let shared = Arc::clone(&bed);
+    let other = bed.open_anew(Arc::new(bed.place.clone()), &password());
+    let other = other.unwrap();
+    let meanwhile = Meanwhile::before(&bed.place, "index", 1, move |_| {
+        shared.backup(&other).unwrap();
+    });
+    bed.backup(&bed.open_on(Arc::new(meanwhile)).unwrap())
+        .unwrap();
+    let mut packs = packs(&bed.place, ObjectKind::Data);
+    packs.retain(|pack| !before.contains(pack));
+    assert_eq!(packs.len(), 2);
+    for (pack, at) in packs.iter().zip(at) {
+        let name = ObjectKind::Data.name(&pack.0);
+        bed.place.corrupt(&name, |bytes| bytes[at] ^= 1);
+    }
+    let done = repair_packs(&bed.open(), &packs, false, &Silent, &Interrupt::new());
+    forget(&bed.open(), &[first]);
+    (bed, done.unwrap())
+}
+
+#[test]
+fn damaged_packs_do_not_vouch_for_each_other() {
+    let (bed, done) = twins([5000, 5000]);
+    assert!(done.iter().all(|pack| pack.lost == 1), "{done:?}");
+    let newest = bed.open().live_snapshots()[0].0;
+    let restored = bed.restore(&bed.open(), &newest);
+    assert!(restored.is_err() || !restored.unwrap().problems.is_empty());
+}
+
+#[test]
+fn what_several_damaged_packs_hold_is_saved_once() {
+    for at in [[5000, 40_000], [40_000, 40_000]] {
+        let (bed, done) = twins(at);
+        let sums: (u64, u64) = done
+            .iter()
+            .fold((0, 0), |sum, pack| (sum.0 + pack.saved, sum.1 + pack.lost));
+        assert_eq!(sums, (1, 0), "{done:?}");
+        for (id, _) in bed.open().live_snapshots() {
+            bed.assert_restores(&bed.open(), &id, &bed.tree());
+        }
+    }
 }
