@@ -1,7 +1,7 @@
 //! Deletes what was condemned and is needed by nobody after the grace.
 
 use super::listing::Listing;
-use super::survey::{Survey, expired, forgotten, prove, standing};
+use super::survey::{Survey, expired, forgotten, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
 use crate::backend::Class;
@@ -84,7 +84,6 @@ fn append(
         // What a table that got lost since the survey names would seem to be needed by nobody.
         job.check_state()?;
         let mut deletion = plan(job, survey, &rows)?;
-        prove(job, &deletion.plan)?;
         loop {
             let replaced = tables::replace(job, survey, &deletion.plan.packs)?;
             if deletion.plan.packs.is_empty() && deletion.objects.is_empty() && replaced.is_empty()
@@ -122,7 +121,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let mut plan = survey.plan_delete(job, &state, &candidates)?;
+    let mut plan = survey.plan_proved(job, &state, &candidates)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));

@@ -103,18 +103,43 @@ impl Survey {
         Ok(())
     }
 
-    /// What may be deleted of condemned packs, on that fold and with what is marked by now.
-    pub fn plan_delete(
+    /// What may be deleted of condemned packs, on that fold and with what is marked by now, as far as the log knows it.
+    fn plan_delete(
+        &self,
+        job: &Job<'_>,
+        state: &State,
+        condemned: &BTreeSet<PackId>,
+        absent: &BTreeSet<PackId>,
+    ) -> Result<DeletePlan> {
+        let present = Present {
+            inventory: &job.repo.catalog(),
+            absent,
+        };
+        plan_delete(state, &present, &self.marks, condemned)
+    }
+
+    /// The same, and the packs that would be taken back were read: they may have been condemned because they are damaged. Then another copy
+    /// has to do; `Damaged` about the first one if there is none.
+    pub fn plan_proved(
         &self,
         job: &Job<'_>,
         state: &State,
         condemned: &BTreeSet<PackId>,
     ) -> Result<DeletePlan> {
-        let present = Present {
-            inventory: &job.repo.catalog(),
-            absent: &self.absent,
-        };
-        plan_delete(state, &present, &self.marks, condemned)
+        let (mut absent, mut whole, mut first) = (self.absent.clone(), BTreeSet::new(), None);
+        loop {
+            let plan = self.plan_delete(job, state, condemned, &absent)?;
+            if let Some(pack) = first.filter(|_| !plan.lost.is_empty()) {
+                let error = Error::damaged(Subject::Pack(pack));
+                return Err(error.detail("snapshots need what it holds; nothing was deleted"));
+            }
+            let damaged = damaged(job, plan.reprieve.clone(), &mut whole)?;
+            if damaged.is_empty() {
+                return Ok(plan);
+            }
+            first = first.or(damaged.first().copied());
+            absent.extend(damaged);
+        }
     }
 
     fn numbers(&self, job: &Job<'_>, uses: &Uses, listing: &Listing) -> Result<PrunePlan> {
@@ -183,7 +208,7 @@ impl Survey {
         let known = |id: &PackId| listing.len_of_pack(id);
         let expired = expired(&self.state, job.options.grace, now());
         let condemned: BTreeSet<PackId> = self.state.condemned().map(|(id, _)| *id).collect();
-        let whole = self.plan_delete(job, &self.state, &condemned)?;
+        let whole = self.plan_delete(job, &self.state, &condemned, &self.absent)?;
         for id in &condemned {
             match whole.reprieve.binary_search(id).is_ok() {
                 true => plan.needed_again.add(known(id)),
@@ -191,15 +216,13 @@ impl Survey {
                 false => {}
             }
         }
-        let delete = match expired == condemned {
-            true => whole,
-            false => self.plan_delete(job, &self.state, &expired)?,
+        let delete = match (job.options.dry_run, expired == condemned) {
+            (true, _) => self.plan_proved(job, &self.state, &expired)?,
+            (false, true) => whole,
+            (false, false) => self.plan_delete(job, &self.state, &expired, &self.absent)?,
         };
         for id in &delete.packs {
             plan.to_delete.add(known(id));
-        }
-        if job.options.dry_run {
-            prove(job, &delete)?;
         }
         // Earlier prunes were stopped before these were gone, or not allowed to remove them.
         for (object, stored) in &listing.packs {
@@ -263,16 +286,6 @@ fn damaged(job: &Job<'_>, packs: Vec<PackId>, whole: &mut BTreeSet<PackId>) -> R
         }
     }
     Ok(damaged)
-}
-
-/// Refuses packs that would be taken back and are damaged: they may have been condemned for that.
-pub fn prove(job: &Job<'_>, plan: &DeletePlan) -> Result<()> {
-    for pack in &plan.reprieve {
-        job.interrupt.check()?;
-        let proved = job.repo.prove_pack(pack);
-        proved.map_err(|e| e.detail("snapshots need what it holds; nothing was deleted"))?;
-    }
-    Ok(())
 }
 
 /// What a blob takes in the directory of its pack: an id, lengths, and its part of the rows of blocks.

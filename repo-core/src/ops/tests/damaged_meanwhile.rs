@@ -4,8 +4,9 @@ use super::prune::{assert_right, forget, prune_with, thorough};
 use super::support::*;
 use crate::backend::{Class, MemoryBackend, MemoryOptions};
 use crate::error::{ErrorKind, Result, Subject};
+use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
-use crate::id::PackId;
+use crate::id::{PackId, SnapshotId};
 use crate::log::PackState;
 use crate::ops::{
     BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, RepairedPack, TagChange,
@@ -168,8 +169,8 @@ fn what_a_repair_lost_is_stored_again_also_beside_another_form_of_the_parent() {
     assert_clean(&bed.open());
 }
 
-/// Two packs hold the same; `at` is where each is damaged.
-fn twins(at: [usize; 2]) -> (Arc<Bed>, Vec<RepairedPack>) {
+/// A place with two packs that hold the same.
+fn twins() -> (Arc<Bed>, Vec<PackId>) {
     let bed = Arc::new(Bed::new());
     // Who finds nothing adopts what lies there.
     let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
@@ -187,18 +188,24 @@ fn twins(at: [usize; 2]) -> (Arc<Bed>, Vec<RepairedPack>) {
     let mut packs = packs(&bed.place, ObjectKind::Data);
     packs.retain(|pack| !before.contains(pack));
     assert_eq!(packs.len(), 2);
+    forget(&bed.open(), &[first]);
+    (bed, packs)
+}
+
+/// The same, each damaged there and repaired.
+fn repaired(at: [usize; 2]) -> (Arc<Bed>, Vec<RepairedPack>) {
+    let (bed, packs) = twins();
     for (pack, at) in packs.iter().zip(at) {
         let name = ObjectKind::Data.name(&pack.0);
         bed.place.corrupt(&name, |bytes| bytes[at] ^= 1);
     }
     let done = repair_packs(&bed.open(), &packs, false, &Silent, &Interrupt::new());
-    forget(&bed.open(), &[first]);
     (bed, done.unwrap())
 }
 
 #[test]
 fn damaged_packs_do_not_vouch_for_each_other() {
-    let (bed, done) = twins([5000, 5000]);
+    let (bed, done) = repaired([5000, 5000]);
     assert!(done.iter().all(|pack| pack.lost == 1), "{done:?}");
     let newest = bed.open().live_snapshots()[0].0;
     let restored = bed.restore(&bed.open(), &newest);
@@ -208,7 +215,7 @@ fn damaged_packs_do_not_vouch_for_each_other() {
 #[test]
 fn what_several_damaged_packs_hold_is_saved_once() {
     for at in [[5000, 40_000], [40_000, 40_000]] {
-        let (bed, done) = twins(at);
+        let (bed, done) = repaired(at);
         let sums: (u64, u64) = done
             .iter()
             .fold((0, 0), |sum, pack| (sum.0 + pack.saved, sum.1 + pack.lost));
@@ -216,5 +223,33 @@ fn what_several_damaged_packs_hold_is_saved_once() {
         for (id, _) in bed.open().live_snapshots() {
             bed.assert_restores(&bed.open(), &id, &bed.tree());
         }
+    }
+}
+
+#[test]
+fn of_condemned_copies_a_whole_one_is_taken_back() {
+    let (bed, packs) = twins();
+    let live = bed.open().live_snapshots();
+    let ids: Vec<SnapshotId> = live.iter().map(|(id, _)| *id).collect();
+    forget(&bed.open(), &ids);
+    let patient = PruneOptions {
+        grace: Duration::from_secs(3600),
+        ..thorough()
+    };
+    prune_with(&bed.open(), &patient).unwrap();
+    for pack in packs {
+        let place = bed.place.fork();
+        place.corrupt(&ObjectKind::Data.name(&pack.0), |bytes| bytes[5000] ^= 1);
+        let open = || bed.open_anew(Arc::new(place.clone()), &password()).unwrap();
+        let action = Action::Unforget {
+            snapshots: ids.clone(),
+            reprieve: vec![],
+        };
+        open().append(&mut |_| Ok(Some(action.clone()))).unwrap();
+        prune_with(&open(), &thorough()).unwrap();
+        for id in &ids {
+            bed.assert_restores(&open(), id, &bed.tree());
+        }
+        assert_clean(&open());
     }
 }
