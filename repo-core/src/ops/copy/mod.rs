@@ -114,7 +114,7 @@ impl CopySummary {
 /// are.
 ///
 /// `InvalidInput` if both are one repository. `Interrupted` when asked to stop: what was committed stays, and what was stored is used by the
-/// next run. Memory: see [`pass`], 16 MiB of blocks, what a [`Writer`](crate::repo::Writer) takes, and a summary for each snapshot of `to`.
+/// next run. Memory: see `copy/pass.rs`, 16 MiB of blocks, what a [`Writer`](crate::repo::Writer) takes, and a summary for each snapshot of `to`.
 pub fn copy(
     from: &Repo,
     to: &Repo,
