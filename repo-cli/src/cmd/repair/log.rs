@@ -106,7 +106,7 @@ fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result
     if !done.entries.is_empty() {
         app.terminal.say(
             "Whether they forgot, protected or deleted something, or changed keys, nobody knows: look at `larder snapshots`, \
-             `larder key list` and `larder check`. If a copy of the repository has these entries, put them back instead.",
+             `larder key list` and `larder check`. If a copy of the repository has these entries, put them back now, before anything else is written: later they may delete what is used again.",
         )?;
     }
     Ok(())
