@@ -129,8 +129,25 @@ fn user() -> String {
     String::from_utf8(id.stdout).unwrap().trim().to_owned()
 }
 
+impl SshServer {
+    /// Clients that hold a connection for others, and whom a program that ended left behind.
+    fn clients(&self) -> Vec<String> {
+        let config = self.dir.join("ssh_config");
+        let is_client = |pid: &String| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0)
+                .any(|argument| argument == config.as_os_str().as_encoded_bytes())
+        };
+        let names = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let pids = pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        pids.filter(is_client).collect()
+    }
+}
+
 impl Drop for SshServer {
     fn drop(&mut self) {
+        let _ = Command::new("kill").args(self.clients()).status();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
