@@ -3,7 +3,8 @@
 use crate::environment::{Run, TestEnvironment, assert_same_tree, noise};
 use crate::gate::{Gate, Rule};
 use crate::life;
-use crate::s3_server::{S3Server, free_port};
+use crate::s3_server::S3Server;
+use crate::server::free_port;
 use repo_core::backend::wrap::{Retry, RetryOptions};
 use repo_core::backend::{
     Address, Backend, Class, OpenDalBackend, OpenDalOptions, conformance, probe,

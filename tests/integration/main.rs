@@ -62,6 +62,7 @@ mod life;
 mod mount;
 mod mount_end;
 mod s3_server;
+mod server;
 mod ssh_server;
 mod storm;
 mod webdav_server;

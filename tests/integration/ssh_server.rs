@@ -1,11 +1,10 @@
 //! An SSH server of its own for a test, on loopback, with keys of its own.
 
-use crate::s3_server::free_port;
-use std::net::{Ipv4Addr, TcpStream};
+use crate::server::Server;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 /// Debian puts both where no search path leads.
 const SSHD: &str = "/usr/sbin/sshd";
@@ -13,8 +12,7 @@ const SFTP_SERVER: &str = "/usr/lib/openssh/sftp-server";
 
 /// A server that ends with this value.
 pub struct SshServer {
-    child: Child,
-    port: u16,
+    server: Server,
     dir: PathBuf,
 }
 
@@ -36,40 +34,17 @@ impl SshServer {
         }
         // Who starts it as root must have this directory.
         let _ = std::fs::create_dir("/run/sshd");
-        for _ in 0..10 {
-            let port = free_port();
-            let mut server = Self {
-                child: spawn(&dir, port),
-                port,
-                dir: dir.clone(),
-            };
-            if server.answers() {
-                server.set_up_client();
-                return Some(server);
-            }
-        }
-        panic!("no SSH server answers");
-    }
-
-    fn answers(&mut self) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(30) {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        let server = Server::start(|port| sshd(&dir, port)).unwrap();
+        let server = Self { server, dir };
+        server.set_up_client();
+        Some(server)
     }
 
     /// An `ssh` that reads nothing of the user's, and knows this server.
     fn set_up_client(&self) {
         let dir = self.dir.display();
         let host = std::fs::read_to_string(self.dir.join("host.pub")).unwrap();
-        let known = format!("[{}]:{} {host}", Ipv4Addr::LOCALHOST, self.port);
+        let known = format!("[{}]:{} {host}", Ipv4Addr::LOCALHOST, self.server.port());
         std::fs::write(self.dir.join("known"), known).unwrap();
         let config = format!(
             "IdentityFile {dir}/user\nIdentitiesOnly yes\nUserKnownHostsFile {dir}/known\n"
@@ -87,7 +62,7 @@ impl SshServer {
             "sftp://{}@{}:{}/{}",
             user(),
             Ipv4Addr::LOCALHOST,
-            self.port,
+            self.server.port(),
             dir.display()
         )
     }
@@ -100,12 +75,13 @@ impl SshServer {
     /// Forgets the client's key for the server, as if another machine answered.
     pub fn change_known_host(&self) {
         let other = std::fs::read_to_string(self.dir.join("user.pub")).unwrap();
-        let known = format!("[{}]:{} {other}", Ipv4Addr::LOCALHOST, self.port);
+        let known = format!("[{}]:{} {other}", Ipv4Addr::LOCALHOST, self.server.port());
         std::fs::write(self.dir.join("known"), known).unwrap();
     }
 }
 
-fn spawn(dir: &Path, port: u16) -> Child {
+/// The server, with its configuration for that port.
+fn sshd(dir: &Path, port: u16) -> Command {
     let at = dir.display();
     let config = format!(
         "Port {port}\nListenAddress {}\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n\
@@ -113,14 +89,11 @@ fn spawn(dir: &Path, port: u16) -> Child {
         Ipv4Addr::LOCALHOST
     );
     std::fs::write(dir.join("sshd_config"), config).unwrap();
-    Command::new(SSHD)
+    let mut command = Command::new(SSHD);
+    command
         .args(["-D", "-e", "-f"])
-        .arg(dir.join("sshd_config"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .arg(dir.join("sshd_config"));
+    command
 }
 
 /// Who runs the tests.
@@ -148,7 +121,5 @@ impl SshServer {
 impl Drop for SshServer {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(self.clients()).status();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

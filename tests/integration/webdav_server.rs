@@ -1,10 +1,9 @@
 //! A WebDAV server of its own for a test, on loopback.
 
-use crate::s3_server::free_port;
-use std::net::{Ipv4Addr, TcpStream};
+use crate::server::Server;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 /// What opens it.
 pub const USER: &str = "larder-test";
@@ -12,8 +11,7 @@ pub const PASSWORD: &str = "larder-test-password";
 
 /// A server that ends with this value, over a directory.
 pub struct WebDavServer {
-    child: Child,
-    port: u16,
+    server: Server,
     root: PathBuf,
 }
 
@@ -22,49 +20,26 @@ impl WebDavServer {
     pub fn start(root: &Path) -> Option<Self> {
         let root = root.join("dav");
         std::fs::create_dir_all(&root).unwrap();
-        for _ in 0..10 {
-            let port = free_port();
-            let child = Command::new("rclone")
+        let command = |port: u16| {
+            let mut command = Command::new("rclone");
+            command
                 .args(["serve", "webdav", "--config", "/dev/null", "--addr"])
                 .arg(format!("{}:{port}", Ipv4Addr::LOCALHOST))
                 .arg(&root)
                 .env("RCLONE_USER", USER)
-                .env("RCLONE_PASS", PASSWORD)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn();
-            let child = match child {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    eprintln!("skipped: rclone is not installed; scripts/test does that");
-                    return None;
-                }
-                spawned => spawned.unwrap(),
-            };
-            let mut server = Self {
-                child,
-                port,
-                root: root.clone(),
-            };
-            if server.answers() {
-                return Some(server);
+                .env("RCLONE_PASS", PASSWORD);
+            command
+        };
+        match Server::start(command) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                eprintln!("skipped: rclone is not installed; scripts/test does that");
+                None
             }
+            started => Some(Self {
+                server: started.unwrap(),
+                root,
+            }),
         }
-        panic!("no WebDAV server answers");
-    }
-
-    fn answers(&mut self) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(30) {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
     }
 
     /// The address of a folder.
@@ -72,7 +47,7 @@ impl WebDavServer {
         format!(
             "webdav+http://{}:{}/{below}",
             Ipv4Addr::LOCALHOST,
-            self.port
+            self.server.port()
         )
     }
 
@@ -87,12 +62,5 @@ impl WebDavServer {
             ("LARDER_WEBDAV_USERNAME", USER),
             ("LARDER_WEBDAV_PASSWORD", PASSWORD),
         ]
-    }
-}
-
-impl Drop for WebDavServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

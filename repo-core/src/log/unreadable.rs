@@ -77,16 +77,14 @@ impl State {
     /// The entry behind which nothing but a `Void` is put: it may say that packs are deleted, and come back. On class A one at
     /// the tail that could not be read, on class C one that others follow.
     pub fn barrier(&self) -> Option<u64> {
-        let barrier = |why| match self.class {
-            Class::A => self.ends_unreadable(),
-            Class::C => why == Unreadable::Missing,
-        };
-        let mut rows = self.unreadable_entries();
-        let row = rows.find(|(_, why)| barrier(*why));
-        row.map(|(entry, _)| match self.class {
-            Class::A => self.tail.number,
-            Class::C => entry.number,
-        })
+        match self.class {
+            Class::A => self.ends_unreadable().then_some(self.tail.number),
+            Class::C => {
+                let mut rows = self.unreadable_entries();
+                let missing = rows.find(|(_, why)| *why == Unreadable::Missing);
+                missing.map(|(entry, _)| entry.number)
+            }
+        }
     }
 
     /// Whether an entry at the tail could not be read.

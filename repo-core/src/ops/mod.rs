@@ -1,6 +1,7 @@
 //! What can be done with a repository: a file or folder each.
 
 mod backup;
+mod batches;
 mod check;
 mod copy;
 mod derive;

@@ -13,7 +13,7 @@ mod stream;
 mod walk;
 
 use super::assemble::{Assembler, Begun, Compared};
-use super::batch::Batches;
+use super::batch::SmallFiles;
 use super::node::record_sizes;
 use super::read::Outcome;
 use super::roots::Root;
@@ -70,7 +70,7 @@ enum Item {
         node: Node,
         compared: Compared,
     },
-    /// A small file: the next one that [`Batches`] gives.
+    /// A small file: the next one that [`SmallFiles`] gives.
     File {
         file: Pending,
         bytes: u64,
@@ -114,7 +114,7 @@ pub struct Pass<'a, 'w, 'r> {
     writer: &'w mut Writer<'r>,
     queue: VecDeque<Item>,
     queued_bytes: u64,
-    batches: Batches,
+    small: SmallFiles,
     segments: Segments,
     /// How many listings are under way.
     ahead: Rc<Cell<usize>>,
@@ -145,7 +145,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             writer,
             queue: VecDeque::new(),
             queued_bytes: 0,
-            batches: Batches::new(context.readers.map_or(0, Pool::threads)),
+            small: SmallFiles::new(context.readers.map_or(0, Pool::threads)),
             segments: Segments::new(large::SEGMENT_BYTES),
             ahead: Rc::default(),
             assembler: Assembler::new(context.maker, context.distrust),
@@ -225,16 +225,16 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     }
 
     fn is_full(&self) -> bool {
-        let scale = self.batches.scale();
+        let scale = self.small.scale();
         self.queued_bytes > QUEUE_BYTES * scale as u64
             || self.queue.len() > QUEUE_ITEMS_MAX * scale
-            || self.batches.is_full()
+            || self.small.is_full()
     }
 
     fn first_is_ready(&mut self) -> Result<bool> {
         match self.queue.front_mut() {
             None => Ok(false),
-            Some(Item::File { .. }) => self.batches.is_ready(),
+            Some(Item::File { .. }) => self.small.is_ready(),
             Some(Item::Pieces { named, .. }) => named.is_ready(),
             Some(_) => Ok(true),
         }
@@ -266,7 +266,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             }
             Item::File { file, bytes } => {
                 self.queued_bytes -= bytes;
-                let read = self.batches.take(self.context.readers())?;
+                let read = self.small.take(self.context.readers())?;
                 self.take_file(file, read)?;
             }
             Item::Pieces { named, bytes } => {
@@ -338,7 +338,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let mut added = 0;
         for (id, range) in read.chunks {
             let len = range.len() as u64;
-            if writer.add_piece(BlobType::Data, &id, self.batches.piece(range))? {
+            if writer.add_piece(BlobType::Data, &id, self.small.piece(range))? {
                 added += len;
             }
             list.push(id, &mut |bytes| maker.put(writer, bytes))?;

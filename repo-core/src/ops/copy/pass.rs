@@ -4,7 +4,7 @@
 //! Memory: [`QUEUE_BYTES`] of file content, [`QUEUE_ITEMS_MAX`] nodes, [`FRESH_BYTES`] of trees, what `read` says, and the nodes of a page for each directory on the
 //! way to the one at hand.
 
-use super::read::{Batches, Blobs};
+use super::read::{Blobs, SmallFiles};
 use crate::chunk::{Piece, Segments, Sizes};
 use crate::crypto::{BlobHasher, BlobType};
 use crate::error::{Error, Result};
@@ -129,7 +129,7 @@ pub enum Item {
     Enter(Entry),
     /// Complete.
     Node(Entry),
-    /// The next file that [`Batches`] gives.
+    /// The next file that [`SmallFiles`] gives.
     Small(Entry, u64),
     Chunks(Ticket<Result<Chunks>>, u64),
     /// A large file is complete, or ended early: its chunks came before it.
@@ -154,7 +154,7 @@ pub struct Pass<'a, 'w, 'r> {
     pub distrust: bool,
     queue: VecDeque<Item>,
     queued_bytes: u64,
-    pub batches: Batches,
+    pub small_files: SmallFiles,
     pub segments: Segments,
     open: Vec<Open>,
     list: ChunkList,
@@ -178,7 +178,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             distrust,
             queue: VecDeque::new(),
             queued_bytes: 0,
-            batches: Batches::default(),
+            small_files: SmallFiles::new(),
             segments: Segments::new(SEGMENT_BYTES),
             open: Vec::new(),
             list: ChunkList::default(),
@@ -225,13 +225,13 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
     fn is_full(&self) -> bool {
         self.queued_bytes > QUEUE_BYTES
             || self.queue.len() > QUEUE_ITEMS_MAX
-            || self.batches.under_way() > 2 * self.context.readers().threads() + 4
+            || self.small_files.under_way() > 2 * self.context.readers().threads() + 4
     }
 
     fn first_is_ready(&mut self) -> Result<bool> {
         match self.queue.front_mut() {
             None => Ok(false),
-            Some(Item::Small(..)) => self.batches.is_ready(),
+            Some(Item::Small(..)) => self.small_files.is_ready(),
             Some(Item::Chunks(named, _)) => named.is_ready(),
             Some(_) => Ok(true),
         }
@@ -254,7 +254,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
             Item::Node(entry) => self.attach(entry)?,
             Item::Small(entry, bytes) => {
                 self.queued_bytes -= bytes;
-                match self.batches.take(self.context)? {
+                match self.small_files.take(self.context)? {
                     Ok(chunks) => self.small(entry, chunks)?,
                     Err(error) => self.lost(&entry.path(), error)?,
                 }
@@ -277,7 +277,7 @@ impl<'a, 'w, 'r> Pass<'a, 'w, 'r> {
         let mut list = ChunkList::default();
         for (id, range) in chunks {
             context.problems.count(Counter::Bytes, range.len() as u64);
-            writer.add_piece(BlobType::Data, &id, self.batches.piece(range))?;
+            writer.add_piece(BlobType::Data, &id, self.small_files.piece(range))?;
             list.push(id, &mut |bytes| context.put(writer, bytes))?;
         }
         set_chunks(&mut entry, list, &mut |bytes| context.put(writer, bytes))?;

@@ -3,22 +3,17 @@
 use super::pass::Context;
 use crate::chunk::Piece;
 use crate::crypto::{BlobHasher, BlobType};
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::{Error, Result, Subject};
 use crate::id::{BlobId, PackId};
 use crate::index::Location;
 use crate::ops::backup::{Cutter, NamedRange, cut_whole};
+use crate::ops::batches::{BATCH_BYTES, BATCH_FILES, Batches};
 use crate::repo::{BlockCache, Pool, Repo, Ticket, blob_in};
 use crate::tree::{ChunkIds, does_not_add_up};
 use std::collections::VecDeque;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Small files are read in batches of this many bytes, about a block.
-const BATCH_BYTES: u64 = 2 << 20;
-
-/// Most files of a batch.
-const BATCH_FILES: usize = 256;
 
 /// What is read of a large file ahead of what is cut, or one block.
 const AHEAD_BYTES: u64 = 8 << 20;
@@ -95,21 +90,23 @@ pub struct SmallFile {
     pub cutter: Arc<Cutter>,
 }
 
-struct Batch {
-    buffer: Arc<Vec<u8>>,
-    files: std::vec::IntoIter<Result<Vec<NamedRange>>>,
-}
-
 /// Small files, read ahead and given in the order they were asked for. Memory: [`BATCH_BYTES`] for each batch on its way.
-#[derive(Default)]
-pub struct Batches {
+pub struct SmallFiles {
     open: Vec<SmallFile>,
     open_bytes: u64,
-    reading: VecDeque<Ticket<Batch>>,
-    current: Option<Batch>,
+    batches: Batches<Vec<NamedRange>>,
 }
 
-impl Batches {
+impl SmallFiles {
+    /// None yet.
+    pub fn new() -> Self {
+        Self {
+            open: Vec::new(),
+            open_bytes: 0,
+            batches: Batches::new(),
+        }
+    }
+
     /// Adds a file of so many bytes; it is read at any time from now on.
     pub fn add(&mut self, context: &Context<'_>, file: SmallFile, bytes: u64) {
         if self.open_bytes + bytes > BATCH_BYTES || self.open.len() >= BATCH_FILES {
@@ -125,52 +122,40 @@ impl Batches {
         }
         self.open_bytes = 0;
         let (files, blobs) = (std::mem::take(&mut self.open), context.blobs.clone());
-        let job = move || read(files, &blobs);
-        self.reading.push_back(context.readers().submit(job));
+        let job = move |buffer| read(files, &blobs, buffer);
+        self.batches.submit(context.readers(), job);
     }
 
     /// How many batches are on their way.
     pub fn under_way(&self) -> usize {
-        self.reading.len()
+        self.batches.under_way()
     }
 
-    /// Whether [`Batches::take`] would return at once.
+    /// Whether [`SmallFiles::take`] would return at once.
     pub fn is_ready(&mut self) -> Result<bool> {
-        let rest = |batch: &Batch| !batch.files.as_slice().is_empty();
-        if self.current.as_ref().is_some_and(rest) {
-            return Ok(true);
-        }
-        match self.reading.front_mut() {
-            Some(ticket) => ticket.is_ready(),
-            None => Ok(false),
-        }
+        self.batches.is_ready()
     }
 
     /// Waits for the file that was added first of those not taken yet.
     pub fn take(&mut self, context: &Context<'_>) -> Result<Result<Vec<NamedRange>>> {
-        loop {
-            if let Some(read) = self.current.as_mut().and_then(|batch| batch.files.next()) {
-                return Ok(read);
-            }
-            if self.reading.is_empty() {
-                self.close(context);
-            }
-            let next = self.reading.pop_front().ok_or_else(|| {
-                Error::new(ErrorKind::Unavailable, Subject::None).detail("lost track of a file")
-            })?;
-            self.current = Some(next.wait()?);
+        if self.batches.is_empty() {
+            self.close(context);
         }
+        self.batches.take()
     }
 
     /// A part of the buffer of the file taken last.
     pub fn piece(&self, range: Range<usize>) -> Piece {
-        let buffer = self.current.as_ref().map(|batch| batch.buffer.clone());
-        Piece::new(buffer.unwrap_or_default(), range)
+        self.batches.piece(range)
     }
 }
 
-fn read(files: Vec<SmallFile>, blobs: &Blobs) -> Batch {
-    let mut buffer = Vec::new();
+fn read(
+    files: Vec<SmallFile>,
+    blobs: &Blobs,
+    mut buffer: Vec<u8>,
+) -> (Vec<u8>, Vec<Result<Vec<NamedRange>>>) {
+    buffer.clear();
     let mut one = |file: SmallFile| {
         let from = buffer.len();
         let all = &mut file.blobs.iter();
@@ -182,11 +167,8 @@ fn read(files: Vec<SmallFile>, blobs: &Blobs) -> Batch {
             }
         }
     };
-    let files: Vec<_> = files.into_iter().map(&mut one).collect();
-    Batch {
-        buffer: Arc::new(buffer),
-        files: files.into_iter(),
-    }
+    let files = files.into_iter().map(&mut one).collect();
+    (buffer, files)
 }
 
 /// Reads a large file in order, the next blocks ahead on all threads.

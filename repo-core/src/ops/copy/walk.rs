@@ -213,7 +213,7 @@ impl Pass<'_, '_, '_> {
         }
         let cutter = self.context.cutters.of(self.sizes(&entry, file));
         let small = SmallFile { blobs, cutter };
-        self.batches.add(self.context, small, len);
+        self.small_files.add(self.context, small, len);
         self.enqueue(Item::Small(entry, len), len)
     }
 

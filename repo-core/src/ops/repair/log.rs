@@ -128,6 +128,10 @@ pub fn repair_log(
         Class::A => BTreeSet::new(),
         Class::C => repo.state().condemned().map(|(pack, _)| *pack).collect(),
     };
+    // What no table in force names is spared by prunes while it is young; on class C that is all that spares it.
+    let was_lost = !lost.is_empty() || repo.state().voided_count() > 0;
+    let is_wanted = was_lost || !options.snapshots.is_empty();
+    let may_publish = repo.state().class() == Class::A || is_wanted;
     let job = Job {
         repo,
         options,
@@ -136,13 +140,14 @@ pub fn repair_log(
         // Others may have been found meanwhile.
         until: until.filter(|_| repo.state().voided_count() <= 1),
         going,
+        publishes: !options.dry_run && may_publish,
     };
     let tables = job.publish()?;
-    match job.only_looks() {
-        true => repo.sync_index(&tables)?,
-        false => repo.refresh()?,
+    match job.publishes {
+        true => repo.refresh()?,
+        false => repo.sync_index(&tables)?,
     }
-    if options.dry_run || !job.only_looks() {
+    if may_publish {
         done.tables = tables;
     }
     done.snapshots = job.commit_all()?;
@@ -228,17 +233,11 @@ struct Job<'a> {
     /// Class C: packs that were condemned before this process was announced. Nothing takes these back: a deletion of them waits for
     /// others only.
     going: BTreeSet<PackId>,
+    /// Tables are published, and not only looked at.
+    publishes: bool,
 }
 
 impl Job<'_> {
-    /// Whether nothing is published: in a dry run, and on class C if no entry was lost and nothing is asked for. What no table in force
-    /// names is spared by prunes while it is young, and there that is all that spares it.
-    fn only_looks(&self) -> bool {
-        let state = self.repo.state();
-        let whole = state.class() == Class::C && state.voided_count() == 0;
-        self.options.dry_run || whole && self.options.snapshots.is_empty()
-    }
-
     /// Objects of a kind that the log says nothing of, and when they were stored.
     fn strays(
         &self,
@@ -276,7 +275,7 @@ impl Job<'_> {
                 Err(e) => return Err(e),
             }
         }
-        if !self.only_looks() && !publish.is_empty() {
+        if self.publishes && !publish.is_empty() {
             let repo = self.repo;
             repo.append(&mut |state| {
                 let stands = |id: &&IndexId| !state.is_deleted(&id.0) && !state.has_table(id);

@@ -244,10 +244,18 @@ pub fn repair_damaged_through(history: &History, place: &MemoryBackend, backend:
 
 /// Damages the entry, or the entries, of the highest number.
 pub fn damage_newest_entry(place: &MemoryBackend) {
-    let entries = names(place, "log").into_iter();
-    let numbered = entries.filter_map(|entry| Some((name::parse_numbered(&entry)?.0, entry)));
-    let (_, newest) = numbered.max().unwrap();
+    let newest = entries(place).pop().unwrap();
     place.corrupt(&newest, |bytes| bytes[300] ^= 1);
+}
+
+/// The names of all entries of the log, by number.
+pub fn entries(place: &MemoryBackend) -> Vec<String> {
+    let entries = names(place, "log").into_iter();
+    let mut numbered: Vec<(u64, String)> = entries
+        .filter_map(|entry| Some((name::parse_numbered(&entry)?.0, entry)))
+        .collect();
+    numbered.sort_unstable();
+    numbered.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// What can be seen of the snapshots that are not `beside` others: tags, numbers, and contents by path.

@@ -1,6 +1,6 @@
 //! Snapshots that a repair of the log enters again in a place that overwrites, where what a prune has condemned is about to go.
 
-use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, history};
+use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, entries, history};
 use super::damage::findings;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
@@ -158,23 +158,13 @@ fn a_snapshot_that_was_condemned_before_is_stored_again() {
     assert!(again.is_empty(), "{again:?}");
 }
 
-/// The entries of the set but the first, which says who may write, in order.
-fn later_entries(place: &MemoryBackend) -> Vec<String> {
-    let entries = names(place, "log").into_iter();
-    let mut numbered: Vec<(u64, String)> = entries
-        .filter_map(|entry| Some((name::parse_numbered(&entry)?.0, entry)))
-        .collect();
-    numbered.sort_unstable();
-    let later = numbered.into_iter().filter(|(number, _)| *number > 1);
-    later.map(|(_, entry)| entry).collect()
-}
-
 #[test]
 fn what_others_follow_may_be_damaged_or_gone_and_nothing_is_written_until_it_is_cleared() {
     let history = history(Class::C);
     let (bed, place) = (&history.bed, &history.bed.place);
     let whole = anew(bed, place).live_snapshots().len();
-    let entries = later_entries(place);
+    // The first says who may write.
+    let entries = entries(place).split_off(1);
     let newest = entries.last().unwrap();
     for entry in &entries[..entries.len() - 1] {
         for damage in 0..3 {
@@ -214,7 +204,7 @@ fn another_entry_under_a_name_of_its_own_costs_nothing_once_it_is_cleared() {
     let history = history(Class::C);
     let bed = &history.bed;
     let whole = anew(bed, &bed.place).live_snapshots().len();
-    for entry in later_entries(&bed.place) {
+    for entry in entries(&bed.place).split_off(1) {
         let (number, _) = name::parse_numbered(&entry).unwrap();
         for number in [number, number + 1, number + 40] {
             let place = bed.place.fork();

@@ -210,22 +210,7 @@ fn what_a_prune_of_the_target_takes_meanwhile_is_stored_again() {
         });
         let to = target.open_on(Arc::new(meanwhile)).unwrap();
         let newest = all(&from).split_off(3);
-        let mut became = None;
-        let told = &mut |_: &SnapshotInfo, what| became = Some(what);
-        let (options, interrupt) = (CopyOptions::default(), Interrupt::new());
-        copy(
-            &from,
-            &to,
-            &newest,
-            &options,
-            told,
-            &Listener::default(),
-            &interrupt,
-        )
-        .unwrap();
-        let Some(Became::Copied(copy)) = became else {
-            panic!("{became:?}");
-        };
+        let copy = copied(&from, &to, &newest);
         assert_copied(&bed, &target.open(), &[copy], &made[3..]);
     }
 }
@@ -242,23 +227,21 @@ fn what_a_prune_of_the_source_moves_meanwhile_is_found() {
     let last: Vec<SnapshotInfo> = snapshots(&from).split_off(2);
     let target = Bed::new();
     let to = target.open();
+    let copy = copied(&from, &to, &last);
+    assert_copied(&bed, &to, &[copy], &made[2..]);
+}
+
+/// Copies one snapshot; what it is there.
+fn copied(from: &Repo, to: &Repo, snapshot: &[SnapshotInfo]) -> crate::id::SnapshotId {
     let mut became = None;
     let told = &mut |_: &SnapshotInfo, what| became = Some(what);
     let (options, interrupt) = (CopyOptions::default(), Interrupt::new());
-    copy(
-        &from,
-        &to,
-        &last,
-        &options,
-        told,
-        &Listener::default(),
-        &interrupt,
-    )
-    .unwrap();
-    let Some(Became::Copied(copy)) = became else {
-        panic!("{became:?}");
-    };
-    assert_copied(&bed, &to, &[copy], &made[2..]);
+    let nobody = Listener::default();
+    copy(from, to, snapshot, &options, told, &nobody, &interrupt).unwrap();
+    match became {
+        Some(Became::Copied(copy)) => copy,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The snapshots as this process last saw them.

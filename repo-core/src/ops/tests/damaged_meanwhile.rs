@@ -10,7 +10,7 @@ use crate::id::{PackId, SnapshotId};
 use crate::log::PackState;
 use crate::ops::{
     BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, RepairedPack, TagChange,
-    backup, recover, repair_packs, tag,
+    recover, repair_packs, tag,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -62,14 +62,7 @@ fn forced_anew(bed: &Bed, repo: &Repo) -> Result<BackupSummary> {
         force: true,
         ..BackupOptions::default()
     };
-    let input = Input::Paths(vec![bed.source()]);
-    backup(
-        repo,
-        input,
-        &options,
-        &Listener::default(),
-        &Interrupt::new(),
-    )
+    quietly(repo, Input::Paths(vec![bed.source()]), &options)
 }
 
 #[test]
@@ -95,14 +88,7 @@ fn a_stream_that_relied_on_it_is_to_be_run_once_more() {
             reader: &mut &noise(1, 2 << 20)[..],
             program: None,
         };
-        let options = BackupOptions::default();
-        backup(
-            repo,
-            input,
-            &options,
-            &Listener::default(),
-            &Interrupt::new(),
-        )
+        quietly(repo, input, &BackupOptions::default())
     };
     let error = run(&beside(&bed, "snapshots", pack, false)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);

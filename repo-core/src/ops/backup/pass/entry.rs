@@ -134,7 +134,7 @@ impl Pass<'_, '_, '_> {
             cutter: self.context.cutters.of(file.sizes),
         };
         let bytes = meta.size;
-        self.batches.add(self.context.readers(), job, bytes);
+        self.small.add(self.context.readers(), job, bytes);
         self.enqueue(Item::File { file, bytes }, bytes)
     }
 }
