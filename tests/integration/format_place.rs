@@ -153,6 +153,7 @@ pub fn commit(repo: &Repo, root: BlobId, written: Written) -> Result<(SnapshotId
         hits: written.hits,
         own: written.own,
         lender: None,
+        lent_on: None,
     };
     Ok((snapshot, repo.commit(&request)?))
 }

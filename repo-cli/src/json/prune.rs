@@ -10,6 +10,8 @@ pub struct PruneSummary {
     pub snapshots: u64,
     /// Snapshots that no entry commits, and that go.
     pub snapshots_uncommitted: Vec<String>,
+    /// Snapshots that no entry commits, and that stay because one was lost that may have.
+    pub snapshots_uncommitted_kept: Vec<String>,
     pub packs_total: u64,
     pub bytes_total: u64,
     pub bytes_used: u64,

@@ -32,9 +32,9 @@ pub use check::{
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
     CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, chosen_over, keep,
-    may_append_deleting, plan_condemn, plan_delete, plan_holds,
+    may_append_deleting, plan_condemn, plan_delete, plan_holds, stand_ins,
 };
-pub use state::{Outcome, PackState, Seen, State, VoidReason};
+pub use state::{Outcome, PackState, Removals, Seen, State, VoidReason};
 pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};
 pub use unreadable::Unreadable;
 pub use wait::{Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare};

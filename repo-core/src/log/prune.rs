@@ -4,7 +4,7 @@
 //! on an old fold, because the question is asked again before `Deleting`; `Deleting` stands right after the fold it was
 //! computed from.
 
-use super::check::{Catalog, spare};
+use super::check::{Catalog, decodes, spare};
 use super::mutant::{Rule, off};
 use super::state::{PackState, State};
 use crate::backend::Class;
@@ -419,6 +419,37 @@ pub fn plan_delete(
         reprieve: reprieve.into_iter().collect(),
         lost,
     })
+}
+
+/// The packs that stay and hold what is needed of those that go by that plan: one copy each, in a pack of `trusted` where there is one.
+/// Whoever deletes those relies on these.
+pub fn stand_ins(
+    state: &State,
+    inventory: &dyn Inventory,
+    needed: &dyn Needed,
+    plan: &DeletePlan,
+    trusted: &BTreeSet<PackId>,
+) -> Result<BTreeSet<PackId>> {
+    let mut found: BTreeSet<PackId> = BTreeSet::new();
+    for pack in &plan.packs {
+        inventory.blobs(pack, &mut |blob, _| {
+            if !needed.needs(blob)? {
+                return Ok(());
+            }
+            let stays = |pack: &PackId| {
+                let live = state.pack_state(pack) == PackState::Live;
+                live || plan.reprieve.binary_search(pack).is_ok()
+            };
+            let known = |pack: &PackId| trusted.contains(pack) || found.contains(pack);
+            let packs = match decodes(inventory, blob, &|pack| stays(pack) && known(pack))? {
+                Some(packs) => Some(packs),
+                None => decodes(inventory, blob, &stays)?,
+            };
+            found.extend(packs.unwrap_or_default());
+            Ok(())
+        })?;
+    }
+    Ok(found)
 }
 
 /// Whether a plan to delete holds after these entries, but for what they took back ([`DeletePlan::renew`]); otherwise plan

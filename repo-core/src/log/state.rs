@@ -44,6 +44,21 @@ pub enum VoidReason {
     Unknown,
 }
 
+/// How much is condemned or deleted, to notice that more is by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Removals {
+    /// The number of the newest entry that says it of anything; 0 if there is none.
+    pub newest: u64,
+    count: usize,
+}
+
+impl Removals {
+    /// Whether more is than there was.
+    pub fn exceed(&self, earlier: &Self) -> bool {
+        self.newest > earlier.newest || self.count > earlier.count
+    }
+}
+
 /// The state of a pack as far as the log knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PackState {
@@ -318,11 +333,16 @@ impl State {
         deleted.any(|id| !earlier.deleted.contains_key(id))
     }
 
-    /// The number of the newest entry that condemns or deletes something that is not wanted again; 0 if there is none.
-    pub fn newest_removal(&self) -> u64 {
+    /// What is condemned and not wanted again, or deleted.
+    pub fn removals(&self) -> Removals {
         let condemned = self.condemned().map(|(_, by)| by.number);
         let deleted = self.deleted.values().map(|row| row.number);
-        condemned.chain(deleted).max().unwrap_or(0)
+        let mut removals = Removals::default();
+        for number in condemned.chain(deleted) {
+            removals.newest = removals.newest.max(number);
+            removals.count += 1;
+        }
+        removals
     }
 
     /// Whether an object that an entry says is deleted may be removed by anyone, at any time: not while only entries in

@@ -255,6 +255,7 @@ pub(super) fn make(
         hits: written.hits.clone(),
         own: written.own.clone(),
         lender: wanted.forgotten.is_none().then_some(old),
+        lent_on: None,
     };
     Ok(match repo.commit(&request)? {
         CommitOutcome::Committed => {

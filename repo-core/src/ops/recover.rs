@@ -155,6 +155,7 @@ impl Job<'_> {
             hits,
             own: written.own,
             lender: None,
+            lent_on: None,
         };
         found.snapshot = Some(snapshot);
         Ok(match repo.commit(&request)? {

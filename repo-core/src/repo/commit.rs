@@ -8,7 +8,7 @@ use crate::format::rows::Blob;
 use crate::format::snapshot::Summary;
 use crate::id::{BlobId, IndexId, PackId, SnapshotId};
 use crate::index::Index;
-use crate::log::{Catalog, Reliance, check_commit};
+use crate::log::{Catalog, Reliance, Removals, check_commit};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub struct CommitRequest {
     pub own: HashSet<PackId>,
     /// The snapshot that lent whole subtrees without a look inside.
     pub lender: Option<SnapshotId>,
+    /// What was removed when it was found that nothing of the lender's can be lost. Whatever is removed later, a repair may have lost.
+    pub lent_on: Option<Removals>,
 }
 
 /// What became of it.
@@ -108,7 +110,9 @@ impl Repo {
                 &request.tables,
                 snapshot,
             )?;
-            if !check.passes() || unknown_packs(&catalog, request)? {
+            let lent_on = request.lent_on.as_ref();
+            let may_lack = lent_on.is_some_and(|earlier| state.removals().exceed(earlier));
+            if !check.passes() || may_lack || unknown_packs(&catalog, request)? {
                 return Ok(None);
             }
             damaged = self.first_damaged(&check.condemned, request, &mut proved)?;

@@ -68,17 +68,13 @@ pub fn plan(plan: &PrunePlan) -> String {
         plan.to_delete,
         ": condemned before, their grace is over",
     );
-    for id in plan.uncommitted.iter().take(UNCOMMITTED_SHOWN) {
-        let _ = writeln!(
-            text,
-            "snapshot {} goes too: no entry commits it (`larder repair log {id}` would)",
-            id.short()
-        );
-    }
-    if plan.uncommitted.len() > UNCOMMITTED_SHOWN {
-        let more = plan.uncommitted.len() - UNCOMMITTED_SHOWN;
-        let _ = writeln!(text, "and {more} more like it: --json lists them");
-    }
+    uncommitted(
+        &mut text,
+        &plan.uncommitted,
+        "goes too: no entry commits it",
+    );
+    let why = "stays, for an entry was lost that may have committed it";
+    uncommitted(&mut text, &plan.uncommitted_kept, why);
     let _ = writeln!(
         text,
         "stays unused: {}, without padding; reads {}, about {}",
@@ -215,6 +211,21 @@ fn grace_text(grace: Duration) -> String {
     }
 }
 
+/// Names snapshots that no entry commits, and what becomes of them.
+fn uncommitted(text: &mut String, snapshots: &[SnapshotId], what: &str) {
+    for id in snapshots.iter().take(UNCOMMITTED_SHOWN) {
+        let short = id.short();
+        let _ = writeln!(
+            text,
+            "snapshot {short} {what} (`larder repair log {id}` would)"
+        );
+    }
+    if snapshots.len() > UNCOMMITTED_SHOWN {
+        let more = snapshots.len() - UNCOMMITTED_SHOWN;
+        let _ = writeln!(text, "and {more} more like it: --json lists them");
+    }
+}
+
 /// The same for programs.
 pub fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSummary {
     let plan = &summary.plan;
@@ -227,6 +238,11 @@ pub fn message(summary: &PruneSummary, options: &PruneOptions) -> json::PruneSum
         dry_run: options.dry_run,
         snapshots: plan.snapshots,
         snapshots_uncommitted: plan.uncommitted.iter().map(ToString::to_string).collect(),
+        snapshots_uncommitted_kept: plan
+            .uncommitted_kept
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         packs_total: plan.packs.count,
         bytes_total: plan.packs.bytes,
         bytes_used: plan.used_bytes,

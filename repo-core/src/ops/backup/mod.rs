@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Snapshot, Source, Summary, Totals};
 use crate::fs::Owners;
 use crate::id::{BlobId, SnapshotId};
+use crate::log::Removals;
 use crate::progress::{Interrupt, Note, Problems, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Pool, Repo, Resumed, Run, WriteOptions, Written};
 use crate::snapshot::SnapshotInfo;
@@ -87,7 +88,7 @@ pub fn backup(
     let mut prepared = Prepared::new(input, &options.exclude)?;
     let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
-    let distrust = may_lack(repo, parent.as_ref());
+    let (distrust, removals) = (may_lack(repo, parent.as_ref()), repo.state().removals());
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -109,6 +110,7 @@ pub fn backup(
         begun,
         time,
         distrust,
+        removals,
         sum: Written::default(),
         resumed: None,
     };
@@ -127,7 +129,7 @@ pub(super) fn may_lack(repo: &Repo, parent: Option<&SnapshotInfo>) -> bool {
     let since = parent.is_some_and(|parent| {
         let committed = state.snapshot(&parent.id).map_or(0, |row| row.number);
         let first = parent.summary.original().is_none();
-        let removal = state.newest_removal();
+        let removal = state.removals().newest;
         removal > 0 && !(first && committed > removal)
     });
     since || repo.index_is_incomplete()
@@ -150,6 +152,8 @@ struct Attempt<'a> {
     time: Timestamp,
     /// Look everything up that the parent would vouch for.
     distrust: bool,
+    /// When that was decided.
+    removals: Removals,
     sum: Written,
     /// What interrupted backups left, once that was looked at.
     resumed: Option<Resumed>,
@@ -225,13 +229,15 @@ impl<'a> Attempt<'a> {
         }
         let summary = summary(options, prepared, root, parent, self.time, totals);
         let snapshot = repo.save_snapshot(&record(repo, summary.clone(), prepared))?;
+        let lender = parent.filter(|_| !self.distrust && prepared.can_be_read_again());
         let request = CommitRequest {
             snapshot,
             summary,
             tables: self.sum.tables.clone(),
             hits: self.sum.hits.clone(),
             own: self.sum.own.clone(),
-            lender: parent.filter(|_| !self.distrust && prepared.can_be_read_again()),
+            lender,
+            lent_on: lender.map(|_| self.removals),
         };
         done.snapshot = Some(snapshot);
         Ok(match repo.commit(&request)? {

@@ -2,6 +2,7 @@
 
 use crate::format::snapshot::{Copied, Summary};
 use crate::id::{BlobId, RepositoryId, SnapshotId};
+use crate::log::Removals;
 use crate::ops::backup::may_lack;
 use crate::repo::Repo;
 use crate::snapshot::{Filter, SnapshotInfo, list};
@@ -47,6 +48,8 @@ pub struct There {
     /// By the snapshot of the source.
     copies: HashMap<SnapshotId, SnapshotId>,
     usable: Vec<Copy>,
+    /// On that fold.
+    pub removals: Removals,
 }
 
 impl There {
@@ -58,6 +61,7 @@ impl There {
             live: Vec::new(),
             copies: HashMap::new(),
             usable: Vec::new(),
+            removals: to.state().removals(),
         };
         for info in &live {
             let Some(copied) = there.copied(&info.summary) else {

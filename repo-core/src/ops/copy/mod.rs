@@ -366,6 +366,7 @@ impl<'a> Work<'a, '_> {
             hits: written.hits.clone(),
             own: written.own.clone(),
             lender,
+            lent_on: lender.map(|_| self.there.removals),
         };
         if to.commit(&request)? != CommitOutcome::Committed {
             let state = to.state();

@@ -4,13 +4,18 @@ use super::survey::Survey;
 use super::{Job, PruneSummary, repack};
 use crate::error::Result;
 use crate::format::entry::{Action, NAMED_MAX};
-use crate::id::Domain;
+use crate::id::{Domain, PackId};
 use crate::repo::{WriteOptions, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-/// Copies what is kept of the packs to be rewritten, and appends `Condemn`.
-pub fn execute(job: &Job<'_>, survey: &Survey, summary: &mut PruneSummary) -> Result<()> {
+/// Copies what is kept of the packs to be rewritten, and appends `Condemn`. Gives the packs that were written.
+pub fn execute(
+    job: &Job<'_>,
+    survey: &Survey,
+    summary: &mut PruneSummary,
+) -> Result<HashSet<PackId>> {
     let mut tables = Vec::new();
+    let mut own = HashSet::new();
     for ((domain, _), packs) in by_domain(survey)? {
         let options = WriteOptions {
             domain,
@@ -21,10 +26,11 @@ pub fn execute(job: &Job<'_>, survey: &Survey, summary: &mut PruneSummary) -> Re
         summary.written.count += written.own.len() as u64;
         summary.written.bytes += written.bytes_stored;
         tables.extend(written.tables);
+        own.extend(written.own);
     }
     let (packs, objects) = (&survey.condemn.condemn, &survey.objects);
     if packs.is_empty() && objects.is_empty() {
-        return Ok(());
+        return Ok(own);
     }
     let (mut packs, mut objects) = (packs.chunks(NAMED_MAX), objects.chunks(NAMED_MAX));
     loop {
@@ -49,7 +55,7 @@ pub fn execute(job: &Job<'_>, survey: &Survey, summary: &mut PruneSummary) -> Re
         summary.condemned.count += sum.count;
         summary.condemned.bytes += sum.bytes;
     }
-    Ok(())
+    Ok(own)
 }
 
 /// The packs to be rewritten by what may lie beside each other; each list in the order in which they were written.

@@ -66,6 +66,7 @@ fn append(
     process: Option<&DeletingProcess>,
     summary: &mut PruneSummary,
 ) -> Result<Vec<ObjectRef>> {
+    let mut whole = survey.whole.clone();
     loop {
         let state = job.repo.state();
         let rows = match process {
@@ -83,7 +84,7 @@ fn append(
         };
         // What a table that got lost since the survey names would seem to be needed by nobody.
         job.check_state()?;
-        let mut deletion = plan(job, survey, &rows)?;
+        let mut deletion = plan(job, survey, &rows, &mut whole)?;
         loop {
             let replaced = tables::replace(job, survey, &deletion.plan.packs)?;
             if deletion.plan.packs.is_empty() && deletion.objects.is_empty() && replaced.is_empty()
@@ -107,7 +108,12 @@ fn append(
 
 /// Plans on the newest fold. What was marked for the survey stays marked; what has come since is added. What is more than an entry names
 /// goes with the next prune.
-fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion> {
+fn plan(
+    job: &Job<'_>,
+    survey: &Survey,
+    rows: &[WaitingRow],
+    whole: &mut BTreeSet<PackId>,
+) -> Result<Deletion> {
     let state = job.repo.state();
     let now = now();
     let mut candidates = expired(&state, job.options.grace, now);
@@ -121,7 +127,7 @@ fn plan(job: &Job<'_>, survey: &Survey, rows: &[WaitingRow]) -> Result<Deletion>
     }
     candidates = known(job, survey, candidates)?;
     survey.mark_since(job, &state, &spare)?;
-    let mut plan = survey.plan_proved(job, &state, &candidates)?;
+    let mut plan = survey.plan_proved(job, &state, &candidates, whole)?;
     if let Some(lost) = plan.lost.first() {
         let detail = "is needed and cannot be decoded; nothing was deleted";
         return Err(Error::missing(Subject::Blob(*lost)).detail(detail));

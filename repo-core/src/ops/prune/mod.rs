@@ -115,7 +115,7 @@ impl Job<'_> {
         let listing = Listing::of(self.repo)?;
         self.repo.refresh()?;
         self.check_state()?;
-        let survey = Survey::make(self, &listing)?;
+        let mut survey = Survey::make(self, &listing)?;
         let mut summary = PruneSummary {
             plan: survey.plan.clone(),
             ..PruneSummary::default()
@@ -123,7 +123,8 @@ impl Job<'_> {
         if self.options.dry_run {
             return Ok(summary);
         }
-        condemn::execute(self, &survey, &mut summary)?;
+        let written = condemn::execute(self, &survey, &mut summary)?;
+        survey.whole.extend(written);
         delete::execute(self, &survey, &listing, process.as_ref(), &mut summary)?;
         checkpoints::remove(self, &listing, &mut summary)?;
         Ok(summary)

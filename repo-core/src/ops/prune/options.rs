@@ -80,6 +80,8 @@ pub struct PrunePlan {
     pub snapshots_to_go: u64,
     /// Snapshots that no entry commits, old enough to go: what runs left that were stopped at their very end.
     pub uncommitted: Vec<SnapshotId>,
+    /// Snapshots that no entry commits and that stay, because an entry was lost that may have committed them.
+    pub uncommitted_kept: Vec<SnapshotId>,
     /// Live packs that a table names, and their bytes.
     pub packs: Sum,
     /// What live packs hold for snapshots.

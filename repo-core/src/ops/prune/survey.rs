@@ -15,7 +15,7 @@ use crate::id::{BlobId, PackId, SnapshotId};
 use crate::index::{Picture, PictureMarks};
 use crate::log::{
     Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, chosen_over, keep,
-    plan_condemn, plan_delete,
+    plan_condemn, plan_delete, stand_ins,
 };
 use crate::ops::walk::Walk;
 use crate::repo::{PictureRows, Repo, lock, pack_object};
@@ -32,10 +32,14 @@ pub struct Survey {
     pub marked: HashSet<SnapshotId>,
     /// Packs that the log knows, and that are not there, or not whole, as far as that was looked at.
     pub absent: BTreeSet<PackId>,
+    /// Packs that are what their names say: they were read, or written by this prune.
+    pub whole: BTreeSet<PackId>,
     pub kept: Kept,
     pub condemn: CondemnPlan,
     /// Objects that are no packs, to be condemned: those of forgotten snapshots, and strays.
     pub objects: Vec<ObjectRef>,
+    /// Snapshots that no entry commits, and that stay.
+    uncommitted: BTreeSet<SnapshotId>,
     /// From which share of dead bytes on a block is written anew.
     pub dead_share_max: f64,
     pub plan: PrunePlan,
@@ -52,9 +56,9 @@ impl Survey {
         mark_new(job, &state, &marks, &mut marked, false)?;
         let rows = PictureRows(&picture);
         let mut absent = absent(repo, &state, &picture, listing)?;
-        mark_uncommitted(job, &state, listing, &marks, &absent)?;
-        let strays = strays(job, &state, listing)?;
         let mut whole = BTreeSet::new();
+        let stay = mark_uncommitted(job, &state, listing, &marks, &absent, &mut whole)?;
+        let strays = strays(job, &state, listing)?;
         let (kept, uses, condemn) = loop {
             let kept = keep(&state, &rows, &marks, &absent)?;
             if let Some(blob) = kept.lost.first() {
@@ -77,13 +81,15 @@ impl Survey {
         };
         let mut survey = Self {
             plan: PrunePlan::default(),
-            objects: objects(job, &state, listing),
+            objects: objects(job, &state, listing, &stay),
+            uncommitted: stay,
             dead_share_max: uses.dead_share_max,
             state,
             picture,
             marks,
             marked,
             absent,
+            whole,
             kept,
             condemn,
         };
@@ -118,22 +124,32 @@ impl Survey {
         plan_delete(state, &present, &self.marks, condemned)
     }
 
-    /// The same, and the packs that would be taken back were read: they may have been condemned because they are damaged. Then another copy
-    /// has to do; `Damaged` about the first one if there is none.
+    /// The same, and the packs that would be taken back were read, for they may have been condemned because they are damaged; and those
+    /// that hold what is needed of packs that go, for one of these may be the last good copy (not in a dry run). Then another copy has to do; `Damaged` about
+    /// the first one if there is none. `whole` are packs that need not be read, and those that were come to them.
     pub fn plan_proved(
         &self,
         job: &Job<'_>,
         state: &State,
         condemned: &BTreeSet<PackId>,
+        whole: &mut BTreeSet<PackId>,
     ) -> Result<DeletePlan> {
-        let (mut absent, mut whole, mut first) = (self.absent.clone(), BTreeSet::new(), None);
+        let (mut absent, mut first) = (self.absent.clone(), None);
         loop {
             let plan = self.plan_delete(job, state, condemned, &absent)?;
             if let Some(pack) = first.filter(|_| !plan.lost.is_empty()) {
                 let error = Error::damaged(Subject::Pack(pack));
                 return Err(error.detail("snapshots need what it holds; nothing was deleted"));
             }
-            let damaged = damaged(job, plan.reprieve.clone(), &mut whole)?;
+            let mut relied = plan.reprieve.clone();
+            if plan.lost.is_empty() && !job.options.dry_run {
+                let present = Present {
+                    inventory: &job.repo.catalog(),
+                    absent: &absent,
+                };
+                relied.extend(stand_ins(state, &present, &self.marks, &plan, whole)?);
+            }
+            let damaged = damaged(job, relied, whole)?;
             if damaged.is_empty() {
                 return Ok(plan);
             }
@@ -156,6 +172,9 @@ impl Survey {
             snapshots.partition(|id| self.state.snapshot(id).is_some());
         plan.snapshots_to_go = forgotten.len() as u64;
         plan.uncommitted = uncommitted;
+        if self.state.voided_count() > 0 {
+            plan.uncommitted_kept = self.uncommitted.iter().copied().collect();
+        }
         let known = |id: &PackId| listing.len_of_pack(id);
         for (number, used) in uses.packs() {
             plan.packs.add(used.len);
@@ -217,7 +236,7 @@ impl Survey {
             }
         }
         let delete = match (job.options.dry_run, expired == condemned) {
-            (true, _) => self.plan_proved(job, &self.state, &expired)?,
+            (true, _) => self.plan_proved(job, &self.state, &expired, &mut BTreeSet::new())?,
             (false, true) => whole,
             (false, false) => self.plan_delete(job, &self.state, &expired, &self.absent)?,
         };
@@ -271,7 +290,11 @@ impl Survey {
 }
 
 /// Those of these packs that are not what their names say; adds the others to `whole`, and reads none of them again.
-fn damaged(job: &Job<'_>, packs: Vec<PackId>, whole: &mut BTreeSet<PackId>) -> Result<Vec<PackId>> {
+pub fn damaged(
+    job: &Job<'_>,
+    packs: Vec<PackId>,
+    whole: &mut BTreeSet<PackId>,
+) -> Result<Vec<PackId>> {
     let mut damaged = Vec::new();
     for pack in packs {
         job.interrupt.check()?;
@@ -425,8 +448,13 @@ fn strays(job: &Job<'_>, state: &State, listing: &Listing) -> Result<Vec<PackId>
 }
 
 /// Objects besides packs that no entry wants, and that are not condemned for that yet: those of forgotten snapshots at once, others
-/// when they are old enough.
-fn objects(job: &Job<'_>, state: &State, listing: &Listing) -> Vec<ObjectRef> {
+/// when they are old enough, but for the snapshots that `stay`.
+fn objects(
+    job: &Job<'_>,
+    state: &State,
+    listing: &Listing,
+    stay: &BTreeSet<SnapshotId>,
+) -> Vec<ObjectRef> {
     let now = now();
     let condemned: BTreeSet<&ObjectRef> = standing(state).map(|(object, _)| object).collect();
     let unwanted = listing.others.iter().filter(|(object, stored)| {
@@ -436,6 +464,7 @@ fn objects(job: &Job<'_>, state: &State, listing: &Listing) -> Vec<ObjectRef> {
             && !state.is_deleted(&object.id)
             && !condemned.contains(object)
             && !state.is_protected(&SnapshotId(object.id), now)
+            && !(object.kind == ObjectKind::Snapshot && stay.contains(&SnapshotId(object.id)))
             && (forgotten || stored.is_older(job.options.stray_age, now))
     });
     unwanted.map(|(object, _)| *object).collect()

@@ -1,32 +1,37 @@
-//! Snapshots that lie there, that no entry commits, and that are too young to go: a backup at work, or whom a repair of the log named
-//! them to, may commit them yet. What they hold stays as long as they do.
+//! Snapshots that lie there and that no entry commits, as far as nothing of them is lost: a backup at work, or whom a repair of the log
+//! named them to, may commit them yet. What they hold stays as long as they do.
 
 use super::Job;
 use super::listing::Listing;
-use super::survey::mark_below;
+use super::survey::{damaged, mark_below};
 use crate::backend::Class;
 use crate::error::Result;
 use crate::format::name::ObjectKind;
 use crate::id::{PackId, SnapshotId};
 use crate::index::PictureMarks;
-use crate::log::State;
+use crate::log::{PackState, State};
 use crate::ops::repair::packs_below;
 use crate::time::now;
 use std::collections::BTreeSet;
 
-/// Marks what those hold that are whole: nobody may commit the others, and they shall stop nothing.
+/// Finds those that stay and marks what they hold: young ones, and all once an entry of the log was lost, which may have committed
+/// them. Nobody may commit one that is not whole, and it shall stop nothing.
 ///
 /// On class C only once an entry was lost: there processes announce themselves, and what one that is taken for dead stored counts for
-/// nothing. Of each twice the walk through its trees. `absent` are packs that the log knows and that are not there.
+/// nothing. Of each twice the walk through its trees. `absent` are packs that the log knows and that are not there; condemned ones are
+/// read, once each, and those that are right come to `whole`.
 pub fn mark_uncommitted(
     job: &Job<'_>,
     state: &State,
     listing: &Listing,
     marks: &PictureMarks,
     absent: &BTreeSet<PackId>,
-) -> Result<()> {
-    if state.class() == Class::C && state.voided_count() == 0 {
-        return Ok(());
+    whole: &mut BTreeSet<PackId>,
+) -> Result<BTreeSet<SnapshotId>> {
+    let mut stay = BTreeSet::new();
+    let was_lost = state.voided_count() > 0;
+    if state.class() == Class::C && !was_lost {
+        return Ok(stay);
     }
     let now = now();
     for (object, stored) in &listing.others {
@@ -34,7 +39,7 @@ pub fn mark_uncommitted(
         if object.kind != ObjectKind::Snapshot
             || state.snapshot(&id).is_some()
             || state.is_deleted(&id.0)
-            || stored.is_older(job.options.stray_age, now)
+            || !was_lost && stored.is_older(job.options.stray_age, now)
         {
             continue;
         }
@@ -44,9 +49,16 @@ pub fn mark_uncommitted(
             Err(e) => return Err(e),
         };
         let packs = packs_below(job.repo, &id, &root, (job.progress, job.interrupt))?;
-        if packs.is_some_and(|packs| packs.iter().all(|pack| !absent.contains(pack))) {
+        let Some(packs) = packs.filter(|packs| packs.iter().all(|pack| !absent.contains(pack)))
+        else {
+            continue;
+        };
+        let condemned = |pack: &PackId| state.pack_state(pack) == PackState::Condemned;
+        let condemned = packs.into_iter().filter(condemned).collect();
+        if damaged(job, condemned, whole)?.is_empty() {
             mark_below(job, marks, &id, &root, true)?;
+            stay.insert(id);
         }
     }
-    Ok(())
+    Ok(stay)
 }

@@ -397,6 +397,7 @@ impl Job<'_> {
             hits,
             own: HashSet::new(),
             lender: None,
+            lent_on: None,
         };
         Ok(match repo.commit(&request)? {
             CommitOutcome::Committed => Ok(new),

@@ -286,8 +286,14 @@ fn relies_on_condemned() -> (History, SnapshotId, Tree) {
         assert!(pruned.condemned.count > 0);
     });
     let repo = bed.open_anew(Arc::new(backend), &password()).unwrap();
-    let made = bed.backup(&repo).unwrap().snapshot.unwrap();
-    let tree = bed.tree();
+    // With a parent that lends, all would be looked up again.
+    let options = BackupOptions {
+        host: "host".into(),
+        force: true,
+        ..BackupOptions::default()
+    };
+    let made = quietly(&repo, Input::Paths(vec![bed.source()]), &options).unwrap();
+    let (made, tree) = (made.snapshot.unwrap(), bed.tree());
     forget(&anew(&bed, place), &[made]);
     (history, made, tree)
 }

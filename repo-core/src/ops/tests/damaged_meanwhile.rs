@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The packs of a kind.
-fn packs(place: &MemoryBackend, kind: ObjectKind) -> Vec<PackId> {
+pub fn packs(place: &MemoryBackend, kind: ObjectKind) -> Vec<PackId> {
     let ids = names(place, kind.folder()).into_iter();
     let ids = ids.filter_map(|name| ObjectKind::parse(&name));
     ids.map(|(_, id)| PackId(id)).collect()
@@ -74,6 +74,19 @@ fn a_backup_stores_again_what_it_relied_on() {
             let made = forced_anew(&bed, &repo).unwrap().snapshot.unwrap();
             let state = bed.open().state();
             assert_eq!(state.pack_state(&pack), PackState::Condemned);
+            assert_right(&bed, &[&(made, bed.tree())]);
+        }
+    }
+}
+
+#[test]
+fn a_backup_looks_again_at_what_its_parent_lent() {
+    for class in [Class::A, Class::C] {
+        for missing in [true, false] {
+            let (bed, pack) = place(class);
+            bed.write("new", &noise(3, 1000));
+            let repo = beside(&bed, "snapshots", pack, missing);
+            let made = bed.backup(&repo).unwrap().snapshot.unwrap();
             assert_right(&bed, &[&(made, bed.tree())]);
         }
     }
@@ -238,4 +251,23 @@ fn of_condemned_copies_a_whole_one_is_taken_back() {
         }
         assert_clean(&open());
     }
+}
+
+#[test]
+fn a_condemned_copy_is_not_deleted_for_a_live_one_that_is_damaged() {
+    let (bed, packs) = twins();
+    let (live, condemned) = (packs[0], packs[1]);
+    Other::new(&bed, &bed.place).append(Action::Condemn {
+        packs: vec![condemned],
+        objects: vec![],
+        index_add: vec![],
+        reprieve: vec![],
+    });
+    bed.place
+        .corrupt(&ObjectKind::Data.name(&live.0), |bytes| bytes[5000] ^= 1);
+    let pruned = prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(pruned.reprieved, 1, "{pruned:?}");
+    repair_packs(&bed.open(), &[live], false, &Silent, &Interrupt::new()).unwrap();
+    let newest = bed.open().live_snapshots()[0].0;
+    bed.assert_restores(&bed.open(), &newest, &bed.tree());
 }

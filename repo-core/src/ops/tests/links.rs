@@ -96,6 +96,7 @@ pub fn commit_changed(repo: &Repo, id: &SnapshotId, change: &dyn Fn(&mut Vec<Nod
         hits: written.hits,
         own: written.own,
         lender: None,
+        lent_on: None,
     };
     assert_eq!(repo.commit(&request).unwrap(), CommitOutcome::Committed);
     request.snapshot

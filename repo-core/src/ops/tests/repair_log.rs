@@ -2,7 +2,8 @@
 
 use super::class_c_history::anew;
 use super::damage::findings;
-use super::prune::{prune_with, thorough};
+use super::damaged_meanwhile::packs;
+use super::prune::{forget, prune_with, thorough};
 use super::support::*;
 use crate::backend::Backend;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
@@ -14,7 +15,7 @@ use crate::ops::{
     RepairSnapshotsOptions, Replace, WhyNot, forget_ids, prune, recover, repair_log, repair_packs,
     repair_snapshots,
 };
-use crate::progress::Interrupt;
+use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use crate::snapshot::{Filter, list};
 use std::sync::{Arc, Mutex};
@@ -245,6 +246,57 @@ fn what_is_only_named_stays_for_a_while_also_beside_prunes() {
     assert_eq!(gone.plan.uncommitted, asked);
     assert!(gone.deleted.count > 1, "{:?}", gone.deleted);
     assert!(log(&repo, &asked, false).snapshots.is_empty());
+}
+
+#[test]
+fn what_is_only_named_since_an_entry_was_lost_stays_until_it_is_committed() {
+    let (bed, made) = history();
+    let last = bed.open().state().tail().number;
+    for entry in [last - 1, last] {
+        bed.place
+            .corrupt(&name::entry(entry), |bytes| bytes.clear());
+    }
+    let found = log(&anew(&bed, &bed.place), &[], false);
+    let not_asked = found.snapshots.iter().filter(|row| row.outcome.is_err());
+    let not_asked: Vec<SnapshotId> = not_asked.map(|row| row.id).collect();
+    assert!(!not_asked.is_empty(), "{found:?}");
+    let kept = prune_with(&anew(&bed, &bed.place), &thorough()).unwrap();
+    assert_eq!(kept.plan.uncommitted, []);
+    assert_eq!(kept.plan.uncommitted_kept, not_asked);
+    log(&anew(&bed, &bed.place), &not_asked, false);
+    let repo = anew(&bed, &bed.place);
+    for (id, tree) in made.iter().filter(|(id, _)| not_asked.contains(id)) {
+        bed.assert_restores(&repo, id, tree);
+    }
+    assert_clean(&repo);
+    // Wanted by nobody it goes like any other.
+    forget(&repo, &not_asked);
+    let gone = prune_with(&repo, &thorough()).unwrap();
+    assert_eq!(gone.plan.snapshots_to_go, not_asked.len() as u64);
+}
+
+/// What is not whole stops no prune.
+#[test]
+fn what_nobody_can_commit_any_more_does_not_stay() {
+    let bed = Bed::new();
+    bed.write("file", &noise(1, 2 << 20));
+    let made = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
+    let pack = packs(&bed.place, ObjectKind::Data)[0];
+    bed.write("other", b"other");
+    bed.backup(&bed.open()).unwrap();
+    let last = bed.open().state().tail().number;
+    bed.place.remove(&name::entry(last));
+    forget(&anew(&bed, &bed.place), &[made]);
+    bed.place
+        .corrupt(&ObjectKind::Data.name(&pack.0), |bytes| bytes[5000] ^= 1);
+    let repo = anew(&bed, &bed.place);
+    repair_packs(&repo, &[pack], false, &Silent, &Interrupt::new()).unwrap();
+    let young = PruneOptions {
+        stray_age: Duration::from_secs(3600),
+        ..thorough()
+    };
+    prune_with(&anew(&bed, &bed.place), &young).unwrap();
+    assert!(bed.place.get(&ObjectKind::Data.name(&pack.0)).is_err());
 }
 
 /// Once an entry had been cleared, every later run committed what a backup was about to commit itself.

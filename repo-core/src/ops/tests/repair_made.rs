@@ -139,6 +139,7 @@ fn commit(repo: &Repo, root: BlobId, written: Written) -> SnapshotId {
         hits: written.hits,
         own: written.own,
         lender: None,
+        lent_on: None,
     };
     assert_eq!(repo.commit(&request).unwrap(), CommitOutcome::Committed);
     snapshot
