@@ -81,7 +81,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         }
         say_unreferenced(app, &summary)?;
         say_absent(app, &summary.absent)?;
-        let goes = "condemned and not whole: no snapshot needs that, and a prune deletes it after its grace";
+        let goes = "condemned or forgotten, and not whole: no snapshot needs that, and a prune deletes it after its grace";
         say_names(app, &summary.condemned, goes)?;
     }
     if summary.findings.is_empty() {
@@ -238,6 +238,9 @@ fn meaning(repo: &Repo, findings: &[Finding]) -> String {
     if findings.iter().any(is_of_index) {
         text.push_str("\n`larder repair index` enters anew what the packs hold that index tables were lost of.");
     }
+    if findings.iter().any(is_surplus) {
+        text.push_str("\nA prune removes what nothing refers to once it is two days old.");
+    }
     if findings.iter().any(is_lost_slot) {
         text.push_str(
             "\nPut the key back from a copy of the repository, or give its user another one with `larder key add`, \
@@ -265,6 +268,15 @@ fn wrong(finding: &Finding) -> String {
 /// Whether it is about an index table.
 fn is_of_index(finding: &Finding) -> bool {
     matches!(finding.error.subject(), Subject::Index(_))
+}
+
+/// Whether it is about an object that nothing refers to.
+fn is_surplus(finding: &Finding) -> bool {
+    let (Harm::None, Subject::Object(name)) = (finding.harm, finding.error.subject()) else {
+        return false;
+    };
+    let kind = ObjectKind::parse(name).map(|(kind, _)| kind);
+    kind.is_some_and(|kind| !matches!(kind, ObjectKind::Key | ObjectKind::State))
 }
 
 /// Whether it says that the slot of a password or key file is not there.
@@ -377,11 +389,14 @@ fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
 }
 
 fn say_absent(app: &App, absent: &[String]) -> Result<(), Failure> {
-    say_names(
-        app,
-        absent,
-        "not there as they should be: no data is lost by that",
-    )
+    let tables = format!("{}/", ObjectKind::Index.folder());
+    let what = match absent.iter().any(|object| object.starts_with(&tables)) {
+        false => "not there as they should be: no data is lost by that",
+        true => {
+            "not there as they should be: no data is lost by that, but a prune needs `larder repair index` first"
+        }
+    };
+    say_names(app, absent, what)
 }
 
 fn say_names(app: &App, names: &[String], what: &str) -> Result<(), Failure> {

@@ -173,7 +173,8 @@ impl Shared {
         }
         let place = Subject::Repository(self.place());
         Err(Error::damaged(place).detail(
-            "an index table is missing or damaged, so that it is not known what is lost or may go; nothing was deleted",
+            "an index table is missing or damaged, so that it is not known what is lost or may go; nothing was deleted; \
+             `larder repair index` enters anew what its packs hold",
         ))
     }
 

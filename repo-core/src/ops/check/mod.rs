@@ -105,7 +105,7 @@ pub struct CheckSummary {
     /// Objects that may be missing without a loss: checkpoints, which save reads, index tables of
     /// which others name by now all that is in them, and packs of which all is in others by now.
     pub absent: Vec<String>,
-    /// Packs that are damaged or gone, condemned, and needed by no snapshot.
+    /// What is damaged or gone and needed by no snapshot, and a prune deletes: condemned packs and other objects, forgotten snapshots.
     pub condemned: Vec<String>,
 }
 

@@ -130,9 +130,13 @@ pub fn check(
     let is_harmless = |subject: &Subject| match subject {
         Subject::Entry(number) => *number <= tail && !unread.contains(number),
         Subject::Object(object) => {
-            let beyond = |(number, nonce): (u64, Option<Nonce>)| nonce.is_none() && number > tail;
+            let harmless = |(number, nonce): (u64, Option<Nonce>)| match nonce {
+                // The fold has it of a checkpoint.
+                Some(nonce) => state.folded(number, &nonce).is_some(),
+                None => number > tail,
+            };
             name::parse_segment_open(object).is_some()
-                || name::parse_numbered(object).is_some_and(beyond)
+                || name::parse_numbered(object).is_some_and(harmless)
         }
         _ => false,
     };
@@ -141,6 +145,7 @@ pub fn check(
         result => summary.note(result),
     };
     super::log::check(repo, inventory, &mut note, interrupt)?;
+    excuse_set(repo, summary);
     check_checkpoints(repo, inventory, summary)?;
     excuse_entries(repo, summary, interrupt)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
@@ -169,6 +174,22 @@ fn excuse_entries(repo: &Repo, summary: &mut CheckSummary, interrupt: &Interrupt
         summary.absent.extend(number);
     }
     Ok(())
+}
+
+/// The same of class C, where no entry repeats others: what the fold has without the file it has of a checkpoint.
+fn excuse_set(repo: &Repo, summary: &mut CheckSummary) {
+    let state = repo.state();
+    let entry = |finding: &Finding| match finding.error.subject() {
+        Subject::Object(object) if finding.harm == Harm::None => {
+            let (number, nonce) = name::parse_numbered(object)?;
+            let nonce = nonce.filter(|nonce| state.folded(number, nonce).is_some());
+            nonce.map(|_| object.clone())
+        }
+        _ => None,
+    };
+    for finding in summary.findings.extract_if(.., |f| entry(f).is_some()) {
+        summary.absent.extend(entry(&finding));
+    }
 }
 
 /// As [`CheckSummary::note`].

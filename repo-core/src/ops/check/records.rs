@@ -3,6 +3,7 @@
 use super::objects::Inventory;
 use super::{CheckSummary, Finding, Harm, is_finding, with};
 use crate::error::{Error, Result, Subject};
+use crate::format::entry::ObjectRef;
 use crate::format::envelope::RecordType;
 use crate::format::name::ObjectKind;
 use crate::format::snapshot::Summary;
@@ -10,8 +11,8 @@ use crate::format::table::TableView;
 use crate::id::{EvidenceId, IndexId, SnapshotId};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
-use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use crate::time::{Timestamp, now};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -54,7 +55,13 @@ pub fn check(
         subject: |id| Subject::Snapshot(SnapshotId(id)),
         prove: &|id| check_snapshot(repo, &SnapshotId(id)),
     };
+    let now = now();
     for (id, error) in snapshots.check(repo, inventory, summary, interrupt)? {
+        let snapshot = SnapshotId(id);
+        if !state.is_live(&snapshot) && !state.is_protected(&snapshot, now) {
+            summary.condemned.push(ObjectKind::Snapshot.name(&id));
+            continue;
+        }
         let finding = damaged_snapshot(repo, SnapshotId(id), error);
         summary.findings.push(finding);
     }
@@ -92,10 +99,21 @@ impl Records<'_> {
                 Err(e) => return Err(e),
             }
         }
+        let state = repo.state();
+        let condemned: BTreeSet<&ObjectRef> = state.condemned_objects().map(|(o, _)| o).collect();
         for id in inventory.ids(self.kind) {
             interrupt.check()?;
-            if !self.named.contains_key(id) {
-                summary.note_surplus(self.kind.name(id), (self.prove)(*id))?;
+            if self.named.contains_key(id) {
+                continue;
+            }
+            let object = ObjectRef {
+                kind: self.kind,
+                id: *id,
+            };
+            let goes = condemned.contains(&object) || state.is_deleted(id);
+            match (self.prove)(*id) {
+                Err(e) if goes && is_finding(&e) => summary.condemned.push(self.kind.name(id)),
+                proved => summary.note_surplus(self.kind.name(id), proved)?,
             }
         }
         Ok(wrong)

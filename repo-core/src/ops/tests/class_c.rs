@@ -1,5 +1,7 @@
 //! Whole operations in a place that overwrites: announced processes, a log that is a set, fences.
 
+use super::class_c_history::{anew, entries};
+use super::damage::findings;
 use super::support::*;
 use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 use crate::format::entry::Action;
@@ -87,6 +89,15 @@ fn a_checkpoint_stands_for_what_came_before() {
     assert_eq!(fresh.live_snapshots(), repo.live_snapshots());
     bed.assert_restores(&fresh, &made[0].0, &made[0].1);
     assert_clean(&fresh);
+    // An entry that it stands for is missed by nobody.
+    let place = bed.place.fork();
+    let mut entries = entries(&place);
+    let (cut, gone) = (entries.remove(7), entries.remove(3));
+    place.corrupt(&cut, |bytes| bytes.truncate(60));
+    assert!(place.remove(&gone));
+    let summary = check_all(&anew(&bed, &place));
+    assert_eq!(findings(&summary), [""; 0]);
+    assert_eq!(summary.absent, [gone, cut]);
     // Without it the fold is the same.
     for name in names(&bed.place, "checkpoints") {
         bed.place.delete(&name).unwrap();

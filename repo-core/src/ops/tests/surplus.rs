@@ -1,14 +1,18 @@
 //! Index tables that are lost, and objects that nothing refers to: what a check says of them, and what heals them.
 
 use super::damage::findings;
+use super::prune::{forget, prune_with, thorough};
 use super::support::*;
 use crate::backend::Backend;
+use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
 use crate::id::SnapshotId;
-use crate::ops::{CheckSummary, Finding, Harm};
+use crate::ops::{CheckSummary, Finding, Harm, PruneOptions};
 use crate::repo::Repo;
+use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A place with two snapshots, and what was in the first one.
 fn two_snapshots() -> (Bed, [SnapshotId; 2], Tree) {
@@ -235,4 +239,38 @@ fn a_damaged_snapshot_is_told_by_host_time_and_paths() {
             assert!(said.contains(part), "{part} in {said}");
         }
     }
+}
+
+/// What waits for a prune, and is not whole, is told without alarm.
+#[test]
+fn what_goes_anyway_may_be_damaged() {
+    let (bed, [first, second], _) = two_snapshots();
+    let object = ObjectKind::Snapshot.name(&first.0);
+    bed.place.corrupt(&object, |bytes| bytes[100] ^= 1);
+    assert_eq!(check_both(&bed.open()).findings.len(), 1);
+    forget(&bed.open(), &[first]);
+    let told = || {
+        let summary = check_both(&bed.open());
+        assert_eq!(findings(&summary), [""; 0]);
+        summary.condemned
+    };
+    assert_eq!(told(), [object.as_str()]);
+    let patient = PruneOptions {
+        grace: Duration::from_secs(3600),
+        ..thorough()
+    };
+    prune_with(&bed.open(), &patient).unwrap();
+    assert!(told().contains(&object));
+    // One that must be kept is an error all the same.
+    let object = ObjectKind::Snapshot.name(&second.0);
+    bed.place.corrupt(&object, |bytes| bytes[100] ^= 1);
+    let repo = bed.open();
+    let action = Action::Terms {
+        snapshots: vec![second],
+        protected_until: Some(Timestamp::new(1 << 40, 0)),
+        expires: None,
+    };
+    repo.append(&mut |_| Ok(Some(action.clone()))).unwrap();
+    forget(&repo, &[second]);
+    assert_eq!(check_both(&bed.open()).findings.len(), 1);
 }
