@@ -8,7 +8,7 @@ use crate::format::rows::Blob;
 use crate::format::snapshot::Summary;
 use crate::id::{BlobId, IndexId, PackId, SnapshotId};
 use crate::index::Index;
-use crate::log::{Catalog, Reliance, Removals, check_commit};
+use crate::log::{Catalog, CommitCheck, Present, Reliance, Removals, State, check_commit};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -88,49 +88,62 @@ impl Reliance for Packs<'_> {
 impl Repo {
     /// Checks a backup against the newest fold and appends its `Commit`; checked again whenever others were faster.
     ///
-    /// Reads the packs of others that were condemned meanwhile and that it rests on, each once, whole: a repair condemns damaged ones.
+    /// Reads the packs of others that were condemned meanwhile and that it rests on, each once, whole: a repair condemns damaged ones. Where
+    /// another copy does for one of those, that is taken.
     pub fn commit(&self, request: &CommitRequest) -> Result<CommitOutcome> {
         let summary = self.seal_summary(&request.summary)?;
-        let (mut proved, mut damaged) = (HashSet::new(), None);
+        let (mut proved, mut damaged) = (HashSet::new(), BTreeSet::new());
+        let mut found = None;
         let appended = self.append(&mut |state| {
             self.set_state(Arc::clone(state));
             self.sync_index(&request.tables)?;
-            let reliance = Packs {
-                index: self.index(),
-                request,
+            let reprieve = loop {
+                let check = self.check_commit(state, request, &damaged)?;
+                let Some(check) = check else {
+                    return Ok(None);
+                };
+                match self.first_damaged(&check.condemned, request, &mut proved)? {
+                    None => break check.reprieve,
+                    Some(pack) => damaged.insert(*found.insert(pack)),
+                };
             };
-            let parents: Vec<SnapshotId> = request.lender.into_iter().collect();
-            let snapshot = Some(&request.snapshot);
-            let catalog = self.catalog();
-            let check = check_commit(
-                state,
-                &catalog,
-                &reliance,
-                &parents,
-                &request.tables,
-                snapshot,
-            )?;
-            let lent_on = request.lent_on.as_ref();
-            let may_lack = lent_on.is_some_and(|earlier| state.removals().exceed(earlier));
-            if !check.passes() || may_lack || unknown_packs(&catalog, request)? {
-                return Ok(None);
-            }
-            damaged = self.first_damaged(&check.condemned, request, &mut proved)?;
-            if damaged.is_some() {
-                return Ok(None);
-            }
             Ok(Some(Action::Commit {
                 snapshot: request.snapshot,
                 index: request.tables.clone(),
-                reprieve: check.reprieve,
+                reprieve,
                 summary: summary.clone(),
             }))
         })?;
-        Ok(match (appended, damaged) {
+        Ok(match (appended, found) {
             (Some(_), _) => CommitOutcome::Committed,
             (None, Some(pack)) => CommitOutcome::Damaged(pack),
             (None, None) => CommitOutcome::Heal,
         })
+    }
+
+    /// What a commit on that fold takes, if it may be appended and nothing is found in `damaged` packs.
+    fn check_commit(
+        &self,
+        state: &State,
+        request: &CommitRequest,
+        damaged: &BTreeSet<PackId>,
+    ) -> Result<Option<CommitCheck>> {
+        let lent_on = request.lent_on.as_ref();
+        let may_lack = lent_on.is_some_and(|earlier| state.removals().exceed(earlier));
+        let catalog = self.catalog();
+        let there = Present {
+            inventory: &catalog,
+            absent: damaged,
+        };
+        let reliance = Packs {
+            index: self.index(),
+            request,
+        };
+        let parents: Vec<SnapshotId> = request.lender.into_iter().collect();
+        let (tables, snapshot) = (&request.tables, Some(&request.snapshot));
+        let check = check_commit(state, &there, &reliance, &parents, tables, snapshot)?;
+        let stands = check.passes() && !may_lack && !unknown_packs(&catalog, request)?;
+        Ok(stands.then_some(check))
     }
 
     /// The first of these packs that is not what its name says. Those of the request's own run were proved when

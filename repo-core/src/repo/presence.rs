@@ -17,8 +17,8 @@ pub(super) struct Presence(HashMap<PackId, Standing>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     There,
-    /// Of another length than the index says: some of it can be read, perhaps all.
-    OtherLength,
+    /// Of another length or content than the index says: some of it can be read, perhaps all.
+    Damaged,
     Gone,
 }
 
@@ -47,7 +47,7 @@ impl Shared {
         let name = pack_object(info.kind).name(&pack.0);
         let found = match self.backend().size(&name)? {
             Some(len) if len == info.len => Standing::There,
-            Some(_) => Standing::OtherLength,
+            Some(_) => Standing::Damaged,
             None => Standing::Gone,
         };
         lock(&self.presence).0.insert(*pack, found);
@@ -58,18 +58,22 @@ impl Shared {
     }
 
     /// Refuses a pack whose content is not what its name says. Before one that was condemned is relied on again: that may be because it is
-    /// damaged, and then nothing new may be taken for stored in it. Reads it whole; true of packs that the index does not know.
+    /// damaged, and then nothing new may be taken for stored in it. From then on it counts as not there. Reads it whole; true of packs that
+    /// the index does not know.
     pub fn prove_pack(&self, pack: &PackId) -> Result<()> {
         let Some(info) = self.index().pack(pack)? else {
             return Ok(());
         };
         let name = pack_object(info.kind).name(&pack.0);
-        match self.backend().get(&name) {
-            Ok(bytes) if pack.is_of(&bytes) => Ok(()),
-            Ok(_) => Err(Error::damaged(Subject::Pack(*pack))),
-            Err(e) if e.is_lost() => Err(Error::missing(Subject::Pack(*pack))),
-            Err(e) => Err(e),
-        }
+        let (error, found) = match self.backend().get(&name) {
+            Ok(bytes) if pack.is_of(&bytes) => return Ok(()),
+            Ok(_) => (Error::damaged(Subject::Pack(*pack)), Standing::Damaged),
+            Err(e) if e.is_lost() => (Error::missing(Subject::Pack(*pack)), Standing::Gone),
+            Err(e) => return Err(e),
+        };
+        lock(&self.presence).0.insert(*pack, found);
+        self.index().set_usable(pack, false)?;
+        Err(error)
     }
 
     /// Where a blob lies: in a pack that is there, if there is one. `Missing` if the index knows no copy.

@@ -48,14 +48,20 @@ pub fn mark_uncommitted(
             Err(e) if e.is_lost() => continue,
             Err(e) => return Err(e),
         };
-        let packs = packs_below(job.repo, &id, &root, (job.progress, job.interrupt))?;
-        let Some(packs) = packs.filter(|packs| packs.iter().all(|pack| !absent.contains(pack)))
-        else {
-            continue;
+        let is_whole = loop {
+            let packs = packs_below(job.repo, &id, &root, (job.progress, job.interrupt))?;
+            let Some(packs) = packs.filter(|packs| !packs.iter().any(|pack| absent.contains(pack)))
+            else {
+                break false;
+            };
+            let condemned = |pack: &PackId| state.pack_state(pack) == PackState::Condemned;
+            // A damaged one counts as not there from then on: maybe others hold the same.
+            let condemned = packs.into_iter().filter(condemned).collect();
+            if damaged(job, condemned, whole)?.is_empty() {
+                break true;
+            }
         };
-        let condemned = |pack: &PackId| state.pack_state(pack) == PackState::Condemned;
-        let condemned = packs.into_iter().filter(condemned).collect();
-        if damaged(job, condemned, whole)?.is_empty() {
+        if is_whole {
             mark_below(job, marks, &id, &root, true)?;
             stay.insert(id);
         }

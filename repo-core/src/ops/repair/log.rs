@@ -21,7 +21,7 @@ use crate::format::entry::{Action, EntryAt, EntryKind, Nonce, ObjectRef};
 use crate::format::name::{self, ObjectKind};
 use crate::format::snapshot::{Snapshot, Summary};
 use crate::format::table::TableView;
-use crate::id::{EntryHash, IndexId, PackId, SnapshotId};
+use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
 use crate::log::{PackState, State, Unreadable};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::{CommitOutcome, CommitRequest, Repo};
@@ -372,13 +372,9 @@ impl Job<'_> {
                 Some(_) => {}
             }
         }
-        let seen = (self.progress, self.interrupt);
-        let Some(hits) = packs_below(repo, id, &snapshot.summary.root, seen)? else {
+        let Some(mut hits) = self.packs(id, &snapshot.summary.root)? else {
             return Ok(Err(WhyNot::NotWhole));
         };
-        if hits.iter().any(|pack| self.going.contains(pack)) {
-            return Ok(Err(WhyNot::NotWhole));
-        }
         if self.options.dry_run {
             return Ok(Ok(*id));
         }
@@ -390,18 +386,34 @@ impl Job<'_> {
             snapshot.sequence = repo.next_sequence();
             new = repo.save_snapshot(&snapshot)?;
         }
-        let request = CommitRequest {
-            snapshot: new,
-            summary: snapshot.summary,
-            tables: Vec::new(),
-            hits,
-            own: HashSet::new(),
-            lender: None,
-            lent_on: None,
-        };
-        Ok(match repo.commit(&request)? {
-            CommitOutcome::Committed => Ok(new),
-            CommitOutcome::Heal | CommitOutcome::Damaged(_) => Err(WhyNot::NotWhole),
-        })
+        loop {
+            let request = CommitRequest {
+                snapshot: new,
+                summary: snapshot.summary.clone(),
+                tables: Vec::new(),
+                hits: hits.clone(),
+                own: HashSet::new(),
+                lender: None,
+                lent_on: None,
+            };
+            match repo.commit(&request)? {
+                CommitOutcome::Committed => return Ok(Ok(new)),
+                // It counts as not there from now on: maybe others hold the same.
+                CommitOutcome::Damaged(pack) if hits.contains(&pack) => {}
+                CommitOutcome::Damaged(_) | CommitOutcome::Heal => {
+                    return Ok(Err(WhyNot::NotWhole));
+                }
+            }
+            match self.packs(id, &snapshot.summary.root)? {
+                Some(others) => hits = others,
+                None => return Ok(Err(WhyNot::NotWhole)),
+            }
+        }
+    }
+
+    /// The packs that hold everything of a snapshot and stay, if there are such.
+    fn packs(&self, id: &SnapshotId, root: &BlobId) -> Result<Option<HashSet<PackId>>> {
+        let packs = packs_below(self.repo, id, root, (self.progress, self.interrupt))?;
+        Ok(packs.filter(|packs| !packs.iter().any(|pack| self.going.contains(pack))))
     }
 }

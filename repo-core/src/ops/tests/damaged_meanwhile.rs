@@ -9,8 +9,8 @@ use crate::format::name::ObjectKind;
 use crate::id::{PackId, SnapshotId};
 use crate::log::PackState;
 use crate::ops::{
-    BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, RepairedPack, TagChange,
-    recover, repair_packs, tag,
+    BackupOptions, BackupSummary, Input, PruneOptions, RecoverOptions, RepairLogOptions,
+    RepairedPack, TagChange, recover, repair_log, repair_packs, tag,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -175,7 +175,7 @@ fn twins() -> (Arc<Bed>, Vec<PackId>) {
     let first = bed.backup(&bed.open()).unwrap().snapshot.unwrap();
     let before = packs(&bed.place, ObjectKind::Data);
     // One chunk in one block, and behind it the end of the pack.
-    bed.write("file", &noise(1, 30_000));
+    bed.write("file", &noise(1, 8_000));
     let shared = Arc::clone(&bed);
     let other = bed.open_anew(Arc::new(bed.place.clone()), &password());
     let other = other.unwrap();
@@ -270,4 +270,33 @@ fn a_condemned_copy_is_not_deleted_for_a_live_one_that_is_damaged() {
     repair_packs(&bed.open(), &[live], false, &Silent, &Interrupt::new()).unwrap();
     let newest = bed.open().live_snapshots()[0].0;
     bed.assert_restores(&bed.open(), &newest, &bed.tree());
+}
+
+#[test]
+fn of_condemned_copies_a_whole_one_does_for_what_is_committed_late() {
+    let (bed, packs) = twins();
+    let repo = bed.open();
+    let mut snapshot = repo.load_snapshot(&repo.live_snapshots()[0].0).unwrap();
+    snapshot.summary.time.seconds += 1;
+    let late = repo.save_snapshot(&snapshot).unwrap();
+    Other::new(&bed, &bed.place).append(Action::Condemn {
+        packs: packs.clone(),
+        objects: vec![],
+        index_add: vec![],
+        reprieve: vec![],
+    });
+    for pack in packs {
+        let place = bed.place.fork();
+        place.corrupt(&ObjectKind::Data.name(&pack.0), |bytes| bytes[5000] ^= 1);
+        let open = || bed.open_anew(Arc::new(place.clone()), &password()).unwrap();
+        let options = RepairLogOptions {
+            snapshots: vec![late],
+            dry_run: false,
+        };
+        let done = repair_log(&open(), &options, &Silent, &Interrupt::new()).unwrap();
+        assert_eq!(done.snapshots[0].outcome, Ok(late));
+        bed.assert_restores(&open(), &late, &bed.tree());
+        prune_with(&open(), &thorough()).unwrap();
+        bed.assert_restores(&open(), &late, &bed.tree());
+    }
 }
