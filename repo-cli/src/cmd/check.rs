@@ -209,6 +209,12 @@ fn meaning(repo: &Repo, findings: &[Finding]) -> String {
              `larder backup` stores again what the sources still hold, and `larder repair snapshots --forget` makes do without the rest.",
         );
     }
+    let of_pack = |f: &Finding| matches!(f.error.subject(), Subject::Pack(_));
+    if findings.iter().any(|f| f.harm == Harm::None && of_pack(f)) {
+        text.push_str(
+            "\n`larder repair packs ID` copies what such a pack holds to a new one, and takes it out of use.",
+        );
+    }
     let of_snapshot = |f: &Finding| matches!(f.error.subject(), Subject::Snapshot(_));
     if findings
         .iter()
@@ -219,8 +225,8 @@ fn meaning(repo: &Repo, findings: &[Finding]) -> String {
              them anew from what the log says of them.",
         );
     }
-    let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
-    if findings.iter().any(|f| f.harm == Harm::AtRisk && of_log(f)) {
+    let lost_of_log = |f: &Finding| f.harm == Harm::AtRisk && f.is_of_log();
+    if findings.iter().any(lost_of_log) {
         text.push_str(
             "\nPut the log entries back from a copy of the repository before anything else is done with it. If there is none, \
              `larder repair log` clears them.",
@@ -367,8 +373,7 @@ const NAMES_SHOWN: usize = 20;
 
 /// What nothing uses is what an interrupted run left, unless an entry of the log is lost: that one may use it.
 fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
-    let of_log = |finding: &Finding| matches!(finding.error.subject(), Subject::Entry(_));
-    let log_is_damaged = summary.findings.iter().any(of_log);
+    let log_is_damaged = summary.findings.iter().any(Finding::is_of_log);
     let what = match (log_is_damaged, summary.uncommitted.is_empty()) {
         (true, _) => {
             "used by nothing that can be read: keep them, a damaged log entry may be about them"

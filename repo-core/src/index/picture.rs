@@ -411,6 +411,17 @@ pub struct PictureMarks {
 }
 
 impl PictureMarks {
+    /// A set of its own with the same blobs.
+    pub fn copy(&self) -> Self {
+        let bits = self.bits.iter();
+        Self {
+            picture: Arc::clone(&self.picture),
+            bits: bits
+                .map(|word| AtomicU64::new(word.load(Ordering::Acquire)))
+                .collect(),
+        }
+    }
+
     /// Adds a blob: whether it was not there yet; `None` if the picture does not know it. About a lookup in the index.
     pub fn insert(&self, id: &BlobId) -> Result<Option<bool>> {
         let Some(row) = self.picture.row_of(id)? else {

@@ -68,6 +68,11 @@ impl State {
         rows().filter(move |(entry, why)| *why != Unreadable::Missing || !stands_for(entry))
     }
 
+    /// Whether a `Void` entry clears one of that number.
+    pub fn has_voided(&self, number: u64) -> bool {
+        self.voided.iter().any(|entry| entry.number == number)
+    }
+
     /// Of how many numbers `Void` entries have cleared something.
     pub fn voided_count(&self) -> usize {
         let numbers: BTreeSet<u64> = self.voided.iter().map(|entry| entry.number).collect();

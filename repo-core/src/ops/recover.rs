@@ -6,7 +6,7 @@ use super::repair::{Mending, RepairSnapshotsOptions, packs_below};
 use super::reshape::{Counts, Reshaper, Rule};
 use crate::backend::Class;
 use crate::crypto::{BlobType, KeyKind};
-use crate::error::{Error, Result, Subject};
+use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Snapshot, Summary, Totals};
 use crate::format::tree::{Content, Node, Tree};
 use crate::fs::Owners;
@@ -60,7 +60,7 @@ pub struct Recovered {
 ///
 /// Directories of forgotten snapshots are among them until a prune has deleted them. Packs that were condemned are taken back on class
 /// A if they are what their names say, else `Damaged`: [`super::repair_packs`] saves what can be read of them. On class C there must be none:
-/// `Unsupported`. What is lost of the snapshot counts as problems of it.
+/// `Unavailable`. What is lost of the snapshot counts as problems of it.
 ///
 /// Memory: 35 to 75 bytes for each part of a directory that snapshots reach, 120 to 200 for each other tree blob; what writing
 /// directories anew takes; and in the end a bit for each blob of the index.
@@ -81,8 +81,9 @@ pub fn recover(
         let state = repo.state();
         if state.class() == Class::C && state.condemned().next().is_some() {
             let place = Subject::Repository(repo.place());
-            return Err(Error::unsupported(place).detail(
-                "a prune is about to delete packs, and at a place of this class what is in them cannot be taken back",
+            return Err(Error::new(ErrorKind::Unavailable, place).detail(
+                "a prune is about to delete packs, and at a place of this class what is in them cannot be taken back; \
+                 `larder prune --grace 0` deletes them at once",
             ));
         }
         let job = Job {
@@ -163,7 +164,7 @@ impl Job<'_> {
             CommitOutcome::Heal => None,
             // What is needed of it may be read, and lies nowhere else.
             CommitOutcome::Damaged(pack) => {
-                let detail = "it is about to be deleted, and what was found rests on it";
+                let detail = "it is about to be deleted, and what was found rests on it; `larder repair packs` saves what can be read of it";
                 return Err(Error::damaged(Subject::Pack(pack)).detail(detail));
             }
         })

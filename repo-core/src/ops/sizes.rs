@@ -43,6 +43,7 @@ pub fn unique_sizes(
             repo,
             progress,
             interrupt,
+            past_losses: false,
         };
         let meet = |_: BlobType, id: &BlobId| {
             let place = owners.place(id)?;
@@ -93,6 +94,7 @@ pub fn fit(
             repo,
             progress,
             interrupt,
+            past_losses: false,
         };
         let meet = |_: BlobType, id: &BlobId| match marks.insert(id)? {
             Some(true) => {

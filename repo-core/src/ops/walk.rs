@@ -22,6 +22,8 @@ pub struct Walk<'a> {
     pub progress: &'a dyn Progress,
     /// Asked before each.
     pub interrupt: &'a Interrupt,
+    /// Goes on past trees that are lost, instead of failing.
+    pub past_losses: bool,
 }
 
 /// A tree blob to be read: a directory or a part of one at height 0, or a list of chunks so high above them.
@@ -55,7 +57,7 @@ impl Drop for WaitedFor<'_> {
 impl Walk<'_> {
     /// Walks through everything that a snapshot with that root holds.
     ///
-    /// Fails at the first tree that cannot be read, and with the first error of `meet`; says of which snapshot.
+    /// Fails at the first tree that cannot be read, unless it goes past those, and with the first error of `meet`; says of which snapshot.
     pub fn snapshot(&self, id: &SnapshotId, root: &BlobId, meet: &Meet<'_>) -> Result<()> {
         let queue = Mutex::new(Queue {
             items: vec![Item {
@@ -117,7 +119,10 @@ impl Walk<'_> {
         if !meet(BlobType::Tree, &item.id)? {
             return Ok(Vec::new());
         }
-        let tree = load_blob(self.repo, &item.id)?;
+        let tree = match load_blob(self.repo, &item.id) {
+            Err(e) if self.past_losses && e.is_lost() => return Ok(Vec::new()),
+            tree => tree?,
+        };
         self.progress.count(Counter::Objects, 1);
         let height = |height| move |id| Item { id, height };
         Ok(match (tree, item.height) {

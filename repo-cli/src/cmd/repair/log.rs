@@ -148,8 +148,8 @@ fn line(found: &Uncommitted, would: &str) -> String {
         Err(WhyNot::Later) => {
             "in no entry, and stored after the lost one, perhaps by a backup that is at work: name it to commit it".to_owned()
         }
-        Err(WhyNot::NotWhole) => "in no entry, and something of it is not there".to_owned(),
-        Err(WhyNot::NotProved) => "in no entry, and nobody who may has signed it".to_owned(),
+        Err(WhyNot::NotWhole) => "in no entry, and something of it is not there: `larder repair index` may find it".to_owned(),
+        Err(WhyNot::NotProved) => "in no entry, and nobody who may has signed it: name it if you know it".to_owned(),
         Err(WhyNot::Forgotten) => "in no entry that can be read, but forgotten by one".to_owned(),
     };
     format!("snapshot {id}{which}: {what}")

@@ -21,6 +21,7 @@ mod select;
 mod sparse;
 mod totals;
 
+use crate::backend::Class;
 use crate::crypto::{BlobType, KeyKind};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::snapshot::{Snapshot, Source, Summary, Totals};
@@ -123,14 +124,14 @@ pub fn backup(
 
 /// Whether what the parent holds may be lost, as far as the log and the index can tell: a table is missing, or packs were condemned or
 /// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to. Of another form of a snapshot
-/// nobody knows when its content was.
+/// nobody knows when its content was, and on class C not what its commit had seen: an entry may come late, under a lower number.
 pub(super) fn may_lack(repo: &Repo, parent: Option<&SnapshotInfo>) -> bool {
     let state = repo.state();
     let since = parent.is_some_and(|parent| {
         let committed = state.snapshot(&parent.id).map_or(0, |row| row.number);
-        let first = parent.summary.original().is_none();
+        let in_order = state.class() == Class::A && parent.summary.original().is_none();
         let removal = state.removals().newest;
-        removal > 0 && !(first && committed > removal)
+        removal > 0 && !(in_order && committed > removal)
     });
     since || repo.index_is_incomplete()
 }

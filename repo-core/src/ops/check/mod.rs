@@ -17,6 +17,7 @@ mod tables;
 mod trees;
 
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::name;
 use crate::id::{IndexId, PackId, SnapshotId};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
@@ -72,6 +73,19 @@ impl Finding {
             affected: Vec::new(),
             affected_more: 0,
             harm: Harm::AtRisk,
+        }
+    }
+
+    /// Whether it is about an entry of the log.
+    pub fn is_of_log(&self) -> bool {
+        match self.error.subject() {
+            Subject::Entry(_) => true,
+            // Of class C, where a number is not enough.
+            Subject::Object(object) => {
+                let nonce = name::parse_numbered(object).and_then(|(_, nonce)| nonce);
+                nonce.is_some() && !object.starts_with(name::CHECKPOINTS)
+            }
+            _ => false,
         }
     }
 
@@ -277,7 +291,7 @@ impl Job<'_> {
         if !damage.is_empty() {
             affected::name_files(repo, chosen, damage, summary, interrupt)?;
         }
-        packs::excuse(repo, replaced, chosen.is_none(), summary)
+        packs::excuse(repo, replaced, &scope, summary)
     }
 }
 

@@ -130,13 +130,9 @@ pub fn check(
     let is_harmless = |subject: &Subject| match subject {
         Subject::Entry(number) => *number <= tail && !unread.contains(number),
         Subject::Object(object) => {
-            let harmless = |(number, nonce): (u64, Option<Nonce>)| match nonce {
-                // The fold has it of a checkpoint.
-                Some(nonce) => state.folded(number, &nonce).is_some(),
-                None => number > tail,
-            };
+            let beyond = |(number, nonce): (u64, Option<Nonce>)| nonce.is_none() && number > tail;
             name::parse_segment_open(object).is_some()
-                || name::parse_numbered(object).is_some_and(harmless)
+                || name::parse_numbered(object).is_some_and(beyond)
         }
         _ => false,
     };
@@ -145,8 +141,8 @@ pub fn check(
         result => summary.note(result),
     };
     super::log::check(repo, inventory, &mut note, interrupt)?;
-    excuse_set(repo, summary);
-    check_checkpoints(repo, inventory, summary)?;
+    let newest = check_checkpoints(repo, inventory, summary)?;
+    excuse_set(repo, newest, summary);
     excuse_entries(repo, summary, interrupt)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
     Ok(())
@@ -176,14 +172,15 @@ fn excuse_entries(repo: &Repo, summary: &mut CheckSummary, interrupt: &Interrupt
     Ok(())
 }
 
-/// The same of class C, where no entry repeats others: what the fold has without the file it has of a checkpoint.
-fn excuse_set(repo: &Repo, summary: &mut CheckSummary) {
+/// The same of class C, where no entry repeats others: what the fold has without the file it has of a checkpoint, if that lies here and
+/// counts. `newest` is the number of such a one.
+fn excuse_set(repo: &Repo, newest: u64, summary: &mut CheckSummary) {
     let state = repo.state();
     let entry = |finding: &Finding| match finding.error.subject() {
-        Subject::Object(object) if finding.harm == Harm::None => {
+        Subject::Object(object) if finding.is_of_log() => {
             let (number, nonce) = name::parse_numbered(object)?;
             let nonce = nonce.filter(|nonce| state.folded(number, nonce).is_some());
-            nonce.map(|_| object.clone())
+            nonce.filter(|_| number <= newest).map(|_| object.clone())
         }
         _ => None,
     };
@@ -313,15 +310,25 @@ fn check_key(repo: &Repo, id: &[u8; 32]) -> Result<Option<WriterId>> {
     Ok(Some(label.writer))
 }
 
-/// Proves the checkpoints with their state tables. Those that stand in none are what a run leaves that was stopped early.
-fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSummary) -> Result<()> {
+/// Proves the checkpoints with their state tables, and gives the number of the newest that counts. Those that stand in none are what a
+/// run leaves that was stopped early.
+fn check_checkpoints(
+    repo: &Repo,
+    inventory: &Inventory,
+    summary: &mut CheckSummary,
+) -> Result<u64> {
+    let mut newest = 0;
     let mut named = BTreeSet::new();
     let mut all_read = true;
     let tail = repo.state().tail().number;
     let is_beyond = |object: &str| name::parse_numbered(object).is_some_and(|(n, _)| n > tail);
     for object in &inventory.checkpoints {
         match repo.check_checkpoint(object) {
-            Ok(tables) => named.extend(tables.into_iter().map(|id| id.0)),
+            Ok(tables) => {
+                let number = name::parse_numbered(object).map(|(number, _)| number);
+                newest = newest.max(number.unwrap_or(0));
+                named.extend(tables.into_iter().map(|id| id.0));
+            }
             // A prune has removed it meanwhile.
             Err(_) if repo.backend().size(object)?.is_none() => {}
             Err(e) => {
@@ -362,5 +369,5 @@ fn check_checkpoints(repo: &Repo, inventory: &Inventory, summary: &mut CheckSumm
     summary
         .absent
         .extend(numbers.filter(|object| !inventory.checkpoints.contains(object)));
-    Ok(())
+    Ok(newest)
 }

@@ -47,11 +47,11 @@ pub fn check_presence(
 }
 
 /// Takes back what was found of packs that a later backup has replaced, and of condemned ones in which nothing is that a snapshot
-/// needs, if `all` snapshots were looked at. To be called when no finding is added any more.
+/// needs, if all snapshots were looked at. To be called when no finding is added any more.
 pub fn excuse(
     repo: &Repo,
     replaced: Vec<(PackId, usize)>,
-    all: bool,
+    scope: &Scope,
     summary: &mut CheckSummary,
 ) -> Result<()> {
     let state = repo.state();
@@ -67,7 +67,8 @@ pub fn excuse(
         };
         let goes = |pack: &PackInfo| {
             let condemned = state.pack_state(&pack.id) == PackState::Condemned;
-            all && condemned && finding.affected.is_empty()
+            let needed = scope.condemned.contains(&pack.id) || !finding.affected.is_empty();
+            scope.reached.is_none() && condemned && !needed
         };
         match pack {
             Some(pack) if replaced.contains(&number) => {

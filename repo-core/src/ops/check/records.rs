@@ -159,9 +159,7 @@ const MAY_COMMIT_SHOWN: usize = 3;
 /// Says which snapshots lie there that no entry commits: if an entry of the log cannot be read, that is what it may have been
 /// about.
 fn name_uncommitted(repo: &Repo, summary: &mut CheckSummary) -> Result<()> {
-    let of_log = |finding: &Finding| {
-        finding.harm == Harm::AtRisk && matches!(finding.error.subject(), Subject::Entry(_))
-    };
+    let of_log = |finding: &Finding| finding.harm == Harm::AtRisk && finding.is_of_log();
     let of_log = summary.findings.iter().rposition(of_log);
     let mut may_commit = Vec::new();
     for object in &summary.unreferenced {

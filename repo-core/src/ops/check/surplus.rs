@@ -9,6 +9,7 @@ use crate::format::pack::decode_directory;
 use crate::format::rows::PackEntry;
 use crate::format::table::{TableBuilder, TableView};
 use crate::id::{IndexId, PackId};
+use crate::log::PackState;
 use crate::progress::Interrupt;
 use crate::repo::{Repo, Ticket, pack_object};
 use std::collections::{HashSet, VecDeque};
@@ -133,6 +134,10 @@ impl Surplus {
             }
             // Deleted meanwhile.
             Ok(None) => return Ok(()),
+            Err(e) if is_finding(&e) && goes(repo, &listed.id) => {
+                summary.condemned.push(listed.object());
+                return Ok(());
+            }
             Err(e) if is_finding(&e) || e.kind() == ErrorKind::Denied => {
                 let error = with(
                     e,
@@ -253,7 +258,16 @@ pub fn check_content(repo: &Repo, interrupt: &Interrupt, summary: &mut CheckSumm
                 }
             }
         });
-        summary.note_surplus(object, proved)?;
+        match proved {
+            Err(e) if is_finding(&e) && goes(repo, &PackId(id)) => summary.condemned.push(object),
+            proved => summary.note_surplus(object, proved)?,
+        }
     }
     Ok(())
+}
+
+/// Whether an entry of the log says that a pack is to be deleted.
+fn goes(repo: &Repo, id: &PackId) -> bool {
+    let state = repo.state().pack_state(id);
+    matches!(state, PackState::Condemned | PackState::Deleting)
 }

@@ -5,7 +5,7 @@ use super::survey::{Survey, expired, forgotten, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
 use crate::backend::Class;
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::{ErrorKind, Result};
 use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, NAMED_MAX, ObjectRef};
 use crate::format::name::ObjectKind;
@@ -126,11 +126,13 @@ fn plan(
         spare = snapshots_to_spare(&state, &rows, now);
     }
     candidates = known(job, survey, candidates)?;
-    survey.mark_since(job, &state, &spare)?;
+    survey.mark_since(job, &state)?;
     let mut plan = survey.plan_proved(job, &state, &candidates, whole)?;
-    if let Some(lost) = plan.lost.first() {
-        let detail = "is needed and cannot be decoded; nothing was deleted";
-        return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
+    spare.retain(|id| !state.is_live(id));
+    if !spare.is_empty() {
+        // What a backup may have taken over of these stays. What is lost of them stops nothing: nobody can need it.
+        let marks = survey.marks_with(job, &state, &spare)?;
+        (plan, _) = survey.plan_read(job, &state, &marks, &candidates, whole)?;
     }
     let objects = standing(&state).filter(|(_, by)| {
         by.time.is_past(job.options.grace, now) && (state.class() == Class::A || is_row(&by.hash))

@@ -53,7 +53,7 @@ impl Survey {
         let picture = Arc::new(repo.index().picture()?);
         let marks = picture.marks();
         let mut marked = HashSet::new();
-        mark_new(job, &state, &marks, &mut marked, false)?;
+        mark_new(job, &state, &marks, &mut marked, Walking::Picture)?;
         let rows = PictureRows(&picture);
         let mut absent = absent(repo, &state, &picture, listing)?;
         let mut whole = BTreeSet::new();
@@ -98,15 +98,26 @@ impl Survey {
     }
 
     /// Marks what has been committed, or is wanted again, since.
-    pub fn mark_since(&self, job: &Job<'_>, state: &State, also: &[SnapshotId]) -> Result<()> {
+    pub fn mark_since(&self, job: &Job<'_>, state: &State) -> Result<()> {
         let mut marked = self.marked.clone();
-        mark_new(job, state, &self.marks, &mut marked, true)?;
-        for id in also.iter().filter(|id| !self.marked.contains(*id)) {
+        mark_new(job, state, &self.marks, &mut marked, Walking::Newer)
+    }
+
+    /// Marks with all that is marked what these forgotten snapshots hold, as far as it can be read.
+    pub fn marks_with(
+        &self,
+        job: &Job<'_>,
+        state: &State,
+        forgotten: &[SnapshotId],
+    ) -> Result<PictureMarks> {
+        let marks = self.marks.copy();
+        for id in forgotten {
             if let Some(row) = state.snapshot(id) {
-                mark(job, &self.marks, id, &row.summary, true)?;
+                let root = job.repo.open_summary(id, &row.summary)?.root;
+                mark_below(job, &marks, id, &root, Walking::PastLosses)?;
             }
         }
-        Ok(())
+        Ok(marks)
     }
 
     /// What may be deleted of condemned packs, on that fold and with what is marked by now, as far as the log knows it.
@@ -115,18 +126,18 @@ impl Survey {
         job: &Job<'_>,
         state: &State,
         condemned: &BTreeSet<PackId>,
-        absent: &BTreeSet<PackId>,
     ) -> Result<DeletePlan> {
         let present = Present {
             inventory: &job.repo.catalog(),
-            absent,
+            absent: &self.absent,
         };
         plan_delete(state, &present, &self.marks, condemned)
     }
 
     /// The same, and the packs that would be taken back were read, for they may have been condemned because they are damaged; and those
-    /// that hold what is needed of packs that go, for one of these may be the last good copy (not in a dry run). Then another copy has to do; `Damaged` about
-    /// the first one if there is none. `whole` are packs that need not be read, and those that were come to them.
+    /// that hold what is needed of packs that go, for one of these may be the last good copy (not in a dry run). Then another copy has to
+    /// do. `Damaged` or `Missing` about what is needed and lies nowhere else. `whole` are packs that need not be read, and those that
+    /// were come to them.
     pub fn plan_proved(
         &self,
         job: &Job<'_>,
@@ -134,24 +145,41 @@ impl Survey {
         condemned: &BTreeSet<PackId>,
         whole: &mut BTreeSet<PackId>,
     ) -> Result<DeletePlan> {
+        let (plan, damaged) = self.plan_read(job, state, &self.marks, condemned, whole)?;
+        if let Some(pack) = damaged.filter(|_| !plan.lost.is_empty()) {
+            let error = Error::damaged(Subject::Pack(pack));
+            return Err(error.detail("snapshots need what it holds; nothing was deleted"));
+        }
+        if let Some(lost) = plan.lost.first() {
+            let detail = "is needed and cannot be decoded; nothing was deleted";
+            return Err(Error::missing(Subject::Blob(*lost)).detail(detail));
+        }
+        Ok(plan)
+    }
+
+    /// The same with other marks, whatever of that is lost; and the first pack that was found damaged.
+    pub fn plan_read(
+        &self,
+        job: &Job<'_>,
+        state: &State,
+        marks: &PictureMarks,
+        condemned: &BTreeSet<PackId>,
+        whole: &mut BTreeSet<PackId>,
+    ) -> Result<(DeletePlan, Option<PackId>)> {
         let (mut absent, mut first) = (self.absent.clone(), None);
         loop {
-            let plan = self.plan_delete(job, state, condemned, &absent)?;
-            if let Some(pack) = first.filter(|_| !plan.lost.is_empty()) {
-                let error = Error::damaged(Subject::Pack(pack));
-                return Err(error.detail("snapshots need what it holds; nothing was deleted"));
-            }
+            let present = Present {
+                inventory: &job.repo.catalog(),
+                absent: &absent,
+            };
+            let plan = plan_delete(state, &present, marks, condemned)?;
             let mut relied = plan.reprieve.clone();
-            if plan.lost.is_empty() && !job.options.dry_run {
-                let present = Present {
-                    inventory: &job.repo.catalog(),
-                    absent: &absent,
-                };
-                relied.extend(stand_ins(state, &present, &self.marks, &plan, whole)?);
+            if !job.options.dry_run {
+                relied.extend(stand_ins(state, &present, marks, &plan, whole)?);
             }
             let damaged = damaged(job, relied, whole)?;
             if damaged.is_empty() {
-                return Ok(plan);
+                return Ok((plan, first));
             }
             first = first.or(damaged.first().copied());
             absent.extend(damaged);
@@ -227,7 +255,7 @@ impl Survey {
         let known = |id: &PackId| listing.len_of_pack(id);
         let expired = expired(&self.state, job.options.grace, now());
         let condemned: BTreeSet<PackId> = self.state.condemned().map(|(id, _)| *id).collect();
-        let whole = self.plan_delete(job, &self.state, &condemned, &self.absent)?;
+        let whole = self.plan_delete(job, &self.state, &condemned)?;
         for id in &condemned {
             match whole.reprieve.binary_search(id).is_ok() {
                 true => plan.needed_again.add(known(id)),
@@ -238,7 +266,7 @@ impl Survey {
         let delete = match (job.options.dry_run, expired == condemned) {
             (true, _) => self.plan_proved(job, &self.state, &expired, &mut BTreeSet::new())?,
             (false, true) => whole,
-            (false, false) => self.plan_delete(job, &self.state, &expired, &self.absent)?,
+            (false, false) => self.plan_delete(job, &self.state, &expired)?,
         };
         for id in &delete.packs {
             plan.to_delete.add(known(id));
@@ -332,47 +360,47 @@ fn mark_new(
     state: &State,
     marks: &PictureMarks,
     marked: &mut HashSet<SnapshotId>,
-    newer: bool,
+    walking: Walking,
 ) -> Result<()> {
     for (id, row) in state.kept_snapshots(now()) {
         if !job.options.without.contains(id) && marked.insert(*id) {
-            mark(job, marks, id, &row.summary, newer)?;
+            let root = job.repo.open_summary(id, &row.summary)?.root;
+            mark_below(job, marks, id, &root, walking)?;
         }
     }
     Ok(())
 }
 
-/// Marks what a snapshot holds. With `newer` also blobs are met that came into the index after the picture was taken: those are not
-/// marked; else they are missing.
-fn mark(
-    job: &Job<'_>,
-    marks: &PictureMarks,
-    id: &SnapshotId,
-    summary: &[u8],
-    newer: bool,
-) -> Result<()> {
-    let root = job.repo.open_summary(id, summary)?.root;
-    mark_below(job, marks, id, &root, newer)
+/// What may be met on a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walking {
+    /// What the picture shows; all else is missing.
+    Picture,
+    /// Also what came into the index after the picture was taken: that is not marked.
+    Newer,
+    /// The same, and what is lost.
+    PastLosses,
 }
 
-/// The same by its root.
+/// Marks what a snapshot with that root holds.
 pub fn mark_below(
     job: &Job<'_>,
     marks: &PictureMarks,
     id: &SnapshotId,
     root: &BlobId,
-    newer: bool,
+    walking: Walking,
 ) -> Result<()> {
     let walk = Walk {
         repo: job.repo,
         progress: job.progress,
         interrupt: job.interrupt,
+        past_losses: walking == Walking::PastLosses,
     };
     let unknown = Mutex::new(HashSet::new());
     let meet = |kind, id: &BlobId| match marks.insert(id)? {
         Some(new) => Ok(new),
-        None if newer => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
-        None => Err(Error::unindexed(id)),
+        None if walking == Walking::Picture => Err(Error::unindexed(id)),
+        None => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
     };
     walk.snapshot(id, root, &meet).map_err(|e| match e.kind() {
         ErrorKind::Interrupted => e,

@@ -3,7 +3,7 @@
 
 use super::Job;
 use super::listing::Listing;
-use super::survey::{damaged, mark_below};
+use super::survey::{Walking, damaged, mark_below};
 use crate::backend::Class;
 use crate::error::Result;
 use crate::format::name::ObjectKind;
@@ -11,11 +11,12 @@ use crate::id::{PackId, SnapshotId};
 use crate::index::PictureMarks;
 use crate::log::{PackState, State};
 use crate::ops::repair::packs_below;
+use crate::snapshot::{Filter, list};
 use crate::time::now;
 use std::collections::BTreeSet;
 
 /// Finds those that stay and marks what they hold: young ones, and all once an entry of the log was lost, which may have committed
-/// them. Nobody may commit one that is not whole, and it shall stop nothing.
+/// them. Not what is forgotten or was committed in another form; and nobody may commit one that is not whole, so that it shall stop nothing.
 ///
 /// On class C only once an entry was lost: there processes announce themselves, and what one that is taken for dead stored counts for
 /// nothing. Of each twice the walk through its trees. `absent` are packs that the log knows and that are not there; condemned ones are
@@ -34,10 +35,15 @@ pub fn mark_uncommitted(
         return Ok(stay);
     }
     let now = now();
+    let live = list(job.repo, &Filter::default()).snapshots;
+    let made_anew = live.iter().filter_map(|info| info.summary.original());
+    let made_anew: BTreeSet<SnapshotId> = made_anew.collect();
     for (object, stored) in &listing.others {
         let id = SnapshotId(object.id);
         if object.kind != ObjectKind::Snapshot
             || state.snapshot(&id).is_some()
+            || state.forgotten_by(&id).is_some()
+            || made_anew.contains(&id)
             || state.is_deleted(&id.0)
             || !was_lost && stored.is_older(job.options.stray_age, now)
         {
@@ -62,7 +68,7 @@ pub fn mark_uncommitted(
             }
         };
         if is_whole {
-            mark_below(job, marks, &id, &root, true)?;
+            mark_below(job, marks, &id, &root, Walking::Newer)?;
             stay.insert(id);
         }
     }

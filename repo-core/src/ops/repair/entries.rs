@@ -57,7 +57,8 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     checkpoints.sort_unstable();
     for object in checkpoints {
         interrupt.check()?;
-        // One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to.
+        // One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to; unless that is an
+        // entry which was cleared.
         let bytes = match repo.backend().get(&object) {
             Ok(bytes) => bytes,
             // A prune removes those that later ones replace.
@@ -68,6 +69,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             .envelopes()
             .open(RecordType::Checkpoint, &bytes)
             .is_ok()
+            && !rests_on_cleared(repo, &object)
         {
             continue;
         }
@@ -77,6 +79,13 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
         mended.checkpoints.push(object);
     }
     Ok(mended)
+}
+
+/// Whether a checkpoint counts no more because the entry that it was made with was cleared.
+fn rests_on_cleared(repo: &Repo, object: &str) -> bool {
+    let number = name::parse_numbered(object).map(|(number, _)| number);
+    number.is_some_and(|number| repo.state().has_voided(number))
+        && matches!(repo.check_checkpoint(object), Err(e) if e.is_lost())
 }
 
 /// Entries that repeat those before them.

@@ -260,7 +260,7 @@ impl Job<'_> {
         Ok(strays)
     }
 
-    /// Publishes tables that no entry names, if they name a pack that no other does, and all of theirs are there and live.
+    /// Publishes tables that no entry names, if they name a pack that no other does, and all of theirs are there.
     fn publish(&self) -> Result<Vec<IndexId>> {
         let strays = self.strays(ObjectKind::Index, &|state, id| {
             state.has_table(&IndexId(*id))
@@ -293,8 +293,10 @@ impl Job<'_> {
         for row in 0..table.packs.len() {
             let pack = table.pack(row)?;
             let name = crate::repo::pack_object(pack.kind).name(&pack.id.0);
-            let live = repo.state().pack_state(&pack.id) == PackState::Live;
-            if !live || repo.backend().size(&name)? != Some(pack.len) {
+            // What is condemned may be needed still, and is not what the others are.
+            let stays = [PackState::Live, PackState::Condemned];
+            let stays = stays.contains(&repo.state().pack_state(&pack.id));
+            if !stays || repo.backend().size(&name)? != Some(pack.len) {
                 return Ok(false);
             }
             any_new |= repo.index().pack(&pack.id)?.is_none();
@@ -305,10 +307,12 @@ impl Job<'_> {
     fn commit_all(&self) -> Result<Vec<Uncommitted>> {
         let known = |state: &State, id: &[u8; 32]| state.snapshot(&SnapshotId(*id)).is_some();
         let strays = self.strays(ObjectKind::Snapshot, &known)?;
-        let all = Filter::default();
+        let (all, repo_state) = (Filter::default(), self.repo.state());
         let committed = [list(self.repo, &all), list_forgotten(self.repo, &all)];
         let committed = committed.iter().flat_map(|listing| &listing.snapshots);
-        let mut there: Vec<Summary> = committed.map(|info| info.summary.clone()).collect();
+        let mut there: Vec<(bool, Summary)> = committed
+            .map(|info| (repo_state.is_live(&info.id), info.summary.clone()))
+            .collect();
         let mut found = Vec::new();
         for (id, stored) in strays {
             let id = SnapshotId(id);
@@ -319,23 +323,24 @@ impl Job<'_> {
                 Err(e) => return Err(e),
             };
             let summary = snapshot.as_ref().map(|snapshot| snapshot.summary.clone());
+            let asked = self.options.snapshots.contains(&id);
             // A run may store its snapshot more than once until it stands.
-            let same = |other: &Summary| {
-                let of = summary
-                    .as_ref()
-                    .map(|s| (s.root, s.time, &s.host, &s.paths));
-                other.original() == Some(id)
-                    || of == Some((other.root, other.time, &other.host, &other.paths))
+            let words = |s: &Summary| (s.root, s.time, s.host.clone(), s.paths.clone());
+            let same = |other: &Summary| Some(words(other)) == summary.as_ref().map(words);
+            let is_there = |(live, other): &(bool, Summary)| {
+                *live && (other.original() == Some(id) || !asked && same(other))
             };
-            if there.iter().any(same) {
+            if there.iter().any(is_there) {
                 continue;
             }
+            let was_forgotten = there.iter().any(|(_, other)| same(other));
             let outcome = match snapshot {
                 None => Err(WhyNot::NotProved),
+                Some(_) if was_forgotten && !asked => Err(WhyNot::NotAsked),
                 Some(snapshot) => self.commit(&id, stored, snapshot)?,
             };
             if outcome.is_ok() {
-                there.extend(summary.clone());
+                there.extend(summary.clone().map(|summary| (true, summary)));
             }
             found.push(Uncommitted {
                 id,
@@ -346,12 +351,14 @@ impl Job<'_> {
         Ok(found)
     }
 
-    /// The snapshot, if its writer has signed it and may commit.
+    /// The snapshot, if its writer has signed it and may commit: that is not asked of one that is named, for the entry that let its writer
+    /// in may be lost, and who commits it signs it anew.
     fn proved(&self, id: &SnapshotId) -> Result<Option<Snapshot>> {
         let (snapshot, signer) = self.repo.load_signed_snapshot(id)?;
         let state = self.repo.state();
         let role = state.member(&snapshot.writer).map(|member| member.role);
         let may = matches!(role, Some(Role::Full | Role::Writer));
+        let may = may || self.options.snapshots.contains(id);
         Ok((signer == snapshot.writer && may).then_some(snapshot))
     }
 

@@ -37,6 +37,7 @@ pub(super) fn packs_below(
         repo,
         progress,
         interrupt,
+        past_losses: false,
     };
     let found = Mutex::new((repo.index().marks(), HashSet::new(), true));
     let walked = walk.snapshot(id, root, &|_, blob| {

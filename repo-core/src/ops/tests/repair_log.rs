@@ -8,12 +8,13 @@ use super::support::*;
 use crate::backend::Backend;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::error::ErrorKind;
+use crate::format::entry::Action;
 use crate::format::name::{self, ObjectKind};
 use crate::id::{PackId, SnapshotId};
 use crate::ops::{
     PruneOptions, RecoverOptions, Recovered, RepairLogOptions, RepairLogSummary,
-    RepairSnapshotsOptions, Replace, WhyNot, forget_ids, prune, recover, repair_log, repair_packs,
-    repair_snapshots,
+    RepairSnapshotsOptions, Replace, TagChange, WhyNot, forget_ids, prune, recover, repair_log,
+    repair_packs, repair_snapshots, tag,
 };
 use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
@@ -273,6 +274,66 @@ fn what_is_only_named_since_an_entry_was_lost_stays_until_it_is_committed() {
     forget(&repo, &not_asked);
     let gone = prune_with(&repo, &thorough()).unwrap();
     assert_eq!(gone.plan.snapshots_to_go, not_asked.len() as u64);
+}
+
+/// One pack of those that its table names is condemned, and what was in it lies elsewhere.
+#[test]
+fn what_a_prune_rewrote_a_part_of_is_whole() {
+    let (bed, made) = history();
+    let repo = bed.open();
+    let (id, tree) = &made[2];
+    let pack = packs(&bed.place, ObjectKind::Data)[0];
+    let commits = |number: &u64| {
+        let row = repo.state().snapshot(id).unwrap().clone();
+        row.number == *number
+    };
+    let entry = (1..=repo.state().tail().number).find(commits).unwrap();
+    Other::new(&bed, &bed.place).append(Action::Condemn {
+        packs: vec![pack],
+        objects: vec![],
+        index_add: vec![],
+        reprieve: vec![],
+    });
+    // No later one repeats it.
+    let last = bed.open().state().tail().number;
+    for number in [entry, last] {
+        bed.place
+            .corrupt(&name::entry(number), |bytes| bytes.clear());
+    }
+    log(&anew(&bed, &bed.place), &[], false);
+    log(&anew(&bed, &bed.place), &[*id], false);
+    bed.assert_restores(&anew(&bed, &bed.place), id, tree);
+    prune_with(&anew(&bed, &bed.place), &thorough()).unwrap();
+    bed.assert_restores(&anew(&bed, &bed.place), id, tree);
+    assert_clean(&anew(&bed, &bed.place));
+}
+
+/// Its other form says the same, and is there: that it goes is lost too.
+#[test]
+fn a_form_made_anew_can_be_committed_beside_the_first() {
+    let (bed, made) = history();
+    let repo = bed.open();
+    let all = list(&repo, &Filter::default()).snapshots;
+    let of: Vec<_> = all
+        .into_iter()
+        .filter(|info| info.id == made[2].0)
+        .collect();
+    let change = TagChange::Change {
+        add: vec!["new".into()],
+        remove: vec![],
+    };
+    let before = repo.state().tail().number;
+    let tagged = tag(&repo, &of, &change, false, &Interrupt::new()).unwrap();
+    let new = tagged[0].new.unwrap();
+    for number in [before + 1, before + 2] {
+        bed.place
+            .corrupt(&name::entry(number), |bytes| bytes.clear());
+    }
+    let found = log(&anew(&bed, &bed.place), &[new], false);
+    assert_eq!(found.snapshots[0].outcome, Ok(new), "{found:?}");
+    for id in [new, made[2].0] {
+        bed.assert_restores(&anew(&bed, &bed.place), &id, &made[2].1);
+    }
 }
 
 /// What is not whole stops no prune.

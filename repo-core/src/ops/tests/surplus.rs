@@ -4,10 +4,12 @@ use super::damage::findings;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
 use crate::backend::Backend;
+use crate::error::ErrorKind;
 use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
-use crate::id::SnapshotId;
-use crate::ops::{CheckSummary, Finding, Harm, PruneOptions};
+use crate::id::{PackId, SnapshotId};
+use crate::ops::{CheckSummary, Finding, Harm, PruneOptions, repair_packs};
+use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
@@ -273,4 +275,32 @@ fn what_goes_anyway_may_be_damaged() {
     repo.append(&mut |_| Ok(Some(action.clone()))).unwrap();
     forget(&repo, &[second]);
     assert_eq!(check_both(&bed.open()).findings.len(), 1);
+}
+
+/// A pack that is needed, condemned, and damaged beside its blocks: nothing is lost yet, and a prune would refuse.
+#[test]
+fn what_is_condemned_and_needed_may_not_be_damaged() {
+    let (bed, _, _) = two_snapshots();
+    let pack = names(&bed.place, "data").remove(0);
+    let id = PackId(ObjectKind::parse(&pack).unwrap().1);
+    Other::new(&bed, &bed.place).append(Action::Condemn {
+        packs: vec![id],
+        objects: vec![],
+        index_add: vec![],
+        reprieve: vec![],
+    });
+    bed.place.corrupt(&pack, |bytes| {
+        let at = bytes.len() - 9000;
+        bytes[at] ^= 1;
+    });
+    let told = check_both(&bed.open());
+    let finding = only_finding(&told);
+    assert_eq!(finding.harm, Harm::None);
+    assert_eq!(
+        prune_with(&bed.open(), &thorough()).unwrap_err().kind(),
+        ErrorKind::Damaged
+    );
+    repair_packs(&bed.open(), &[id], false, &Silent, &Interrupt::new()).unwrap();
+    prune_with(&bed.open(), &thorough()).unwrap();
+    assert_eq!(findings(&check_both(&bed.open())), [""; 0]);
 }
