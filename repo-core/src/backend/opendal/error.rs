@@ -37,6 +37,9 @@ pub(super) fn error(error: &::opendal::Error, name: &str, place: &str) -> Error 
         _ if status(error) == Some(501) || answer.code() == "NotImplemented" => {
             ErrorKind::Unsupported
         }
+        // Somebody else is at it right now.
+        Theirs::Conflict => ErrorKind::Unavailable,
+        _ if matches!(status(error), Some(408 | 409 | 425)) => ErrorKind::Unavailable,
         _ if refuses(error) => ErrorKind::Denied,
         _ => ErrorKind::Unavailable,
     };
