@@ -9,6 +9,7 @@ mod counting;
 mod faults;
 #[cfg(any(test, feature = "faults"))]
 mod odds;
+mod patience;
 mod retry;
 #[cfg(any(test, feature = "faults"))]
 mod rule;
@@ -19,7 +20,8 @@ pub use counting::{Count, Counting};
 pub use faults::Faults;
 #[cfg(any(test, feature = "faults"))]
 pub use odds::Odds;
-pub use retry::{Retry, RetryOptions};
+pub use patience::RetryOptions;
+pub use retry::Retry;
 #[cfg(any(test, feature = "faults"))]
 pub use rule::{Fault, Rule};
 

@@ -41,6 +41,11 @@ impl Kind {
         !matches!(self, Self::Store | Self::Weak)
     }
 
+    /// Whether it breaks what the trait promises.
+    pub fn lies(self) -> bool {
+        matches!(self, Self::Lying | Self::LyingWeak)
+    }
+
     /// An empty place.
     pub fn place(self) -> MemoryBackend {
         MemoryBackend::with(MemoryOptions {
@@ -111,7 +116,11 @@ impl Kind {
             // What a disk cannot read is as good as damaged, and torn objects are.
             Self::Local | Self::Weak => passing || matches!(error.kind(), Damaged | Missing),
             Self::Lying | Self::LyingWeak => {
-                passing || matches!(error.kind(), Damaged | Missing | NotFound | RolledBack)
+                passing
+                    || matches!(
+                        error.kind(),
+                        Damaged | Missing | NotFound | RolledBack | Unsupported
+                    )
             }
         };
         // Without a listing nobody knows of a key slot.

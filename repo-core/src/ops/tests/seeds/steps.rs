@@ -134,7 +134,12 @@ impl Run {
             }
             Step::RepairSnapshots => self.repair_snapshots(&repo),
             Step::RepairLog => {
-                repair_log(&repo, &RepairLogOptions::default(), &Silent, &interrupt).map(drop)
+                // What lies twice about an entry makes it look lost for good.
+                let options = RepairLogOptions {
+                    dry_run: self.kind.lies(),
+                    ..RepairLogOptions::default()
+                };
+                repair_log(&repo, &options, &Silent, &interrupt).map(drop)
             }
             Step::Recover => {
                 let options = RecoverOptions {
@@ -181,6 +186,9 @@ impl Run {
 
     fn restore(&mut self, repo: &Repo) -> Result<()> {
         let id = self.one_standing();
+        if self.forgotten.contains(&id) || self.replaced.contains(&id) {
+            return Ok(());
+        }
         let restored = self.bed.restore(repo, &id)?;
         if restored.problems.is_empty() {
             assert_same(&restored.tree, &self.made[&id]);
