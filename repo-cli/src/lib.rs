@@ -30,6 +30,7 @@ mod selection;
 mod signals;
 mod site;
 mod size;
+mod ssh;
 mod stdin;
 mod terminal;
 mod text;
@@ -69,7 +70,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
         .look_at_flags()
         .and_then(|()| cmd::run(&app, cli.command))
         .and_then(|exit| app.say_requests().map(|()| exit));
-    match done {
+    let code = match done {
         Ok(Exit::Done) if !app.passed_over.get() => Exit::Done.into(),
         Ok(_) => {
             app.terminal.partial();
@@ -79,7 +80,11 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
             app.terminal.fatal(&failure);
             failure.code().into()
         }
-    }
+    };
+    // With it connections are given up, which ends what can be ended so.
+    drop(app);
+    ssh::end();
+    code
 }
 
 /// Whether help and usage errors may be coloured where a terminal shows them; asked before the arguments are known.

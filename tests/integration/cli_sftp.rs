@@ -66,6 +66,7 @@ fn a_life_of_a_repository() {
     let place = server.place(&env.path("there/some/where"));
     life::of_a_repository(&env, &|arguments| run(&env, &server, &place, arguments));
     assert!(env.path("there/some/where/config").exists());
+    assert!(server.is_left_alone());
 }
 
 #[test]
@@ -78,13 +79,48 @@ fn what_is_wrong_is_said_and_nothing_is_made() {
     let init = ["init", "--insecure-no-password"];
     // The server does not know the user, or is not the one that is known.
     std::fs::rename(env.path("ssh/user.pub"), env.path("ssh/hidden")).unwrap();
-    run(&env, &server, &place, &init)
-        .expect(1)
-        .says("permission denied");
+    let at_once = |run: Run| {
+        assert!(!run.stderr.contains("trying again"), "{run:?}");
+        run.expect(1)
+    };
+    at_once(run(&env, &server, &place, &init)).says("permission denied");
     std::fs::rename(env.path("ssh/hidden"), env.path("ssh/user.pub")).unwrap();
     server.change_known_host();
-    run(&env, &server, &place, &init)
-        .expect(1)
-        .says("host key verification failed");
+    at_once(run(&env, &server, &place, &init)).says("host key verification failed");
     assert!(!env.path("there").exists());
+}
+
+#[test]
+fn a_file_where_a_folder_should_be_is_named_at_once() {
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    env.write("file", "not a folder");
+    for below in ["file", "file/below"] {
+        let place = server.place(&env.path(below));
+        let run = run(&env, &server, &place, &["init", "--insecure-no-password"]);
+        assert!(!run.stderr.contains("trying again"), "{run:?}");
+        run.expect(1).says("is a file and no folder");
+    }
+}
+
+/// OpenDAL gives up a connection that is not there after ten seconds, and whoever makes it goes on.
+#[test]
+fn a_client_that_connects_too_late_is_not_left_behind() {
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    server.slow_down(12);
+    let place = server.place(&env.path("there"));
+    run(
+        &env,
+        &server,
+        &place,
+        &["snapshots", "--insecure-no-password", "--retry-for", "0"],
+    )
+    .expect(1);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert!(server.is_left_alone());
 }

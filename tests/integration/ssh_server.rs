@@ -118,6 +118,27 @@ impl SshServer {
     }
 }
 
+impl SshServer {
+    /// Lets every client wait so many seconds before it connects.
+    pub fn slow_down(&self, seconds: u32) {
+        let path = self.dir.join("bin/ssh");
+        let ssh = std::fs::read_to_string(&path).unwrap();
+        let ssh = ssh.replace("exec ", &format!("sleep {seconds}; exec "));
+        std::fs::write(path, ssh).unwrap();
+    }
+
+    /// Whether no client is there, or none that does not go by itself within two seconds.
+    pub fn is_left_alone(&self) -> bool {
+        (0..20).any(|_| {
+            let gone = self.clients().is_empty();
+            if !gone {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            gone
+        })
+    }
+}
+
 impl Drop for SshServer {
     fn drop(&mut self) {
         let _ = Command::new("kill").args(self.clients()).status();

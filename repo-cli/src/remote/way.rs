@@ -30,6 +30,9 @@ pub fn reach(app: &App, remote: &Remote) -> Result<Reached, Failure> {
     }
     let patience = network.retry_for(&app.env)?;
     let patience = patience.map_or_else(RetryOptions::default, RetryOptions::for_so_long);
+    if remote.address.service() == "sftp" {
+        crate::ssh::adopt();
+    }
     let place = Arc::new(OpenDalBackend::new(&remote.address, options)?);
     let inner = faulty(app, place.clone())?;
     let limited = match network.connections.or(remote.connections) {

@@ -173,12 +173,30 @@ impl OpenDalBackend {
             }
         };
         match self.wait(name, len, call) {
-            // Something else than the object is not there, or was not for a moment: the next try shows it.
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                Err(Error::new(ErrorKind::Unavailable, Subject::Object(name.to_owned())).because(e))
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(match self.file_above(&path) {
+                Some(file) => Error::new(ErrorKind::Denied, Subject::Repository(self.place()))
+                    .because(Answer::new("", &format!("{file} is a file and no folder"))),
+                // Something else than the object is not there, or was not for a moment: the next try shows it.
+                None => {
+                    Error::new(ErrorKind::Unavailable, Subject::Object(name.to_owned())).because(e)
+                }
+            }),
             answer => answer,
         }
+    }
+
+    /// The file that is in the way of a folder that `path` lies in, where places have folders.
+    fn file_above(&self, path: &str) -> Option<String> {
+        if self.has_buckets() {
+            return None;
+        }
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let is_file = |above: &&str| {
+            let found = self.wait(above, 0, self.operator.stat(above));
+            found.is_ok_and(|found| found.is_file())
+        };
+        let file = above.filter(|above| !above.is_empty()).find(is_file)?;
+        Some(file.to_owned())
     }
 
     /// Writes unless an object of that name is there, where the place can do that; elsewhere always.
