@@ -30,6 +30,7 @@ mod selection;
 mod signals;
 mod site;
 mod size;
+#[cfg(feature = "opendal")]
 mod ssh;
 mod stdin;
 mod terminal;
@@ -83,6 +84,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     };
     // With it connections are given up, which ends what can be ended so.
     drop(app);
+    #[cfg(feature = "opendal")]
     ssh::end();
     code
 }

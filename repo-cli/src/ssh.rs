@@ -1,7 +1,7 @@
 //! Clients of SSH that hold a connection for others, and run on by themselves once they are connected.
 //!
-//! Whoever starts one ends it when its connection is given up; but one that took too long to connect, or whose process ends at once, would stay
-//! for good. So they become children of this process, and are ended with it.
+//! Whoever starts one ends it when its connection is given up; but where the process ends before that, at a second signal or beside a thread that
+//! still works, it would stay for good. So they become children of this process, and are ended with it.
 
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use std::sync::atomic::{AtomicBool, Ordering};

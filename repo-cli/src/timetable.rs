@@ -1,7 +1,6 @@
 //! Speeds by time of day.
 
 use crate::size;
-use jiff::Zoned;
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
@@ -39,12 +38,14 @@ impl Timetable {
     }
 
     /// The speed now, by the local clock; none means no limit.
+    #[cfg(feature = "opendal")]
     pub fn now(&self) -> Option<u64> {
-        let now = Zoned::now();
+        let now = jiff::Zoned::now();
         self.at(now.hour() as u16 * 60 + now.minute() as u16)
     }
 
     /// The speed of the first part that has this minute of the day in it.
+    #[cfg(any(feature = "opendal", test))]
     fn at(&self, minute: u16) -> Option<u64> {
         self.parts.iter().find(|part| part.has(minute))?.speed
     }
@@ -65,6 +66,7 @@ impl Part {
         })
     }
 
+    #[cfg(any(feature = "opendal", test))]
     fn has(&self, minute: u16) -> bool {
         match self.minutes {
             None => true,

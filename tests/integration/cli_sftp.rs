@@ -4,7 +4,8 @@ use crate::environment::{Run, TestEnvironment};
 use crate::life;
 use crate::ssh_server::SshServer;
 use repo_core::backend::{Address, Class, OpenDalBackend, OpenDalOptions, conformance};
-use std::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The place that the process of its own is to look at, in which a test is run again.
@@ -105,22 +106,31 @@ fn a_file_where_a_folder_should_be_is_named_at_once() {
     }
 }
 
-/// OpenDAL gives up a connection that is not there after ten seconds, and whoever makes it goes on.
+/// The second signal ends the process at once, and nothing is given up in order.
 #[test]
-fn a_client_that_connects_too_late_is_not_left_behind() {
+fn no_client_is_left_behind_by_a_process_that_ends_at_once() {
     let env = TestEnvironment::new();
     let Some(server) = SshServer::start(&env.path("")) else {
         return;
     };
-    server.slow_down(12);
-    let place = server.place(&env.path("there"));
-    run(
-        &env,
-        &server,
-        &place,
-        &["snapshots", "--insecure-no-password", "--retry-for", "0"],
-    )
-    .expect(1);
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    let (place, path) = (server.place(&env.path("there")), server.search_path());
+    let init = ["init", "--insecure-no-password"];
+    run(&env, &server, &place, &init).expect(0);
+    let mut backup = env
+        .command(&["backup", "--insecure-no-password", "--stdin"])
+        .env("LARDER_REPOSITORY", &place)
+        .env("PATH", &path)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while server.is_left_alone() {
+        assert!(backup.try_wait().unwrap().is_none());
+    }
+    let pid = Pid::from_child(&backup);
+    for signal in [Signal::TERM, Signal::INT] {
+        kill_process(pid, signal).unwrap();
+    }
+    assert_eq!(backup.wait().unwrap().code(), Some(130));
     assert!(server.is_left_alone());
 }
