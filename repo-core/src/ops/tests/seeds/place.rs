@@ -123,8 +123,12 @@ impl Kind {
                     )
             }
         };
-        // Without a listing nobody knows of a key slot.
-        let unseen = error.kind() == ErrorKind::WrongPassword && self == Self::Lying;
+        // Without a listing nobody knows of a key slot, or of a log without its config.
+        let unseen = self == Self::Lying
+            && matches!(
+                error.kind(),
+                ErrorKind::WrongPassword | ErrorKind::NoRepository
+            );
         // What a prune is about to delete cannot be taken back on class C.
         let too_late = error.kind() == Unsupported && self.class() == Class::C;
         assert!(
