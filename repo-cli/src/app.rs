@@ -49,6 +49,7 @@ impl App {
     /// effect at all.
     pub fn look_at_flags(&self) -> Result<(), Failure> {
         self.writing.check()?;
+        self.repository.network.check()?;
         match self.repository.locks.given() {
             Some(have) => self
                 .terminal

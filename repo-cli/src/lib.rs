@@ -7,13 +7,16 @@ mod choice;
 mod cli;
 mod cmd;
 mod credential;
+mod duration;
 mod env;
 mod exit;
+mod faulty;
 mod json;
 mod key_file;
 mod locks;
 mod looking;
 mod message;
+mod network;
 mod open_files;
 mod options;
 mod other;
@@ -27,10 +30,13 @@ mod selection;
 mod signals;
 mod site;
 mod size;
+#[cfg(feature = "opendal")]
+mod ssh;
 mod stdin;
 mod terminal;
 mod text;
 mod text_file;
+mod timetable;
 mod usage;
 mod when;
 mod writing;
@@ -65,7 +71,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
         .look_at_flags()
         .and_then(|()| cmd::run(&app, cli.command))
         .and_then(|exit| app.say_requests().map(|()| exit));
-    match done {
+    let code = match done {
         Ok(Exit::Done) if !app.passed_over.get() => Exit::Done.into(),
         Ok(_) => {
             app.terminal.partial();
@@ -75,7 +81,12 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
             app.terminal.fatal(&failure);
             failure.code().into()
         }
-    }
+    };
+    // With it connections are given up, which ends what can be ended so.
+    drop(app);
+    #[cfg(feature = "opendal")]
+    ssh::end();
+    code
 }
 
 /// Whether help and usage errors may be coloured where a terminal shows them; asked before the arguments are known.

@@ -6,6 +6,7 @@ use crate::credential::{self, CredentialFlags};
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::locks::LockFlags;
+use crate::network::NetworkFlags;
 use crate::place::{self, Place, place};
 use crate::site::{Existing, Site, backend, existing, recognize};
 use crate::text::printable;
@@ -81,38 +82,9 @@ pub struct RepositoryFlags {
     )]
     pub option: Vec<String>,
 
-    /// How many operations at once on another machine [default 5]
-    #[arg(
-        long,
-        value_name = "N",
-        global = true,
-        hide_short_help = true,
-        help_heading = "Repository",
-        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=512)
-    )]
-    pub connections: Option<usize>,
-
-    /// Send at most so many KiB a second to another machine; 0 means no limit
-    #[arg(
-        long,
-        value_name = "KIB",
-        global = true,
-        hide_short_help = true,
-        help_heading = "Repository",
-        value_parser = clap::value_parser!(u64).range(..=1 << 32)
-    )]
-    pub limit_upload: Option<u64>,
-
-    /// Receive at most so many KiB a second from another machine; 0 means no limit
-    #[arg(
-        long,
-        value_name = "KIB",
-        global = true,
-        hide_short_help = true,
-        help_heading = "Repository",
-        value_parser = clap::value_parser!(u64).range(..=1 << 32)
-    )]
-    pub limit_download: Option<u64>,
+    /// How other machines are spoken to.
+    #[command(flatten)]
+    pub network: NetworkFlags,
 
     /// Take the repository even if it is older than what this machine has seen of it, which is kept in $LARDER_STATE_DIR
     /// [default ~/.local/state/larder]
@@ -343,7 +315,7 @@ fn create_at(
     credential: Credential,
     universe: Option<DomainKeys>,
 ) -> Result<Opened, Failure> {
-    let backend = site.create()?;
+    let backend = site.create(app)?;
     let init = InitOptions {
         label: label(None, None),
         universe,

@@ -67,6 +67,8 @@ fn serve(mut signals: Signals, terminal: &Terminal) {
             terminal.fatal(&Failure::interrupted(""));
         }
         if at_prompt || !heeded || before {
+            #[cfg(feature = "opendal")]
+            crate::ssh::end();
             signal_hook::low_level::exit(exit::INTERRUPTED.into());
         }
         before = true;

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::exit::Failure;
+use crate::faulty::faulty;
 use crate::place::Place;
 use crate::remote::{self, Reached};
 use crate::text::printable;
@@ -31,7 +32,7 @@ pub enum Existing {
 /// The backend of a place; of a directory `NoRepository` if it is not there. Of another machine nobody is asked yet.
 pub fn backend(app: &App, place: &Place) -> Result<Arc<dyn Backend>, Failure> {
     Ok(match place {
-        Place::Local(path) => Arc::new(LocalBackend::open(path)?),
+        Place::Local(path) => faulty(app, Arc::new(LocalBackend::open(path)?))?,
         Place::Remote(remote) => remote::reach(app, remote)?.backend,
     })
 }
@@ -44,7 +45,7 @@ pub fn existing(app: &App, place: &Place) -> Result<Existing, Failure> {
                 return Ok(Existing::Nothing(Site::Directory(path.clone())));
             }
             opened => {
-                let backend: Arc<dyn Backend> = Arc::new(opened?);
+                let backend = faulty(app, Arc::new(opened?))?;
                 (backend, Site::Directory(path.clone()))
             }
         },
@@ -93,7 +94,7 @@ impl Site {
     }
 
     /// The backend to make a repository with; makes the directory.
-    pub fn create(self) -> Result<Arc<dyn Backend>, Failure> {
+    pub fn create(self, app: &App) -> Result<Arc<dyn Backend>, Failure> {
         let path = match self {
             Self::Remote(reached) => return Ok(reached.backend),
             Self::Directory(path) => path,
@@ -105,7 +106,7 @@ impl Site {
             )),
             _ => error.into(),
         });
-        Ok(Arc::new(made?))
+        faulty(app, Arc::new(made?))
     }
 }
 

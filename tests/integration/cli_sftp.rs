@@ -4,7 +4,8 @@ use crate::environment::{Run, TestEnvironment};
 use crate::life;
 use crate::ssh_server::SshServer;
 use repo_core::backend::{Address, Class, OpenDalBackend, OpenDalOptions, conformance};
-use std::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The place that the process of its own is to look at, in which a test is run again.
@@ -66,6 +67,7 @@ fn a_life_of_a_repository() {
     let place = server.place(&env.path("there/some/where"));
     life::of_a_repository(&env, &|arguments| run(&env, &server, &place, arguments));
     assert!(env.path("there/some/where/config").exists());
+    assert!(server.is_left_alone());
 }
 
 #[test]
@@ -78,13 +80,57 @@ fn what_is_wrong_is_said_and_nothing_is_made() {
     let init = ["init", "--insecure-no-password"];
     // The server does not know the user, or is not the one that is known.
     std::fs::rename(env.path("ssh/user.pub"), env.path("ssh/hidden")).unwrap();
-    run(&env, &server, &place, &init)
-        .expect(1)
-        .says("permission denied");
+    let at_once = |run: Run| {
+        assert!(!run.stderr.contains("trying again"), "{run:?}");
+        run.expect(1)
+    };
+    at_once(run(&env, &server, &place, &init)).says("permission denied");
     std::fs::rename(env.path("ssh/hidden"), env.path("ssh/user.pub")).unwrap();
     server.change_known_host();
-    run(&env, &server, &place, &init)
-        .expect(1)
-        .says("host key verification failed");
+    at_once(run(&env, &server, &place, &init)).says("host key verification failed");
     assert!(!env.path("there").exists());
+}
+
+#[test]
+fn a_file_where_a_folder_should_be_is_named_at_once() {
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    env.write("file", "not a folder");
+    for below in ["file", "file/below"] {
+        let place = server.place(&env.path(below));
+        let run = run(&env, &server, &place, &["init", "--insecure-no-password"]);
+        assert!(!run.stderr.contains("trying again"), "{run:?}");
+        run.expect(1).says("is a file and no folder");
+    }
+}
+
+/// The second signal ends the process at once, and nothing is given up in order.
+#[test]
+fn no_client_is_left_behind_by_a_process_that_ends_at_once() {
+    let env = TestEnvironment::new();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    let (place, path) = (server.place(&env.path("there")), server.search_path());
+    let init = ["init", "--insecure-no-password"];
+    run(&env, &server, &place, &init).expect(0);
+    let mut backup = env
+        .command(&["backup", "--insecure-no-password", "--stdin"])
+        .env("LARDER_REPOSITORY", &place)
+        .env("PATH", &path)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while server.is_left_alone() {
+        assert!(backup.try_wait().unwrap().is_none());
+    }
+    let pid = Pid::from_child(&backup);
+    for signal in [Signal::TERM, Signal::INT] {
+        kill_process(pid, signal).unwrap();
+    }
+    assert_eq!(backup.wait().unwrap().code(), Some(130));
+    assert!(server.is_left_alone());
 }

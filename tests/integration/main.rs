@@ -13,6 +13,7 @@ mod cli_crash;
 mod cli_diff;
 mod cli_dump;
 mod cli_exclude;
+mod cli_faults;
 mod cli_files_from;
 mod cli_find;
 mod cli_forget;

@@ -105,11 +105,14 @@ fn user() -> String {
 impl SshServer {
     /// Clients that hold a connection for others, and whom a program that ended left behind.
     fn clients(&self) -> Vec<String> {
-        let config = self.dir.join("ssh_config");
+        // One that holds a connection calls itself by its socket, which lies below the home of the test.
+        let config = self.dir.join("ssh_config").display().to_string();
+        let home = self.dir.parent().unwrap().display().to_string();
         let is_client = |pid: &String| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split(|byte| *byte == 0)
-                .any(|argument| argument == config.as_os_str().as_encoded_bytes())
+            let line = String::from_utf8_lossy(&line);
+            let holds = line.contains("/.ssh-connection") && line.contains(&home);
+            holds || line.split('\0').any(|argument| argument == config)
         };
         let names = std::fs::read_dir("/proc").unwrap().flatten();
         let pids = names.filter_map(|entry| entry.file_name().into_string().ok());
@@ -118,8 +121,24 @@ impl SshServer {
     }
 }
 
+impl SshServer {
+    /// Whether no client is there, or none that does not go by itself within two seconds.
+    pub fn is_left_alone(&self) -> bool {
+        (0..20).any(|_| {
+            let gone = self.clients().is_empty();
+            if !gone {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            gone
+        })
+    }
+}
+
 impl Drop for SshServer {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(self.clients()).status();
+        let clients = self.clients();
+        if !clients.is_empty() {
+            let _ = Command::new("kill").args(clients).status();
+        }
     }
 }

@@ -31,7 +31,7 @@ pub fn failure(error: Error) -> Failure {
 pub fn say(app: &App, done: &[Derived], replace: Replace, did: &str) -> Result<(), Failure> {
     say_each(app, done, replace)?;
     match app.terminal.json() {
-        true => app.terminal.json_line(&json::ChangedSummary {
+        true => app.json_summary(&json::ChangedSummary {
             message_type: "summary",
             dry_run: replace.dry_run,
             changed_snapshots: done.len() as u64,

@@ -45,7 +45,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     derived::warn_of_lost(app, None, &found.paths, found.items_lost);
     let exit = Exit::with_problems(found.items_lost + found.unreadable.len() as u64);
     if app.terminal.json() {
-        app.terminal.json_line(&json::RecoverSummary {
+        app.json_summary(&json::RecoverSummary {
             message_type: "summary",
             dry_run: options.dry_run,
             snapshot_id: found.snapshot.map(|id| id.to_hex()),

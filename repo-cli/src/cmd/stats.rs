@@ -66,7 +66,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ops::stats(&repo, &found.snapshots, mode, progress, interrupt)
     })?;
     match app.terminal.json() {
-        true => app.terminal.json_line(&json::Stats::from(&summary))?,
+        true => app.json_summary(&json::Stats::from(&summary))?,
         false => app.terminal.result(&text(arguments.mode, &summary))?,
     }
     if summary.problems > 0 {

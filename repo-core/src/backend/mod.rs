@@ -25,7 +25,7 @@ pub use local::LocalBackend;
 pub use memory::{MemoryBackend, MemoryOptions};
 pub use name::{NAME_BYTES_MAX, NAME_PARTS_MAX, check_name};
 #[cfg(feature = "opendal")]
-pub use opendal::{OpenDalBackend, OpenDalOptions};
+pub use opendal::{OpenDalBackend, OpenDalOptions, SpeedLimit};
 pub use probe::Class;
 pub use unclear::put_if_absent_or_same;
 

@@ -29,10 +29,18 @@ impl Shared {
     }
 
     /// Says, by the admin key, that damaged entries count for nothing; nothing is appended if there are none.
+    ///
+    /// `Unavailable` about one that can be read when the whole log is read once more: what counts for nothing is never an entry that a
+    /// place, or the way there, has garbled once.
     pub(crate) fn void_unreadable(&self) -> Result<Option<u64>> {
         let admin = self.ring().admin()?;
+        let again = self.fold_anew()?.to_void();
         self.append_as(&admin, &mut |state| {
             let entries = state.to_void();
+            if let Some(entry) = entries.iter().find(|entry| !again.contains(entry)) {
+                let passing = Error::new(ErrorKind::Unavailable, Subject::Entry(entry.number));
+                return Err(passing.detail("could be read the second time: try again"));
+            }
             Ok((!entries.is_empty()).then_some(Action::Void { entries }))
         })
     }

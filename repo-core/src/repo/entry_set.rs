@@ -172,6 +172,15 @@ impl Shared {
         Ok(None)
     }
 
+    /// What the log comes to when all of it is read once more.
+    pub(super) fn fold_anew(&self) -> Result<Arc<State>> {
+        let nothing = Memory::new(None, "", true);
+        let first = State::new(self.holder.admin, Class::A);
+        let mut anew = History::new(first, nothing);
+        anew.read_on(self)?;
+        Ok(anew.state)
+    }
+
     /// The state when the place became one of class C: what the chain of class A says up to there, or nothing.
     fn before_the_set(&self, admin: WriterId) -> Result<State> {
         let nothing = Memory::new(None, "", false);

@@ -52,7 +52,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         );
     }
     match app.terminal.json() {
-        true => app.terminal.json_line(&message(&done, &options))?,
+        true => app.json_summary(&message(&done, &options))?,
         false => app.terminal.say(&text(&done, &options))?,
     }
     Ok(Exit::with_problems(

@@ -51,7 +51,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         ));
     }
     match app.terminal.json() {
-        true => app.terminal.json_line(&message(&done, &options))?,
+        true => app.json_summary(&message(&done, &options))?,
         false => say(app, &done, &options)?,
     }
     Ok(Exit::with_problems(problems))

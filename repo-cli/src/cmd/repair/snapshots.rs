@@ -74,7 +74,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     }
     derived::say_each(app, &found.changed, options.replace)?;
     match app.terminal.json() {
-        true => app.terminal.json_line(&json::RepairSnapshotsSummary {
+        true => app.json_summary(&json::RepairSnapshotsSummary {
             message_type: "summary",
             changed_snapshots: found.changed.len() as u64,
             dry_run: arguments.dry_run,

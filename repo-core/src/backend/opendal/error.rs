@@ -33,10 +33,14 @@ pub(super) fn error(error: &::opendal::Error, name: &str, place: &str) -> Error 
         Theirs::PermissionDenied => ErrorKind::Denied,
         Theirs::Unsupported => ErrorKind::Unsupported,
         Theirs::ConfigInvalid => ErrorKind::InvalidInput,
+        _ if refused_by_ssh(error, &answer) => ErrorKind::Denied,
         _ if error.is_temporary() || PASSING.contains(&answer.code()) => ErrorKind::Unavailable,
         _ if status(error) == Some(501) || answer.code() == "NotImplemented" => {
             ErrorKind::Unsupported
         }
+        // Somebody else is at it right now.
+        Theirs::Conflict => ErrorKind::Unavailable,
+        _ if matches!(status(error), Some(408 | 409 | 425)) => ErrorKind::Unavailable,
         _ if refuses(error) => ErrorKind::Denied,
         _ => ErrorKind::Unavailable,
     };
@@ -60,6 +64,13 @@ pub(super) fn no_bucket(place: &str) -> Error {
 fn refuses(error: &::opendal::Error) -> bool {
     let local = [SIGNING, WEB_PAGE].contains(&error.message());
     local || status(error).is_some_and(|status| status < 500)
+}
+
+/// Whether `ssh` will not connect however often it is asked.
+fn refused_by_ssh(error: &::opendal::Error, answer: &Answer) -> bool {
+    let says = |what: &&str| answer.text().contains(what);
+    let final_words = ["permission denied (", "host key verification failed"];
+    error.message() == "ssh error" && final_words.iter().any(says)
 }
 
 /// What OpenDAL says when there are no credentials.
@@ -207,5 +218,24 @@ mod tests {
         let framed = Theirs::new(Kind::Unexpected, "ssh error").set_source(framed);
         let framed = super::error(&framed, "config", "sftp:h").to_string();
         assert!(framed.ends_with("it failed"), "{framed}");
+        for (text, kind) in [
+            ("u@h: Permission denied (publickey).", ErrorKind::Denied),
+            ("Host key verification failed.", ErrorKind::Denied),
+            (
+                "connect to host h port 22: Connection refused",
+                ErrorKind::Unavailable,
+            ),
+        ] {
+            let said =
+                Theirs::new(Kind::Unexpected, "ssh error").set_source(std::io::Error::other(text));
+            assert_eq!(
+                super::error(&said, "config", "sftp:h").kind(),
+                kind,
+                "{text}"
+            );
+        }
+        let busy = Theirs::new(Kind::Unexpected, "")
+            .with_context("response", "Parts { status: 409, version: HTTP/1.1 }");
+        assert_eq!(super::error(&busy, "a", "p").kind(), ErrorKind::Unavailable);
     }
 }

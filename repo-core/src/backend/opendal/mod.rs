@@ -21,6 +21,7 @@ use ::opendal::options::{ListOptions, WriteOptions};
 use ::opendal::{Buffer, Entry, Operator};
 use futures_util::TryStreamExt;
 use rate::Rate;
+pub use rate::SpeedLimit;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,24 +37,34 @@ const GAP_BYTES: u64 = 64 << 10;
 /// Races before a place is believed to be class A: one that looks first and writes then passes one race of two.
 const RACES: usize = 32;
 
-/// Longest wait for an answer that carries nothing much.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// The slowest uplink that we wait for: 16 KiB a second.
 const BYTES_PER_SECOND_MIN: u64 = 16 << 10;
 
 /// How a place on another machine is used.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone)]
 pub struct OpenDalOptions {
-    /// Most bytes a second that go there; `None` means as many as can. Holds for all calls together, and for bodies alone.
-    pub upload_bytes_per_second: Option<u64>,
-    /// Most bytes a second that come from there.
-    pub download_bytes_per_second: Option<u64>,
+    /// How fast bytes may go there; `None` means as fast as they can. Holds for all calls together, and for bodies alone.
+    pub upload: Option<SpeedLimit>,
+    /// How fast bytes may come from there.
+    pub download: Option<SpeedLimit>,
+    /// How long to wait for an answer that carries nothing much.
+    pub answer_timeout: Duration,
+}
+
+impl Default for OpenDalOptions {
+    /// No limits, and a minute.
+    fn default() -> Self {
+        Self {
+            upload: None,
+            download: None,
+            answer_timeout: Duration::from_secs(60),
+        }
+    }
 }
 
 /// A place on another machine.
 ///
-/// Waits for each answer 60 seconds, and while it writes a second more for every 16 KiB; then the call is `Unavailable`. A write
+/// Waits for each answer as long as its options say, and while it writes a second more for every 16 KiB; then the call is `Unavailable`. A write
 /// copies the object once, so that every call under way may take as much memory as the object has bytes.
 pub struct OpenDalBackend {
     operator: Operator,
@@ -67,6 +78,7 @@ pub struct OpenDalBackend {
     unconditional: AtomicBool,
     upload: Option<Arc<Rate>>,
     download: Option<Arc<Rate>>,
+    answer_timeout: Duration,
 }
 
 /// What one asks about the object of a call.
@@ -78,9 +90,9 @@ impl OpenDalBackend {
     /// `InvalidInput` for options that make no sense, `Unsupported` for a service that this build lacks.
     pub fn new(address: &Address, options: OpenDalOptions) -> Result<Self> {
         let place = address.to_string();
-        let rate = |bytes: Option<u64>| bytes.map(|bytes| Arc::new(Rate::new(bytes)));
-        let upload = rate(options.upload_bytes_per_second);
-        let download = rate(options.download_bytes_per_second);
+        let rate = |limit: Option<SpeedLimit>| limit.map(|limit| Arc::new(Rate::new(limit)));
+        let upload = rate(options.upload);
+        let download = rate(options.download);
         let runtime = connect::runtime(&place)?;
         let operator = {
             let _inside = runtime.enter();
@@ -102,6 +114,7 @@ impl OpenDalBackend {
             unconditional: AtomicBool::new(!conditional),
             upload,
             download,
+            answer_timeout: options.answer_timeout,
         })
     }
 
@@ -130,15 +143,13 @@ impl OpenDalBackend {
         call: impl Future<Output = Answered<T>>,
     ) -> Result<T> {
         // Where a limit is lower than what is waited for, all calls together share it.
-        let limit = self
-            .upload
-            .as_ref()
-            .map(|rate| rate.bytes_per_second() / 64);
+        let slowest = self.upload.as_ref().and_then(|rate| rate.slowest());
+        let limit = slowest.map(|bytes| bytes / 64);
         let slowest = limit.map_or(BYTES_PER_SECOND_MIN, |limit| {
             limit.clamp(1, BYTES_PER_SECOND_MIN)
         });
         let more = Duration::from_secs(bytes as u64 / slowest);
-        let bounded = async { tokio::time::timeout(ANSWER_TIMEOUT + more, call).await };
+        let bounded = async { tokio::time::timeout(self.answer_timeout + more, call).await };
         match self.runtime.block_on(bounded) {
             Ok(answer) => answer.map_err(|e| error::error(&e, name, &self.place)),
             Err(_) => Err(no_answer(name)),
@@ -162,12 +173,30 @@ impl OpenDalBackend {
             }
         };
         match self.wait(name, len, call) {
-            // Something else than the object is not there, or was not for a moment: the next try shows it.
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                Err(Error::new(ErrorKind::Unavailable, Subject::Object(name.to_owned())).because(e))
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(match self.file_above(&path) {
+                Some(file) => Error::new(ErrorKind::Denied, Subject::Repository(self.place()))
+                    .because(Answer::new("", &format!("{file} is a file and no folder"))),
+                // Something else than the object is not there, or was not for a moment: the next try shows it.
+                None => {
+                    Error::new(ErrorKind::Unavailable, Subject::Object(name.to_owned())).because(e)
+                }
+            }),
             answer => answer,
         }
+    }
+
+    /// The file that is in the way of a folder that `path` lies in, where places have folders.
+    fn file_above(&self, path: &str) -> Option<String> {
+        if self.has_buckets() {
+            return None;
+        }
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let is_file = |above: &&str| {
+            let found = self.wait(above, 0, self.operator.stat(above));
+            found.is_ok_and(|found| found.is_file())
+        };
+        let file = above.filter(|above| !above.is_empty()).find(is_file)?;
+        Some(file.to_owned())
     }
 
     /// Writes unless an object of that name is there, where the place can do that; elsewhere always.

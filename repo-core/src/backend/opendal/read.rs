@@ -1,6 +1,6 @@
 //! Reading, with a bound on what comes.
 
-use super::{ANSWER_TIMEOUT, Answered, OpenDalBackend, error, no_answer, rate};
+use super::{Answered, OpenDalBackend, error, no_answer, rate};
 use crate::backend::name;
 use crate::error::Result;
 use ::opendal::Buffer;
@@ -19,7 +19,7 @@ enum Read {
 impl OpenDalBackend {
     /// The bytes of an object, or those of a range of it, as far as there are any; at most `bytes_max`.
     ///
-    /// A slow answer is waited for as long as something comes every minute.
+    /// A slow answer is waited for as long as something comes within the time for an answer.
     pub(super) fn read(
         &self,
         name: &str,
@@ -45,13 +45,14 @@ impl OpenDalBackend {
             BytesRange::new(offset, Some(len))
         });
         let begun = async { self.operator.reader(path).await?.into_stream(range).await };
-        let Ok(stream) = tokio::time::timeout(ANSWER_TIMEOUT, begun).await else {
+        let Ok(stream) = tokio::time::timeout(self.answer_timeout, begun).await else {
             return Ok(Read::Silence);
         };
         let mut stream = stream?;
         let mut bytes = Vec::new();
         loop {
-            let Ok(next) = tokio::time::timeout(ANSWER_TIMEOUT, stream.try_next()).await else {
+            let Ok(next) = tokio::time::timeout(self.answer_timeout, stream.try_next()).await
+            else {
                 return Ok(Read::Silence);
             };
             let Some(next): Option<Buffer> = next? else {

@@ -1,22 +1,23 @@
 //! Makes a good place fail, on demand and in a way that can be repeated.
 
-use super::{Fault, Operation, Rule};
-use crate::backend::{Backend, Limits, Listed, Put, random};
+use super::odds::Strike;
+use super::{Fault, Odds, Operation, Rule};
+use crate::backend::{Backend, Limits, Listed, Put};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-/// Faults drawn by chance.
-struct Chance {
-    state: u64,
-    per_mille: u64,
-    faults: Vec<Fault>,
-}
+#[cfg(test)]
+mod tests;
+
+/// Called for each call that goes wrong, before it does.
+type Notify = Box<dyn Fn(Operation, &str, Fault) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
     rules: Vec<Rule>,
-    chance: Option<Chance>,
+    odds: Option<Odds>,
     calls: u64,
     writes: u64,
     struck: u64,
@@ -29,6 +30,7 @@ struct State {
 /// [`crashed`](Faults::crashed) stays false, and looks at the place after each.
 pub struct Faults {
     inner: Arc<dyn Backend>,
+    notify: Option<Notify>,
     state: Mutex<State>,
 }
 
@@ -37,6 +39,7 @@ impl Faults {
     pub fn new(inner: Arc<dyn Backend>) -> Self {
         Self {
             inner,
+            notify: None,
             state: Mutex::default(),
         }
     }
@@ -57,13 +60,18 @@ impl Faults {
         self
     }
 
-    /// Gives `per_mille` of a thousand calls a fault drawn from `faults`, in an order fixed by `seed`.
-    pub fn chance(self, seed: u64, per_mille: u64, faults: &[Fault]) -> Self {
-        self.lock().chance = Some(Chance {
-            state: seed,
-            per_mille,
-            faults: faults.to_vec(),
-        });
+    /// Calls that no rule means go wrong as `odds` have it.
+    pub fn odds(self, odds: Odds) -> Self {
+        self.lock().odds = Some(odds);
+        self
+    }
+
+    /// Calls `notify` for each call that goes wrong, from the caller's thread.
+    pub fn notifying(
+        mut self,
+        notify: impl Fn(Operation, &str, Fault) + Send + Sync + 'static,
+    ) -> Self {
+        self.notify = Some(Box::new(notify));
         self
     }
 
@@ -87,11 +95,11 @@ impl Faults {
         self.lock().crashed
     }
 
-    /// Forgets all rules and chances; a crash stays.
+    /// Forgets all rules and odds; a crash stays.
     pub fn calm(&self) {
         let mut state = self.lock();
         state.rules.clear();
-        state.chance = None;
+        state.odds = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -101,7 +109,7 @@ impl Faults {
     }
 
     /// The fault of the next call.
-    fn draw(&self, operation: Operation, name: &str) -> Result<Option<Fault>> {
+    fn draw(&self, operation: Operation, name: &str) -> Result<(Option<Strike>, Duration)> {
         let mut state = self.lock();
         if state.crashed {
             return Err(Error::interrupted());
@@ -114,21 +122,13 @@ impl Faults {
                 fault = fault.or(Some(rule.fault));
             }
         }
-        if let (None, Some(chance)) = (fault, &mut state.chance) {
-            let fitting: Vec<Fault> = chance
-                .faults
-                .iter()
-                .copied()
-                .filter(|fault| fault.fits(operation))
-                .collect();
-            if random::next(&mut chance.state) % 1000 < chance.per_mille && !fitting.is_empty() {
-                let drawn = random::next(&mut chance.state) % fitting.len() as u64;
-                fault = Some(fitting[drawn as usize]);
-            }
-        }
-        state.struck += u64::from(fault.is_some());
-        state.crashed = fault == Some(Fault::CrashBefore);
-        Ok(fault)
+        let ruled = fault.map(|fault| Strike { fault, spot: None });
+        let odds = state.odds.as_mut();
+        let latency = odds.as_ref().map_or(Duration::ZERO, |odds| odds.latency());
+        let strike = ruled.or_else(|| odds?.draw(operation, name));
+        state.struck += u64::from(strike.is_some());
+        state.crashed = strike.is_some_and(|strike| strike.fault == Fault::CrashBefore);
+        Ok((strike, latency))
     }
 
     /// Draws a fault and makes the call; those faults that concern what it does are left to `effect`.
@@ -136,19 +136,37 @@ impl Faults {
         &self,
         operation: Operation,
         name: &str,
-        effect: impl FnOnce(Option<Fault>) -> Result<T>,
+        effect: impl FnOnce(Option<Strike>) -> Result<T>,
     ) -> Result<T> {
-        let failed = |kind: io::ErrorKind| Error::io(Subject::Object(name.to_owned()), kind.into());
-        match self.draw(operation, name)? {
-            Some(Fault::Before(kind)) => Err(failed(kind)),
-            Some(Fault::After(kind)) => effect(None).and_then(|_| Err(failed(kind))),
+        let (strike, latency) = self.draw(operation, name)?;
+        if let (Some(strike), Some(notify)) = (&strike, &self.notify) {
+            notify(operation, name, strike.fault);
+        }
+        if !latency.is_zero() {
+            std::thread::sleep(latency);
+        }
+        match strike.map(|strike| strike.fault) {
+            Some(Fault::Before(kind)) => Err(failed(name, kind.into())),
+            Some(Fault::After(kind)) => effect(None).and_then(|_| Err(failed(name, kind.into()))),
+            Some(Fault::Eio) => {
+                let spot = strike.and_then(|strike| strike.spot);
+                if operation.writes() && spot.is_some_and(|spot| spot % 2 == 1) {
+                    effect(None)?;
+                }
+                let code = rustix::io::Errno::IO.raw_os_error();
+                Err(failed(name, io::Error::from_raw_os_error(code)))
+            }
+            Some(Fault::Slow(wait)) => {
+                std::thread::sleep(wait);
+                effect(None)
+            }
             Some(Fault::CrashBefore) => Err(Error::interrupted()),
             Some(Fault::CrashAfter) => {
                 let result = effect(None);
                 self.lock().crashed = true;
                 result.and_then(|_| Err(Error::interrupted()))
             }
-            other => effect(other),
+            _ => effect(strike),
         }
     }
 
@@ -158,18 +176,19 @@ impl Faults {
         name: &str,
         read: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Vec<u8>> {
-        self.call(operation, name, |fault| {
-            if fault == Some(Fault::Absent) {
+        self.call(operation, name, |strike| {
+            let Some(strike) = strike else { return read() };
+            if strike.fault == Fault::Absent {
                 return Err(Error::new(
                     ErrorKind::NotFound,
                     Subject::Object(name.to_owned()),
                 ));
             }
             let mut bytes = read()?;
-            let middle = bytes.len() / 2;
-            match fault {
-                Some(Fault::Truncated) => bytes.truncate(middle),
-                Some(Fault::Flipped) if !bytes.is_empty() => bytes[middle] ^= 1,
+            let at = strike.place_in(bytes.len());
+            match strike.fault {
+                Fault::Truncated => bytes.truncate(at),
+                Fault::Flipped if !bytes.is_empty() => bytes[at] ^= strike.bit(),
                 _ => {}
             }
             Ok(bytes)
@@ -177,10 +196,26 @@ impl Faults {
     }
 }
 
-/// What a put that breaks off in the middle answers.
-fn torn(name: &str) -> Error {
-    let cause = io::Error::from(io::ErrorKind::ConnectionReset);
+fn failed(name: &str, cause: io::Error) -> Error {
     Error::io(Subject::Object(name.to_owned()), cause)
+}
+
+/// What a put or a listing that breaks off in the middle answers.
+fn broken_off(name: &str) -> Error {
+    failed(name, io::ErrorKind::ConnectionReset.into())
+}
+
+impl Strike {
+    /// Which of so many bytes, or objects; the middle one if not drawn.
+    fn place_in(self, len: usize) -> usize {
+        let drawn = |spot: u64| (spot >> 8) % (len as u64).max(1);
+        self.spot.map_or(len / 2, |spot| drawn(spot) as usize)
+    }
+
+    /// Which bit of the byte.
+    fn bit(self) -> u8 {
+        self.spot.map_or(1, |spot| 1 << (spot % 8))
+    }
 }
 
 impl Backend for Faults {
@@ -203,39 +238,63 @@ impl Backend for Faults {
     }
 
     fn put_parts(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
-        self.call(Operation::Put, name, |fault| match fault {
-            Some(Fault::Ignored) => Ok(()),
-            Some(Fault::Torn) => {
+        self.call(Operation::Put, name, |strike| match strike {
+            Some(Strike {
+                fault: Fault::Ignored,
+                ..
+            }) => Ok(()),
+            Some(strike) if strike.fault == Fault::Torn => {
                 let bytes = parts.concat();
-                self.inner.put(name, &bytes[..bytes.len() / 2])?;
-                Err(torn(name))
+                self.inner
+                    .put(name, &bytes[..strike.place_in(bytes.len())])?;
+                Err(broken_off(name))
             }
             _ => self.inner.put_parts(name, parts),
         })
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<Put> {
-        self.call(Operation::PutIfAbsent, name, |fault| match fault {
-            Some(Fault::Ignored) => Ok(Put::Created),
-            Some(Fault::Torn) => {
-                self.inner.put_if_absent(name, &bytes[..bytes.len() / 2])?;
-                Err(torn(name))
+        self.call(Operation::PutIfAbsent, name, |strike| match strike {
+            Some(Strike {
+                fault: Fault::Ignored,
+                ..
+            }) => Ok(Put::Created),
+            Some(Strike {
+                fault: Fault::Refused,
+                ..
+            }) => {
+                self.inner.put_if_absent(name, bytes)?;
+                Ok(Put::Exists)
+            }
+            Some(strike) if strike.fault == Fault::Torn => {
+                let part = &bytes[..strike.place_in(bytes.len())];
+                self.inner.put_if_absent(name, part)?;
+                Err(broken_off(name))
             }
             _ => self.inner.put_if_absent(name, bytes),
         })
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
-        self.call(Operation::List, prefix, |fault| {
-            let mut number = 0u64;
+        self.call(Operation::List, prefix, |strike| {
+            let Some(strike) = strike else {
+                return self.inner.list(prefix, each);
+            };
+            let mut all = Vec::new();
             self.inner.list(prefix, &mut |listed| {
-                number += 1;
-                match fault {
-                    Some(Fault::Absent) => Ok(()),
-                    Some(Fault::Truncated) if number.is_multiple_of(2) => Ok(()),
-                    _ => each(listed),
+                all.push(listed);
+                Ok(())
+            })?;
+            let end = strike.place_in(all.len());
+            match strike.fault {
+                Fault::Absent => Ok(()),
+                Fault::Truncated => all.into_iter().step_by(2).try_for_each(each),
+                Fault::BrokenOff => {
+                    all.into_iter().take(end).try_for_each(each)?;
+                    Err(broken_off(prefix))
                 }
-            })
+                _ => all.into_iter().try_for_each(each),
+            }
         })
     }
 
@@ -244,182 +303,22 @@ impl Backend for Faults {
     }
 
     fn delete(&self, name: &str) -> Result<()> {
-        self.call(Operation::Delete, name, |fault| match fault {
-            Some(Fault::Ignored) => Ok(()),
+        self.call(Operation::Delete, name, |strike| match strike {
+            Some(Strike {
+                fault: Fault::Ignored,
+                ..
+            }) => Ok(()),
             _ => self.inner.delete(name),
         })
     }
 
     fn size(&self, name: &str) -> Result<Option<u64>> {
-        self.call(Operation::Size, name, |fault| match fault {
-            Some(Fault::Absent) => Ok(None),
+        self.call(Operation::Size, name, |strike| match strike {
+            Some(Strike {
+                fault: Fault::Absent,
+                ..
+            }) => Ok(None),
             _ => self.inner.size(name),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::MemoryBackend;
-    use crate::backend::conformance::{self, names};
-
-    const EIO: Fault = Fault::Before(io::ErrorKind::Other);
-    const FULL: Fault = Fault::Before(io::ErrorKind::StorageFull);
-
-    fn place() -> (MemoryBackend, Arc<dyn Backend>) {
-        let place = MemoryBackend::new();
-        place.put("data/1", b"1234").unwrap();
-        place.put("log/1", b"5678").unwrap();
-        (place.clone(), Arc::new(place))
-    }
-
-    #[test]
-    fn conforms_without_rules() {
-        conformance::run(|| Box::new(Faults::new(Arc::new(MemoryBackend::new()))));
-    }
-
-    #[test]
-    fn a_rule_strikes_the_calls_it_means() {
-        let (_, inner) = place();
-        let rule = Rule::new(EIO)
-            .on(&[Operation::Get])
-            .kind("data")
-            .after(1)
-            .times(2);
-        let faults = Faults::new(inner).rule(rule);
-        let mut outcomes = Vec::new();
-        for _ in 0..5 {
-            faults.get("log/1").unwrap();
-            faults.size("data/1").unwrap();
-            outcomes.push(faults.get("data/1").map_err(|error| error.kind()).is_ok());
-        }
-        assert_eq!(outcomes, [true, false, false, true, true]);
-        assert_eq!(
-            (faults.calls(), faults.writes(), faults.struck()),
-            (15, 0, 2)
-        );
-    }
-
-    #[test]
-    fn effects_come_before_a_lost_answer_and_not_after_a_failure() {
-        let (place, inner) = place();
-        let lost = Fault::After(io::ErrorKind::TimedOut);
-        let faults = Faults::new(inner)
-            .rule(Rule::write(FULL))
-            .rule(Rule::write(lost).after(1));
-        assert_eq!(
-            faults.put("data/2", b"x").unwrap_err().kind(),
-            ErrorKind::Unavailable
-        );
-        assert_eq!(place.size("data/2").unwrap(), None);
-        assert!(faults.put_if_absent("data/3", b"x").is_err());
-        assert_eq!(place.get("data/3").unwrap(), b"x");
-        faults.delete("data/3").unwrap();
-        assert_eq!(place.size("data/3").unwrap(), None);
-    }
-
-    #[test]
-    fn after_a_crash_nothing_works() {
-        for (before, stored) in [(true, 1), (false, 2)] {
-            let (place, inner) = place();
-            let faults = match before {
-                true => Faults::crash_before(inner, 1),
-                false => Faults::crash_after(inner, 1),
-            };
-            faults.put("new/1", b"").unwrap();
-            assert!(!faults.crashed());
-            assert_eq!(
-                faults.put("new/2", b"").unwrap_err().kind(),
-                ErrorKind::Interrupted
-            );
-            assert!(faults.crashed());
-            assert_eq!(
-                faults.get("data/1").unwrap_err().kind(),
-                ErrorKind::Interrupted
-            );
-            assert_eq!(
-                faults.put("new/3", b"").unwrap_err().kind(),
-                ErrorKind::Interrupted
-            );
-            let new = place
-                .objects()
-                .into_keys()
-                .filter(|name| name.starts_with("new"))
-                .count();
-            assert_eq!(new, stored);
-        }
-    }
-
-    #[test]
-    fn reads_lie_on_demand() {
-        let (_, inner) = place();
-        let read = |fault| Faults::new(inner.clone()).rule(Rule::new(fault).times(u64::MAX));
-        assert_eq!(read(Fault::Truncated).get("data/1").unwrap(), b"12");
-        assert_eq!(
-            read(Fault::Truncated).get_range("data/1", 2, 2).unwrap(),
-            b"3"
-        );
-        assert_eq!(read(Fault::Flipped).get("data/1").unwrap(), b"1224");
-        let absent = read(Fault::Absent);
-        assert_eq!(
-            absent.get("data/1").unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
-        assert_eq!(
-            absent.get_range("data/1", 0, 1).unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
-        assert_eq!(absent.size("data/1").unwrap(), None);
-        assert!(names(&absent, "").is_empty());
-        assert_eq!(names(&read(Fault::Truncated), "").len(), 1);
-    }
-
-    #[test]
-    fn writes_lie_on_demand() {
-        let (place, inner) = place();
-        let faults = Faults::new(inner.clone()).rule(Rule::new(Fault::Ignored).times(3));
-        faults.delete("data/1").unwrap();
-        faults.put("data/2", b"x").unwrap();
-        assert_eq!(faults.put_if_absent("data/3", b"x").unwrap(), Put::Created);
-        assert_eq!(place.objects().len(), 2);
-        faults.delete("data/1").unwrap();
-        assert_eq!(place.objects().len(), 1);
-
-        let torn = Faults::new(inner).rule(Rule::new(Fault::Torn).times(2));
-        assert_eq!(
-            torn.put("data/4", b"1234").unwrap_err().kind(),
-            ErrorKind::Unavailable
-        );
-        assert_eq!(place.get("data/4").unwrap(), b"12");
-        assert!(torn.put_if_absent("log/2", b"1234").is_err());
-        assert_eq!(place.get("log/2").unwrap(), b"12");
-    }
-
-    #[test]
-    fn a_seed_fixes_the_faults() {
-        let run = |seed| {
-            let (_, inner) = place();
-            let faults =
-                Faults::new(inner).chance(seed, 300, &[EIO, Fault::Absent, Fault::Ignored]);
-            let outcomes: Vec<bool> = (0..100).map(|_| faults.get("data/1").is_ok()).collect();
-            (outcomes, faults.struck())
-        };
-        assert_eq!(run(1), run(1));
-        assert_ne!(run(1), run(2));
-        assert!((15..=45).contains(&run(1).1), "{}", run(1).1);
-    }
-
-    #[test]
-    fn calm_ends_the_faults_but_no_crash() {
-        let (_, inner) = place();
-        let faults = Faults::new(inner.clone()).rule(Rule::new(EIO).times(u64::MAX));
-        assert!(faults.get("data/1").is_err());
-        faults.calm();
-        faults.get("data/1").unwrap();
-        let crashed = Faults::crash_before(inner, 0);
-        crashed.delete("data/1").unwrap_err();
-        crashed.calm();
-        assert!(crashed.get("data/1").is_err());
     }
 }

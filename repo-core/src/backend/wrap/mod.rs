@@ -1,22 +1,28 @@
 //! Wrappers: each is a backend around another one and changes one thing.
 //!
-//! From the outside in: [`Counting`], [`Retry`], [`ConnectionLimit`], the place. So a try that waits for its next
+//! From the outside in: [`Counting`], [`Retry`], [`ConnectionLimit`], faults if somebody wants them, the place. So a try that waits for its next
 //! occupies no connection, and what is counted is what was asked for.
 
 mod connection_limit;
 mod counting;
-#[cfg(any(test, feature = "testutil"))]
+#[cfg(any(test, feature = "faults"))]
 mod faults;
+#[cfg(any(test, feature = "faults"))]
+mod odds;
+mod patience;
 mod retry;
-#[cfg(any(test, feature = "testutil"))]
+#[cfg(any(test, feature = "faults"))]
 mod rule;
 
 pub use connection_limit::ConnectionLimit;
 pub use counting::{Count, Counting};
-#[cfg(any(test, feature = "testutil"))]
+#[cfg(any(test, feature = "faults"))]
 pub use faults::Faults;
-pub use retry::{Retry, RetryOptions};
-#[cfg(any(test, feature = "testutil"))]
+#[cfg(any(test, feature = "faults"))]
+pub use odds::Odds;
+pub use patience::RetryOptions;
+pub use retry::Retry;
+#[cfg(any(test, feature = "faults"))]
 pub use rule::{Fault, Rule};
 
 /// A method of a backend, as wrappers name it.

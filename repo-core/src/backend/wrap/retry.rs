@@ -1,37 +1,12 @@
 //! Tries again what a place could not do for a moment.
 
+use super::RetryOptions;
 use crate::backend::{Backend, Limits, Listed, Put, random};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-
-/// How often and how patiently a [`Retry`] tries.
-#[derive(Debug, Clone)]
-pub struct RetryOptions {
-    /// Tries in all, the first one counted; at least one.
-    pub tries_max: u32,
-    /// The pause after the first try in milliseconds; each next one is twice as long.
-    pub pause_ms: u64,
-    /// The longest pause in milliseconds.
-    pub pause_ms_max: u64,
-    /// Tries in all as long as no call was answered at all: who mistypes an address should hear of it soon.
-    pub first_tries_max: u32,
-}
-
-impl Default for RetryOptions {
-    /// Ten tries, pauses from half a second to thirty seconds: two minutes in all before it gives up, but seven seconds if it
-    /// was never answered.
-    fn default() -> Self {
-        Self {
-            tries_max: 10,
-            pause_ms: 500,
-            pause_ms_max: 30_000,
-            first_tries_max: 5,
-        }
-    }
-}
 
 /// Fails once it was asked to stop.
 type Check = Box<dyn Fn() -> Result<()> + Send + Sync>;

@@ -2,6 +2,7 @@
 
 use super::{Operation, first_part};
 use std::io;
+use std::time::Duration;
 
 /// What goes wrong with a call. A fault that an operation cannot have passes it by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +15,19 @@ pub enum Fault {
     CrashBefore,
     /// The process ends right after its effect, likewise.
     CrashAfter,
-    /// `put` and `put_if_absent` store the first half and fail, as SFTP does (class C only).
+    /// The disk fails (`EIO`). Whether a put or a delete had its effect, nobody knows.
+    Eio,
+    /// It takes so long, and nothing is wrong.
+    Slow(Duration),
+    /// `put_if_absent` has its effect and answers that an object was there: somebody on the way has tried twice.
+    Refused,
+    /// `put` and `put_if_absent` store the beginning and fail, as SFTP does (class C only).
     Torn,
-    /// `get` and `get_range` answer half of the bytes, `list` every second object, all with success.
+    /// `list` tells a part and fails.
+    BrokenOff,
+    /// `get` and `get_range` answer a part of the bytes, `list` every second object, all with success.
     Truncated,
-    /// One bit of what `get` and `get_range` answer is wrong: the lowest one of the middle byte.
+    /// One bit of what `get` and `get_range` answer is wrong.
     Flipped,
     /// `get`, `get_range`, `size` and `list` see nothing, as a stale answer.
     Absent,
@@ -31,7 +40,10 @@ impl Fault {
     pub(super) fn fits(self, operation: Operation) -> bool {
         use Operation::{Delete, Get, GetRange, List, Put, PutIfAbsent, Size};
         match self {
-            Self::Before(_) | Self::After(_) | Self::CrashBefore | Self::CrashAfter => true,
+            Self::Before(_) | Self::After(_) | Self::Eio | Self::Slow(_) => true,
+            Self::CrashBefore | Self::CrashAfter => true,
+            Self::Refused => operation == PutIfAbsent,
+            Self::BrokenOff => operation == List,
             Self::Torn => matches!(operation, Put | PutIfAbsent),
             Self::Truncated => matches!(operation, Get | GetRange | List),
             Self::Flipped => matches!(operation, Get | GetRange),

@@ -5,8 +5,8 @@ use super::damage::findings;
 use super::damaged_meanwhile::packs;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
-use crate::backend::Backend;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
+use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 use crate::error::ErrorKind;
 use crate::format::entry::Action;
 use crate::format::name::{self, ObjectKind};
@@ -460,4 +460,42 @@ fn one_that_is_not_whole_is_not_committed() {
         }
     }
     assert_eq!((trees.len(), not_whole), (3, 1));
+}
+
+/// What was read wrong once is no damage.
+#[test]
+fn an_entry_that_was_garbled_on_the_way_is_not_cleared() {
+    for class in [Class::A, Class::C] {
+        let mut bed = Bed::empty();
+        bed.place = MemoryBackend::with(MemoryOptions {
+            class,
+            ..MemoryOptions::default()
+        });
+        bed.init(Arc::new(bed.place.clone())).unwrap();
+        for n in 0..3u64 {
+            bed.write("file", &noise(n, 1000));
+            bed.backup(&bed.open()).unwrap();
+        }
+        let mut garbled = 0;
+        for read in 0..12 {
+            let place = bed.place.fork();
+            let rule = Rule::new(Fault::Truncated)
+                .on(&[Operation::Get])
+                .kind("log");
+            let rule = rule.after(read);
+            let faults = Arc::new(Faults::new(Arc::new(place.clone())).rule(rule));
+            let Ok(repo) = bed.open_anew(faults.clone(), &password()) else {
+                continue;
+            };
+            let options = RepairLogOptions::default();
+            if let Err(e) = repair_log(&repo, &options, &Listener::default(), &Interrupt::new()) {
+                assert_eq!(e.kind(), ErrorKind::Unavailable, "{e}");
+                garbled += 1;
+            }
+            let repo = anew(&bed, &place);
+            assert_eq!(repo.state().voided_count(), 0, "{class:?}, read {read}");
+            assert_eq!(repo.live_snapshots().len(), 3);
+        }
+        assert!(garbled > 0, "{class:?}");
+    }
 }

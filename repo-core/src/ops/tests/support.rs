@@ -33,6 +33,8 @@ pub const CHEAP: KdfParams = KdfParams {
 pub struct Bed {
     /// The place itself, past all faults.
     pub place: MemoryBackend,
+    /// Whether this client keeps an index and what it read.
+    pub cached: bool,
     dir: TempDir,
 }
 
@@ -43,6 +45,7 @@ impl Bed {
         std::fs::create_dir(dir.path().join("source")).unwrap();
         Self {
             place: MemoryBackend::new(),
+            cached: false,
             dir,
         }
     }
@@ -82,6 +85,7 @@ impl Bed {
     /// Opens the repository through `backend` as a client that was never there, with any key.
     pub fn open_anew(&self, backend: Arc<dyn Backend>, key: &Credential) -> Result<Repo> {
         let options = OpenOptions {
+            cache_dir: None,
             state_dir: None,
             ..self.options()
         };
@@ -96,10 +100,11 @@ impl Bed {
         }
     }
 
-    /// How this client opens repositories: it remembers what it saw, and keeps no index.
+    /// How this client opens repositories: it remembers what it saw, and keeps no index unless it is to.
     pub fn options(&self) -> OpenOptions {
         let state_dir = Some(self.dir.path().join("state"));
         OpenOptions {
+            cache_dir: self.cached.then(|| self.dir.path().join("cache")),
             state_dir,
             threads: 2,
             ..OpenOptions::default()
