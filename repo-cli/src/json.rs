@@ -7,6 +7,7 @@ mod browse;
 mod copy;
 mod derived;
 mod forget;
+mod history;
 mod node;
 mod prune;
 mod repair;
@@ -16,6 +17,7 @@ pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, 
 pub use copy::{CopiedSnapshot, CopySummary};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
+pub use history::{HistorySummary, Moment};
 pub use node::{ListedNode, Mode, ShownNode, kind};
 pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
