@@ -12,6 +12,7 @@ mod node;
 mod prune;
 mod repair;
 mod requests;
+mod stats;
 
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use copy::{CopiedSnapshot, CopySummary};
@@ -22,6 +23,7 @@ pub use node::{ListedNode, Mode, ShownNode, kind};
 pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 pub use requests::{Counted, Requests};
+pub use stats::{StatsByPart, StatsPart, StatsShare};
 
 use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};

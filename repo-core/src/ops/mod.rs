@@ -53,5 +53,5 @@ pub use repair::{
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
 pub use rewrite::{REWRITE_TAG, RewriteOptions, rewrite};
 pub use sizes::{Fit, fit, unique_sizes};
-pub use stats::{StatsMode, StatsSummary, stats};
+pub use stats::{Share, StatsMode, StatsSummary, stats, stats_by_ending, stats_by_snapshot};
 pub use tag::{TagChange, tag};
