@@ -155,8 +155,14 @@ fn diff(dir: &Path) -> Result<u64> {
     };
     let (left, right) = (found(left)?, found(right)?);
     let sides = (Some(&left), Some(&right));
-    let mut tell = |_: &_| Ok(());
-    let summary = ops::diff(&repo, sides, false, &mut tell, &Silent, &Interrupt::new())?;
+    let summary = ops::diff(
+        &repo,
+        sides,
+        false,
+        &mut |_| Ok(()),
+        &Silent,
+        &Interrupt::new(),
+    )?;
     Ok(summary.changed_files)
 }
 
