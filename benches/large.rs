@@ -5,24 +5,17 @@
 //! and empty. The password is `x`. What is then measured is the program: `larder -r DIRECTORY snapshots --latest 1`,
 //! `larder -r DIRECTORY prune --dry-run`.
 
-use repo_core::backend::LocalBackend;
-use repo_core::crypto::{BlobType, KdfParams};
-use repo_core::format::codec;
-use repo_core::format::key_slot::Credential;
+use repo_benches::made::{CHEAP, commit, make, write};
+use repo_core::crypto::BlobType;
 use repo_core::format::name::ObjectKind;
 use repo_core::format::rows::{Blob, Block, ENCODING_ZSTD, PackEntry};
-use repo_core::format::snapshot::{Snapshot, Summary};
 use repo_core::format::tree::{Chunks, Content, FileContent, Leaf, Node, Tree};
 use repo_core::id::{BlobId, PackId};
-use repo_core::progress::{Counter, Interrupt, Progress};
-use repo_core::repo::{
-    CommitOutcome, CommitRequest, InitOptions, OpenOptions, Repo, WriteOptions, Written,
-};
+use repo_core::repo::Written;
 use repo_core::time::Timestamp;
 use repo_core::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 const BLOBS_PER_PACK: u64 = 256;
 const BLOBS_PER_BLOCK: u64 = 24;
@@ -32,14 +25,6 @@ const PACK_BYTES: u64 = 16 << 20;
 /// Ids in a list of chunks.
 const LIST: u64 = 16 << 10;
 
-/// Nobody listens.
-struct Silent;
-
-impl Progress for Silent {
-    fn count(&self, _: Counter, _: u64) {}
-    fn problem(&self, _: &Path, _: &Error) {}
-}
-
 /// 32 bytes that look random, the same every time.
 fn id(kind: u8, number: u64) -> [u8; 32] {
     *blake3::keyed_hash(&[kind; 32], &number.to_le_bytes()).as_bytes()
@@ -47,74 +32,6 @@ fn id(kind: u8, number: u64) -> [u8; 32] {
 
 fn blob_id(number: u64) -> BlobId {
     BlobId(id(1, number))
-}
-
-fn make(place: &Path) -> Result<Repo> {
-    let backend = Arc::new(LocalBackend::create(place)?);
-    let init = InitOptions {
-        kdf: KdfParams {
-            m_kib: 64,
-            t: 1,
-            p: 1,
-        },
-        ..InitOptions::default()
-    };
-    Repo::init(
-        backend,
-        &Credential::password("x"),
-        &init,
-        &OpenOptions::default(),
-    )
-}
-
-/// Writes tree blobs; gives what `work` gives, and what was written.
-fn write<T>(
-    repo: &Repo,
-    work: impl FnOnce(&mut dyn FnMut(&Tree) -> Result<BlobId>) -> Result<T>,
-) -> Result<(T, Written)> {
-    let interrupt = Interrupt::new();
-    let options = WriteOptions::new(&Silent, &interrupt);
-    let hasher = repo.hasher(BlobType::Tree)?;
-    repo.write(options, |writer| {
-        work(&mut |tree| {
-            let bytes = codec::encode(tree);
-            let id = hasher.id(&bytes);
-            writer.add(BlobType::Tree, &id, &bytes)?;
-            Ok(id)
-        })
-    })
-}
-
-/// Commits a snapshot of `root`.
-fn commit(repo: &Repo, number: u64, root: BlobId, written: Written) -> Result<()> {
-    let summary = Summary {
-        root,
-        time: Timestamp::new(1_700_000_000 + number as i64 * 600, 0),
-        host: format!("host{}", number % 10),
-        user: "root".into(),
-        paths: vec![b"/srv/www".to_vec()],
-        tags: vec!["nightly".into()],
-        program: "larder".into(),
-        ..Summary::default()
-    };
-    let snapshot = Snapshot {
-        summary: summary.clone(),
-        domain: 0,
-        writer: repo.writer(),
-        sequence: number,
-        sources: Vec::new(),
-        ext: Vec::new(),
-    };
-    let request = CommitRequest {
-        snapshot: repo.save_snapshot(&snapshot)?,
-        summary,
-        tables: written.tables,
-        hits: written.hits,
-        own: written.own,
-        lender: None,
-    };
-    assert_eq!(repo.commit(&request)?, CommitOutcome::Committed);
-    Ok(())
 }
 
 fn node(chunks: Chunks) -> Node {
@@ -147,11 +64,16 @@ fn leaf(chunks: Chunks) -> Tree {
 }
 
 fn snapshots(count: u64, place: &Path) -> Result<()> {
-    let repo = make(place)?;
+    let repo = make(place, CHEAP)?;
     let (root, written) = write(&repo, |put| put(&leaf(Chunks::Direct(Vec::new()))))?;
-    commit(&repo, 0, root, written)?;
+    commit(&repo, (0, "host0"), root, written)?;
     for number in 1..count {
-        commit(&repo, number, root, Written::default())?;
+        commit(
+            &repo,
+            (number, &format!("host{}", number % 10)),
+            root,
+            Written::default(),
+        )?;
     }
     Ok(())
 }
@@ -199,7 +121,7 @@ fn pack(place: &Path, number: u64) -> Result<PackEntry> {
 }
 
 fn blobs(count: u64, place: &Path) -> Result<()> {
-    let repo = make(place)?;
+    let repo = make(place, CHEAP)?;
     let packs = count / BLOBS_PER_PACK;
     let mut tables = Vec::new();
     for first in (0..packs).step_by(PACKS_PER_TABLE as usize) {
@@ -219,7 +141,7 @@ fn blobs(count: u64, place: &Path) -> Result<()> {
     })?;
     written.tables.extend(tables);
     written.hits = HashSet::new();
-    commit(&repo, 0, root, written)
+    commit(&repo, (0, "host0"), root, written)
 }
 
 fn main() -> Result<()> {

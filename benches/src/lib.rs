@@ -3,6 +3,8 @@
 //! Every bench is a program that prints a table: `cargo bench -p repo-benches --bench chunk`. A path given as argument
 //! is read instead of the text that is made up here.
 
+pub mod made;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -7,19 +7,23 @@ mod browse;
 mod copy;
 mod derived;
 mod forget;
+mod history;
 mod node;
 mod prune;
 mod repair;
 mod requests;
+mod stats;
 
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use copy::{CopiedSnapshot, CopySummary};
 pub use derived::{Changed, ChangedSummary, RepairSnapshotsSummary, paths};
 pub use forget::{ForgetGroup, Forgotten};
+pub use history::{HistorySummary, Moment};
 pub use node::{ListedNode, Mode, ShownNode, kind};
 pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 pub use requests::{Counted, Requests};
+pub use stats::{StatsByPart, StatsPart, StatsShare};
 
 use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};

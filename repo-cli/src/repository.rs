@@ -348,7 +348,7 @@ fn say_what_is_passed_over(app: &App, repo: &Repo) {
 }
 
 /// What could not be written on this machine costs time, or protection, and is no reason to stop.
-fn say_what_is_not_kept(app: &App, repo: &Repo) {
+pub fn say_what_is_not_kept(app: &App, repo: &Repo) {
     if let Some(error) = repo.cache_failure() {
         app.terminal.warn(&format!(
             "no cache is used: {}; set LARDER_CACHE_DIR, or use --no-cache",

@@ -219,6 +219,34 @@ fn what_needs_a_blob_a_tree_or_a_pack_is_found() {
     env.run(&["find", "--blob", "--tree", "abcd"]).expect(2);
 }
 
+/// A second search is answered from the cache, what is forgotten meanwhile is not shown, and without a cache it is the same.
+#[test]
+fn a_second_search_opens_no_tree() {
+    let (env, [first, ..]) = repository();
+    let walked = env.ok(&["--no-cache", "find", "*"]).stdout;
+    assert_eq!(env.ok(&["find", "*"]).stdout, walked);
+    env.ok(&["forget", &first]);
+    let walked = env.ok(&["--no-cache", "find", "*"]).stdout;
+    for pack in env.files("repo/meta") {
+        std::fs::remove_file(env.path("repo/meta").join(pack)).unwrap();
+    }
+    assert_eq!(env.ok(&["find", "*"]).stdout, walked);
+    assert_eq!(paths(&env, &["gone"]), Vec::<String>::new());
+    env.run(&["--no-cache", "find", "*"]).expect(3);
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_said_and_costs_nothing_else() {
+    let (env, _) = repository();
+    let caches = env.path("cache/larder");
+    let entries = std::fs::read_dir(&caches).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let cache = paths.find(|path| path.is_dir()).unwrap();
+    std::fs::write(cache.join("history"), "in the way").unwrap();
+    let run = env.ok(&["find", "gone"]).says("no cache is used: ");
+    run.prints("/src/gone");
+}
+
 /// What snapshots share is read once, and a damaged tree costs what it holds.
 #[test]
 fn a_tree_that_cannot_be_read_does_not_end_the_search() {

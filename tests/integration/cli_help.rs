@@ -15,6 +15,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["mount"],
     &["diff"],
     &["find"],
+    &["history"],
     &["stats"],
     &["forget"],
     &["prune"],

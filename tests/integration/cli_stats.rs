@@ -109,3 +109,85 @@ fn what_is_damaged_is_named_and_not_counted() {
     assert!(number(&stats, "total_size") < number(&whole, "total_size"));
     assert_eq!(run.errors()[0]["during"], "stats");
 }
+
+#[test]
+fn snapshots_stand_side_by_side_with_what_each_added() {
+    let (env, ids) = with_snapshots();
+    let by = env.json(&["stats", "-H", "", "--by", "snapshot"]);
+    let parts = by["parts"].as_array().unwrap();
+    let snapshots: Vec<&Value> = parts.iter().map(|part| &part["snapshot"]).collect();
+    assert_eq!(snapshots, [&*ids[0], &*ids[1]]);
+    let whole = env.json(&["stats", &ids[0]]);
+    assert_eq!(
+        number(&parts[0], "files"),
+        number(&whole, "total_file_count")
+    );
+    assert_eq!(number(&parts[0], "size"), number(&whole, "total_size"));
+    let raw = |ids: &[&str]| env.json(&[&["stats", "--mode", "raw-data"], ids].concat());
+    let (one, both) = (raw(&[&ids[0]]), raw(&[&ids[0], &ids[1]]));
+    let part = |at: usize, field| number(&parts[at], field);
+    assert_eq!(part(0, "new_size"), number(&one, "total_uncompressed_size"));
+    assert_eq!(part(0, "stored_size"), number(&one, "total_size"));
+    let sum = part(0, "stored_size") + part(1, "stored_size");
+    assert_eq!(sum, number(&both, "total_size"));
+    assert_eq!(number(&by["total"], "stored_size"), sum);
+    assert!(
+        part(1, "new_size") < 20_000 && part(1, "new_size") >= 8,
+        "{by}"
+    );
+    let ratio = parts[1]["deduplication_ratio"].as_f64().unwrap();
+    assert!(ratio > 10.0, "{by}");
+    let run = env.ok(&["stats", "-H", "", "--by", "snapshot"]);
+    run.prints(&ids[1][..8])
+        .prints(" db ")
+        .prints("total")
+        .prints("Dedup");
+}
+
+#[test]
+fn extensions_stand_side_by_side() {
+    let (env, _) = with_snapshots();
+    env.write("src/OTHER.BIN", noise(1000, 9));
+    env.backup(&[&env.text("src")]);
+    let by = env.json(&["stats", "-H", "", "--by", "extension"]);
+    let parts = by["parts"].as_array().unwrap();
+    let names: Vec<&Value> = parts.iter().map(|part| &part["extension"]).collect();
+    assert_eq!(names, ["bin", "txt"], "what takes most first");
+    // b.bin and again.bin are one content; a.txt and two versions of c.txt.
+    let counts = |at: usize| (number(&parts[at], "files"), number(&parts[at], "size"));
+    assert_eq!((counts(0), counts(1)), ((2, 301_000), (3, 6 + 6 + 8)));
+    assert_eq!(number(&parts[0], "new_size"), 301_000);
+    assert!(number(&parts[0], "stored_size") > 290_000);
+    let run = env.ok(&["stats", "-H", "", "--by", "type"]);
+    run.prints("Extension").prints("bin ").prints("total");
+    env.write("src/noending", "n");
+    env.backup(&[&env.text("src")]);
+    env.ok(&["stats", "--by", "extension"]).prints("(none) ");
+}
+
+#[test]
+fn a_picture_is_written() {
+    let (env, _) = with_snapshots();
+    for by in ["snapshot", "extension"] {
+        let file = env.text(&format!("{by}.svg"));
+        env.ok(&["stats", "-H", "", "--by", by, "--svg", &file]);
+        let svg = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"),
+            "{svg}"
+        );
+        let mark = if by == "snapshot" {
+            "<polyline"
+        } else {
+            ">bin</text>"
+        };
+        assert!(svg.contains(mark), "{svg}");
+    }
+    let nowhere = env.text("nowhere/x.svg");
+    env.run(&["stats", "--by", "snapshot", "--svg", &nowhere])
+        .expect(1)
+        .says("the picture cannot be written to");
+    env.run(&["stats", "--svg", &nowhere]).expect(2);
+    env.run(&["stats", "--by", "snapshot", "--mode", "raw-data"])
+        .expect(2);
+}

@@ -18,6 +18,7 @@ mod cli_files_from;
 mod cli_find;
 mod cli_forget;
 mod cli_help;
+mod cli_history;
 mod cli_home;
 mod cli_init_from;
 mod cli_key;

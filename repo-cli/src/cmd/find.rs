@@ -139,6 +139,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     };
     let mut versions: Vec<Vec<Version>> = found.snapshots.iter().map(|_| Vec::new()).collect();
     let problems = search(app, &repo, &found.snapshots, &wanted, &mut versions)?;
+    repository::say_what_is_not_kept(app, &repo);
     let mut order: Vec<usize> = (0..versions.len()).collect();
     if !arguments.reverse {
         order.reverse();

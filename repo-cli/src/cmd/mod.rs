@@ -12,6 +12,7 @@ mod features;
 mod find;
 mod forget;
 mod generate;
+mod history;
 mod init;
 mod key;
 mod list;
@@ -58,6 +59,8 @@ pub enum Command {
     Diff(diff::Arguments),
     /// Find files and directories in all snapshots
     Find(Box<find::Arguments>),
+    /// Show every version of a file or directory: when it came, changed and went
+    History(history::Arguments),
     /// Count what snapshots hold, or what that takes
     Stats(stats::Arguments),
     /// Forget snapshots, by a policy or by ID
@@ -145,6 +148,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Mount(arguments) => mount::run(app, arguments),
         Command::Diff(arguments) => diff::run(app, arguments),
         Command::Find(arguments) => find::run(app, *arguments),
+        Command::History(arguments) => history::run(app, arguments),
         Command::Stats(arguments) => stats::run(app, arguments),
         Command::Forget(arguments) => forget::run(app, *arguments),
         Command::Unforget(arguments) => unforget::run(app, arguments),

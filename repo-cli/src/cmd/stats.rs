@@ -1,5 +1,8 @@
 //! `larder stats`
 
+mod parts;
+mod picture;
+
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::reporter::{Reporter, Work};
@@ -8,6 +11,7 @@ use crate::text::bytes;
 use crate::{json, repository};
 use clap::{Args, ValueEnum};
 use repo_core::ops::{self, StatsMode, StatsSummary};
+use std::path::PathBuf;
 
 /// Arguments of `stats`.
 #[derive(Args, Debug)]
@@ -19,6 +23,14 @@ pub struct Arguments {
     /// What is counted
     #[arg(long, value_name = "MODE", default_value = "restore-size")]
     mode: Mode,
+
+    /// Count the parts of all that is stored, side by side
+    #[arg(long, value_name = "PART", conflicts_with = "mode")]
+    by: Option<By>,
+
+    /// Write a picture of the parts to this file
+    #[arg(long, value_name = "FILE", requires = "by")]
+    svg: Option<PathBuf>,
 
     #[command(flatten)]
     selection: SelectionFlags,
@@ -35,6 +47,16 @@ enum Mode {
     BlobsPerFile,
     /// Blobs, each once, and what they take in the repository
     RawData,
+}
+
+/// What parts there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// Snapshots, the oldest first: what each holds, and what it added
+    Snapshot,
+    /// Extensions of files: files that differ in content
+    #[value(alias = "type")]
+    Extension,
 }
 
 impl Mode {
@@ -60,6 +82,9 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let filter = arguments.selection.filter(&app.env)?;
     let repo = repository::open(app, false)?.repo;
     let found = selection::list(app, &repo, &arguments.snapshots, &filter)?;
+    if let Some(by) = arguments.by {
+        return parts::run(app, &repo, &arguments, (by, &found));
+    }
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Stats);
     let mode = arguments.mode.into();
     let summary = reporter.run(|progress, interrupt| {

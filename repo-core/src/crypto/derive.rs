@@ -15,6 +15,8 @@ pub mod contexts {
     pub const BUNDLE: &str = "larder v1 bundle signature";
     /// The padding of a pack's directory.
     pub const PADDING: &str = "larder v1 pack padding";
+    /// The key of a version table, which never leaves the machine that made it.
+    pub const VERSION_TABLE: &str = "larder v1 version table";
     /// The key that seals a slot opened by a key file, and its commitment.
     pub const KEY_FILE: &str = "larder v1 key file";
 }

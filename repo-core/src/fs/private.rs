@@ -132,7 +132,7 @@ impl Drop for NewFile {
 
 fn create_temporary(dir: &OwnedFd) -> Result<(Vec<u8>, File)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
     let mut result = Err(failed(b"", "create", Errno::EXIST));
     for _ in 0..ATTEMPTS {

@@ -9,6 +9,7 @@ mod diff;
 mod dump;
 mod find;
 mod forget;
+mod history;
 mod ls;
 mod prune;
 mod recover;
@@ -40,6 +41,7 @@ pub use forget::{
     Policy, Quarantine, Reason, Regained, Removed, STANDS_S, Span, Stored, Times, TooLate,
     Unforgotten, WithinSize, forget_ids, plan, set_terms, unforget,
 };
+pub use history::{Changed, Event, HostHistory, Moment, history, size_of};
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use recover::{RECOVERED_TAG, RecoverOptions, Recovered, recover};
@@ -51,5 +53,5 @@ pub use repair::{
 pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSelection, restore};
 pub use rewrite::{REWRITE_TAG, RewriteOptions, rewrite};
 pub use sizes::{Fit, fit, unique_sizes};
-pub use stats::{StatsMode, StatsSummary, stats};
+pub use stats::{Share, StatsMode, StatsSummary, stats, stats_by_ending, stats_by_snapshot};
 pub use tag::{TagChange, tag};

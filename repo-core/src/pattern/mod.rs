@@ -145,6 +145,11 @@ impl List {
         self.tree.is_empty()
     }
 
+    /// Whether a pattern may match in any directory, as it does not begin with `/`. `false` is certain.
+    pub fn is_anywhere(&self) -> bool {
+        self.tree.anywhere().below_may_match()
+    }
+
     /// Whether the list matches `path`, or something above it. A path that does not begin with `/` fits no pattern that
     /// does.
     pub fn matches(&self, path: &Path) -> bool {

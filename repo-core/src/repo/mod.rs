@@ -59,6 +59,7 @@ use presence::Presence;
 use process::Process;
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
@@ -78,6 +79,10 @@ pub struct Shared {
     index: Index,
     /// Sealed objects on this machine.
     kept: Kept,
+    /// What else this machine keeps of the repository lies here.
+    cache_dir: Option<PathBuf>,
+    /// Why something there could not be kept.
+    cache_trouble: Mutex<Option<Error>>,
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     follow: follow::Follow,
@@ -129,7 +134,19 @@ impl Shared {
 
     /// Why something could not be kept on this machine, the first time, until somebody asks.
     pub fn cache_failure(&self) -> Option<Error> {
-        self.index.cache_failure().or_else(|| self.kept.failure())
+        let other = || lock(&self.cache_trouble).take();
+        let of_index = self.index.cache_failure();
+        of_index.or_else(|| self.kept.failure()).or_else(other)
+    }
+
+    /// The directory in the cache for what this machine keeps of the repository; it may not be there.
+    pub(crate) fn cache_dir(&self) -> Option<&Path> {
+        self.cache_dir.as_deref()
+    }
+
+    /// Remembers why something could not be kept.
+    pub(crate) fn cache_failed(&self, error: Error) {
+        lock(&self.cache_trouble).get_or_insert(error);
     }
 
     /// Seals and opens records.

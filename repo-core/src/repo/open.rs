@@ -207,10 +207,8 @@ impl Repo {
         options: &OpenOptions,
     ) -> Result<Self> {
         let id = envelopes.repository().to_hex();
-        let cache = options
-            .cache_dir
-            .as_ref()
-            .map(|dir| dir.join(&id).join("index"));
+        let cache_dir = options.cache_dir.as_ref().map(|dir| dir.join(&id));
+        let cache = cache_dir.as_ref().map(|dir| dir.join("index"));
         let kept = kept(backend.as_ref(), &envelopes.repository(), options);
         let spill = std::env::temp_dir();
         let index = Index::open(match &cache {
@@ -235,6 +233,8 @@ impl Repo {
             holder,
             index,
             kept,
+            cache_dir,
+            cache_trouble: Mutex::default(),
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
             follow: Default::default(),

@@ -18,15 +18,24 @@ use std::rc::Rc;
 pub struct Snaps(Rc<[u32]>);
 
 impl Snaps {
+    /// Those at these places, in any order and more than once.
+    pub fn of(mut places: Vec<u32>) -> Self {
+        places.sort_unstable();
+        places.dedup();
+        Self(places.into())
+    }
+
+    /// Their places.
+    pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().copied()
+    }
+
     /// These and others.
     pub fn with(&self, others: &Self) -> Self {
         if Rc::ptr_eq(&self.0, &others.0) || self.0 == others.0 {
             return self.clone();
         }
-        let mut all: Vec<u32> = self.0.iter().chain(others.0.iter()).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        Self(all.into())
+        Self::of(self.places().chain(others.places()).collect())
     }
 
     /// The first and the last.

@@ -1,13 +1,16 @@
 //! Find: what matches, in all snapshots at once.
 //!
 //! All snapshots are walked side by side: what has the same tree at a path is one, and each tree blob is read once for each path, however
-//! many snapshots have it.
+//! many snapshots have it. Where there is a cache, a table in it of all versions is searched instead.
 
 mod history;
 mod ids;
+mod table;
 mod wanted;
 
 pub use ids::{FoundObject, ObjectIds, find_objects};
+#[cfg(test)]
+pub use table::{Limits, find as find_in_table};
 pub use wanted::{Patterns, SizeIs, Wanted};
 
 use crate::error::Result;
@@ -28,7 +31,7 @@ use wanted::Mark;
 pub struct Version {
     /// Its path.
     pub path: PathBuf,
-    /// Its node, without extended attributes and chunks.
+    /// Its node, without extended attributes, chunks and tree.
     pub node: Node,
     /// The first of the snapshots that has it, by its place among those that were searched.
     pub first: usize,
@@ -44,7 +47,11 @@ pub type TellVersion<'a> = dyn FnMut(Version) -> Result<()> + 'a;
 /// Finds what is wanted in these snapshots; each distinct version at a path once, those of a directory together, by name. Gives how many
 /// directories could not be read; each was reported.
 ///
-/// Memory: one directory of all versions, and what waits of each above it.
+/// With a cache, a table of all versions is brought up to date with these snapshots and searched; it is done without if something cannot
+/// be read, or kept ([`Shared::cache_failure`](crate::repo::Shared::cache_failure)).
+///
+/// Memory: with the table what is found, and up to 250 MiB while it grows; otherwise one directory of all versions, and what waits of each
+/// above it.
 pub fn find(
     repo: &Repo,
     snapshots: &[SnapshotInfo],
@@ -54,6 +61,10 @@ pub fn find(
     interrupt: &Interrupt,
 ) -> Result<u64> {
     let _following = repo.follow();
+    if let Some(found) = table::find(repo, snapshots, wanted, &Default::default(), interrupt)? {
+        found.into_iter().try_for_each(tell)?;
+        return Ok(0);
+    }
     let problems = Problems::new(progress);
     let mut finding = Finding {
         wanted,
@@ -89,15 +100,16 @@ impl Visitor for Finding<'_, '_> {
         node: Node,
         snaps: &Snaps,
     ) -> Result<Option<Mark>> {
-        let (matches, mark) = self.wanted.enter(path, mark, &node);
-        if matches {
+        let (matches, mark) = self.wanted.name(path, mark, &node.name);
+        let is_dir = node.content.tree().is_some();
+        if matches && self.wanted.fits(&node) {
             let versions = self.met.entry(node.name.clone()).or_default();
             match versions.iter_mut().find(|(known, _)| *known == node) {
                 Some((_, known)) => *known = known.with(snaps),
                 None => versions.push((node, snaps.clone())),
             }
         }
-        Ok(mark)
+        Ok(mark.filter(|_| is_dir))
     }
 
     fn left(&mut self, path: &Path) -> Result<()> {
@@ -124,6 +136,7 @@ fn small(node: Node) -> Node {
             size: file.size,
             ..FileContent::default()
         }),
+        Content::Dir(_) => Content::Dir(None),
         other => other,
     };
     Node {

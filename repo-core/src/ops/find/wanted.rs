@@ -80,27 +80,32 @@ impl Wanted {
         }
     }
 
-    /// Whether a node in the directory `path` is wanted; a mark if something below it may be.
-    pub fn enter(&self, path: &Path, above: &Mark, node: &Node) -> (bool, Option<Mark>) {
-        let is_dir = matches!(node.content, Content::Dir(_));
+    /// Whether patterns fit a name in the directory `path`; a mark if they may fit something below it.
+    pub fn name(&self, path: &Path, above: &Mark, name: &[u8]) -> (bool, Option<Mark>) {
         match &self.patterns {
             Patterns::Paths(list) => {
-                let reached = list.enter(&above.0, &node.name);
-                let matches = reached.matches() && self.fits(node);
-                let goes_on = is_dir && reached.below_may_match();
-                (matches, goes_on.then_some(Mark(reached)))
+                let reached = list.enter(&above.0, name);
+                let goes_on = reached.below_may_match();
+                (reached.matches(), goes_on.then_some(Mark(reached)))
             }
             Patterns::Regex(set) => {
-                let matches = self.fits(node) && {
-                    let path = path.join(OsStr::from_bytes(&node.name));
-                    set.is_match(path.as_os_str().as_bytes())
-                };
-                (matches, is_dir.then(|| above.clone()))
+                let path = path.join(OsStr::from_bytes(name));
+                let matches = set.is_match(path.as_os_str().as_bytes());
+                (matches, Some(above.clone()))
             }
         }
     }
 
-    fn fits(&self, node: &Node) -> bool {
+    /// Whether patterns may fit in any directory, so that a search enters all of them.
+    pub fn is_anywhere(&self) -> bool {
+        match &self.patterns {
+            Patterns::Paths(list) => list.is_anywhere(),
+            Patterns::Regex(_) => true,
+        }
+    }
+
+    /// Whether a node is wanted, whatever its path.
+    pub fn fits(&self, node: &Node) -> bool {
         let size = match &node.content {
             Content::File(file) => Some(file.size),
             _ => None,
@@ -155,14 +160,12 @@ mod tests {
     fn matches(wanted: &Wanted, dir: &str, node: &Node) -> bool {
         let mut mark = wanted.root();
         for name in dir.split('/').filter(|name| !name.is_empty()) {
-            let below =
-                super::Wanted::enter(wanted, Path::new("/"), &mark, &self::node(name, None, 0));
-            match below.1 {
+            match wanted.name(Path::new("/"), &mark, name.as_bytes()).1 {
                 Some(below) => mark = below,
                 None => return false,
             }
         }
-        wanted.enter(Path::new(dir), &mark, node).0
+        wanted.name(Path::new(dir), &mark, &node.name).0 && wanted.fits(node)
     }
 
     #[test]

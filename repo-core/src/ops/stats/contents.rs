@@ -1,6 +1,6 @@
 //! What snapshots hold that is different.
 
-use super::{StatsMode, StatsSummary, Watch};
+use super::{Share, StatsMode, StatsSummary, Watch};
 use crate::error::{Error, Result};
 use crate::format::tree::{Chunks, Content, FileContent, Tree};
 use crate::id::BlobId;
@@ -9,11 +9,14 @@ use crate::progress::Counter;
 use crate::repo::Repo;
 use crate::snapshot::SnapshotInfo;
 use crate::tree::{ChunkRef, for_each_chunk, load_blob};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Most endings that are told apart.
+const ENDINGS_MAX: usize = 100_000;
 
 /// The first half of a hash: two of n things share it with a chance of n² in 2¹²⁹.
 type Print = [u8; 16];
@@ -28,33 +31,95 @@ struct Counting<'a> {
     /// Paths that have chunks, and chunks of paths.
     paths: HashSet<Print>,
     chunks: HashSet<Print>,
+    /// What is counted by the endings of names instead.
+    endings: Option<BTreeMap<Vec<u8>, Share>>,
     summary: &'a mut StatsSummary,
 }
 
-/// Counts what is different in all snapshots together.
+/// Counts what is different in all snapshots together, and tells after each how much of it was there.
 pub fn count(
     repo: &Repo,
     snapshots: &[SnapshotInfo],
     mode: StatsMode,
     watch: &Watch<'_>,
     summary: &mut StatsSummary,
+    each: &mut dyn FnMut(&StatsSummary),
 ) -> Result<()> {
-    let mut counting = Counting {
-        repo,
-        mode,
-        watch,
-        seen: repo.index().marks(),
-        contents: Contents::new(repo),
-        paths: HashSet::new(),
-        chunks: HashSet::new(),
-        summary,
-    };
-    snapshots
-        .iter()
-        .try_for_each(|info| counting.trees(info.summary.root))
+    let mut counting = Counting::new(repo, mode, watch, summary);
+    snapshots.iter().try_for_each(|info| {
+        counting.trees(info.summary.root)?;
+        each(counting.summary);
+        Ok(())
+    })
 }
 
-impl Counting<'_> {
+/// Counts files that differ in content, and their chunks, each once, by the endings of names.
+pub fn by_ending(
+    repo: &Repo,
+    snapshots: &[SnapshotInfo],
+    watch: &Watch<'_>,
+    summary: &mut StatsSummary,
+) -> Result<BTreeMap<Vec<u8>, Share>> {
+    let mut counting = Counting {
+        endings: Some(BTreeMap::new()),
+        ..Counting::new(repo, StatsMode::FilesByContents, watch, summary)
+    };
+    let mut roots = snapshots.iter().map(|info| info.summary.root);
+    roots.try_for_each(|root| counting.trees(root))?;
+    Ok(counting.endings.unwrap_or_default())
+}
+
+/// The ending of a name in small letters; of one without, and of all that come after very many others, nothing.
+fn ending(path: &Path, known: &BTreeMap<Vec<u8>, Share>) -> Vec<u8> {
+    let ending = path.extension().unwrap_or_default().as_bytes();
+    let ending = ending.to_ascii_lowercase();
+    match known.len() < ENDINGS_MAX || known.contains_key(&ending) {
+        true => ending,
+        false => Vec::new(),
+    }
+}
+
+impl<'a> Counting<'a> {
+    fn new(
+        repo: &'a Repo,
+        mode: StatsMode,
+        watch: &'a Watch<'a>,
+        summary: &'a mut StatsSummary,
+    ) -> Self {
+        Self {
+            repo,
+            mode,
+            watch,
+            seen: repo.index().marks(),
+            contents: Contents::new(repo),
+            paths: HashSet::new(),
+            chunks: HashSet::new(),
+            endings: None,
+            summary,
+        }
+    }
+
+    /// Counts a file of another content than all before, by the ending of its name.
+    fn of_ending(&mut self, file: &FileContent, path: &Path) -> Result<()> {
+        let (plain, stored) = (self.summary.bytes_plain, self.summary.bytes);
+        self.each_chunk(file, path, &mut |counting, chunk| match chunk {
+            ChunkRef::Data(id) if counting.seen.insert(&id)? => counting.stored(&id, path),
+            _ => Ok(()),
+        })?;
+        let (plain, stored) = (
+            self.summary.bytes_plain - plain,
+            self.summary.bytes - stored,
+        );
+        if let Some(endings) = &mut self.endings {
+            let share = endings.entry(ending(path, endings)).or_default();
+            share.files += 1;
+            share.bytes += file.size;
+            share.bytes_unique += plain;
+            share.bytes_stored += stored;
+        }
+        Ok(())
+    }
+
     /// All trees from one root. One that was met before holds nothing that was not: blob by blob, so that of a large directory
     /// that changed only pages that did are read.
     fn trees(&mut self, root: BlobId) -> Result<()> {
@@ -103,6 +168,7 @@ impl Counting<'_> {
                 }
             }),
             _ if !self.contents.insert(file)? => Ok(()),
+            _ if self.endings.is_some() => self.of_ending(file, path),
             StatsMode::BlobsPerFile => {
                 self.each_chunk(file, path, &mut |counting, chunk| match chunk {
                     ChunkRef::Data(id) => counting.of_path(&id, path),

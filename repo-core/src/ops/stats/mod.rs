@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Interrupt, Progress};
 use crate::repo::Repo;
 use crate::snapshot::SnapshotInfo;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What is counted.
@@ -59,11 +60,99 @@ pub fn stats(
     };
     let mut summary = StatsSummary::default();
     match mode {
-        StatsMode::RestoreSize => restored::count(repo, snapshots, &watch, &mut summary)?,
-        _ => contents::count(repo, snapshots, mode, &watch, &mut summary)?,
+        StatsMode::RestoreSize => {
+            restored::count(repo, snapshots, &watch, &mut summary, &mut |_, _| ())?;
+        }
+        _ => contents::count(repo, snapshots, mode, &watch, &mut summary, &mut |_| ())?,
     }
     summary.snapshots = snapshots.len() as u64;
     Ok(summary)
+}
+
+/// One part of what snapshots hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Share {
+    /// Files, or entries of a snapshot.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What of them no other part has that was counted before: plaintext bytes of blobs.
+    pub bytes_unique: u64,
+    /// What these take in packs.
+    pub bytes_stored: u64,
+}
+
+impl Share {
+    /// Adds another one.
+    pub fn add(&mut self, other: &Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.bytes_unique += other.bytes_unique;
+        self.bytes_stored += other.bytes_stored;
+    }
+}
+
+/// Counts for each snapshot what a restore would write, and the blobs, of trees too, that none before it in the list has. Also gives what
+/// could not be read. Memory: as [`stats`].
+pub fn stats_by_snapshot(
+    repo: &Repo,
+    snapshots: &[SnapshotInfo],
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<(Vec<Share>, u64)> {
+    let watch = Watch {
+        progress,
+        interrupt,
+    };
+    // What cannot be read is told once: when blobs are counted.
+    let silent = Watch {
+        progress: &crate::progress::Silent,
+        interrupt,
+    };
+    let mut shares = Vec::with_capacity(snapshots.len());
+    let mut restored = StatsSummary::default();
+    restored::count(
+        repo,
+        snapshots,
+        &silent,
+        &mut restored,
+        &mut |files, bytes| {
+            shares.push(Share {
+                files,
+                bytes,
+                ..Share::default()
+            });
+        },
+    )?;
+    let mut raw = StatsSummary::default();
+    let mut before = StatsSummary::default();
+    let mut rest = shares.iter_mut();
+    let each = &mut |now: &StatsSummary| {
+        if let Some(share) = rest.next() {
+            share.bytes_unique = now.bytes_plain - before.bytes_plain;
+            share.bytes_stored = now.bytes - before.bytes;
+            before = *now;
+        }
+    };
+    contents::count(repo, snapshots, StatsMode::RawData, &watch, &mut raw, each)?;
+    Ok((shares, raw.problems))
+}
+
+/// Counts by the endings of names, in small letters: files that differ in content, and their chunks, each once. Files without an ending
+/// have the empty one. Also gives what could not be read. Memory: as [`stats`] of [`StatsMode::FilesByContents`].
+pub fn stats_by_ending(
+    repo: &Repo,
+    snapshots: &[SnapshotInfo],
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<(BTreeMap<Vec<u8>, Share>, u64)> {
+    let watch = Watch {
+        progress,
+        interrupt,
+    };
+    let mut summary = StatsSummary::default();
+    let endings = contents::by_ending(repo, snapshots, &watch, &mut summary)?;
+    Ok((endings, summary.problems))
 }
 
 /// Who is told, and who may stop us.

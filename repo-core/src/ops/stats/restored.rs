@@ -50,12 +50,13 @@ struct Counting<'a> {
     summary: &'a mut StatsSummary,
 }
 
-/// Counts entries and bytes of each snapshot.
+/// Counts entries and bytes of each snapshot, and tells of each which they are.
 pub fn count(
     repo: &Repo,
     snapshots: &[SnapshotInfo],
     watch: &Watch<'_>,
     summary: &mut StatsSummary,
+    each: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
     let _following = repo.follow();
     let mut counting = Counting {
@@ -70,6 +71,7 @@ pub fn count(
         let totals = counting.tree(&info.summary.root)?;
         counting.summary.files += totals.entries;
         counting.summary.bytes += totals.bytes;
+        each(totals.entries, totals.bytes);
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod damaged_meanwhile;
 mod deleted;
 mod eio;
 mod exclude;
+mod find;
 mod first_entry;
 mod follow;
 mod for_the_moment;
