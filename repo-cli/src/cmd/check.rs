@@ -233,8 +233,8 @@ fn meaning(repo: &Repo, findings: &[Finding]) -> String {
         );
     }
     let of_file = |finding: &Finding| match finding.error.subject() {
-        Subject::Object(name) => name.starts_with(CHECKPOINTS),
-        subject => matches!(subject, Subject::Entry(_)),
+        Subject::Object(name) if name.starts_with(CHECKPOINTS) => true,
+        _ => finding.is_of_log(),
     };
     if findings.iter().any(|f| f.harm == Harm::None && of_file(f)) {
         text.push_str(

@@ -11,6 +11,7 @@ mod effect;
 pub mod explorer;
 mod mutant;
 mod prune;
+mod rely;
 mod roles;
 mod set;
 mod state;
@@ -31,9 +32,10 @@ pub use check::{
 };
 pub use checkpoint::{LoadTable, SaveTable, check_checkpoint};
 pub use prune::{
-    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, chosen_over, keep,
-    may_append_deleting, plan_condemn, plan_delete, plan_holds, stand_ins,
+    CondemnPlan, DeletePlan, Inventory, Kept, Needed, Present, Rows, keep, may_append_deleting,
+    plan_condemn, plan_delete, plan_holds,
 };
+pub use rely::{chosen_over, stand_ins};
 pub use state::{Outcome, PackState, Removals, Seen, State, VoidReason};
 pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};
 pub use unreadable::Unreadable;

@@ -4,7 +4,7 @@
 //! on an old fold, because the question is asked again before `Deleting`; `Deleting` stands right after the fold it was
 //! computed from.
 
-use super::check::{Catalog, decodes, spare};
+use super::check::{Catalog, spare};
 use super::mutant::{Rule, off};
 use super::state::{PackState, State};
 use crate::backend::Class;
@@ -113,7 +113,7 @@ pub struct Kept {
     packs: Vec<u32>,
     states: Vec<PackState>,
     /// Whether any needed blob has several copies, there or not, of which none was condemned before.
-    has_copies: bool,
+    pub(super) has_copies: bool,
     /// Needed blobs of which no pack that is there and stays holds a copy, or as bases no whole one: the repository is damaged, condemn
     /// nothing. 100 at most; what no table names at all is not among them.
     pub lost: Vec<BlobId>,
@@ -245,36 +245,6 @@ pub fn keep(
         })?;
     }
     Ok(kept)
-}
-
-/// The packs that stay and hold what lies in a pack too that goes, whole or not: whoever condemns that one relies on them. Walks
-/// through all blobs once if any has several copies, else not at all.
-pub fn chosen_over(rows: &dyn Rows, kept: &Kept, condemn: &[PackId]) -> Result<Vec<PackId>> {
-    if !kept.has_copies {
-        return Ok(Vec::new());
-    }
-    let condemn: BTreeSet<&PackId> = condemn.iter().collect();
-    let mut goes = vec![false; rows.pack_count() as usize];
-    rows.for_each_pack(&mut |pack, id| {
-        goes[pack as usize] = condemn.contains(id);
-        Ok(())
-    })?;
-    let mut chosen = BTreeSet::new();
-    rows.for_each_blob(&mut |_, _, copies| {
-        let (stay, go): (Vec<&CopyAt>, Vec<&CopyAt>) =
-            copies.iter().partition(|copy| !goes[copy.pack as usize]);
-        if !go.is_empty() {
-            let stay = stay.iter().filter(|copy| kept.has_row(copy.row));
-            chosen.extend(stay.map(|copy| copy.pack));
-        }
-        Ok(())
-    })?;
-    let mut packs = Vec::new();
-    rows.for_each_pack(&mut |pack, id| {
-        packs.extend(chosen.contains(&pack).then_some(*id));
-        Ok(())
-    })?;
-    Ok(packs)
 }
 
 /// How much of a pack is needed, whether other packs hold it too or not.
@@ -419,37 +389,6 @@ pub fn plan_delete(
         reprieve: reprieve.into_iter().collect(),
         lost,
     })
-}
-
-/// The packs that stay and hold what is needed of those that go by that plan: one copy each, in a pack of `trusted` where there is one.
-/// Whoever deletes those relies on these.
-pub fn stand_ins(
-    state: &State,
-    inventory: &dyn Inventory,
-    needed: &dyn Needed,
-    plan: &DeletePlan,
-    trusted: &BTreeSet<PackId>,
-) -> Result<BTreeSet<PackId>> {
-    let mut found: BTreeSet<PackId> = BTreeSet::new();
-    for pack in &plan.packs {
-        inventory.blobs(pack, &mut |blob, _| {
-            if !needed.needs(blob)? {
-                return Ok(());
-            }
-            let stays = |pack: &PackId| {
-                let live = state.pack_state(pack) == PackState::Live;
-                live || plan.reprieve.binary_search(pack).is_ok()
-            };
-            let known = |pack: &PackId| trusted.contains(pack) || found.contains(pack);
-            let packs = match decodes(inventory, blob, &|pack| stays(pack) && known(pack))? {
-                Some(packs) => Some(packs),
-                None => decodes(inventory, blob, &stays)?,
-            };
-            found.extend(packs.unwrap_or_default());
-            Ok(())
-        })?;
-    }
-    Ok(found)
 }
 
 /// Whether a plan to delete holds after these entries, but for what they took back ([`DeletePlan::renew`]); otherwise plan

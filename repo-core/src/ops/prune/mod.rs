@@ -8,6 +8,7 @@ mod choose;
 mod condemn;
 mod delete;
 mod listing;
+mod mark;
 mod options;
 mod repack;
 mod survey;

@@ -2,11 +2,11 @@
 
 use super::choose::Uses;
 use super::listing::Listing;
+use super::mark::{Walking, mark_below, mark_new};
 use super::options::PrunePlan;
 use super::uncommitted::mark_uncommitted;
 use super::{Job, is_absence};
-use crate::crypto::BlobType;
-use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::error::{Error, Result, Subject};
 use crate::format::checkpoint::Condemned;
 use crate::format::entry::ObjectRef;
 use crate::format::name::ObjectKind;
@@ -17,11 +17,10 @@ use crate::log::{
     Catalog, CondemnPlan, DeletePlan, Kept, PackState, Present, State, chosen_over, keep,
     plan_condemn, plan_delete, stand_ins,
 };
-use crate::ops::walk::Walk;
-use crate::repo::{PictureRows, Repo, lock, pack_object};
+use crate::repo::{PictureRows, Repo, pack_object};
 use crate::time::{Timestamp, now};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Everything that a prune decided on one fold.
 pub struct Survey {
@@ -354,63 +353,6 @@ pub fn forgotten<'a>(
     ids.filter(|id| state.snapshot(id).is_some()).collect()
 }
 
-/// Marks the live snapshots that are not among those marked, and adds them.
-fn mark_new(
-    job: &Job<'_>,
-    state: &State,
-    marks: &PictureMarks,
-    marked: &mut HashSet<SnapshotId>,
-    walking: Walking,
-) -> Result<()> {
-    for (id, row) in state.kept_snapshots(now()) {
-        if !job.options.without.contains(id) && marked.insert(*id) {
-            let root = job.repo.open_summary(id, &row.summary)?.root;
-            mark_below(job, marks, id, &root, walking)?;
-        }
-    }
-    Ok(())
-}
-
-/// What may be met on a walk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Walking {
-    /// What the picture shows; all else is missing.
-    Picture,
-    /// Also what came into the index after the picture was taken: that is not marked.
-    Newer,
-    /// The same, and what is lost.
-    PastLosses,
-}
-
-/// Marks what a snapshot with that root holds.
-pub fn mark_below(
-    job: &Job<'_>,
-    marks: &PictureMarks,
-    id: &SnapshotId,
-    root: &BlobId,
-    walking: Walking,
-) -> Result<()> {
-    let walk = Walk {
-        repo: job.repo,
-        progress: job.progress,
-        interrupt: job.interrupt,
-        past_losses: walking == Walking::PastLosses,
-    };
-    let unknown = Mutex::new(HashSet::new());
-    let meet = |kind, id: &BlobId| match marks.insert(id)? {
-        Some(new) => Ok(new),
-        None if walking == Walking::Picture => Err(Error::unindexed(id)),
-        None => Ok(kind == BlobType::Tree && lock(&unknown).insert(*id)),
-    };
-    walk.snapshot(id, root, &meet).map_err(|e| match e.kind() {
-        ErrorKind::Interrupted => e,
-        _ => {
-            let detail = "a snapshot cannot be read whole, so that it is not known what it needs; nothing was deleted";
-            Error::new(e.kind(), e.subject().clone()).detail(detail).because(e)
-        }
-    })
-}
-
 /// Packs that tables name and no entry deletes, and that are not there in their full length: what is needed of them must lie elsewhere.
 fn absent(
     repo: &Repo,
@@ -484,6 +426,11 @@ fn objects(
     stay: &BTreeSet<SnapshotId>,
 ) -> Vec<ObjectRef> {
     let now = now();
+    let snapshot = |id: &SnapshotId| ObjectRef {
+        kind: ObjectKind::Snapshot,
+        id: id.0,
+    };
+    let stay: BTreeSet<ObjectRef> = stay.iter().map(snapshot).collect();
     let condemned: BTreeSet<&ObjectRef> = standing(state).map(|(object, _)| object).collect();
     let unwanted = listing.others.iter().filter(|(object, stored)| {
         let forgotten =
@@ -492,7 +439,7 @@ fn objects(
             && !state.is_deleted(&object.id)
             && !condemned.contains(object)
             && !state.is_protected(&SnapshotId(object.id), now)
-            && !(object.kind == ObjectKind::Snapshot && stay.contains(&SnapshotId(object.id)))
+            && !stay.contains(object)
             && (forgotten || stored.is_older(job.options.stray_age, now))
     });
     unwanted.map(|(object, _)| *object).collect()

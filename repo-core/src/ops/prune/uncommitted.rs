@@ -3,7 +3,8 @@
 
 use super::Job;
 use super::listing::Listing;
-use super::survey::{Walking, damaged, mark_below};
+use super::mark::{Walking, mark_below};
+use super::survey::damaged;
 use crate::backend::Class;
 use crate::error::Result;
 use crate::format::name::ObjectKind;
