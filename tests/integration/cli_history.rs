@@ -184,7 +184,7 @@ fn a_path_that_was_never_there_is_an_error() {
     let (env, _) = history();
     env.run(&["history", &env.text("src/nothing")])
         .expect(1)
-        .says("is in no snapshot that fits");
+        .says("is in no snapshot that fits\n`larder find` searches");
     env.run(&["history"]).expect(2);
 }
 

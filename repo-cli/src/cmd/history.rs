@@ -59,10 +59,10 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         _ => Failure::from(error),
     })?;
     if hosts.iter().all(|host| host.moments.is_empty()) && problems == 0 {
-        return Err(Failure::failed(printable(&format!(
+        return Err(Failure::failed(format!(
             "{} is in no snapshot that fits\n`larder find` searches for names; `larder snapshots` lists what was backed up.",
-            path.display()
-        ))));
+            printable(&path.to_string_lossy())
+        )));
     }
     let shown = Shown {
         path: &path,

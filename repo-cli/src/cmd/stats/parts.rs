@@ -225,10 +225,11 @@ fn draw(path: &Path, parts: &Parts<'_>) -> Result<(), Failure> {
         }
     };
     std::fs::write(path, picture).map_err(|error| {
-        let path = path.display();
-        Failure::failed(printable(&format!(
-            "the picture cannot be written to {path}: {}\nName a file in a directory that is there and can be written to.",
+        let path = path.to_string_lossy();
+        Failure::failed(format!(
+            "the picture cannot be written to {}: {}\nName a file in a directory that is there and can be written to.",
+            printable(&path),
             plain_io(&error)
-        )))
+        ))
     })
 }

@@ -49,7 +49,20 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     }
     mended.entries.sort_unstable();
     mended.lost.sort_unstable();
-    let mut checkpoints = Vec::new();
+    mended.checkpoints = remove_checkpoints(repo, dry_run, interrupt)?;
+    Ok(mended)
+}
+
+/// Removes checkpoints that do not open, or in a dry run says which it would.
+///
+/// One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to; unless that is an entry
+/// which was cleared.
+pub fn remove_checkpoints(
+    repo: &Repo,
+    dry_run: bool,
+    interrupt: &Interrupt,
+) -> Result<Vec<String>> {
+    let (mut checkpoints, mut removed) = (Vec::new(), Vec::new());
     repo.backend().list(name::CHECKPOINTS, &mut |found| {
         checkpoints.push(found.name);
         Ok(())
@@ -57,8 +70,6 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     checkpoints.sort_unstable();
     for object in checkpoints {
         interrupt.check()?;
-        // One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to; unless that is an
-        // entry which was cleared.
         let bytes = match repo.backend().get(&object) {
             Ok(bytes) => bytes,
             // A prune removes those that later ones replace.
@@ -76,9 +87,9 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
         if !dry_run {
             repo.backend().delete(&object)?;
         }
-        mended.checkpoints.push(object);
+        removed.push(object);
     }
-    Ok(mended)
+    Ok(removed)
 }
 
 /// Whether a checkpoint counts no more because the entry that it was made with was cleared.

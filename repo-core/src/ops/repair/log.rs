@@ -11,7 +11,7 @@
 //! What the lost entries said besides is not known: that something was forgotten, protected, condemned or deleted, that keys were
 //! changed. Stopped anywhere, the next run goes on; behind the first step it must be asked for snapshots.
 
-use super::entries::{Mended, mend};
+use super::entries::{Mended, mend, remove_checkpoints};
 use super::packs_below;
 use crate::backend::Class;
 use crate::crypto::Role;
@@ -118,6 +118,8 @@ pub fn repair_log(
     if !options.dry_run && !lost.is_empty() {
         repo.void_unreadable()?;
         repo.refresh()?;
+        let removed = remove_checkpoints(repo, false, interrupt)?;
+        done.mended.checkpoints.extend(removed);
     }
     if !options.dry_run && process.is_none() {
         process = repo.announce()?;

@@ -77,6 +77,23 @@ fn what_a_checkpoint_says_too_is_no_error_and_a_bad_checkpoint_goes() {
 }
 
 #[test]
+fn a_checkpoint_made_with_an_entry_that_is_cleared_goes_at_once() {
+    let bed = log_of(10);
+    let repo = bed.open();
+    while repo.state().tail().number < 16 {
+        bed.backup(&repo).unwrap();
+    }
+    assert!(bed.place.size(&name::checkpoint(16)).unwrap().is_some());
+    flip(&bed.place, &name::entry(16), 300);
+    let options = RepairLogOptions::default();
+    let anew = || bed.open_anew(Arc::new(bed.place.clone()), &password());
+    let listener = Listener::default();
+    let done = repair_log(&anew().unwrap(), &options, &listener, &Interrupt::new());
+    assert_eq!(done.unwrap().mended.checkpoints, [name::checkpoint(16)]);
+    assert_clean(&anew().unwrap());
+}
+
+#[test]
 fn a_checkpoint_that_a_prune_removes_meanwhile_is_passed_over() {
     let bed = log_of(20);
     assert!(!names(&bed.place, "checkpoints").is_empty());
