@@ -81,15 +81,7 @@ pub fn commit(
         sources: Vec::new(),
         ext: Vec::new(),
     };
-    let request = CommitRequest {
-        snapshot: repo.save_snapshot(&snapshot)?,
-        summary,
-        tables: written.tables,
-        hits: written.hits,
-        own: written.own,
-        lender: None,
-        lent_on: None,
-    };
+    let request = CommitRequest::new(repo.save_snapshot(&snapshot)?, summary, written);
     assert_eq!(repo.commit(&request)?, CommitOutcome::Committed);
     Ok(())
 }

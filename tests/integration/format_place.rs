@@ -146,14 +146,6 @@ pub fn snapshot(repo: &Repo, root: BlobId) -> Snapshot {
 pub fn commit(repo: &Repo, root: BlobId, written: Written) -> Result<(SnapshotId, CommitOutcome)> {
     let stored = snapshot(repo, root);
     let snapshot = repo.save_snapshot(&stored)?;
-    let request = CommitRequest {
-        snapshot,
-        summary: stored.summary,
-        tables: written.tables,
-        hits: written.hits,
-        own: written.own,
-        lender: None,
-        lent_on: None,
-    };
+    let request = CommitRequest::new(snapshot, stored.summary, written);
     Ok((snapshot, repo.commit(&request)?))
 }

@@ -150,13 +150,8 @@ impl Job<'_> {
         };
         hits.retain(|pack| !written.own.contains(pack));
         let request = CommitRequest {
-            snapshot,
-            summary,
-            tables: written.tables,
             hits,
-            own: written.own,
-            lender: None,
-            lent_on: None,
+            ..CommitRequest::new(snapshot, summary, written)
         };
         found.snapshot = Some(snapshot);
         Ok(match repo.commit(&request)? {

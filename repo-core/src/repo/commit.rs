@@ -2,6 +2,7 @@
 
 use super::Repo;
 use super::catalog::IndexCatalog;
+use super::writer::Written;
 use crate::error::Result;
 use crate::format::entry::Action;
 use crate::format::rows::Blob;
@@ -28,6 +29,21 @@ pub struct CommitRequest {
     pub lender: Option<SnapshotId>,
     /// What was removed when it was found that nothing of the lender's can be lost. Whatever is removed later, a repair may have lost.
     pub lent_on: Option<Removals>,
+}
+
+impl CommitRequest {
+    /// Of a snapshot that rests on what was written for it and nothing else.
+    pub fn new(snapshot: SnapshotId, summary: Summary, written: Written) -> Self {
+        Self {
+            snapshot,
+            summary,
+            tables: written.tables,
+            hits: written.hits,
+            own: written.own,
+            lender: None,
+            lent_on: None,
+        }
+    }
 }
 
 /// What became of it.

@@ -67,6 +67,12 @@ impl Kept {
         lock(&self.written).failure.take()
     }
 
+    /// Remembers why something could not be kept, until somebody asks.
+    pub fn failed(&self, error: Error) {
+        let error = error.detail("use the cache directory");
+        lock(&self.written).failure.get_or_insert(error);
+    }
+
     /// Whether anything is kept at all.
     pub fn keeps(&self) -> bool {
         self.dir.is_some()

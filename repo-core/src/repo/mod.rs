@@ -81,8 +81,6 @@ pub struct Shared {
     kept: Kept,
     /// What else this machine keeps of the repository lies here.
     cache_dir: Option<PathBuf>,
-    /// Why something there could not be kept.
-    cache_trouble: Mutex<Option<Error>>,
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     follow: follow::Follow,
@@ -134,9 +132,7 @@ impl Shared {
 
     /// Why something could not be kept on this machine, the first time, until somebody asks.
     pub fn cache_failure(&self) -> Option<Error> {
-        let other = || lock(&self.cache_trouble).take();
-        let of_index = self.index.cache_failure();
-        of_index.or_else(|| self.kept.failure()).or_else(other)
+        self.index.cache_failure().or_else(|| self.kept.failure())
     }
 
     /// The directory in the cache for what this machine keeps of the repository; it may not be there.
@@ -146,7 +142,7 @@ impl Shared {
 
     /// Remembers why something could not be kept.
     pub(crate) fn cache_failed(&self, error: Error) {
-        lock(&self.cache_trouble).get_or_insert(error);
+        self.kept.failed(error);
     }
 
     /// Seals and opens records.

@@ -234,7 +234,6 @@ impl Repo {
             index,
             kept,
             cache_dir,
-            cache_trouble: Mutex::default(),
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
             follow: Default::default(),

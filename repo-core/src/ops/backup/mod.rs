@@ -89,7 +89,8 @@ pub fn backup(
     let mut prepared = Prepared::new(input, &options.exclude)?;
     let run = repo.begin_run(options.dry_run)?;
     let parent = parent::find(repo, &prepared.series(), options)?;
-    let (distrust, removals) = (may_lack(repo, parent.as_ref()), repo.state().removals());
+    let removals = repo.state().removals();
+    let distrust = may_lack(repo, &removals, parent.as_ref());
     // Of a stream nothing is compared.
     if let Prepared::Files { .. } = prepared {
         let short = parent.as_ref().map(|parent| parent.id.short());
@@ -125,13 +126,12 @@ pub fn backup(
 /// Whether what the parent holds may be lost, as far as the log and the index can tell: a table is missing, or packs were condemned or
 /// anything was deleted after it was committed. A prune takes nothing that it needs, a repair may have to. Of another form of a snapshot
 /// nobody knows when its content was, and on class C not what its commit had seen: an entry may come late, under a lower number.
-pub(super) fn may_lack(repo: &Repo, parent: Option<&SnapshotInfo>) -> bool {
+pub(super) fn may_lack(repo: &Repo, removals: &Removals, parent: Option<&SnapshotInfo>) -> bool {
     let state = repo.state();
     let since = parent.is_some_and(|parent| {
         let committed = state.snapshot(&parent.id).map_or(0, |row| row.number);
         let in_order = state.class() == Class::A && parent.summary.original().is_none();
-        let removal = state.removals().newest;
-        removal > 0 && !(in_order && committed > removal)
+        removals.newest > 0 && !(in_order && committed > removals.newest)
     });
     since || repo.index_is_incomplete()
 }

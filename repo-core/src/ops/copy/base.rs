@@ -76,7 +76,7 @@ impl There {
                     time: info.summary.time,
                     roots: [root, info.summary.root],
                     lender: Lender::There(info.id),
-                    whole: !may_lack(to, Some(info)),
+                    whole: !may_lack(to, &there.removals, Some(info)),
                 });
             }
         }

@@ -426,11 +426,6 @@ fn objects(
     stay: &BTreeSet<SnapshotId>,
 ) -> Vec<ObjectRef> {
     let now = now();
-    let snapshot = |id: &SnapshotId| ObjectRef {
-        kind: ObjectKind::Snapshot,
-        id: id.0,
-    };
-    let stay: BTreeSet<ObjectRef> = stay.iter().map(snapshot).collect();
     let condemned: BTreeSet<&ObjectRef> = standing(state).map(|(object, _)| object).collect();
     let unwanted = listing.others.iter().filter(|(object, stored)| {
         let forgotten =
@@ -439,7 +434,7 @@ fn objects(
             && !state.is_deleted(&object.id)
             && !condemned.contains(object)
             && !state.is_protected(&SnapshotId(object.id), now)
-            && !stay.contains(object)
+            && !stay.contains(&SnapshotId(object.id))
             && (forgotten || stored.is_older(job.options.stray_age, now))
     });
     unwanted.map(|(object, _)| *object).collect()

@@ -36,17 +36,20 @@ pub fn mark_uncommitted(
         return Ok(stay);
     }
     let now = now();
-    let live = list(job.repo, &Filter::default()).snapshots;
-    let made_anew = live.iter().filter_map(|info| info.summary.original());
-    let made_anew: BTreeSet<SnapshotId> = made_anew.collect();
-    for (object, stored) in &listing.others {
-        let id = SnapshotId(object.id);
-        if object.kind != ObjectKind::Snapshot
-            || state.snapshot(&id).is_some()
-            || state.forgotten_by(&id).is_some()
-            || made_anew.contains(&id)
-            || state.is_deleted(&id.0)
-            || !was_lost && stored.is_older(job.options.stray_age, now)
+    let snapshots = listing.others.iter();
+    let snapshots = snapshots.filter(|(object, _)| object.kind == ObjectKind::Snapshot);
+    let snapshots = snapshots.map(|(object, stored)| (SnapshotId(object.id), stored));
+    let uncommitted = snapshots.filter(|(id, stored)| {
+        state.snapshot(id).is_none()
+            && state.forgotten_by(id).is_none()
+            && !state.is_deleted(&id.0)
+            && (was_lost || !stored.is_older(job.options.stray_age, now))
+    });
+    let mut made_anew = None;
+    for (id, _) in uncommitted {
+        if made_anew
+            .get_or_insert_with(|| originals(job))
+            .contains(&id)
         {
             continue;
         }
@@ -74,4 +77,11 @@ pub fn mark_uncommitted(
         }
     }
     Ok(stay)
+}
+
+/// The snapshots of which live ones are other forms.
+fn originals(job: &Job<'_>) -> BTreeSet<SnapshotId> {
+    let live = list(job.repo, &Filter::default()).snapshots;
+    let originals = live.iter().filter_map(|info| info.summary.original());
+    originals.collect()
 }

@@ -19,11 +19,11 @@ pub struct Mended {
     pub entries: Vec<u64>,
     /// Those of which no other file says what they said: nothing was done about them.
     pub lost: Vec<u64>,
-    /// Checkpoints that could not be read.
+    /// Checkpoints that could not be read, or counted no more; see [`remove_checkpoints`].
     pub checkpoints: Vec<String>,
 }
 
-/// Puts right what can be, or in a dry run says what could be. Of class A only entries; those of class C are repeated by none.
+/// Puts entries right that can be, or in a dry run says which could be. Only those of class A: of class C none repeats others.
 ///
 /// Reads the whole log. Memory: sixteen entries.
 pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended> {
@@ -49,7 +49,6 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     }
     mended.entries.sort_unstable();
     mended.lost.sort_unstable();
-    mended.checkpoints = remove_checkpoints(repo, dry_run, interrupt)?;
     Ok(mended)
 }
 

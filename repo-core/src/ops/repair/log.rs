@@ -104,8 +104,10 @@ pub fn repair_log(
         false => repo.announce()?,
     };
     repo.refresh()?;
+    let mut mended = mend(repo, options.dry_run, interrupt)?;
+    mended.checkpoints = remove_checkpoints(repo, options.dry_run, interrupt)?;
     let mut done = RepairLogSummary {
-        mended: mend(repo, options.dry_run, interrupt)?,
+        mended,
         entries: lost_entries(repo)?,
         ..RepairLogSummary::default()
     };
@@ -309,11 +311,11 @@ impl Job<'_> {
     fn commit_all(&self) -> Result<Vec<Uncommitted>> {
         let known = |state: &State, id: &[u8; 32]| state.snapshot(&SnapshotId(*id)).is_some();
         let strays = self.strays(ObjectKind::Snapshot, &known)?;
-        let (all, repo_state) = (Filter::default(), self.repo.state());
+        let (all, state) = (Filter::default(), self.repo.state());
         let committed = [list(self.repo, &all), list_forgotten(self.repo, &all)];
         let committed = committed.iter().flat_map(|listing| &listing.snapshots);
         let mut there: Vec<(bool, Summary)> = committed
-            .map(|info| (repo_state.is_live(&info.id), info.summary.clone()))
+            .map(|info| (state.is_live(&info.id), info.summary.clone()))
             .collect();
         let mut found = Vec::new();
         for (id, stored) in strays {

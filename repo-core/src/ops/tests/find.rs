@@ -31,6 +31,16 @@ impl Cached {
         }
     }
 
+    /// With so many snapshots, between which something happened.
+    fn with_history(seed: u64, snapshots: usize) -> Self {
+        let mut cached = Self::new(seed);
+        for _ in 0..snapshots {
+            cached.change();
+            cached.backup();
+        }
+        cached
+    }
+
     /// A number below `below`.
     fn random(&mut self, below: u64) -> u64 {
         self.random += 1;
@@ -205,11 +215,7 @@ fn random_histories_are_found_as_by_a_walk() {
 
 #[test]
 fn a_search_with_a_cache_reads_no_tree_a_second_time() {
-    let mut cached = Cached::new(7);
-    for _ in 0..5 {
-        cached.change();
-        cached.backup();
-    }
+    let cached = Cached::with_history(7, 5);
     let repo = cached.open();
     let all = snapshots(&repo);
     let first = in_order(found(&repo, &all, &wanted("*")).unwrap());
@@ -290,11 +296,7 @@ fn a_damaged_table_is_made_anew() {
 
 #[test]
 fn a_table_that_gets_too_long_is_not_made_again_for_as_many_snapshots() {
-    let mut cached = Cached::new(3);
-    for _ in 0..8 {
-        cached.change();
-        cached.backup();
-    }
+    let cached = Cached::with_history(3, 8);
     let repo = cached.open();
     let all = snapshots(&repo);
     let small = Limits {

@@ -89,15 +89,7 @@ pub fn commit_changed(repo: &Repo, id: &SnapshotId, change: &dyn Fn(&mut Vec<Nod
         sequence: repo.next_sequence(),
         ..snapshot
     };
-    let request = CommitRequest {
-        snapshot: repo.save_snapshot(&snapshot).unwrap(),
-        summary,
-        tables: written.tables,
-        hits: written.hits,
-        own: written.own,
-        lender: None,
-        lent_on: None,
-    };
+    let request = CommitRequest::new(repo.save_snapshot(&snapshot).unwrap(), summary, written);
     assert_eq!(repo.commit(&request).unwrap(), CommitOutcome::Committed);
     request.snapshot
 }

@@ -276,35 +276,37 @@ fn what_is_only_named_since_an_entry_was_lost_stays_until_it_is_committed() {
     assert_eq!(gone.plan.snapshots_to_go, not_asked.len() as u64);
 }
 
-/// One pack of those that its table names is condemned, and what was in it lies elsewhere.
+/// One pack of those that its table names is condemned, and the entry is lost that took it back.
 #[test]
-fn what_a_prune_rewrote_a_part_of_is_whole() {
-    let (bed, made) = history();
-    let repo = bed.open();
-    let (id, tree) = &made[2];
-    let pack = packs(&bed.place, ObjectKind::Data)[0];
-    let commits = |number: &u64| {
-        let row = repo.state().snapshot(id).unwrap().clone();
-        row.number == *number
-    };
-    let entry = (1..=repo.state().tail().number).find(commits).unwrap();
-    Other::new(&bed, &bed.place).append(Action::Condemn {
-        packs: vec![pack],
-        objects: vec![],
-        index_add: vec![],
-        reprieve: vec![],
+fn what_rests_on_a_condemned_pack_too_is_whole() {
+    let (bed, _) = history();
+    let bed = Arc::new(bed);
+    let before = packs(&bed.place, ObjectKind::Data);
+    bed.write("dir/more", &noise(9, 3 << 20));
+    let shared = bed.clone();
+    // The first put only finds out what place this is.
+    let backend = Meanwhile::before(&bed.place, "log", 2, move |place| {
+        let mut new = packs(place, ObjectKind::Data);
+        new.retain(|pack| !before.contains(pack));
+        if new.is_empty() {
+            return;
+        }
+        assert!(new.len() > 1);
+        Other::new(&shared, place).append(Action::Condemn {
+            packs: vec![new[0]],
+            objects: vec![],
+            index_add: vec![],
+            reprieve: vec![],
+        });
     });
-    // No later one repeats it.
+    let repo = bed.open_anew(Arc::new(backend), &password()).unwrap();
+    let id = bed.backup(&repo).unwrap().snapshot.unwrap();
     let last = bed.open().state().tail().number;
-    for number in [entry, last] {
-        bed.place
-            .corrupt(&name::entry(number), |bytes| bytes.clear());
-    }
-    log(&anew(&bed, &bed.place), &[], false);
-    log(&anew(&bed, &bed.place), &[*id], false);
-    bed.assert_restores(&anew(&bed, &bed.place), id, tree);
+    bed.place.corrupt(&name::entry(last), |bytes| bytes.clear());
+    let found = log(&anew(&bed, &bed.place), &[id], false);
+    assert!(anew(&bed, &bed.place).state().is_live(&id), "{found:?}");
     prune_with(&anew(&bed, &bed.place), &thorough()).unwrap();
-    bed.assert_restores(&anew(&bed, &bed.place), id, tree);
+    bed.assert_restores(&anew(&bed, &bed.place), &id, &bed.tree());
     assert_clean(&anew(&bed, &bed.place));
 }
 

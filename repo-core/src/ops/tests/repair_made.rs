@@ -132,15 +132,7 @@ fn commit(repo: &Repo, root: BlobId, written: Written) -> SnapshotId {
         ext: Vec::new(),
     });
     let snapshot = snapshot.unwrap();
-    let request = CommitRequest {
-        snapshot,
-        summary,
-        tables: written.tables,
-        hits: written.hits,
-        own: written.own,
-        lender: None,
-        lent_on: None,
-    };
+    let request = CommitRequest::new(snapshot, summary, written);
     assert_eq!(repo.commit(&request).unwrap(), CommitOutcome::Committed);
     snapshot
 }

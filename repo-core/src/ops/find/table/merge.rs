@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::id::SnapshotId;
 use crate::progress::Interrupt;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Writes what is in `old` of the snapshots that are `kept`, and all that is in `fresh`, to a table that takes the old one's place if
 /// `place`.
@@ -105,11 +105,10 @@ fn number_snapshots(
         numbers.push(kept(id).then_some(snapshots.len() as u32));
         snapshots.extend(kept(id).then_some(*id));
     }
-    for id in &fresh.snapshots {
-        if !snapshots.contains(id) {
-            snapshots.push(*id);
-        }
-    }
+    // The one that was being walked when the last part was merged comes again.
+    let known: HashSet<SnapshotId> = snapshots.iter().copied().collect();
+    let fresh = fresh.snapshots.iter();
+    snapshots.extend(fresh.filter(|id| !known.contains(*id)));
     let prints = snapshots.iter().map(|id| print_of(&id.0)).collect();
     (Level::new(None, numbers, prints), snapshots)
 }

@@ -72,7 +72,7 @@ pub fn find(
                 return Ok(None);
             }
             (true, _) => {
-                repo.cache_failed(error.detail("use the cache directory"));
+                repo.cache_failed(error);
                 return Ok(None);
             }
             // The search by itself meets it too, and says what cannot be read.
