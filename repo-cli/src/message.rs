@@ -44,6 +44,8 @@ pub fn cannot_open(error: &Error) -> String {
                 .to_owned()
         }
         Subject::Object(name) => put_back(name),
+        // Nothing that could be read says what class the place is of.
+        Subject::Entry(1) => put_back("log/0/1, or the file whose name begins with log/0/1-,"),
         Subject::Entry(number) => put_back(&name::entry(*number)),
         _ => return sentence(error),
     };

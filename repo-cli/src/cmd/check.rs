@@ -295,6 +295,7 @@ fn is_lost_slot(finding: &Finding) -> bool {
 /// Whether it is about what lies in the repository's directory and is no part of it.
 fn is_stranger(finding: &Finding) -> bool {
     finding.error.kind() == ErrorKind::InvalidInput
+        || finding.error.detail_text() == Some("is no part of this log")
 }
 
 fn message(summary: &CheckSummary) -> json::CheckSummary {

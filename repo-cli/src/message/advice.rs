@@ -28,7 +28,7 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         }
         ErrorKind::RolledBack => {
             "Someone may have put back an old copy, or hides new backups, or this is an older copy of it. If this is how \
-             you want it, run once with --accept-rollback."
+             you want it, run once with --accept-rollback; if files of the log were lost, with `larder --accept-rollback repair log`."
         }
         ErrorKind::InvalidInput if about_costs() => {
             "If you trust whoever made this key, allow it with --allow-costly-key."

@@ -151,7 +151,8 @@ fn what_cannot_be_opened_cannot_be_checked() {
         (slot, "put keys/abab"),
         (gone, "Put one back"),
         (config, "Put config back"),
-        (Error::missing(Subject::Entry(1)), "Put log/0/1 back"),
+        (Error::missing(Subject::Entry(1)), "log/0/1-, back"),
+        (Error::missing(Subject::Entry(2)), "Put log/0/2 back"),
     ] {
         let text = cannot_open(&error);
         assert!(text.contains(named), "{text}");

@@ -63,7 +63,7 @@ pub struct Entry {
     pub follows: Vec<EntryHash>,
     /// When, by the writer's clock; a label only.
     pub time: Timestamp,
-    /// Class C: the process that wrote it, as announced.
+    /// Class C: the process that wrote it, as announced, or the nonce above if that has announced nothing.
     pub process: Option<Nonce>,
     /// What it says; `None` for a kind of a later version that may be skipped.
     pub action: Option<Action>,

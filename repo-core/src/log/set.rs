@@ -8,7 +8,7 @@ use super::mutant::{Rule, off};
 use super::state::{Outcome, State, VoidReason, broken};
 use super::unreadable::Unreadable;
 use crate::backend::Class;
-use crate::error::Result;
+use crate::error::{Error, Result, Subject};
 use crate::format::checkpoint::{EntryRow, Tail};
 use crate::format::entry::{Action, EntryAt, Nonce, SignedEntry};
 use crate::id::EntryHash;
@@ -19,7 +19,7 @@ impl State {
     ///
     /// Entries that were folded already are skipped. `None` if this state cannot take them in: it has entries in doubt, or
     /// one came late that changes what was folded before. Fold from an older checkpoint then, or from the beginning.
-    /// `Damaged` if an entry follows one that is neither here nor in the set, or a chain of class A is broken. Time and
+    /// `Missing` if the first entry is neither here nor in the set, `Damaged` if a chain of class A is broken. Time and
     /// memory: linear in the set and in the state.
     pub fn fold<'a>(
         &self,
@@ -168,9 +168,10 @@ impl State {
                     numbers.insert(entry.hash, entry.number);
                     missing.insert(entry);
                 }
-                let before = numbers.get(hash);
-                let before =
-                    *before.ok_or_else(|| broken(number, "follows one that is missing"))?;
+                let before = numbers.get(hash).copied().ok_or_else(|| {
+                    let first = Error::missing(Subject::Entry(number.saturating_sub(1)));
+                    first.detail("later ones are there, and none repeats it")
+                })?;
                 highest = highest.max(before);
             }
             if number != highest + 1 {

@@ -100,12 +100,15 @@ impl Shared {
             _ => history.state.class(),
         };
         let number = history.state.tail().number + 1;
+        let nonce = random_array();
         let entry = Entry {
             number,
-            nonce: random_array(),
+            nonce,
             follows: history.state.tail().heads.clone(),
             time: now(),
-            process: self.process_nonce(&history.state)?,
+            process: self
+                .process_nonce(&history.state)?
+                .or_else(|| (class == Class::C).then_some(nonce)),
             action: Some(action),
         };
         let core = entry.seal(&self.envelopes, signer)?;
@@ -153,7 +156,8 @@ impl Shared {
     /// Class C: puts the entry, and looks at the log once more. It must be there then, and its process not be fenced.
     fn add_to_set(&self, history: &mut History, entry: &Entry, core: &[u8]) -> Result<()> {
         let object = name::entry_of(entry.number, &entry.nonce);
-        let file = entry::encode_file(core, &[]);
+        let repeated = history.set.as_ref().map(|set| set.repeated.catch_up());
+        let file = entry::encode_file(core, &repeated.unwrap_or_default());
         if !self.put_entry(&object, entry.number, &file)? {
             return Err(Error::damaged(Subject::Object(object)).detail("somebody else's entry"));
         }

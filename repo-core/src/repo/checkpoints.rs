@@ -12,6 +12,16 @@ use crate::format::name::{self, ObjectKind};
 use crate::id::{EntryHash, StateId};
 use crate::log::{State, check_checkpoint};
 
+/// A checkpoint that counts.
+pub struct Loaded {
+    /// What it says the log came to.
+    pub state: State,
+    /// Itself.
+    pub checkpoint: Checkpoint,
+    /// The files of entries by which it was proved.
+    pub files: Vec<Vec<u8>>,
+}
+
 impl Shared {
     /// Loads a checkpoint, from what this machine keeps if it is there, proves that the log went through it and that its signer may
     /// write such, and unfolds it. `heads` is what the log went through at its number, if that is known.
@@ -19,7 +29,7 @@ impl Shared {
         &self,
         object: &str,
         heads: Option<Vec<EntryHash>>,
-    ) -> Result<(State, Checkpoint)> {
+    ) -> Result<Loaded> {
         if let Some(bytes) = self.kept.get(object)
             && let Ok(loaded) = self.open_checkpoint(object, &bytes, heads.clone())
         {
@@ -36,7 +46,7 @@ impl Shared {
         object: &str,
         bytes: &[u8],
         heads: Option<Vec<EntryHash>>,
-    ) -> Result<(State, Checkpoint)> {
+    ) -> Result<Loaded> {
         let about = |e: Error| e.about(Subject::Object(object.to_owned()));
         let opened = self
             .envelopes
@@ -61,40 +71,57 @@ impl Shared {
                 Error::damaged(Subject::None).detail("is the checkpoint of another number"),
             ));
         }
+        let mut files = Vec::new();
         let heads = match heads {
             Some(heads) => heads,
-            None => self.heads_of(&state, &checkpoint)?,
+            None => self.heads_of(&state, &checkpoint, &mut files)?,
         };
         let newest = checkpoint.roles.last();
         let hash = newest.and_then(|roles| roles.hashes.first());
         let (newest, hash) = newest.zip(hash).ok_or_else(|| {
             about(Error::damaged(Subject::None).detail("does not say who may write"))
         })?;
-        let missing = || Error::missing(Subject::Entry(newest.number));
-        let roles_file = self
-            .read_known_entry(&entry_name(&state, newest.number, hash), hash)?
-            .ok_or_else(missing)?;
+        let name = entry_name(&state, newest.number, hash);
+        let roles_file = match self.read_known_entry(&name, hash)? {
+            Some(file) => file,
+            None => repeated_core(&files, hash)
+                .ok_or_else(|| Error::missing(Subject::Entry(newest.number)))?,
+        };
         let (roles_core, _) = entry::decode_file(&roles_file).map_err(about)?;
         let roles = Entry::open(&self.envelopes, roles_core).map_err(about)?;
         check_checkpoint(&checkpoint, &signer, &admin, &heads, &roles).map_err(about)?;
-        Ok((state, checkpoint))
+        files.push(roles_file);
+        Ok(Loaded {
+            state,
+            checkpoint,
+            files,
+        })
     }
 
-    /// The hashes of the entries at a checkpoint's number, as the place has them.
-    fn heads_of(&self, state: &State, checkpoint: &Checkpoint) -> Result<Vec<EntryHash>> {
+    /// The hashes of the entries at a checkpoint's number, as the place has them; of class C also their files.
+    fn heads_of(
+        &self,
+        state: &State,
+        checkpoint: &Checkpoint,
+        files: &mut Vec<Vec<u8>>,
+    ) -> Result<Vec<EntryHash>> {
         let number = checkpoint.tail.number;
         let mut heads = Vec::new();
         for head in &checkpoint.tail.heads {
-            let entry = entry_name(state, number, head);
-            heads.extend(match entry == name::entry(number) {
-                true => self.chain_hashes(number, &[*head])?,
-                false => self.entry_hash(&entry)?.into_iter().collect(),
-            });
+            let object = entry_name(state, number, head);
+            if object == name::entry(number) {
+                heads.extend(self.chain_hashes(number, &[*head])?);
+            } else if let Some(file) = self.read_entry_file(&object)? {
+                let about = |e: Error| e.about(Subject::Object(object));
+                let (core, _) = entry::decode_file(&file).map_err(about)?;
+                heads.push(entry::hash(core));
+                files.push(file);
+            }
         }
         Ok(heads)
     }
 
-    /// The file of an entry with that hash, from what this machine keeps if it is there.
+    /// The file of an entry with that hash, from what this machine keeps if it is there; `None` if it is not there, or is none.
     fn read_known_entry(&self, object: &str, wanted: &EntryHash) -> Result<Option<Vec<u8>>> {
         let is_wanted = |file: &Vec<u8>| {
             let decoded = entry::decode_file(file);
@@ -103,8 +130,8 @@ impl Shared {
         if let Some(file) = self.kept.get(object).filter(is_wanted) {
             return Ok(Some(file));
         }
-        let file = self.read_entry_file(object)?;
-        if let Some(file) = file.as_ref().filter(|file| is_wanted(file)) {
+        let file = self.read_entry_file(object)?.filter(is_wanted);
+        if let Some(file) = &file {
             self.kept.put(object, &[file]);
         }
         Ok(file)
@@ -112,8 +139,8 @@ impl Shared {
 
     /// Reads and proves a checkpoint and its state tables, and names those.
     pub fn check_checkpoint(&self, object: &str) -> Result<Vec<StateId>> {
-        let (_, checkpoint) = self.load_checkpoint(object, None)?;
-        let tables = checkpoint.parts.iter().flat_map(|part| &part.tables);
+        let loaded = self.load_checkpoint(object, None)?;
+        let tables = loaded.checkpoint.parts.iter().flat_map(|part| &part.tables);
         Ok(tables.map(|table| table.id).collect())
     }
 
@@ -147,6 +174,16 @@ impl Shared {
         history.checkpoint = Some(checkpoint);
         Ok(())
     }
+}
+
+/// The file of an entry of that hash which one of these repeats, itself repeating nothing.
+fn repeated_core(files: &[Vec<u8>], wanted: &EntryHash) -> Option<Vec<u8>> {
+    let repeated = files
+        .iter()
+        .filter_map(|file| entry::decode_file(file).ok());
+    let mut cores = repeated.flat_map(|(_, repeated)| repeated);
+    let core = cores.find(|core| entry::hash(core) == *wanted)?;
+    Some(entry::encode_file(core, &[]))
 }
 
 /// Where the entry lies that has this hash; on class A its number says that.

@@ -5,11 +5,12 @@
 //! gallops.
 
 use super::Shared;
+use super::checkpoints::Loaded;
 use super::history::{CHECKPOINT_TRIES, History, is_passed_over};
 use super::memory::Memory;
+use super::repeated::Repeated;
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::checkpoint::Checkpoint;
 use crate::format::entry::{self, Entry, Nonce, SignedEntry};
 use crate::format::name;
 use crate::format::table::TableView;
@@ -18,21 +19,30 @@ use crate::log::{State, Unreadable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-type Key = (u64, Nonce);
+/// The number and the nonce in an entry's name.
+pub type Key = (u64, Nonce);
 
 /// What was read of the set. Memory: the entries since the checkpoint that it began with.
 pub struct EntrySet {
     base: State,
     entries: BTreeMap<Key, SignedEntry>,
     unreadable: BTreeMap<Key, (EntryHash, Unreadable)>,
+    /// What the next entry's file repeats.
+    pub(super) repeated: Repeated,
 }
 
 impl EntrySet {
-    fn on(base: State) -> Self {
+    /// What is known of it from `files` of entries that were read for it.
+    fn on(base: State, files: &[Vec<u8>], shared: &Shared) -> Self {
+        let mut repeated = Repeated::default();
+        for file in files {
+            repeated.note_file(&shared.envelopes, file);
+        }
         Self {
             base,
             entries: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            repeated,
         }
     }
 
@@ -42,20 +52,36 @@ impl EntrySet {
             || self.unreadable.contains_key(&(*number, *nonce))
     }
 
-    /// Reads what is new of the listed entries.
+    /// Reads what is new of the listed entries, and takes those that are lost from the files that repeat them.
     fn read(&mut self, shared: &Shared, listed: &BTreeSet<Key>) -> Result<()> {
-        for key in listed
+        let new: Vec<Key> = listed
             .iter()
             .filter(|key| !self.knows(key))
             .copied()
-            .collect::<Vec<_>>()
-        {
+            .collect();
+        for key in new {
             match shared.open_set_entry(&key)? {
-                Ok(signed) => drop(self.entries.insert(key, signed)),
+                Ok((signed, file)) => {
+                    self.repeated.note_entry(&shared.envelopes, &signed, &file);
+                    self.entries.insert(key, signed);
+                    self.take_repeated();
+                    self.repeated.trim(key.0);
+                }
                 Err(unreadable) => drop(self.unreadable.insert(key, unreadable)),
             }
         }
         Ok(())
+    }
+
+    /// Takes in what is repeated and could not be read from its own file: whoever wrote the file that repeats it had read it.
+    fn take_repeated(&mut self) {
+        for (key, signed) in self.repeated.entries() {
+            let is_known = self.base.folded(key.0, &key.1).is_some();
+            if !is_known && !self.entries.contains_key(key) {
+                self.unreadable.remove(key);
+                self.entries.insert(*key, signed.clone());
+            }
+        }
     }
 
     /// Folds everything read. `None` if an entry came so late that the fold must begin earlier.
@@ -67,6 +93,9 @@ impl EntrySet {
         base.fold(self.entries.values())
     }
 }
+
+/// An entry and its file, or what it is known by and why it cannot be read.
+type SetEntry = std::result::Result<(SignedEntry, Vec<u8>), (EntryHash, Unreadable)>;
 
 impl History {
     /// Lists the set, reads what is new and folds it.
@@ -80,17 +109,17 @@ impl History {
         let mut set = match self.set.take() {
             Some(set) => set,
             None => match shared.newest_set_checkpoint()? {
-                Some((state, checkpoint)) => {
-                    self.checkpoint = Some(checkpoint);
-                    EntrySet::on(state)
+                Some(loaded) => {
+                    self.checkpoint = Some(loaded.checkpoint);
+                    EntrySet::on(loaded.state, &loaded.files, shared)
                 }
-                None => EntrySet::on(shared.before_the_set(self.state.admin())?),
+                None => EntrySet::on(shared.before_the_set(self.state.admin())?, &[], shared),
             },
         };
         set.read(shared, &listed)?;
         let mut folded = set.fold()?;
         if folded.is_none() {
-            set = EntrySet::on(shared.before_the_set(self.state.admin())?);
+            set = EntrySet::on(shared.before_the_set(self.state.admin())?, &[], shared);
             set.read(shared, &listed)?;
             folded = set.fold()?;
         }
@@ -123,11 +152,14 @@ impl Shared {
         Ok(found)
     }
 
-    /// An entry, or why it cannot be read: also one that is not what its name says.
-    fn open_set_entry(
-        &self,
-        (number, nonce): &Key,
-    ) -> Result<std::result::Result<SignedEntry, (EntryHash, Unreadable)>> {
+    /// Whether the log begins with an entry of class C.
+    pub(super) fn begins_as_set(&self) -> Result<bool> {
+        let first = self.list_entry_set()?.first().copied();
+        Ok(first.is_some_and(|(number, _)| number == 1))
+    }
+
+    /// An entry and its file, or why it cannot be read: also one that is not what its name says.
+    fn open_set_entry(&self, (number, nonce): &Key) -> Result<SetEntry> {
         let object = name::entry_of(*number, nonce);
         let missing = || Error::missing(Subject::Object(object.clone()));
         let file = self.read_entry_file(&object)?.ok_or_else(missing)?;
@@ -147,14 +179,14 @@ impl Shared {
             Err(e) => return Err(e),
         };
         match (signed.entry.number, signed.entry.nonce) == (*number, *nonce) {
-            true => Ok(Ok(signed)),
+            true => Ok(Ok((signed, file))),
             // Somebody put another one there.
             false => Ok(Err(damaged())),
         }
     }
 
     /// The newest checkpoint that counts. One that is missing or does not count is passed over.
-    fn newest_set_checkpoint(&self) -> Result<Option<(State, Checkpoint)>> {
+    fn newest_set_checkpoint(&self) -> Result<Option<Loaded>> {
         let mut found = BTreeSet::new();
         self.backend.list("checkpoints", &mut |listed| {
             if let Some((number, Some(nonce))) = name::parse_numbered(&listed.name) {

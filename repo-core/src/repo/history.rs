@@ -9,7 +9,7 @@ use super::{Shared, lock};
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::checkpoint::Checkpoint;
-use crate::format::entry::{self, Entry};
+use crate::format::entry::{self, Action, Entry, SignedEntry};
 use crate::format::name;
 use crate::id::{EntryHash, IndexId};
 use crate::log::{Found, Prove, ReadEntry, Seen, State, check_not_rolled_back, find_tail};
@@ -147,6 +147,11 @@ impl History {
                 && let Some(first) = cores.first()
                 && !matches!(first, Some(core) if prove(1, core)?.is_some())
             {
+                // What lies there under names of class A is nobody's.
+                if shared.begins_as_set()? {
+                    self.state = Arc::new(State::new(self.state.admin(), Class::C));
+                    return Ok(());
+                }
                 let detail = format!(
                     "entries up to {} are there, and none repeats it",
                     found.tail
@@ -182,9 +187,9 @@ impl History {
                 continue;
             };
             match shared.load_checkpoint(&object, Some(heads)) {
-                Ok((state, checkpoint)) => {
-                    self.state = Arc::new(state);
-                    self.checkpoint = Some(checkpoint);
+                Ok(loaded) => {
+                    self.state = Arc::new(loaded.state);
+                    self.checkpoint = Some(loaded.checkpoint);
                     self.recent.clear();
                     return Ok(());
                 }
@@ -336,7 +341,9 @@ impl Shared {
     /// What a core follows if it is an authentic entry of that number, of whatever kind.
     fn prove_entry(&self, number: u64, core: &[u8]) -> Result<Option<Vec<EntryHash>>> {
         match Entry::open(&self.envelopes, core) {
-            Ok(signed) if signed.entry.number == number => Ok(Some(signed.entry.follows)),
+            Ok(SignedEntry { entry, .. }) if entry.number == number && is_of_chain(&entry) => {
+                Ok(Some(entry.follows))
+            }
             Ok(_) => Ok(None),
             // A kind of a later version; everything else about it was proved.
             Err(e) if *e.subject() == Subject::Entry(number) => {
@@ -429,6 +436,11 @@ impl Shared {
         unusable.extend(state.unusable_packs());
         self.index.set_unusable(unusable)
     }
+}
+
+/// Whether an entry may lie under a name of class A: those of class C name a process, and only one of them lies under both.
+fn is_of_chain(entry: &Entry) -> bool {
+    entry.process.is_none() || matches!(entry.action, Some(Action::Class(Class::C)))
 }
 
 /// What an error about an entry's file is about.

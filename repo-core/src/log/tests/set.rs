@@ -1,7 +1,7 @@
 //! Class C: sets of entries.
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Subject};
 use crate::format::settings::Settings;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -138,7 +138,8 @@ fn a_missing_entry_is_noticed() {
     // Without the first one nobody may write.
     set.remove(0);
     let error = State::new(ADMIN, Class::C).fold(&set).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert_eq!(error.kind(), ErrorKind::Missing);
+    assert_eq!(*error.subject(), Subject::Entry(1));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub fn end_of_chain(state: &State) -> u64 {
 }
 
 /// The entries of class C. The set knows the entry before it too, which has no nonce in its name.
-fn set_of(state: &State) -> BTreeSet<(u64, Nonce)> {
+pub fn set_of(state: &State) -> BTreeSet<(u64, Nonce)> {
     let entries = state.entries().map(|(number, nonce, _)| (number, nonce));
     entries.filter(|(_, nonce)| *nonce != [0; 16]).collect()
 }
@@ -72,16 +72,26 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
         let object = name::entry_of(*number, nonce);
         match repo.backend().get(&object) {
             Ok(file) => {
-                let proved = entry::decode_file(&file)
-                    .and_then(|(core, _)| Entry::open(repo.envelopes(), core));
-                note(match proved {
-                    Ok(signed) if state.folded(*number, nonce) == Some(signed.hash) => Ok(()),
-                    Ok(_) => Err(Error::damaged(Subject::Object(object))
-                        .detail("is not the one that was there before")),
-                    Err(e) => Err(e.about(Subject::Object(object))),
-                })?;
+                let proved = check_set_file(&state, (*number, *nonce), &file);
+                note(proved.map_err(|e| e.about(Subject::Object(object))))?;
             }
             Err(e) => note(Err(e))?,
+        }
+    }
+    Ok(())
+}
+
+/// Class C: whether a file is that of an entry of the fold, and repeats others as they are.
+pub fn check_set_file(state: &State, (number, nonce): (u64, Nonce), file: &[u8]) -> Result<()> {
+    let wrong = |detail: &str| Err(Error::damaged(Subject::None).detail(detail.to_owned()));
+    let (core, repeated) = entry::decode_file(file)?;
+    if state.folded(number, &nonce) != Some(entry::hash(core)) {
+        return wrong("is not the one that was there before");
+    }
+    for core in repeated {
+        let clear = entry::clear(core)?;
+        if state.folded(clear.number, &clear.nonce) != Some(entry::hash(core)) {
+            return wrong("repeats an earlier one otherwise than it is");
         }
     }
     Ok(())
@@ -174,7 +184,7 @@ fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> 
 /// by now.
 fn check_beyond(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
     let next = end_of_chain(&repo.state()) + 1;
-    if repo.backend().size(&name::entry(next))?.is_some() {
+    if next > 1 && repo.backend().size(&name::entry(next))?.is_some() {
         return Ok(());
     }
     let mut last = None;
@@ -182,8 +192,12 @@ fn check_beyond(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()
         match repo.is_authentic(*number)? {
             true => last = Some(number),
             false => {
+                let detail = match next {
+                    1 => "is no part of this log",
+                    _ => "no part of the log, which ends before it",
+                };
                 let error = Error::damaged(Subject::Object(name::entry(*number)));
-                note(Err(error.detail("no part of the log, which ends before it")))?;
+                note(Err(error.detail(detail)))?;
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::format::envelope::RecordType;
 use crate::format::name::{self, ObjectKind};
 use crate::format::{config, key_slot};
 use crate::id::{PackId, WriterId};
-use crate::ops::repair::mend;
+use crate::ops::repair::{mend, mend_set};
 use crate::progress::Interrupt;
 use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -125,12 +125,12 @@ pub fn check(
     check_keys(repo, inventory, summary)?;
     let state = repo.state();
     let unread: BTreeSet<u64> = state.unreadable().map(|(number, _)| number).collect();
-    let tail = state.tail().number;
+    let (tail, end) = (state.tail().number, super::log::end_of_chain(&state));
     // What later entries repeat is known all the same, and a mark only says that entries may be added.
     let is_harmless = |subject: &Subject| match subject {
         Subject::Entry(number) => *number <= tail && !unread.contains(number),
         Subject::Object(object) => {
-            let beyond = |(number, nonce): (u64, Option<Nonce>)| nonce.is_none() && number > tail;
+            let beyond = |(number, nonce): (u64, Option<Nonce>)| nonce.is_none() && number > end;
             name::parse_segment_open(object).is_some()
                 || name::parse_numbered(object).is_some_and(beyond)
         }
@@ -142,7 +142,7 @@ pub fn check(
     };
     super::log::check(repo, inventory, &mut note, interrupt)?;
     let newest = check_checkpoints(repo, inventory, summary)?;
-    excuse_set(repo, newest, summary);
+    excuse_set(repo, newest, summary, interrupt)?;
     excuse_entries(repo, summary, interrupt)?;
     summary.snapshots = repo.state().live_snapshots().count() as u64;
     Ok(())
@@ -172,21 +172,40 @@ fn excuse_entries(repo: &Repo, summary: &mut CheckSummary, interrupt: &Interrupt
     Ok(())
 }
 
-/// The same of class C, where no entry repeats others: what the fold has without the file it has of a checkpoint, if that lies here and
-/// counts. `newest` is the number of such a one.
-fn excuse_set(repo: &Repo, newest: u64, summary: &mut CheckSummary) {
+/// The same of class C. `newest` is the number of a checkpoint that lies here and counts: what the fold has of entries up to there
+/// without their files, and what no file repeats, it has of that.
+fn excuse_set(
+    repo: &Repo,
+    newest: u64,
+    summary: &mut CheckSummary,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let state = repo.state();
     let entry = |finding: &Finding| match finding.error.subject() {
         Subject::Object(object) if finding.is_of_log() => {
             let (number, nonce) = name::parse_numbered(object)?;
-            let nonce = nonce.filter(|nonce| state.folded(number, nonce).is_some());
-            nonce.filter(|_| number <= newest).map(|_| object.clone())
+            let nonce = nonce.filter(|nonce| state.folded(number, nonce).is_some())?;
+            Some((number, nonce))
         }
         _ => None,
     };
-    for finding in summary.findings.extract_if(.., |f| entry(f).is_some()) {
-        summary.absent.extend(entry(&finding));
+    if summary.findings.iter().all(|f| entry(f).is_none()) {
+        return Ok(());
     }
+    let repeated = mend_set(repo, true, interrupt)?;
+    for finding in &mut summary.findings {
+        if entry(finding).is_some_and(|key| repeated.contains(&key)) {
+            finding.harm = Harm::None;
+        }
+    }
+    let excused = |finding: &mut Finding| {
+        finding.harm != Harm::None && entry(finding).is_some_and(|(number, _)| number <= newest)
+    };
+    for finding in summary.findings.extract_if(.., excused) {
+        let object = entry(&finding).map(|(number, nonce)| name::entry_of(number, &nonce));
+        summary.absent.extend(object);
+    }
+    Ok(())
 }
 
 /// As [`CheckSummary::note`].

@@ -2,15 +2,15 @@
 //! checkpoints that cannot be read are removed.
 
 use crate::error::{ErrorKind, Result};
-use crate::format::entry::{self, CHECKPOINT_EVERY, Entry};
+use crate::format::entry::{self, CHECKPOINT_EVERY, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name;
 use crate::id::EntryHash;
 use crate::log::catch_up_for;
-use crate::ops::check::end_of_chain;
+use crate::ops::check::{check_set_file, end_of_chain, set_of};
 use crate::progress::Interrupt;
-use crate::repo::Repo;
-use std::collections::BTreeMap;
+use crate::repo::{Repeated, Repo};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was put right, or can be.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Mended {
     pub checkpoints: Vec<String>,
 }
 
-/// Puts entries right that can be, or in a dry run says which could be. Only those of class A: of class C none repeats others.
+/// Puts entries of class A right that can be, or in a dry run says which could be.
 ///
 /// Reads the whole log. Memory: sixteen entries.
 pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended> {
@@ -49,6 +49,52 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     }
     mended.entries.sort_unstable();
     mended.lost.sort_unstable();
+    Ok(mended)
+}
+
+/// Class C: writes entries again that the files of others repeat, or in a dry run says of which it would.
+///
+/// Reads the whole log, and twice if a file is not what it should be. Memory: the entries of sixteen numbers, and all lists of members.
+pub fn mend_set(
+    repo: &Repo,
+    dry_run: bool,
+    interrupt: &Interrupt,
+) -> Result<BTreeSet<(u64, Nonce)>> {
+    let state = repo.state();
+    let set = set_of(&state);
+    let read = |key: &(u64, Nonce)| match repo.backend().get(&name::entry_of(key.0, &key.1)) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.is_lost() => Ok(None),
+        Err(e) => Err(e),
+    };
+    let mut broken = BTreeSet::new();
+    for key in &set {
+        interrupt.check()?;
+        let is_whole = |file: Vec<u8>| check_set_file(&state, *key, &file).is_ok();
+        if !read(key)?.is_some_and(is_whole) {
+            broken.insert(*key);
+        }
+    }
+    let (mut repeated, mut mended) = (Repeated::default(), BTreeSet::new());
+    let from = broken.first().copied();
+    for key in from.iter().flat_map(|from| set.range(from..)) {
+        interrupt.check()?;
+        repeated.note_file(repo.envelopes(), &read(key)?.unwrap_or_default());
+        for key in std::mem::take(&mut broken) {
+            let hash = state.folded(key.0, &key.1);
+            let core = repeated.core(&key);
+            let Some(core) = core.filter(|core| hash == Some(entry::hash(core))) else {
+                broken.insert(key);
+                continue;
+            };
+            if !dry_run {
+                let file = entry::encode_file(core, &[]);
+                repo.backend().put(&name::entry_of(key.0, &key.1), &file)?;
+            }
+            mended.insert(key);
+        }
+        repeated.trim(key.0);
+    }
     Ok(mended)
 }
 

@@ -11,7 +11,7 @@
 //! What the lost entries said besides is not known: that something was forgotten, protected, condemned or deleted, that keys were
 //! changed. Stopped anywhere, the next run goes on; behind the first step it must be asked for snapshots.
 
-use super::entries::{Mended, mend, remove_checkpoints};
+use super::entries::{Mended, mend, mend_set, remove_checkpoints};
 use super::packs_below;
 use crate::backend::Class;
 use crate::crypto::Role;
@@ -105,6 +105,10 @@ pub fn repair_log(
     };
     repo.refresh()?;
     let mut mended = mend(repo, options.dry_run, interrupt)?;
+    let of_set = mend_set(repo, options.dry_run, interrupt)?;
+    mended
+        .entries
+        .extend(of_set.iter().map(|(number, _)| number));
     mended.checkpoints = remove_checkpoints(repo, options.dry_run, interrupt)?;
     let mut done = RepairLogSummary {
         mended,

@@ -8,7 +8,7 @@ mod packs;
 mod snapshots;
 
 pub use entries::Mended;
-pub(super) use entries::mend;
+pub(super) use entries::{mend, mend_set};
 pub use index::{RepairIndexOptions, RepairIndexSummary, repair_index};
 pub use log::{LostEntry, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot, repair_log};
 pub use packs::{RepairedPack, repair_packs};

@@ -1,6 +1,6 @@
 //! Whole operations in a place that overwrites: announced processes, a log that is a set, fences.
 
-use super::class_c_history::{anew, entries};
+use super::class_c_history::{anew, entries, repeat_nothing};
 use super::damage::findings;
 use super::support::*;
 use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
@@ -89,8 +89,9 @@ fn a_checkpoint_stands_for_what_came_before() {
     assert_eq!(fresh.live_snapshots(), repo.live_snapshots());
     bed.assert_restores(&fresh, &made[0].0, &made[0].1);
     assert_clean(&fresh);
-    // An entry that it stands for is missed by nobody.
+    // An entry that it stands for and that no other repeats is missed by nobody.
     let place = bed.place.fork();
+    repeat_nothing(&place);
     let mut entries = entries(&place);
     let (cut, gone) = (entries.remove(7), entries.remove(3));
     place.corrupt(&cut, |bytes| bytes.truncate(60));

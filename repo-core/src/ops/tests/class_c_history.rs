@@ -6,7 +6,7 @@ use super::prune::{prune_with, thorough};
 use super::support::*;
 use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 use crate::error::{ErrorKind, Result};
-use crate::format::entry::{Action, Nonce};
+use crate::format::entry::{Action, Nonce, decode_file, encode_file};
 use crate::format::name::{self, ObjectKind, parse_announcement};
 use crate::id::{PackId, SnapshotId};
 use crate::ops::{
@@ -197,7 +197,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-fn repair_all_snapshots(repo: &Repo, _: &History) -> Result<String> {
+pub fn repair_all_snapshots(repo: &Repo, _: &History) -> Result<String> {
     let options = RepairSnapshotsOptions {
         replace: Replace {
             forget: true,
@@ -245,7 +245,17 @@ pub fn repair_damaged_through(history: &History, place: &MemoryBackend, backend:
 /// Damages the entry, or the entries, of the highest number.
 pub fn damage_newest_entry(place: &MemoryBackend) {
     let newest = entries(place).pop().unwrap();
-    place.corrupt(&newest, |bytes| bytes[300] ^= 1);
+    place.corrupt(&newest, |bytes| bytes[200] ^= 1);
+}
+
+/// Lets no entry's file repeat others.
+pub fn repeat_nothing(place: &MemoryBackend) {
+    for entry in entries(place) {
+        place.corrupt(&entry, |file| {
+            let core = decode_file(file).unwrap().0.to_vec();
+            *file = encode_file(&core, &[]);
+        });
+    }
 }
 
 /// The names of all entries of the log, by number.

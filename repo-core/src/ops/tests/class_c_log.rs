@@ -1,6 +1,8 @@
 //! Snapshots that a repair of the log enters again in a place that overwrites, where what a prune has condemned is about to go.
 
-use super::class_c_history::{History, anew, assert_sound, damage_newest_entry, entries, history};
+use super::class_c_history::{
+    History, anew, assert_sound, damage_newest_entry, entries, history, repeat_nothing,
+};
 use super::damage::findings;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
@@ -109,7 +111,7 @@ fn of_entries_of_one_number_the_lost_ones_are_told() {
     ] {
         let place = place.fork();
         for name in damaged {
-            place.corrupt(name, |bytes| *bytes.last_mut().unwrap() ^= 1);
+            place.corrupt(name, |bytes| bytes[200] ^= 1);
         }
         assert_eq!(claims(&bed, &place), expected);
     }
@@ -162,6 +164,7 @@ fn what_others_follow_may_be_damaged_or_gone_and_nothing_is_written_until_it_is_
     let history = history(Class::C);
     let (bed, place) = (&history.bed, &history.bed.place);
     let whole = anew(bed, place).live_snapshots().len();
+    repeat_nothing(place);
     // The first says who may write.
     let entries = entries(place).split_off(1);
     let newest = entries.last().unwrap();
@@ -169,7 +172,7 @@ fn what_others_follow_may_be_damaged_or_gone_and_nothing_is_written_until_it_is_
         for damage in 0..3 {
             let place = place.fork();
             match damage {
-                0 => place.corrupt(entry, |bytes| *bytes.last_mut().unwrap() ^= 1),
+                0 => place.corrupt(entry, |bytes| bytes[200] ^= 1),
                 1 => place.delete(entry).unwrap(),
                 _ => place.put(entry, &place.get(newest).unwrap()).unwrap(),
             }
