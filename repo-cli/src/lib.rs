@@ -2,6 +2,8 @@
 
 mod allocator;
 mod app;
+#[cfg(feature = "browse")]
+mod browse;
 mod cache;
 mod choice;
 mod cli;

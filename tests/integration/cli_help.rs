@@ -13,6 +13,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["restore"],
     &["dump"],
     &["mount"],
+    &["browse"],
     &["diff"],
     &["find"],
     &["history"],

@@ -242,6 +242,7 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
         }
         "is not there yet" => env.run(&["migrate", "x"]),
         "is no directory" => env.run(&["mount", &env.text("key")]),
+        "browse needs a terminal" => env.run(&["browse"]),
         other => panic!("nothing leads to {other:?}"),
     }
 }

@@ -6,6 +6,7 @@ mod cli_as_restic;
 mod cli_backup;
 mod cli_backup_command;
 mod cli_backup_options;
+mod cli_browse;
 mod cli_cat;
 mod cli_check;
 mod cli_copy;

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
 mod backup;
+#[cfg(feature = "browse")]
+mod browse;
 mod cache;
 mod cat;
 mod check;
@@ -55,6 +57,9 @@ pub enum Command {
     Dump(dump::Arguments),
     /// Show snapshots as directories, for any program to look into
     Mount(mount::Arguments),
+    /// Walk through snapshots on the terminal: look, compare versions, restore
+    #[cfg(feature = "browse")]
+    Browse(browse::Arguments),
     /// Show what differs between two snapshots, or a snapshot and the disk
     Diff(diff::Arguments),
     /// Find files and directories in all snapshots
@@ -146,6 +151,8 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Dump(arguments) => dump::run(app, arguments),
         Command::Mount(arguments) => mount::run(app, arguments),
+        #[cfg(feature = "browse")]
+        Command::Browse(arguments) => browse::run(app, arguments),
         Command::Diff(arguments) => diff::run(app, arguments),
         Command::Find(arguments) => find::run(app, *arguments),
         Command::History(arguments) => history::run(app, arguments),
