@@ -14,6 +14,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["dump"],
     &["mount"],
     &["browse"],
+    &["serve"],
     &["diff"],
     &["find"],
     &["history"],

@@ -3,7 +3,6 @@
 mod draw;
 mod list;
 mod marks;
-mod preview;
 mod restore;
 mod screen;
 mod state;

@@ -2,10 +2,9 @@
 
 use super::list::Row;
 use super::marks::Key;
-use super::preview;
 use super::restore::{Job, Restored, restore};
-use crate::message;
-use crate::text::printable;
+use crate::text::{changed_words, printable};
+use crate::{message, preview};
 use repo_core::format::tree::{Content, Node};
 use repo_core::fs::Kind;
 use repo_core::ops::Changed;
@@ -17,6 +16,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+
+/// So much of a file is read for its preview, and so many lines are shown.
+const PREVIEW_BYTES: u64 = 16 << 10;
+const LINES_MAX: usize = 200;
 
 /// Names that the preview of a directory shows.
 const NAMES_MAX: usize = 200;
@@ -236,9 +239,8 @@ impl Library<'_> {
                     spots: &Vec::new,
                 };
                 let mut bytes = Vec::new();
-                self.reader
-                    .read(&reading, 0, preview::PREVIEW_BYTES, &mut bytes)?;
-                preview::lines(&bytes, file.size <= preview::PREVIEW_BYTES)
+                self.reader.read(&reading, 0, PREVIEW_BYTES, &mut bytes)?;
+                preview::lines(&bytes, file.size <= PREVIEW_BYTES, LINES_MAX)
             }
             Content::Dir(Some(_)) => self.names(&object)?,
             Content::Dir(None) => vec!["could not be read when it was backed up".to_owned()],
@@ -365,7 +367,7 @@ fn version(info: Arc<SnapshotInfo>, before: Option<&Node>, node: Option<&NodeRef
         (None, None) => return None,
         (None, Some(_)) => "new".to_owned(),
         (Some(_), None) => "is not there".to_owned(),
-        (Some(before), Some(node)) => words(&Changed::between(before, node)?),
+        (Some(before), Some(node)) => changed_words(&Changed::between(before, node)?).join(" "),
     };
     let mut row = match node {
         Some(node) => entry(node),
@@ -382,20 +384,6 @@ fn version(info: Arc<SnapshotInfo>, before: Option<&Node>, node: Option<&NodeRef
     row.note = Some(note.into());
     row.info = Some(info);
     Some(row)
-}
-
-fn words(changed: &Changed) -> String {
-    let words = [
-        (changed.kind, "type"),
-        (changed.content, "content"),
-        (changed.mtime, "mtime"),
-        (changed.mode, "mode"),
-        (changed.owner, "owner"),
-        (changed.xattrs, "xattrs"),
-        (changed.other, "other"),
-    ];
-    let words = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
-    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The path of an entry of a directory.

@@ -27,6 +27,8 @@ mod recover;
 mod repair;
 mod restore;
 mod rewrite;
+#[cfg(feature = "serve")]
+mod serve;
 mod snapshots;
 mod stats;
 mod tag;
@@ -60,6 +62,9 @@ pub enum Command {
     /// Walk through snapshots on the terminal: look, compare versions, restore
     #[cfg(feature = "browse")]
     Browse(browse::Arguments),
+    /// Show snapshots to browsers and by WebDAV
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     /// Show what differs between two snapshots, or a snapshot and the disk
     Diff(diff::Arguments),
     /// Find files and directories in all snapshots
@@ -153,6 +158,8 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Mount(arguments) => mount::run(app, arguments),
         #[cfg(feature = "browse")]
         Command::Browse(arguments) => browse::run(app, arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(app, arguments),
         Command::Diff(arguments) => diff::run(app, arguments),
         Command::Find(arguments) => find::run(app, *arguments),
         Command::History(arguments) => history::run(app, arguments),

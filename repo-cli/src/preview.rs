@@ -2,12 +2,6 @@
 
 use crate::text::printable;
 
-/// So much of a file is read for its preview.
-pub const PREVIEW_BYTES: u64 = 16 << 10;
-
-/// Most lines of text.
-const LINES_MAX: usize = 200;
-
 /// Most letters of a line.
 const LETTERS_MAX: usize = 500;
 
@@ -15,11 +9,11 @@ const LETTERS_MAX: usize = 500;
 const HEX_BYTES: usize = 16;
 const HEX_LINES: usize = 64;
 
-/// The lines of a preview. `whole` says that these are all bytes of the file.
-pub fn lines(bytes: &[u8], whole: bool) -> Vec<String> {
+/// The lines of a preview, at most so many. `whole` says that these are all bytes of the file.
+pub fn lines(bytes: &[u8], whole: bool, lines_max: usize) -> Vec<String> {
     match text(bytes, whole) {
         Some("") => vec!["(empty)".to_owned()],
-        Some(text) => text.lines().take(LINES_MAX).map(line).collect(),
+        Some(text) => text.lines().take(lines_max).map(line).collect(),
         None => hex(bytes),
     }
 }
@@ -76,15 +70,15 @@ mod tests {
     #[test]
     fn text_is_shown_as_lines() {
         assert_eq!(
-            lines(b"a\tb\r\n\x1b[31mred\n", true),
+            lines(b"a\tb\r\n\x1b[31mred\n", true, 200),
             ["a       b", "\\u{1b}[31mred"]
         );
-        assert_eq!(lines("ä€".as_bytes(), true), ["ä€"]);
-        assert_eq!(lines(b"", true), ["(empty)"]);
+        assert_eq!(lines("ä€".as_bytes(), true, 200), ["ä€"]);
+        assert_eq!(lines(b"", true, 200), ["(empty)"]);
         let many = "x\n".repeat(1000);
-        assert_eq!(lines(many.as_bytes(), true).len(), LINES_MAX);
+        assert_eq!(lines(many.as_bytes(), true, 200).len(), 200);
         assert_eq!(
-            lines("x".repeat(9000).as_bytes(), true)[0].len(),
+            lines("x".repeat(9000).as_bytes(), true, 200)[0].len(),
             LETTERS_MAX
         );
     }
@@ -92,13 +86,13 @@ mod tests {
     #[test]
     fn a_letter_may_be_cut_at_the_end_of_what_was_read() {
         let cut = &"ä€".as_bytes()[..4];
-        assert_eq!(lines(cut, false), ["ä"]);
-        assert!(lines(cut, true)[0].starts_with("000000  c3 a4 e2 82"));
+        assert_eq!(lines(cut, false, 200), ["ä"]);
+        assert!(lines(cut, true, 200)[0].starts_with("000000  c3 a4 e2 82"));
     }
 
     #[test]
     fn other_bytes_are_shown_by_their_numbers() {
-        let shown = lines(b"\x7fELF\x02\x01\0\0 0123456789", true);
+        let shown = lines(b"\x7fELF\x02\x01\0\0 0123456789", true, 200);
         assert_eq!(
             shown[0],
             "000000  7f 45 4c 46 02 01 00 00 20 30 31 32 33 34 35 36  .ELF.... 0123456"
