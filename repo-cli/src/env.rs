@@ -92,7 +92,7 @@ pub fn child(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Whether a variable holds a password, or says where one is: `LARDER_PASSWORD`, `RESTIC_PASSWORD_FILE`,
+/// Whether a variable holds a password or a token, or says where one is: `LARDER_PASSWORD`, `RESTIC_PASSWORD_FILE`,
 /// `RESTIC_FROM_PASSWORD_COMMAND` and their like.
 fn is_secret(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
@@ -100,7 +100,9 @@ fn is_secret(name: &OsStr) -> bool {
         let ours = name
             .strip_prefix(family)
             .and_then(|rest| rest.strip_prefix('_'));
-        ours.is_some_and(|rest| rest.starts_with("PASSWORD") || rest.contains("_PASSWORD"))
+        ours.is_some_and(|rest| {
+            rest.starts_with("PASSWORD") || rest.contains("_PASSWORD") || rest.ends_with("_TOKEN")
+        })
     })
 }
 
@@ -184,6 +186,7 @@ mod tests {
     fn what_leads_to_a_password_is_known_by_its_name() {
         for name in [
             "LARDER_PASSWORD",
+            "LARDER_SERVE_TOKEN",
             "RESTIC_PASSWORD",
             "LARDER_PASSWORD_FILE",
             "RESTIC_PASSWORD_COMMAND",

@@ -76,6 +76,16 @@ pub struct Warning<'a> {
     pub message: &'a str,
 }
 
+/// Snapshots are served.
+#[cfg(feature = "serve")]
+#[derive(Serialize)]
+pub struct Serving<'a> {
+    pub message_type: &'static str,
+    pub address: &'a str,
+    /// Whether a token is needed.
+    pub token: bool,
+}
+
 /// One item that could not be done.
 #[derive(Serialize)]
 pub struct Problem<'a> {

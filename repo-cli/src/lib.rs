@@ -2,6 +2,8 @@
 
 mod allocator;
 mod app;
+#[cfg(feature = "browse")]
+mod browse;
 mod cache;
 mod choice;
 mod cli;
@@ -22,11 +24,15 @@ mod options;
 mod other;
 mod patterns;
 mod place;
+#[cfg(any(feature = "browse", feature = "serve"))]
+mod preview;
 mod process;
 mod remote;
 mod reporter;
 mod repository;
 mod selection;
+#[cfg(feature = "serve")]
+mod serve;
 mod signals;
 mod site;
 mod size;

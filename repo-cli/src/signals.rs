@@ -23,6 +23,10 @@ static HEEDED: AtomicBool = AtomicBool::new(false);
 /// The terminal as it was before a password prompt, while there is one.
 static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
+/// What is done before the second signal ends the process.
+#[cfg(feature = "browse")]
+static BEFORE_EXIT: Mutex<Option<fn()>> = Mutex::new(None);
+
 /// Begins to listen, with a thread that sleeps until a signal comes; `terminal` hears of one that ends the process.
 pub fn listen(terminal: Terminal) {
     static ONCE: Once = Once::new();
@@ -43,6 +47,14 @@ pub fn listen(terminal: Terminal) {
 pub fn interrupt() -> &'static Interrupt {
     HEEDED.store(true, Ordering::SeqCst);
     &INTERRUPT
+}
+
+/// Has something done before the second signal ends the process.
+#[cfg(feature = "browse")]
+pub fn before_exit(last: fn()) {
+    *BEFORE_EXIT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(last);
 }
 
 /// Fails once a signal came.
@@ -69,6 +81,10 @@ fn serve(mut signals: Signals, terminal: &Terminal) {
         if at_prompt || !heeded || before {
             #[cfg(feature = "opendal")]
             crate::ssh::end();
+            #[cfg(feature = "browse")]
+            if let Ok(Some(last)) = BEFORE_EXIT.lock().as_deref() {
+                last();
+            }
             signal_hook::low_level::exit(exit::INTERRUPTED.into());
         }
         before = true;

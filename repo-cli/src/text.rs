@@ -1,6 +1,7 @@
 //! Numbers, times and tables as people read them.
 
 use jiff::tz::{Offset, TimeZone};
+use repo_core::ops::Changed;
 use repo_core::time::Timestamp;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -44,6 +45,21 @@ pub fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
+/// Words for that in which a version differs from the one before.
+pub fn changed_words(changed: &Changed) -> Vec<&'static str> {
+    let all = [
+        ("type", changed.kind),
+        ("content", changed.content),
+        ("mtime", changed.mtime),
+        ("mode", changed.mode),
+        ("owner", changed.owner),
+        ("xattrs", changed.xattrs),
+        ("other", changed.other),
+    ];
+    let there = all.iter().filter(|(_, there)| *there);
+    there.map(|(word, _)| *word).collect()
+}
+
 /// A time as this machine's clock on the wall showed it.
 pub fn local_time(time: Timestamp) -> String {
     match instant(time) {
@@ -64,6 +80,13 @@ pub fn rfc3339(time: Timestamp, utc_offset_min: i16) -> String {
         // What no calendar of four-digit years can say.
         None => "0001-01-01T00:00:00Z".into(),
     }
+}
+
+/// The same as HTTP writes it; `None` of a time that no server should say: the future, or what no calendar has.
+#[cfg(feature = "serve")]
+pub fn http_date(time: Timestamp) -> Option<String> {
+    let at = instant(time).filter(|_| time <= repo_core::time::now())?;
+    Some(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 fn instant(time: Timestamp) -> Option<jiff::Timestamp> {

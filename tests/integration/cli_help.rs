@@ -13,6 +13,8 @@ pub const COMMANDS: &[&[&str]] = &[
     &["restore"],
     &["dump"],
     &["mount"],
+    &["browse"],
+    &["serve"],
     &["diff"],
     &["find"],
     &["history"],

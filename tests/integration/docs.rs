@@ -242,6 +242,13 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
         }
         "is not there yet" => env.run(&["migrate", "x"]),
         "is no directory" => env.run(&["mount", &env.text("key")]),
+        "holds no token" => env.run(&["serve", "--token-file", &env.text("src/a.txt")]),
+        "cannot listen on" => {
+            let taken = std::net::TcpListener::bind("localhost:0").unwrap();
+            let address = taken.local_addr().unwrap().to_string();
+            env.run(&["serve", "--listen", &address])
+        }
+        "browse needs a terminal" => env.run(&["browse"]),
         other => panic!("nothing leads to {other:?}"),
     }
 }

@@ -6,12 +6,12 @@ use crate::json::{self, Mode};
 use crate::looking::Looking;
 use crate::message::plain_io;
 use crate::selection::{self, SelectionFlags};
-use crate::text::{Table, bytes, counted, local_time, printable, rfc3339};
+use crate::text::{Table, bytes, changed_words, counted, local_time, printable, rfc3339};
 use crate::{repository, signals};
 use clap::Args;
 use repo_core::ErrorKind;
 use repo_core::format::tree::{Content, Node};
-use repo_core::ops::{self, Changed, Event, HostHistory, Moment};
+use repo_core::ops::{self, Event, HostHistory, Moment};
 use repo_core::snapshot::SnapshotInfo;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +136,7 @@ impl Shown<'_> {
             None => Default::default(),
         };
         let changed = match &moment.event {
-            Event::Changed { changed, .. } => words(changed).join(", "),
+            Event::Changed { changed, .. } => changed_words(changed).join(", "),
             _ => String::new(),
         };
         vec![
@@ -197,7 +197,7 @@ impl Shown<'_> {
             } => {
                 let now = i128::from(ops::size_of(node));
                 let by = i64::try_from(now - i128::from(*size_before)).unwrap_or(0);
-                (words(changed), Some(by))
+                (changed_words(changed), Some(by))
             }
             _ => (Vec::new(), None),
         };
@@ -240,18 +240,4 @@ fn versions(hosts: &[HostHistory]) -> usize {
     moments
         .filter(|moment| node(&moment.event).is_some())
         .count()
-}
-
-fn words(changed: &Changed) -> Vec<&'static str> {
-    let all = [
-        ("type", changed.kind),
-        ("content", changed.content),
-        ("mtime", changed.mtime),
-        ("mode", changed.mode),
-        ("owner", changed.owner),
-        ("xattrs", changed.xattrs),
-        ("other", changed.other),
-    ];
-    let there = all.iter().filter(|(_, there)| *there);
-    there.map(|(word, _)| *word).collect()
 }

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
 mod backup;
+#[cfg(feature = "browse")]
+mod browse;
 mod cache;
 mod cat;
 mod check;
@@ -25,6 +27,8 @@ mod recover;
 mod repair;
 mod restore;
 mod rewrite;
+#[cfg(feature = "serve")]
+mod serve;
 mod snapshots;
 mod stats;
 mod tag;
@@ -55,6 +59,12 @@ pub enum Command {
     Dump(dump::Arguments),
     /// Show snapshots as directories, for any program to look into
     Mount(mount::Arguments),
+    /// Walk through snapshots on the terminal: look, compare versions, restore
+    #[cfg(feature = "browse")]
+    Browse(browse::Arguments),
+    /// Show snapshots to browsers and by WebDAV
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     /// Show what differs between two snapshots, or a snapshot and the disk
     Diff(diff::Arguments),
     /// Find files and directories in all snapshots
@@ -146,6 +156,10 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Restore(arguments) => restore::run(app, arguments),
         Command::Dump(arguments) => dump::run(app, arguments),
         Command::Mount(arguments) => mount::run(app, arguments),
+        #[cfg(feature = "browse")]
+        Command::Browse(arguments) => browse::run(app, arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(app, arguments),
         Command::Diff(arguments) => diff::run(app, arguments),
         Command::Find(arguments) => find::run(app, *arguments),
         Command::History(arguments) => history::run(app, arguments),

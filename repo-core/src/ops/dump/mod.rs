@@ -56,6 +56,12 @@ impl Dump {
     ) -> Result<Self> {
         let _following = repo.follow();
         let top = Top::open(repo, snapshot, folder)?;
+        Self::below(repo, &top, path)
+    }
+
+    /// The same of what has `path` below a top.
+    pub fn below(repo: &Repo, top: &Top, path: &Path) -> Result<Self> {
+        let _following = repo.follow();
         let found = top.find(repo, path)?;
         let is = match found.node.as_ref().map(|node| &node.content) {
             None | Some(Content::File(_)) => return Ok(Self { found }),

@@ -1,0 +1,352 @@
+//! WebDAV, as far as reading goes (RFC 4918): PROPFIND of a thing, or of it and what is in it.
+
+use super::Library;
+use super::address::href;
+use super::media::Media;
+use super::reply::{Reply, Stream};
+use super::target::{Target, tag_of, time_of};
+use crate::text::{http_date, printable, rfc3339};
+use hyper::{HeaderMap, Response, StatusCode, header};
+use quick_xml::escape::escape;
+use quick_xml::events::Event;
+use quick_xml::name::{Namespace, ResolveResult};
+use quick_xml::reader::NsReader;
+use repo_core::Result;
+use repo_core::fs::Kind;
+use repo_core::ops::size_of;
+use repo_core::vfs::{Facts, Object};
+use std::io::Write;
+
+/// What is answered to.
+pub const ALLOWED: &str = "OPTIONS, GET, HEAD, PROPFIND";
+
+/// The longest question.
+pub const QUESTION_BYTES_MAX: usize = 64 << 10;
+
+/// Most properties that are asked for.
+const PROPERTIES_MAX: usize = 200;
+
+const DAV: &str = "DAV:";
+
+/// Properties that are known; all of them are given to who asks for none by name.
+const KNOWN: [&str; 8] = [
+    "resourcetype",
+    "displayname",
+    "getcontentlength",
+    "getcontenttype",
+    "getetag",
+    "getlastmodified",
+    "creationdate",
+    "supportedlock",
+];
+
+/// A property: its namespace and its name.
+type Property = (String, String);
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// All that is known.
+    All,
+    /// The names of that.
+    Names,
+    /// These.
+    These(Vec<Property>),
+}
+
+/// Says what is answered to.
+pub fn options(reply: Reply) {
+    let builder = Response::builder()
+        .header("DAV", "1")
+        .header("MS-Author-Via", "DAV")
+        .header(header::ALLOW, ALLOWED);
+    reply.whole(builder, "");
+}
+
+/// Reads the question; none is one for all.
+pub fn asked(body: &[u8]) -> Option<Asked> {
+    let text = str::from_utf8(body).ok()?;
+    if text.trim().is_empty() {
+        return Some(Asked::All);
+    }
+    let mut reader = NsReader::from_str(text);
+    let (mut path, mut these, mut asked): (Vec<Property>, Vec<Property>, _) =
+        (Vec::new(), Vec::new(), None);
+    loop {
+        let (namespace, event) = reader.read_resolved_event().ok()?;
+        let namespace = match namespace {
+            ResolveResult::Bound(Namespace(name)) => name.to_owned(),
+            ResolveResult::Unbound => String::new(),
+            ResolveResult::Unknown(_) => return None,
+        };
+        let (start, is_empty) = match &event {
+            Event::Start(start) => (start, false),
+            Event::Empty(start) => (start, true),
+            Event::End(_) => {
+                path.pop();
+                continue;
+            }
+            Event::Eof => break,
+            // What a document brings of its own is never expanded.
+            Event::DocType(_) => return None,
+            _ => continue,
+        };
+        let property = (namespace, start.local_name().as_ref().to_owned());
+        if !is_plain(&property.1) {
+            return None;
+        }
+        let is = |at: &Property, name: &str| at.0 == DAV && at.1 == name;
+        match &path[..] {
+            [] if !is(&property, "propfind") => return None,
+            [_] if is(&property, "allprop") => asked = Some(Asked::All),
+            [_] if is(&property, "propname") => asked = Some(Asked::Names),
+            [_, within] if is(within, "prop") => these.push(property.clone()),
+            _ => {}
+        }
+        if these.len() > PROPERTIES_MAX || path.len() > 8 {
+            return None;
+        }
+        if !is_empty {
+            path.push(property);
+        }
+    }
+    Some(asked.unwrap_or(Asked::These(these)))
+}
+
+/// Whether a name can be said back as it is.
+fn is_plain(name: &str) -> bool {
+    let of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && name.chars().all(of_name)
+}
+
+/// Answers a PROPFIND.
+pub fn propfind(
+    library: &Library,
+    target: &Target,
+    headers: &HeaderMap,
+    body: &[u8],
+    reply: Reply,
+) -> Result<()> {
+    let deep = match headers.get("depth").map(|depth| depth.as_bytes()) {
+        Some(b"0") => false,
+        Some(b"1") => true,
+        _ => {
+            refuse_infinity(reply);
+            return Ok(());
+        }
+    };
+    let Some(asked) = asked(body) else {
+        reply.text(StatusCode::BAD_REQUEST, "the question is no PROPFIND");
+        return Ok(());
+    };
+    let builder = Response::builder()
+        .status(StatusCode::MULTI_STATUS)
+        .header(header::CONTENT_TYPE, "application/xml; charset=utf-8");
+    let Some(mut stream) = reply.stream(builder) else {
+        return Ok(());
+    };
+    let first = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">\n";
+    let own = response(&target.names, &target.facts, &asked);
+    let mut written = stream
+        .write_all(first.as_bytes())
+        .and_then(|()| stream.write_all(own.as_bytes()));
+    if deep && target.is_dir() {
+        library.view.list(&target.object, 0, &mut |listed| {
+            if written.is_ok() && library.interrupt.check().is_ok() {
+                written = entry(
+                    target,
+                    listed.name,
+                    &listed.object,
+                    &listed.facts,
+                    &asked,
+                    &mut stream,
+                );
+            }
+            written.is_ok()
+        })?;
+    }
+    library.interrupt.check()?;
+    // A reader that went away has no use for more.
+    if written
+        .and_then(|()| stream.write_all(b"</D:multistatus>\n"))
+        .is_ok()
+    {
+        let _ = stream.finish();
+    }
+    Ok(())
+}
+
+fn refuse_infinity(reply: Reply) {
+    let builder = Response::builder()
+        .status(StatusCode::FORBIDDEN)
+        .header(header::CONTENT_TYPE, "application/xml; charset=utf-8");
+    let why = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error xmlns:D=\"DAV:\"><D:propfind-finite-depth/></D:error>\n";
+    reply.whole(builder, why);
+}
+
+/// One entry of a directory: WebDAV knows files and directories. A link of ours leads to a snapshot, and is shown as that.
+fn entry(
+    target: &Target,
+    name: &[u8],
+    object: &Object,
+    facts: &Facts,
+    asked: &Asked,
+    stream: &mut Stream,
+) -> std::io::Result<()> {
+    let link = Facts::Plain(match facts {
+        Facts::Plain(plain) => repo_core::vfs::Plain {
+            kind: Kind::Dir,
+            ..*plain
+        },
+        Facts::Node(_) => return file_or_directory(target, name, facts, asked, stream),
+    });
+    let facts = if matches!(object, Object::Link(_)) {
+        &link
+    } else {
+        facts
+    };
+    file_or_directory(target, name, facts, asked, stream)
+}
+
+fn file_or_directory(
+    target: &Target,
+    name: &[u8],
+    facts: &Facts,
+    asked: &Asked,
+    stream: &mut Stream,
+) -> std::io::Result<()> {
+    if !matches!(facts.kind(), Kind::File | Kind::Dir) {
+        return Ok(());
+    }
+    let mut names = target.names.clone();
+    names.push(name.to_vec());
+    stream.write_all(response(&names, facts, asked).as_bytes())
+}
+
+/// What is said of one thing.
+fn response(names: &[Vec<u8>], facts: &Facts, asked: &Asked) -> String {
+    let is_dir = facts.kind() == Kind::Dir;
+    let mut there = String::new();
+    let mut absent = String::new();
+    let name = names.last().map_or(&b"larder"[..], Vec::as_slice);
+    match asked {
+        Asked::All => KNOWN.iter().for_each(|known| {
+            there.push_str(&value(known, name, facts).unwrap_or_default());
+        }),
+        Asked::Names => KNOWN.iter().for_each(|known| {
+            if value(known, name, facts).is_some() {
+                there.push_str(&format!("<D:{known}/>"));
+            }
+        }),
+        Asked::These(these) => {
+            for (namespace, property) in these {
+                let found = (namespace == DAV)
+                    .then(|| value(property, name, facts))
+                    .flatten();
+                match found {
+                    Some(found) => there.push_str(&found),
+                    None => absent.push_str(&unknown(namespace, property)),
+                }
+            }
+        }
+    }
+    let mut text = format!("<D:response><D:href>{}</D:href>", href(names, is_dir));
+    for (properties, status) in [(there, "200 OK"), (absent, "404 Not Found")] {
+        if !properties.is_empty() {
+            text.push_str(&format!(
+                "<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 {status}</D:status></D:propstat>"
+            ));
+        }
+    }
+    text.push_str("</D:response>\n");
+    text
+}
+
+fn unknown(namespace: &str, property: &str) -> String {
+    match namespace.is_empty() {
+        true => format!("<{property} xmlns=\"\"/>"),
+        false => format!("<x:{property} xmlns:x=\"{}\"/>", escape(namespace)),
+    }
+}
+
+/// A property of a thing with this name, as XML.
+fn value(property: &str, name: &[u8], facts: &Facts) -> Option<String> {
+    let file = match facts {
+        Facts::Node(node) if facts.kind() == Kind::File => Some(node),
+        _ => None,
+    };
+    let text = match property {
+        "resourcetype" => match facts.kind() {
+            Kind::Dir => "<D:collection/>".to_owned(),
+            _ => String::new(),
+        },
+        "displayname" => {
+            // Two letters that XML does not know.
+            let name = String::from_utf8_lossy(name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+            escape(&*printable(&name)).into_owned()
+        }
+        "getcontentlength" => size_of(file?).to_string(),
+        "getcontenttype" => Media::of(name).content_type().to_owned(),
+        "getetag" => escape(tag_of(file?)?).into_owned(),
+        "getlastmodified" => http_date(time_of(facts))?,
+        "creationdate" => rfc3339(time_of(facts), 0),
+        "supportedlock" => String::new(),
+        _ => return None,
+    };
+    if property == "getcontenttype" && file.is_none() {
+        return None;
+    }
+    Some(format!("<D:{property}>{text}</D:{property}>"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn these(properties: &[(&str, &str)]) -> Option<Asked> {
+        let owned =
+            |(namespace, name): &(&str, &str)| ((*namespace).to_owned(), (*name).to_owned());
+        Some(Asked::These(properties.iter().map(owned).collect()))
+    }
+
+    #[test]
+    fn questions_are_read_by_namespace() {
+        let question = |inside: &str| {
+            asked(
+                format!("<a:propfind xmlns:a='DAV:' xmlns='urn:x'>{inside}</a:propfind>")
+                    .as_bytes(),
+            )
+        };
+        assert_eq!(asked(b" \n"), Some(Asked::All));
+        assert_eq!(question("<a:allprop/>"), Some(Asked::All));
+        assert_eq!(question("<a:propname></a:propname>"), Some(Asked::Names));
+        assert_eq!(
+            question("<a:prop><a:getetag/><odd><a:getetag/></odd></a:prop>"),
+            these(&[("DAV:", "getetag"), ("urn:x", "odd")])
+        );
+    }
+
+    #[test]
+    fn what_is_no_question_is_refused() {
+        let many = format!(
+            "<D:propfind xmlns:D='DAV:'><D:prop>{}</D:prop></D:propfind>",
+            "<D:a/>".repeat(201)
+        );
+        let deep = "<D:propfind xmlns:D='DAV:'>".repeat(30);
+        let odd = "<D:propfind xmlns:D='DAV:'><D:prop><D:a\"b/></D:prop></D:propfind>";
+        let bomb = "<!DOCTYPE a [<!ENTITY b 'c'>]><propfind xmlns='DAV:'/>";
+        for text in [
+            "<propfind/>",
+            "<D:propfind/>",
+            "nonsense<",
+            many.as_str(),
+            deep.as_str(),
+            bomb,
+            odd,
+        ] {
+            assert_eq!(asked(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(asked(b"\xff"), None);
+    }
+}
