@@ -17,6 +17,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["find"],
     &["history"],
     &["stats"],
+    &["sync"],
     &["forget"],
     &["prune"],
     &["unforget"],
