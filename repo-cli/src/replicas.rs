@@ -8,7 +8,7 @@ use crate::text::{bytes, counted};
 use crate::{message, remote, site};
 use repo_core::ErrorKind;
 use repo_core::backend::{Backend, LocalBackend, MemoryBackend};
-use repo_core::ops::{self, SyncSummary};
+use repo_core::ops::{self, SyncOptions, SyncSummary};
 use repo_core::repo::Repo;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -84,8 +84,15 @@ pub fn follow(app: &App) -> Result<Exit, Failure> {
     }
     let mut failed = 0;
     for place in named(app)? {
-        let done = reach(app, &place, false)
-            .and_then(|to| bring_up(app, repo.backend(), &*to, Some(&repo), false));
+        let done = reach(app, &place, false).and_then(|to| {
+            bring_up(
+                app,
+                repo.backend(),
+                &*to,
+                Some(&repo),
+                &SyncOptions::default(),
+            )
+        });
         match done {
             Ok(done) => {
                 tell(app, &place, &done, false)?;
@@ -112,10 +119,10 @@ pub fn bring_up(
     from: &dyn Backend,
     to: &dyn Backend,
     by: Option<&Repo>,
-    dry_run: bool,
+    options: &SyncOptions,
 ) -> Result<SyncSummary, Failure> {
     let reporter = Reporter::new(&app.terminal, &app.env, Work::Sync);
-    reporter.run(|progress, interrupt| ops::sync(from, to, by, dry_run, progress, interrupt))
+    reporter.run(|progress, interrupt| ops::sync(from, to, by, options, progress, interrupt))
 }
 
 /// Says what became of a place.
@@ -130,6 +137,10 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
         app.terminal.warn(&format!(
             "nothing was deleted in {place}, because it lacks something that is damaged or missing in the repository"
         ));
+    }
+    if done.damaged > 0 {
+        let objects = counted(done.damaged, "object", "objects");
+        app.terminal.warn(&format!("{place} has {objects} damaged"));
     }
     let objects = counted(done.objects, "object", "objects");
     let entries = counted(done.entries, "log entry", "log entries");
@@ -152,11 +163,59 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
     app.terminal.say(&text)
 }
 
+/// Compares all replicas with the repository, and with `read_data` what is in them. Gives how many are not as they should be.
+pub fn compare(app: &App, repo: &Repo, read_data: bool) -> Result<u64, Failure> {
+    let places = named(app)?;
+    if places.is_empty() {
+        return Err(Failure::usage(
+            "no replica was named\nName it with --replica, or set LARDER_REPLICAS.",
+        ));
+    }
+    let options = SyncOptions {
+        dry_run: true,
+        read_data,
+    };
+    let mut wrong = 0;
+    for place in places {
+        let done = reach(app, &place, true)
+            .and_then(|to| bring_up(app, repo.backend(), &*to, Some(repo), &options));
+        match done {
+            Ok(done) if (done.objects, done.entries) == (0, 0) => {
+                app.terminal
+                    .say(&format!("replica {place}: no errors were found"))?;
+            }
+            Ok(done) => {
+                wrong += 1;
+                let objects = counted(done.objects - done.damaged, "object", "objects");
+                let entries = counted(done.entries, "log entry", "log entries");
+                let damaged = counted(done.damaged, "object", "objects");
+                let happened = format!(
+                    "lacks {objects} and {entries}, and has {damaged} damaged; `larder sync --read-data` puts it right"
+                );
+                say_of(app, &place, &happened);
+            }
+            Err(failure) if failure.kind() == Some(ErrorKind::Interrupted) => return Err(failure),
+            Err(failure) => {
+                wrong += 1;
+                say_of(
+                    app,
+                    &place,
+                    failure.text().lines().next().unwrap_or_default(),
+                );
+            }
+        }
+    }
+    Ok(wrong)
+}
+
 /// Names a place that could not be brought up; `next` says what becomes of it.
 pub fn fail(app: &App, place: &Place, failure: &Failure, next: &str) {
     let happened = failure.text().lines().next().unwrap_or_default();
-    let happened = format!("was not brought up: {happened}{next}");
-    let line = message::place_failed(app.terminal.json(), &place.to_string(), &happened);
+    say_of(app, place, &format!("was not brought up: {happened}{next}"));
+}
+
+fn say_of(app: &App, place: &Place, happened: &str) {
+    let line = message::place_failed(app.terminal.json(), &place.to_string(), happened);
     app.terminal.to_stderr(&line);
 }
 

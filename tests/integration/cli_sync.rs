@@ -64,6 +64,47 @@ fn several_places_are_brought_up_without_a_key() {
 }
 
 #[test]
+fn replicas_are_compared_and_heal_each_other() {
+    let env = environment();
+    let replicas = [("LARDER_REPLICAS", "one")];
+    env.run_with(&["sync"], &replicas).expect(0);
+    let check = ["check", "--replicas", "--read-data"];
+    env.run_with(&check, &replicas)
+        .expect(0)
+        .prints("replica one: no errors were found");
+    env.run(&check).expect(2).says("no replica was named");
+
+    let spoil = |place: &str, which: usize| {
+        let data = format!("{place}/data");
+        let path = env.path(&data).join(&env.files(&data)[which]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    spoil("one", 0);
+    env.run_with(&check[..2], &replicas).expect(0);
+    env.run_with(&check, &replicas)
+        .expect(1)
+        .says("error: one: lacks 0 objects and 0 log entries, and has 1 object damaged")
+        .says("1 replica is not as the repository is");
+    env.run_with(&["sync", "--read-data"], &replicas)
+        .expect(0)
+        .prints("one got 1 object");
+    env.run_with(&check, &replicas).expect(0);
+
+    spoil("repo", 0);
+    env.run(&["check", "--read-data"]).expect(1);
+    let home = env.text("repo");
+    env.ok(&["sync", "-r", "one", "--to", &home, "--read-data", "--prove"]);
+    env.run_with(&check, &replicas).expect(0);
+    std::fs::remove_dir_all(env.path("one/data")).unwrap();
+    env.run_with(&check[..2], &replicas)
+        .expect(1)
+        .says("one: lacks ");
+}
+
+#[test]
 fn what_is_no_replica_is_refused_and_the_others_are_brought_up() {
     let env = environment();
     env.write("letters/dear", "sir");

@@ -7,7 +7,7 @@ use crate::replicas::{self, bring_up, tell};
 use crate::{json, repository, site};
 use clap::Args;
 use repo_core::backend::Backend;
-use repo_core::ops::SyncSummary;
+use repo_core::ops::{SyncOptions, SyncSummary};
 use repo_core::repo::Repo;
 use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::OsString;
@@ -27,6 +27,10 @@ pub struct Arguments {
     #[arg(long)]
     prove: bool,
 
+    /// Read everything in the places too, and write again what is damaged there
+    #[arg(long)]
+    read_data: bool,
+
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -43,11 +47,15 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
             "no place was named that is to hold the same\nName it with --to, or set LARDER_REPLICAS.",
         ));
     }
+    let options = SyncOptions {
+        dry_run: arguments.dry_run,
+        read_data: arguments.read_data,
+    };
     let source = Source::open(app, arguments.prove)?;
     let mut failures: Vec<(&Place, Failure)> = Vec::new();
     let mut problems = 0;
     for place in &places {
-        match source.bring_up(app, place, arguments.dry_run) {
+        match source.bring_up(app, place, &options) {
             Ok(done) => {
                 if app.terminal.json() {
                     let name = place.to_string();
@@ -108,14 +116,19 @@ impl Source {
         })
     }
 
-    fn bring_up(&self, app: &App, to: &Place, dry_run: bool) -> Result<SyncSummary, Failure> {
+    fn bring_up(
+        &self,
+        app: &App,
+        to: &Place,
+        options: &SyncOptions,
+    ) -> Result<SyncSummary, Failure> {
         if *to == self.place {
             return Err(Failure::usage(format!(
                 "{to} is the repository itself\n--to names another place."
             )));
         }
-        let to = replicas::reach(app, to, dry_run)?;
-        bring_up(app, &*self.backend, &*to, self.repo.as_ref(), dry_run)
+        let to = replicas::reach(app, to, options.dry_run)?;
+        bring_up(app, &*self.backend, &*to, self.repo.as_ref(), options)
     }
 }
 

@@ -27,6 +27,15 @@ use std::path::Path;
 /// So often is begun anew because the source was pruned meanwhile.
 const ROUNDS_MAX: u32 = 10;
 
+/// How a sync is made.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SyncOptions {
+    /// Say what would be done, and write nothing.
+    pub dry_run: bool,
+    /// Read all objects of the replica too, and copy again what is not what its name says.
+    pub read_data: bool,
+}
+
 /// What a sync did, or would do.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SyncSummary {
@@ -36,6 +45,8 @@ pub struct SyncSummary {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How many of them were there and damaged.
+    pub damaged: u64,
     /// Objects that were deleted.
     pub deleted: u64,
     /// Objects that the replica has and the source has not, although no entry deletes them: perhaps the source has lost them.
@@ -52,6 +63,7 @@ pub(super) struct Job<'a> {
     to: &'a dyn Backend,
     /// Who can tell what counts.
     by: Option<&'a Repo>,
+    options: &'a SyncOptions,
     progress: &'a Problems<'a>,
     interrupt: &'a Interrupt,
 }
@@ -64,12 +76,12 @@ pub(super) struct Job<'a> {
 /// What is damaged in `from` is a problem, named and counted, and not copied. `NoRepository` if there is none at `from`, `InvalidInput` if `to` is another
 /// repository, or other things, or has log entries that `from` has not. `Unavailable` if `from` is pruned all the time.
 ///
-/// With `dry_run` nothing is written and no pack is read. Memory: 100 bytes for each object of both, one object for each connection, eight at most.
+/// Memory: 100 bytes for each object of both, one object for each connection, eight at most.
 pub fn sync(
     from: &dyn Backend,
     to: &dyn Backend,
     by: Option<&Repo>,
-    dry_run: bool,
+    options: &SyncOptions,
     progress: &dyn Progress,
     interrupt: &Interrupt,
 ) -> Result<SyncSummary> {
@@ -78,6 +90,7 @@ pub fn sync(
         from,
         to,
         by,
+        options,
         progress: &problems,
         interrupt,
     };
@@ -85,7 +98,7 @@ pub fn sync(
     let mut summary = SyncSummary::default();
     for _ in 0..ROUNDS_MAX {
         interrupt.check()?;
-        if job.round(&config, dry_run, &mut summary)? {
+        if job.round(&config, &mut summary)? {
             summary.problems = problems.seen();
             return Ok(summary);
         }
@@ -104,6 +117,8 @@ struct Lacking {
     there: Objects,
     entries: Vec<EntryName>,
     objects: Vec<ObjectRef>,
+    /// How many of them lie there and are not what their names say.
+    damaged: u64,
     checkpoints: Vec<String>,
 }
 
@@ -137,19 +152,15 @@ impl Job<'_> {
     }
 
     /// Goes through all steps once. `false` if it must begin anew.
-    fn round(
-        &self,
-        config: &(Vec<u8>, bool),
-        dry_run: bool,
-        summary: &mut SyncSummary,
-    ) -> Result<bool> {
+    fn round(&self, config: &(Vec<u8>, bool), summary: &mut SyncSummary) -> Result<bool> {
         if let Some(repo) = self.by {
             repo.refresh()?;
         }
         let mut lacking = self.compare(config.1)?;
-        if dry_run {
+        if self.options.dry_run {
             return self.foretell(&lacking, summary).map(|()| true);
         }
+        summary.damaged += lacking.damaged;
         let copied = transfer::objects(self, &lacking.objects)?;
         summary.objects += copied.objects;
         summary.bytes += copied.bytes;
@@ -193,6 +204,16 @@ impl Job<'_> {
             there.named.get(object) != Some(len) && !is_deleted(object)
         };
         let mut objects: Vec<_> = source.named.iter().filter(lacks).map(|(o, _)| *o).collect();
+        let whole = objects.len();
+        if self.options.read_data {
+            let both = source
+                .named
+                .keys()
+                .filter(|o| there.named.get(*o) == source.named.get(*o));
+            let both: Vec<_> = both.filter(|o| !is_deleted(o)).copied().collect();
+            objects.extend(transfer::not_as_named(self, &both)?);
+        }
+        let damaged = (objects.len() - whole) as u64;
         objects.sort_unstable();
         let is_new = |(name, len): &(&String, &u64)| {
             let number = name::parse_numbered(name).map_or(0, |(number, _)| number);
@@ -205,6 +226,7 @@ impl Job<'_> {
             goal,
             entries,
             objects,
+            damaged,
             source,
             there,
         })
@@ -232,6 +254,7 @@ impl Job<'_> {
         *summary = SyncSummary {
             entries: lacking.entries.len() as u64,
             objects: lacking.objects.len() as u64,
+            damaged: lacking.damaged,
             bytes: lacking
                 .objects
                 .iter()

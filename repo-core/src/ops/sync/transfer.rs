@@ -106,6 +106,25 @@ fn proved(from: &dyn Backend, object: &ObjectRef, name: &str) -> Result<Vec<u8>>
     }
 }
 
+/// Which of these objects of the replica are not what their names say, or cannot be read. Reads all of them.
+pub fn not_as_named(job: &Job<'_>, objects: &[ObjectRef]) -> Result<Vec<ObjectRef>> {
+    let next = AtomicUsize::new(0);
+    let threads = job.to.limits().connections.clamp(1, THREADS_MAX);
+    let found = on_threads(threads, &|| {
+        let mut wrong = Vec::new();
+        while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
+            job.interrupt.check()?;
+            match proved(job.to, object, &object_name(object)) {
+                Ok(_) => {}
+                Err(e) if e.is_lost() => wrong.push(*object),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(wrong)
+    })?;
+    Ok(found.concat())
+}
+
 /// Copies checkpoints, which their readers prove: those that have gone are passed over.
 pub fn checkpoints<'a>(job: &Job<'_>, names: impl Iterator<Item = &'a String>) -> Result<()> {
     for name in names {

@@ -10,7 +10,7 @@ use crate::format::entry::{self, Action, ObjectRef};
 use crate::format::key_slot::{Credential, Label};
 use crate::format::name::{self, CONFIG, ObjectKind};
 use crate::id::SnapshotId;
-use crate::ops::{SyncSummary, sync};
+use crate::ops::{SyncOptions, SyncSummary, sync};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::collections::BTreeSet;
@@ -26,7 +26,14 @@ pub fn place(class: Class) -> MemoryBackend {
 
 pub fn mirror(from: &dyn Backend, to: &dyn Backend) -> Result<SyncSummary> {
     let listener = Listener::default();
-    let done = sync(from, to, None, false, &listener, &Interrupt::new());
+    let done = sync(
+        from,
+        to,
+        None,
+        &SyncOptions::default(),
+        &listener,
+        &Interrupt::new(),
+    );
     assert_eq!(listener.problems(), [""; 0]);
     done
 }
@@ -103,7 +110,10 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
         &bed.place,
         &to,
         None,
-        true,
+        &SyncOptions {
+            dry_run: true,
+            ..SyncOptions::default()
+        },
         &Listener::default(),
         &Interrupt::new(),
     )
@@ -244,7 +254,7 @@ fn with_a_key_nothing_goes_that_no_counting_entry_names() {
             &bed.place,
             to,
             by,
-            false,
+            &SyncOptions::default(),
             &Listener::default(),
             &Interrupt::new(),
         )
@@ -273,7 +283,7 @@ fn with_a_key_what_is_deleted_is_not_copied_either() {
         &bed.place,
         &to,
         Some(&repo),
-        false,
+        &SyncOptions::default(),
         &Listener::default(),
         &Interrupt::new(),
     )
@@ -313,7 +323,17 @@ fn what_is_damaged_is_named_and_keeps_deletions_back() {
     bytes[1000] ^= 1;
     bed.place.put(new, &bytes).unwrap();
     let listener = Listener::default();
-    let run = || sync(&bed.place, &to, None, false, &listener, &Interrupt::new()).unwrap();
+    let run = || {
+        sync(
+            &bed.place,
+            &to,
+            None,
+            &SyncOptions::default(),
+            &listener,
+            &Interrupt::new(),
+        )
+        .unwrap()
+    };
     let done = run();
     assert!(
         done.held_back && done.deleted == 0 && done.problems == 1,
@@ -362,6 +382,47 @@ fn an_entry_whose_file_was_mended_is_no_other() {
         .unwrap();
     assert_eq!(mirror(&bed.place, &to).unwrap().entries, 1);
     assert_eq!(to.get(&newest).unwrap(), bed.place.get(&newest).unwrap());
+}
+
+#[test]
+fn reading_everything_finds_what_is_damaged_in_the_replica_and_the_home_heals_from_it() {
+    let (bed, [first, second]) = history_in(Class::A);
+    let to = MemoryBackend::new();
+    mirror(&bed.place, &to).unwrap();
+    let packs = names(&to, "data");
+    let mut bytes = to.get(&packs[0]).unwrap();
+    bytes[77] ^= 4;
+    to.put(&packs[0], &bytes).unwrap();
+    // The home has damage too, and has lost something.
+    let mut bytes = bed.place.get(&packs[1]).unwrap();
+    bytes[77] ^= 4;
+    bed.place.put(&packs[1], &bytes).unwrap();
+    bed.place.delete(&packs[2]).unwrap();
+    let options = |dry_run| SyncOptions {
+        dry_run,
+        read_data: true,
+    };
+    let run = |from: &MemoryBackend, to: &MemoryBackend, dry_run| {
+        let listener = Listener::default();
+        let done = sync(
+            from,
+            to,
+            None,
+            &options(dry_run),
+            &listener,
+            &Interrupt::new(),
+        );
+        assert_eq!(listener.problems(), [""; 0]);
+        done.unwrap()
+    };
+    assert_eq!(run(&bed.place, &to, true).damaged, 1);
+    let done = run(&bed.place, &to, false);
+    assert_eq!((done.damaged, done.objects, done.kept), (1, 1, 1));
+    assert_whole(&bed, &to, &[&first, &second]);
+    let done = run(&to, &bed.place, false);
+    assert_eq!((done.damaged, done.objects), (1, 2));
+    assert_whole(&bed, &bed.place, &[&first, &second]);
+    assert_eq!(to.objects(), bed.place.objects());
 }
 
 #[test]

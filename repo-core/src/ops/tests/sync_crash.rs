@@ -9,7 +9,7 @@ use crate::backend::{Class, MemoryBackend};
 use crate::error::Subject;
 use crate::format::name::CONFIG;
 use crate::id::SnapshotId;
-use crate::ops::{Harm, sync};
+use crate::ops::{Harm, SyncOptions, sync};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ fn crash_at(
         &bed.place,
         &faults,
         None,
-        false,
+        &SyncOptions::default(),
         &Listener::default(),
         &Interrupt::new(),
     );
