@@ -9,6 +9,7 @@ use crate::repository::RepositoryFlags;
 use crate::terminal::Terminal;
 use crate::writing::WritingFlags;
 use repo_core::backend::wrap::{Counting, Operation};
+use repo_core::repo::Repo;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct App {
     pub terminal: Terminal,
     /// Entries of the log were passed over because they cannot be read: what is shown may lack something.
     pub passed_over: Cell<bool>,
+    /// The repository that is worked with, and the newest entry of its log when it was opened.
+    pub opened: RefCell<Option<(Repo, u64)>>,
     /// What places on other machines were asked.
     pub requests: RefCell<Vec<Arc<Counting>>>,
 }
@@ -41,6 +44,7 @@ impl App {
             env,
             terminal: Terminal::new(global.output),
             passed_over: Cell::new(false),
+            opened: RefCell::default(),
             requests: RefCell::default(),
         }
     }

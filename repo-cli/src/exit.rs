@@ -38,6 +38,14 @@ impl Exit {
             _ => Self::Partial,
         }
     }
+
+    /// [`Exit::Partial`] if either is.
+    pub fn and(self, other: Self) -> Self {
+        match self {
+            Self::Done => other,
+            Self::Partial => self,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

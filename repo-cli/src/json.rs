@@ -13,6 +13,7 @@ mod prune;
 mod repair;
 mod requests;
 mod stats;
+mod sync;
 
 pub use browse::{Change, ContentDiff, DiffStatistics, DumpSummary, FoundObject, Match, Matches};
 pub use copy::{CopiedSnapshot, CopySummary};
@@ -24,6 +25,7 @@ pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 pub use requests::{Counted, Requests};
 pub use stats::{StatsByPart, StatsPart, StatsShare};
+pub use sync::{Replica, SyncSummary};
 
 use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};

@@ -28,6 +28,7 @@ mod place;
 mod preview;
 mod process;
 mod remote;
+mod replicas;
 mod reporter;
 mod repository;
 mod selection;
@@ -76,6 +77,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     let done = app
         .look_at_flags()
         .and_then(|()| cmd::run(&app, cli.command))
+        .and_then(|exit| Ok(exit.and(replicas::follow(&app)?)))
         .and_then(|exit| app.say_requests().map(|()| exit));
     let code = match done {
         Ok(Exit::Done) if !app.passed_over.get() => Exit::Done.into(),

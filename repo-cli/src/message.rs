@@ -75,6 +75,19 @@ pub fn problem(json: bool, during: &'static str, item: &str, error: &Error) -> S
     }
 }
 
+/// A line about a place that was left as it was, for people or programs.
+pub fn place_failed(json: bool, place: &str, happened: &str) -> String {
+    match json {
+        true => json::line(&json::Problem {
+            message_type: "error",
+            error: json::Message { message: happened },
+            during: "sync",
+            item: place,
+        }),
+        false => format!("error: {}: {happened}\n", printable(place)),
+    }
+}
+
 /// What happened to one item whose name stands elsewhere.
 pub fn reason(error: &Error) -> String {
     match error.subject() {

@@ -67,6 +67,11 @@ fn place_from_env(flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> 
     }))
 }
 
+/// A place that a flag or variable names beside the repository.
+pub fn named(text: &OsStr, flags: &RepositoryFlags, env: &Env) -> Result<Place, Failure> {
+    parse(text, flags, env)
+}
+
 fn read_place(file: &Path) -> Result<OsString, Failure> {
     let mut bytes = Vec::new();
     std::fs::File::open(file)

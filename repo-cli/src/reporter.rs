@@ -49,6 +49,8 @@ pub enum Work {
     Repair,
     /// Copying from another repository.
     Copy,
+    /// Copying to another place.
+    Sync,
 }
 
 impl Work {
@@ -62,6 +64,7 @@ impl Work {
             Self::Prune => "prune",
             Self::Repair => "repair",
             Self::Copy => "copy",
+            Self::Sync => "sync",
         }
     }
 
@@ -73,6 +76,9 @@ impl Work {
             }
             Self::Copy => {
                 "Snapshots that were copied stay, and what was read of others; run it again and it goes on from there."
+            }
+            Self::Sync => {
+                "The place is an older state of the repository, or none yet; run it again and it goes on from there."
             }
             Self::Restore => "What was restored stays in the target; run it again to get the rest.",
             Self::Prune | Self::Repair => {
@@ -211,9 +217,10 @@ impl<'a> Reporter<'a> {
     /// What the line says, in so many columns.
     fn text(&self, sample: &Sample, columns: usize) -> String {
         let words = match self.work {
-            Work::Check | Work::Prune | Work::Repair => sample.check_words(),
+            Work::Check | Work::Prune | Work::Repair => sample.check_words("pack", "packs"),
             Work::Stats => sample.count_words(),
             Work::Backup | Work::Restore | Work::Copy => sample.data_words(),
+            Work::Sync => sample.check_words("object", "objects"),
         };
         words.fit(&self.current().to_string_lossy(), columns)
     }
@@ -253,7 +260,7 @@ impl<'a> Reporter<'a> {
                 error_count: sample.problems,
             }),
             // Of what only counts programs are told the result.
-            Work::Stats | Work::Prune | Work::Repair | Work::Copy => String::new(),
+            Work::Stats | Work::Prune | Work::Repair | Work::Copy | Work::Sync => String::new(),
             Work::Check => json::line(&json::CheckStatus {
                 message_type: "status",
                 seconds_elapsed,

@@ -8,6 +8,7 @@ use crate::exit::Failure;
 use crate::locks::LockFlags;
 use crate::network::NetworkFlags;
 use crate::place::{self, Place, place};
+use crate::replicas;
 use crate::site::{Existing, Site, backend, existing, recognize};
 use crate::text::printable;
 use crate::{message, process, terminal::Terminal};
@@ -42,6 +43,20 @@ pub struct RepositoryFlags {
     /// Read the place from this file [$LARDER_REPOSITORY_FILE]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Repository")]
     pub repository_file: Option<PathBuf>,
+
+    /// Another place that gets all that is written to the repository; may be given more than once [$LARDER_REPLICAS]
+    ///
+    /// After a command has added something, each replica is brought up to the repository, as `larder sync` does it. One that cannot be
+    /// written is named, and the command ends with code 3; the next run, or `larder sync`, catches up. The variable
+    /// names several with commas, or newlines, between them.
+    #[arg(
+        long,
+        value_name = "PLACE",
+        global = true,
+        hide_short_help = true,
+        help_heading = "Repository"
+    )]
+    pub replica: Vec<OsString>,
 
     /// Where the cache is [$LARDER_CACHE_DIR, default ~/.cache/larder]
     #[arg(
@@ -115,6 +130,7 @@ pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let by = By::of(app);
     let opened = open_in(app, &by, &place, stdin_is_data)?;
     tend_cache(app, &opened.repo);
+    replicas::opened(app, &opened.repo);
     Ok(opened)
 }
 
@@ -155,7 +171,9 @@ pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure>
     match existing(app, &place)? {
         Existing::Repository(backend, recognized) => {
             let found = (backend, recognized);
-            open_at(app, &By::of(app), &place, found, stdin_is_data)
+            let opened = open_at(app, &By::of(app), &place, found, stdin_is_data)?;
+            replicas::opened(app, &opened.repo);
+            Ok(opened)
         }
         Existing::Nothing(site) => {
             site.check_vacant(&place)?;
@@ -329,6 +347,7 @@ fn create_at(
     )
     .map_err(|error| place.name_in(error))?;
     say_what_is_not_kept(app, &repo);
+    replicas::created(app, &repo);
     Ok(Opened { repo, credential })
 }
 

@@ -19,6 +19,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["find"],
     &["history"],
     &["stats"],
+    &["sync"],
     &["forget"],
     &["prune"],
     &["unforget"],

@@ -234,6 +234,22 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
         "both are the same repository" => {
             env.run(&["copy", "--from-repo", "repo", "--from-key-file", "key"])
         }
+        "is another repository than the source" => {
+            env.ok(&["init", "-r", "foreign", "--new-key-file", "foreign-key"]);
+            env.run(&["sync", "--to", "foreign"])
+        }
+        "has another log entry" => {
+            env.ok(&["sync", "--to", "strayed"]);
+            let state = env.text("state-strayed");
+            let backup = ["backup", "-r", "strayed", "src"];
+            env.run_with(&backup, &[("LARDER_STATE_DIR", &state)]);
+            env.backup(&["src"]);
+            env.run(&["sync", "--to", "strayed"])
+        }
+        "was not brought up" => {
+            env.write("in-the-way", "a file");
+            env.run(&["backup", "src", "--replica", "in-the-way"])
+        }
         "was not copied" => {
             env.ok(&["init", "-r", "copies", "--new-key-file", "copies-key"]);
             let copy = ["-r", "copies", "--key-file", "copies-key"];

@@ -40,6 +40,7 @@ mod cli_sftp;
 mod cli_signals;
 mod cli_small;
 mod cli_stats;
+mod cli_sync;
 mod cli_tag;
 mod cli_webdav;
 mod docs;

@@ -6,7 +6,7 @@ use crate::message::reason;
 use crate::reporter::{Reporter, Work};
 use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, printable};
-use crate::{json, repository, size};
+use crate::{json, replicas, repository, size};
 use clap::Args;
 use repo_core::format::name::{CHECKPOINTS, ObjectKind};
 use repo_core::id::SnapshotId;
@@ -38,6 +38,10 @@ pub struct Arguments {
     /// packs at random.
     #[arg(long, value_name = "N/T|X%|SIZE")]
     read_data_subset: Option<String>,
+
+    /// Compare the replicas with the repository too; with --read-data everything in them is read
+    #[arg(long)]
+    replicas: bool,
 
     /// Accepted without effect: what a check proves it reads from the repository
     #[arg(long)]
@@ -86,7 +90,19 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     }
     if summary.findings.is_empty() {
         app.terminal.say("no errors were found")?;
-        return Ok(Exit::Done);
+    }
+    let wrong = match arguments.replicas {
+        true => replicas::compare(app, &repo, arguments.read_data)?,
+        false => 0,
+    };
+    if summary.findings.is_empty() {
+        return match wrong {
+            0 => Ok(Exit::Done),
+            _ => Err(Failure::failed(format!(
+                "{} not as the repository is\nThe repository itself is whole; `larder sync` brings them up.",
+                counted(wrong, "replica is", "replicas are")
+            ))),
+        };
     }
     let errors = counted(summary.findings.len() as u64, "error", "errors");
     let meaning = meaning(&repo, &summary.findings);

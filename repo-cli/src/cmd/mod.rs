@@ -31,6 +31,7 @@ mod rewrite;
 mod serve;
 mod snapshots;
 mod stats;
+mod sync;
 mod tag;
 mod unforget;
 mod unlock;
@@ -113,6 +114,12 @@ pub enum Command {
     /// before are passed over. A copy says all that its snapshot says. Content is read, cut and sealed as the repository
     /// that gets it does that; what it has already is stored once. A snapshot of which something is lost is not copied, and named.
     Copy(Box<copy::Arguments>),
+    /// Make other places hold the same as the repository
+    ///
+    /// Without a key, at any time. Each place gets what it lacks, proved by its name, and then the log; what was deleted is deleted there. Whenever it
+    /// is stopped, a place is an older state of the repository, or none yet. One that is another repository, or was written to itself, is
+    /// refused and stays as it is. Without --to the places are those of --replica and $LARDER_REPLICAS.
+    Sync(sync::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// Put damage right, as far as it can be
@@ -172,6 +179,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Expire(arguments) => protect::expire(app, arguments),
         Command::Prune(arguments) => prune::run(app, arguments),
         Command::Copy(arguments) => copy::run(app, *arguments),
+        Command::Sync(arguments) => sync::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Repair(arguments) => repair::run(app, arguments),
         Command::Recover(arguments) => recover::run(app, arguments),

@@ -48,6 +48,7 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "Choose another directory."
         }
         ErrorKind::InvalidInput if of_target(error) => "Choose another directory.",
+        ErrorKind::InvalidInput if is_of_replica(error) => of_replica(error),
         ErrorKind::InvalidInput if error.detail_text() == Some("is no folder in the snapshot") => {
             "Restore the folder that it lies in, and name it with --include."
         }
@@ -87,6 +88,28 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Whether a place cannot be made to hold what its source does.
+fn is_of_replica(error: &Error) -> bool {
+    let detail = error.detail_text().unwrap_or_default();
+    matches!(error.subject(), Subject::Repository(_))
+        && (detail.contains("its source")
+            || detail.contains("the source")
+            || detail.starts_with("is not empty"))
+}
+
+fn of_replica(error: &Error) -> &'static str {
+    match error
+        .detail_text()
+        .is_some_and(|detail| detail.contains("log entr"))
+    {
+        true => {
+            "Something was written to it by itself, or its source was put back to an older time. Nothing was changed: look at both with \
+             `larder snapshots`, and choose another place, or empty this one, if nothing in it is needed."
+        }
+        false => "Nothing was changed. A copy needs a place of its own: choose another one.",
+    }
 }
 
 fn is_of_bucket(error: &Error) -> bool {

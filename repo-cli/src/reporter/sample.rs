@@ -158,14 +158,14 @@ impl Sample {
         words
     }
 
-    pub(super) fn check_words(&self) -> Words {
+    pub(super) fn check_words(&self, one: &str, many: &str) -> Words {
         let (mut words, known) = self.begin();
         if !known {
             words.add(Weight::Items, "looking at what is there".into());
             return words;
         }
-        let packs = counted(self.objects_expected, "pack", "packs");
-        words.add(Weight::Items, format!("{} of {packs}", self.objects));
+        let all = counted(self.objects_expected, one, many);
+        words.add(Weight::Items, format!("{} of {all}", self.objects));
         words.add(Weight::Amount, self.amount(known));
         self.end(&mut words);
         words

@@ -69,7 +69,7 @@ fn a_check_says_how_many_packs_there_are() {
         counters.sample(Duration::from_secs(2), &Sample::default())
     };
     assert_eq!(
-        sample().check_words().text(),
+        sample().check_words("pack", "packs").text(),
         "[0:02]  looking at what is there"
     );
     reporter.count(Counter::BytesExpected, 40 << 20);
@@ -77,7 +77,7 @@ fn a_check_says_how_many_packs_there_are() {
     reporter.count(Counter::Bytes, 10 << 20);
     reporter.count(Counter::Objects, 1);
     assert_eq!(
-        sample().check_words().text(),
+        sample().check_words("pack", "packs").text(),
         "[0:02] 25.0%  1 of 3 packs, 10.0 MiB of 40.0 MiB, 5.0 MiB/s, ETA 0:06"
     );
     let status: serde_json::Value = serde_json::from_str(&reporter.status(&sample())).unwrap();

@@ -80,6 +80,16 @@ rules! {
     FoldAnew,
     /// What is protected is not deleted, though it is forgotten.
     Protected,
+    /// A mirror lists the log before what else there is.
+    MirrorLogFirst,
+    /// It copies objects before entries.
+    MirrorObjectsFirst,
+    /// It begins anew if something was deleted since it listed the log.
+    MirrorLooksAgain,
+    /// It does not stop before an entry that deletes.
+    MirrorNoStopBetween,
+    /// It deletes only what the source has no more.
+    MirrorAbsent,
 }
 
 #[cfg(any(test, feature = "mutants"))]

@@ -15,6 +15,13 @@ pub struct Recognized {
     pub(super) id: RepositoryId,
 }
 
+impl Recognized {
+    /// The bytes of `config`.
+    pub fn into_config(self) -> Vec<u8> {
+        self.config
+    }
+}
+
 /// The `config` of a place.
 ///
 /// `NoRepository` without a detail if there is none, `Missing` if there is a log all the same, `Unsupported` for a newer version or a

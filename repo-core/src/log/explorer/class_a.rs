@@ -1,6 +1,7 @@
 //! Class A: backups, prunes, a forget, an unforget and a thief with a writer's key, in every order.
 
 use super::backup::{At, Backup, PACKS_MAX, PARENT, Site, draft, slot};
+use super::mirror::Mirror;
 use super::prune_a::Prune;
 use super::search::{Model, Step};
 use super::setups::Setup;
@@ -21,6 +22,7 @@ pub struct Node {
     protected: bool,
     unforget: (u8, Log),
     thief: bool,
+    mirror: Option<Mirror>,
     pub wrong: Option<&'static str>,
 }
 
@@ -248,6 +250,7 @@ impl Model for ClassA {
             protected: false,
             unforget: (if self.setup.unforget { 0 } else { 2 }, 0),
             thief: !self.setup.thief,
+            mirror: self.setup.mirror.map(|new| Mirror::new(&site, new)),
             wrong: None,
         }
     }
@@ -262,6 +265,15 @@ impl Model for ClassA {
         self.unforget(node, found);
         if self.setup.thief {
             self.thief(node, found);
+        }
+        if let Some(mut mirror) = node.mirror
+            && let Some(step) = mirror.step(&self.world, &node.site)
+        {
+            let next = Node {
+                mirror: Some(mirror),
+                ..*node
+            };
+            found.push((step, next));
         }
         for who in 0..self.setup.jobs.len() {
             self.backup(node, who, found);
@@ -289,6 +301,9 @@ impl Model for ClassA {
             Some(what) => Some(what),
             None if log.lost(node.site.packs, node.site.tables) => Some("a blob is lost"),
             None if log.live.iter().any(gone) => Some("a snapshot is lost"),
+            None if node.mirror.is_some_and(|mirror| mirror.lacks(&self.world)) => {
+                Some("a replica lacks a blob")
+            }
             None => None,
         }
     }
@@ -308,5 +323,8 @@ impl Model for ClassA {
         ]);
         bytes.extend_from_slice(&node.unforget.1.to_le_bytes());
         bytes.push(u8::from(node.wrong.is_some()));
+        if let Some(mirror) = &node.mirror {
+            mirror.encode(bytes);
+        }
     }
 }

@@ -5,12 +5,13 @@
 //! `plan_delete`, `may_append_deleting`, `deletion_blockers`. The order of steps is the models' own; `repo` and `ops` must
 //! keep to it, and the models are where to look it up.
 //!
-//! Looked for: a blob or snapshot object lost that a live snapshot needs (I1), something deleted that no entry names (I2), on
-//! class C a commit that was reported done and is void.
+//! Looked for: a blob or snapshot object lost that a live snapshot needs (I1), also in a replica by its own log; something deleted that no entry
+//! names (I2); on class C a commit that was reported done and is void.
 
 mod backup;
 mod class_a;
 mod class_c;
+mod mirror;
 mod prune_a;
 mod prune_c;
 mod search;

@@ -37,6 +37,8 @@ pub struct Setup {
     pub objects: bool,
     /// Class A: whether a thief has a writer's key, and somebody deletes whatever any entry says is deleted.
     pub thief: bool,
+    /// Class A: whether somebody without a key mirrors the place, into one where nothing is yet.
+    pub mirror: Option<bool>,
     /// Class C: how many processes at most may be taken for dead.
     pub dead: u32,
     /// Class C: whether a prune may leave the deletion to the next one, by a `Waiting` entry.
@@ -62,6 +64,7 @@ impl Setup {
             protect: false,
             objects: false,
             thief: false,
+            mirror: None,
             dead: 0,
             resume: false,
             sweep: false,
@@ -192,6 +195,20 @@ fn class_a() -> Vec<Setup> {
         Setup {
             protect: true,
             ..set("protect", &[job(0b101)], 2)
+        },
+        Setup {
+            first: WASTE,
+            mirror: Some(false),
+            ..set("mirror", &[job(0b010)], 2)
+        },
+        Setup {
+            mirror: Some(true),
+            ..set("mirror_new", &[job(0b101)], 1)
+        },
+        Setup {
+            thief: true,
+            mirror: Some(false),
+            ..set("mirror_thief", &[job(0b101)], 1)
         },
     ]
 }

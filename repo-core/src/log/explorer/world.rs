@@ -351,6 +351,23 @@ impl World {
         Some(self.append(log, log, &[9], protect))
     }
 
+    /// Class A: the logs between two of one line, the second among them.
+    pub fn line(&self, from: Log, to: Log) -> Vec<Log> {
+        let (mut logs, mut log) = (Vec::new(), to);
+        while log != from {
+            logs.push(log);
+            log = self.at(log).parent;
+        }
+        logs.reverse();
+        logs
+    }
+
+    /// Class A: the newest entry of a log.
+    pub fn last_of(&self, log: Log) -> Option<&SignedEntry> {
+        let last = self.at(log).last?;
+        Some(&self.entries[last as usize])
+    }
+
     /// Class A: the entries between two logs of one line.
     pub fn between(&self, from: Log, to: Log) -> Vec<SignedEntry> {
         let mut entries = Vec::new();

@@ -62,6 +62,8 @@ mod stats;
 mod stream;
 pub mod support;
 mod surplus;
+mod sync;
+mod sync_crash;
 mod tag;
 mod verifying;
 mod writing;

@@ -53,7 +53,7 @@ pub fn history() -> (Bed, [(SnapshotId, Tree); 2]) {
     history_in(Class::A)
 }
 
-fn history_in(class: Class) -> (Bed, [(SnapshotId, Tree); 2]) {
+pub fn history_in(class: Class) -> (Bed, [(SnapshotId, Tree); 2]) {
     let mut bed = Bed::empty();
     bed.place = MemoryBackend::with(MemoryOptions {
         class,

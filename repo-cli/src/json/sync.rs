@@ -1,0 +1,46 @@
+//! What `sync` writes.
+
+use repo_core::ops::SyncSummary as Done;
+use serde::Serialize;
+
+/// One place that was brought up.
+#[derive(Serialize)]
+pub struct Replica<'a> {
+    pub message_type: &'static str,
+    pub place: &'a str,
+    pub entries: u64,
+    pub objects: u64,
+    pub bytes: u64,
+    pub objects_damaged: u64,
+    pub objects_deleted: u64,
+    pub objects_kept: u64,
+    pub deletions_held_back: bool,
+    pub problems: u64,
+}
+
+impl<'a> Replica<'a> {
+    /// What became of the place.
+    pub fn new(place: &'a str, done: &Done) -> Self {
+        Self {
+            message_type: "replica",
+            place,
+            entries: done.entries,
+            objects: done.objects,
+            bytes: done.bytes,
+            objects_damaged: done.damaged,
+            objects_deleted: done.deleted,
+            objects_kept: done.kept,
+            deletions_held_back: done.held_back,
+            problems: done.problems,
+        }
+    }
+}
+
+/// How many places there were.
+#[derive(Serialize)]
+pub struct SyncSummary {
+    pub message_type: &'static str,
+    pub dry_run: bool,
+    pub replicas: u64,
+    pub replicas_failed: u64,
+}

@@ -1,0 +1,115 @@
+//! Entries on their way into a replica.
+//!
+//! What an entry deletes may be gone from the source, and needed by the states before that entry: the replica must not stop among them. So
+//! of a chain the last entry that deletes is put first, with all before it repeated in its file, as every file repeats some: whoever folds the
+//! log from then on sees that state, and no earlier one. Then each is put as it is.
+
+use super::Job;
+use super::listing::{EntryName, name_of};
+use super::log::{self, clear_of, deleted_by};
+use super::transfer::threads;
+use crate::backend::{Put, put_if_absent_or_same};
+use crate::error::{Error, Result};
+use crate::format::entry::{self, CATCH_UP_BYTES_MAX};
+use crate::progress::Progress;
+use crate::repo::on_threads;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// So many bytes of entries are kept until they are put.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Entries that were read, and what is wrong with each.
+type Files = BTreeMap<EntryName, (Vec<u8>, Option<Error>)>;
+
+/// Puts entries, those that the replica lacks and those whose files are to be written again. Where nothing is a repository yet several at once,
+/// else in the order of their numbers.
+pub fn put(job: &Job<'_>, lacking: &[EntryName], is_first: bool) -> Result<()> {
+    if is_first {
+        let next = AtomicUsize::new(0);
+        on_threads(threads(job.from, job.to), &|| {
+            while let Some(entry) = lacking.get(next.fetch_add(1, Ordering::Relaxed)) {
+                job.interrupt.check()?;
+                put_one(job, entry, None)?;
+            }
+            Ok(())
+        })?;
+        return Ok(());
+    }
+    let mut files = read_some(job, lacking)?;
+    put_newest_deletion(job, lacking, &files)?;
+    for entry in lacking {
+        job.interrupt.check()?;
+        put_one(job, entry, files.remove(entry))?;
+    }
+    Ok(())
+}
+
+/// The first of these entries, as far as they fit into memory.
+fn read_some(job: &Job<'_>, lacking: &[EntryName]) -> Result<Files> {
+    let (mut files, mut bytes) = (Files::new(), 0);
+    for entry in lacking {
+        job.interrupt.check()?;
+        let (file, wrong) = log::read_proved(job, entry)?;
+        bytes += file.len();
+        files.insert(*entry, (file, wrong));
+        if bytes > KEPT_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(files)
+}
+
+/// Puts the last entry that deletes something before those in front of it, if its file has room to repeat them and all are of a chain.
+fn put_newest_deletion(job: &Job<'_>, lacking: &[EntryName], files: &Files) -> Result<()> {
+    let deletes = |entry: &EntryName| {
+        let (core, _) = entry::decode_file(&files.get(entry)?.0).ok()?;
+        let clear = clear_of(entry, core)?;
+        (!deleted_by(clear).is_empty()).then(|| core.to_vec())
+    };
+    let mut newest = lacking.iter().rev();
+    let Some((newest, core)) = newest.find_map(|entry| Some((*entry, deletes(entry)?))) else {
+        return Ok(());
+    };
+    let (mut before, mut bytes) = (Vec::new(), 0);
+    for entry in lacking.iter().take_while(|entry| **entry < newest) {
+        let Some((file, None)) = files.get(entry) else {
+            return Ok(());
+        };
+        let (core, _) = entry::decode_file(file)?;
+        bytes += core.len() + size_of::<u32>();
+        before.push(core.to_vec());
+    }
+    let first = newest.0.checked_sub(before.len() as u64);
+    let is_chain = newest.1.is_none() && lacking.first().copied() == first.map(|n| (n, None));
+    if is_chain && !before.is_empty() && bytes <= CATCH_UP_BYTES_MAX {
+        let file = entry::encode_file(&core, &before);
+        put_if_absent_or_same(job.to, &name_of(&newest), &file)?;
+    }
+    Ok(())
+}
+
+fn put_one(
+    job: &Job<'_>,
+    entry: &EntryName,
+    known: Option<(Vec<u8>, Option<Error>)>,
+) -> Result<()> {
+    let name = name_of(entry);
+    let (file, wrong) = match known {
+        Some(known) => known,
+        None => log::read_proved(job, entry)?,
+    };
+    if let Some(wrong) = wrong {
+        job.progress.problem(Path::new(&name), &wrong);
+    }
+    if put_if_absent_or_same(job.to, &name, &file)? == Put::Created {
+        return Ok(());
+    }
+    let there = job.to.get(&name)?;
+    match there == file {
+        true => Ok(()),
+        false if log::is_form_of(&there, &file) => job.to.put(&name, &file),
+        false => Err(log::differs(job.to, entry)),
+    }
+}

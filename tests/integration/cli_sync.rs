@@ -1,0 +1,180 @@
+//! `sync` and `--replica`: one repository in several places.
+
+use crate::environment::{TestEnvironment, assert_same_tree, noise};
+
+/// A repository with a snapshot of `src`.
+fn environment() -> TestEnvironment {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    env.write("src/large", noise(3_000_000, 3));
+    env.backup(&["src"]);
+    env
+}
+
+/// Restores the newest snapshot of a place that was never opened here, and has it checked.
+fn assert_whole(env: &TestEnvironment, place: &str) {
+    let state = env.text(&format!("state-{place}"));
+    let variables = [("LARDER_STATE_DIR", state.as_str())];
+    let of = "latest:/src";
+    let target = format!("out-{place}");
+    let restore = ["restore", of, "-r", place, "--target", &target];
+    env.run_with(&restore, &variables).expect(0);
+    assert_same_tree(&env.path("src"), &env.path(&target));
+    std::fs::remove_dir_all(env.path(&target)).unwrap();
+    let check = ["check", "-r", place, "--read-data"];
+    env.run_with(&check, &variables).expect(0);
+}
+
+#[test]
+fn several_places_are_brought_up_without_a_key() {
+    let env = environment();
+    // No password, and no key file.
+    let without = [("LARDER_KEY_FILE", ""), ("RESTIC_PASSWORD_FILE", "")];
+    let sync = ["sync", "--to", "one", "--to", "two"];
+    let said = env.run_with(&sync, &without).expect(0).stdout;
+    assert!(
+        said.contains("one got ") && said.contains("two got "),
+        "{said}"
+    );
+    for place in ["one", "two"] {
+        assert_eq!(env.files(place).len(), env.files("repo").len());
+        assert_whole(&env, place);
+    }
+    env.run_with(&sync, &without)
+        .expect(0)
+        .prints("one was up to date");
+
+    env.write("src/large", noise(3_000_000, 4));
+    env.backup(&["src"]);
+    env.ok(&["forget", "--keep-last", "1"]);
+    env.ok(&["prune", "--grace", "0"]);
+    let dry = env.run_with(&[&sync[..], &["--dry-run"]].concat(), &without);
+    dry.expect(0).prints("one would get ");
+    let run = env.run_with(&[&sync[..], &["--json"]].concat(), &without);
+    let told = run.expect(0).messages();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0]["message_type"], "replica");
+    assert_eq!(told[0]["place"], "one");
+    assert!(told[0]["objects_deleted"].as_u64().unwrap() > 0);
+    assert_eq!(told[2]["message_type"], "summary");
+    assert_eq!(told[2]["replicas"], 2);
+    assert_whole(&env, "two");
+    env.ok(&["sync", "--to", "three", "--prove"]);
+    assert_whole(&env, "three");
+}
+
+#[test]
+fn replicas_are_compared_and_heal_each_other() {
+    let env = environment();
+    let replicas = [("LARDER_REPLICAS", "one")];
+    env.run_with(&["sync"], &replicas).expect(0);
+    let check = ["check", "--replicas", "--read-data"];
+    env.run_with(&check, &replicas)
+        .expect(0)
+        .prints("replica one: no errors were found");
+    env.run(&check).expect(2).says("no replica was named");
+
+    let spoil = |place: &str, which: usize| {
+        let data = format!("{place}/data");
+        let path = env.path(&data).join(&env.files(&data)[which]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    };
+    spoil("one", 0);
+    env.run_with(&check[..2], &replicas).expect(0);
+    env.run_with(&check, &replicas)
+        .expect(1)
+        .says("error: one: lacks 0 objects and 0 log entries, and has 1 object damaged")
+        .says("1 replica is not as the repository is");
+    env.run_with(&["sync", "--read-data"], &replicas)
+        .expect(0)
+        .prints("one got 1 object");
+    env.run_with(&check, &replicas).expect(0);
+
+    spoil("repo", 0);
+    env.run(&["check", "--read-data"]).expect(1);
+    let home = env.text("repo");
+    env.ok(&["sync", "-r", "one", "--to", &home, "--read-data", "--prove"]);
+    env.run_with(&check, &replicas).expect(0);
+    std::fs::remove_dir_all(env.path("one/data")).unwrap();
+    env.run_with(&check[..2], &replicas)
+        .expect(1)
+        .says("one: lacks ");
+}
+
+#[test]
+fn what_is_no_replica_is_refused_and_the_others_are_brought_up() {
+    let env = environment();
+    env.write("letters/dear", "sir");
+    env.ok(&["init", "-r", "other", "--new-key-file", "other-key"]);
+    env.run(&["sync", "--to", "letters"])
+        .expect(1)
+        .says("is not empty: dear lies there\nNothing was changed.");
+    env.run(&["sync", "--to", "other"])
+        .expect(1)
+        .says("is another repository than the source");
+    let both = env.run(&["sync", "--to", "other", "--to", "one"]).expect(3);
+    assert!(
+        both.stderr.contains("error: other: was not brought up"),
+        "{both:?}"
+    );
+    assert_whole(&env, "one");
+    let state = env.text("elsewhere");
+    let backup = ["backup", "-r", "one", "src"];
+    env.run_with(&backup, &[("LARDER_STATE_DIR", &state)])
+        .expect(0);
+    env.run(&["sync", "--to", "one"])
+        .expect(1)
+        .says("Something was written to it by itself");
+    env.run(&["sync", "--to", &env.text("repo")])
+        .expect(2)
+        .says("is the repository itself");
+    env.run(&["sync"]).expect(2).says("no place was named");
+    env.run(&["sync", "-r", "nothing", "--to", "one"])
+        .expect(10);
+}
+
+#[test]
+fn replicas_follow_what_is_written_and_one_that_is_down_fails_nothing() {
+    let env = environment();
+    let replicas = [("LARDER_REPLICAS", "one,two")];
+    env.write("src/new", "new\n");
+    env.run_with(&["backup", "src"], &replicas)
+        .expect(0)
+        .prints("one got ");
+    for place in ["one", "two"] {
+        assert_whole(&env, place);
+    }
+    // A command that adds nothing brings nothing up.
+    let listed = env.run_with(&["snapshots"], &replicas).expect(0);
+    assert!(!listed.stdout.contains("up to date"), "{listed:?}");
+
+    // A file where the replica was.
+    std::fs::rename(env.path("two"), env.path("away")).unwrap();
+    env.write("two", "in the way");
+    env.write("src/newer", "newer\n");
+    let run = env.run_with(&["backup", "src"], &replicas).expect(3);
+    assert!(
+        run.stderr.contains("error: two: was not brought up"),
+        "{run:?}"
+    );
+    assert_whole(&env, "one");
+    std::fs::remove_file(env.path("two")).unwrap();
+    std::fs::rename(env.path("away"), env.path("two")).unwrap();
+    env.run_with(&["sync"], &replicas)
+        .expect(0)
+        .prints("two got ");
+    assert_whole(&env, "two");
+
+    // Flags go before the variable; what a program reads of a backup ends with its summary.
+    env.write("src/newest", "newest\n");
+    let run = env.run_with(&["backup", "src", "--replica", "two", "--json"], &replicas);
+    let told = run.expect(0).messages();
+    assert_eq!(told.last().unwrap()["message_type"], "summary");
+    assert_whole(&env, "two");
+    env.run(&["sync", "--to", "one", "--dry-run"])
+        .expect(0)
+        .prints("one would get ");
+}
