@@ -607,6 +607,27 @@ fn a_given_token_is_not_shown() {
         .says("cannot listen on");
 }
 
+#[test]
+fn programs_are_told_where_it_is() {
+    let (env, _) = small();
+    let mut child = env.start(&["--json", "serve", "--listen", "localhost:0"]);
+    let mut first = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut first).unwrap();
+    let served = Served {
+        child: Some(child),
+        port: 0,
+        link: None,
+    };
+    let message: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(message["message_type"], "serving");
+    assert_eq!(message["token"], false);
+    let address = message["address"].as_str().unwrap();
+    let port = address.trim_end_matches('/').rsplit(':').next().unwrap();
+    ask(port.parse().unwrap(), "GET", "/", &[]).expect(200);
+    served.ended("-TERM").expect(0);
+}
+
 /// Also while somebody has begun to ask, and somebody else takes nothing of a long answer.
 #[test]
 fn a_signal_ends_it() {
