@@ -1,6 +1,8 @@
 //! `sync` and `--replica`: one repository in several places.
 
 use crate::environment::{TestEnvironment, assert_same_tree, noise};
+use crate::s3_server::S3Server;
+use crate::ssh_server::SshServer;
 
 /// A repository with a snapshot of `src`.
 fn environment() -> TestEnvironment {
@@ -177,4 +179,50 @@ fn replicas_follow_what_is_written_and_one_that_is_down_fails_nothing() {
     env.run(&["sync", "--to", "one", "--dry-run"])
         .expect(0)
         .prints("one would get ");
+}
+
+/// Brings `place` up twice and another one up from it, with these variables.
+fn assert_goes_there_and_back(env: &TestEnvironment, place: &str, variables: &[(&str, &str)]) {
+    let sync = ["sync", "--to", place, "--json"];
+    let requests = || {
+        let told = env.run_with(&sync, variables).expect(0).messages();
+        told.last().unwrap()["requests_made"].clone()
+    };
+    assert!(requests()["put"].as_u64().unwrap() >= 5);
+    env.write("src/new", noise(300_000, 5));
+    env.backup(&["src"]);
+    env.ok(&["forget", "--keep-last", "1"]);
+    env.ok(&["prune", "--grace", "0"]);
+    let made = requests();
+    assert!(made["put"].as_u64().unwrap() >= 5 && made["delete"].as_u64().unwrap() > 0);
+    let made = requests();
+    let of = |name: &str| made[name].as_u64().unwrap();
+    assert_eq!((of("put"), of("get"), of("head"), of("list")), (0, 2, 0, 1));
+    let check = ["check", "--replicas", "--read-data", "--replica", place];
+    env.run_with(&check, variables).expect(0);
+    let back = ["sync", "-r", place, "--to", "back"];
+    env.run_with(&back, variables).expect(0);
+    assert_whole(env, "back");
+}
+
+#[test]
+fn over_s3() {
+    let env = environment();
+    let server = S3Server::start(&env.path(""));
+    assert_goes_there_and_back(
+        &env,
+        &server.place("bucket/replica"),
+        &S3Server::variables(),
+    );
+}
+
+#[test]
+fn over_sftp() {
+    let env = environment();
+    let Some(server) = SshServer::start(&env.path("")) else {
+        return;
+    };
+    let (place, path) = (server.place(&env.path("there")), server.search_path());
+    assert_goes_there_and_back(&env, &place, &[("PATH", &path)]);
+    assert!(server.is_left_alone());
 }

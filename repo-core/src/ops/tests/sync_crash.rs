@@ -4,9 +4,9 @@ use super::prune::{forget, history_in, prune_with, thorough};
 use super::support::*;
 use super::sync::{assert_whole, mirror, place};
 use crate::backend::Backend;
-use crate::backend::wrap::Faults;
+use crate::backend::wrap::{Fault, Faults, Odds};
 use crate::backend::{Class, MemoryBackend};
-use crate::error::Subject;
+use crate::error::{ErrorKind, Subject};
 use crate::format::name::CONFIG;
 use crate::id::SnapshotId;
 use crate::ops::{Harm, SyncOptions, sync};
@@ -117,4 +117,53 @@ fn a_replica_is_an_older_whole_state_at_any_moment() {
 #[test]
 fn a_replica_of_class_c_too() {
     follows(Class::C);
+}
+
+/// Tries at places that fail by chance until a sync has gone through; after each try what the replica promised before is there.
+fn through(bed: &Bed, to: &MemoryBackend, kind: &str, seed: u64, stays: &(SnapshotId, Tree)) {
+    for round in 0..400u64 {
+        let way = |place: &MemoryBackend, salt| {
+            let odds = Odds::new(seed << 32 | round << 8 | salt);
+            let odds = odds.of_place(kind).unwrap();
+            let odds = odds
+                .with(Fault::CrashBefore, 3)
+                .with(Fault::CrashAfter, 3)
+                .times(3);
+            Faults::new(Arc::new(place.clone())).odds(odds)
+        };
+        let (from, faulty) = (way(&bed.place, 1), way(to, 2));
+        let options = SyncOptions::default();
+        let listener = Listener::default();
+        let done = sync(&from, &faulty, None, &options, &listener, &Interrupt::new());
+        if to.objects().contains_key(CONFIG) {
+            let repo = bed
+                .open_anew(Arc::new(to.clone()), &password())
+                .unwrap_or_else(|e| panic!("{kind} {seed}: {e}"));
+            bed.assert_restores(&repo, &stays.0, &stays.1);
+        }
+        match done {
+            Ok(done) if done.problems == 0 => return,
+            Ok(_) => {}
+            Err(e) => {
+                assert_ne!(e.kind(), ErrorKind::InvalidInput, "{kind} {seed}: {e}");
+            }
+        }
+    }
+    panic!("{kind} {seed}: never done");
+}
+
+#[test]
+fn places_that_fail_cost_time_and_nothing_else() {
+    for (seed, kind) in (0..12).zip(["local", "s3", "sftp"].into_iter().cycle()) {
+        let (bed, [first, second]) = history_in(Class::A);
+        let class = if kind == "sftp" { Class::C } else { Class::A };
+        let to = place(class);
+        through(&bed, &to, kind, seed, &second);
+        let repo = bed.open();
+        forget(&repo, &[first.0]);
+        prune_with(&repo, &thorough()).unwrap();
+        through(&bed, &to, kind, seed + 100, &second);
+        mirror(&bed.place, &to).unwrap();
+        assert_eq!(to.objects(), bed.place.objects(), "{kind} {seed}");
+    }
 }
