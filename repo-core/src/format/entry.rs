@@ -170,23 +170,40 @@ pub fn encode_file(core: &[u8], catch_up: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// Takes an entry file apart: the core, and the cores it repeats. Their hashes are for the caller to check.
+/// Takes an entry file apart: the core, and the cores it repeats. Their hashes are for the caller to check. `Damaged` if it does not come
+/// apart to its end.
 pub fn decode_file(bytes: &[u8]) -> Result<(&[u8], Vec<&[u8]>)> {
-    let bad = || Error::damaged(Subject::None).detail("log entry is cut short");
+    match take_apart(bytes) {
+        (parts, true) => first_of(&parts),
+        (_, false) => Err(cut_short()),
+    }
+}
+
+/// The same of a file that may be damaged behind the core: what it repeats up to there.
+pub fn decode_damaged_file(bytes: &[u8]) -> Result<(&[u8], Vec<&[u8]>)> {
+    first_of(&take_apart(bytes).0)
+}
+
+/// The parts that come apart, and whether these are all.
+fn take_apart(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
     let mut parts = Vec::new();
     let mut rest = bytes;
-    while !rest.is_empty() {
-        let (len, after) = rest.split_first_chunk::<4>().ok_or_else(bad)?;
-        let (part, after) = after
-            .split_at_checked(u32::from_le_bytes(*len) as usize)
-            .ok_or_else(bad)?;
+    while let Some((len, after)) = rest.split_first_chunk::<4>()
+        && let Some((part, after)) = after.split_at_checked(u32::from_le_bytes(*len) as usize)
+    {
         parts.push(part);
         rest = after;
     }
-    match parts.split_first() {
-        Some((core, catch_up)) => Ok((core, catch_up.to_vec())),
-        None => Err(bad()),
-    }
+    (parts, rest.is_empty())
+}
+
+fn first_of<'a>(parts: &[&'a [u8]]) -> Result<(&'a [u8], Vec<&'a [u8]>)> {
+    let (core, catch_up) = parts.split_first().ok_or_else(cut_short)?;
+    Ok((core, catch_up.to_vec()))
+}
+
+fn cut_short() -> Error {
+    Error::damaged(Subject::None).detail("log entry is cut short")
 }
 
 #[cfg(test)]

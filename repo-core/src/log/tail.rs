@@ -11,7 +11,7 @@
 //! proved, or is the one that a proved entry follows.
 
 use crate::error::{Error, Result, Subject};
-use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, decode_file, hash};
+use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, decode_damaged_file, hash};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ impl Found {
         {
             self.newest = Some((number, file.clone()));
         }
-        match decode_file(&file) {
+        match decode_damaged_file(&file) {
             Ok((core, catch_up)) => {
                 self.copies
                     .entry(number)

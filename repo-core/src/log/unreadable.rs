@@ -39,6 +39,11 @@ impl State {
         self.voided.contains(entry)
     }
 
+    /// Whether a `Void` entry clears one of that hash, whatever its number.
+    pub fn has_voided_hash(&self, hash: &EntryHash) -> bool {
+        self.voided.iter().any(|entry| entry.hash == *hash)
+    }
+
     /// Entries that could not be read and that no `Void` entry clears. Readers skip them; with any of them
     /// [`State::may_prune`] and [`State::may_write`] answer no.
     pub fn unreadable(&self) -> impl Iterator<Item = (u64, Unreadable)> {

@@ -156,7 +156,10 @@ impl Shared {
     /// Class C: puts the entry, and looks at the log once more. It must be there then, and its process not be fenced.
     fn add_to_set(&self, history: &mut History, entry: &Entry, core: &[u8]) -> Result<()> {
         let object = name::entry_of(entry.number, &entry.nonce);
-        let repeated = history.set.as_ref().map(|set| set.repeated.catch_up());
+        let repeated = history
+            .set
+            .as_ref()
+            .map(|set| set.repeated.catch_up(entry.number));
         let file = entry::encode_file(core, &repeated.unwrap_or_default());
         if !self.put_entry(&object, entry.number, &file)? {
             return Err(Error::damaged(Subject::Object(object)).detail("somebody else's entry"));

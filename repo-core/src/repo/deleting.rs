@@ -144,7 +144,8 @@ impl Shared {
             let Some(file) = self.read_entry(number)? else {
                 return Ok(None);
             };
-            match entry::decode_file(&file).and_then(|(core, _)| Entry::open(&self.envelopes, core))
+            match entry::decode_damaged_file(&file)
+                .and_then(|(core, _)| Entry::open(&self.envelopes, core))
             {
                 Ok(signed) => entries.push(signed),
                 Err(_) => return Ok(None),

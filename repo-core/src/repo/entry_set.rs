@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::repeated::Repeated;
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::entry::{self, Entry, Nonce, SignedEntry};
+use crate::format::entry::{self, Action, Entry, EntryAt, Nonce, SignedEntry};
 use crate::format::name;
 use crate::format::table::TableView;
 use crate::id::{EntryHash, PackId, WriterId};
@@ -29,6 +29,8 @@ pub struct EntrySet {
     unreadable: BTreeMap<Key, (EntryHash, Unreadable)>,
     /// What the next entry's file repeats.
     pub(super) repeated: Repeated,
+    /// What `Void` entries of the admin key name.
+    cleared: BTreeSet<EntryAt>,
 }
 
 impl EntrySet {
@@ -43,6 +45,7 @@ impl EntrySet {
             entries: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             repeated,
+            cleared: BTreeSet::new(),
         }
     }
 
@@ -63,6 +66,7 @@ impl EntrySet {
             match shared.open_set_entry(&key)? {
                 Ok((signed, file)) => {
                     self.repeated.note_entry(&shared.envelopes, &signed, &file);
+                    self.clear(shared, &signed)?;
                     self.entries.insert(key, signed);
                     self.take_repeated();
                     self.repeated.trim(key.0);
@@ -73,15 +77,68 @@ impl EntrySet {
         Ok(())
     }
 
-    /// Takes in what is repeated and could not be read from its own file: whoever wrote the file that repeats it had read it.
+    /// Takes in what is repeated and could not be read from its own file, unless it was cleared: whoever wrote the file that repeats it had
+    /// read it.
     fn take_repeated(&mut self) {
         for (key, signed) in self.repeated.entries() {
             let is_known = self.base.folded(key.0, &key.1).is_some();
-            if !is_known && !self.entries.contains_key(key) {
+            if !is_known && !self.entries.contains_key(key) && !self.was_cleared(key, &signed.hash)
+            {
                 self.unreadable.remove(key);
                 self.entries.insert(*key, signed.clone());
             }
         }
+    }
+
+    /// Whether an entry of that hash was cleared: itself, as one that was missing, or what lies under its name.
+    fn was_cleared(&self, key: &Key, hash: &EntryHash) -> bool {
+        let found = self.unreadable.get(key).map(|(found, _)| found);
+        let of_hash = |hash: &EntryHash| {
+            let at = EntryAt {
+                number: key.0,
+                hash: *hash,
+            };
+            self.base.is_voided(&at) || self.cleared.contains(&at)
+        };
+        let missing = self.cleared.iter().any(|at| at.hash == *hash);
+        missing || self.base.has_voided_hash(hash) || found.is_some_and(of_hash)
+    }
+
+    /// Takes out what a `Void` of the admin key names and was known here, from its file when that was whole or from others: it counts for
+    /// nobody any more, unless it lies there whole again.
+    fn clear(&mut self, shared: &Shared, void: &SignedEntry) -> Result<()> {
+        let Some(Action::Void { entries }) = &void.entry.action else {
+            return Ok(());
+        };
+        if void.signer != self.base.admin() {
+            return Ok(());
+        }
+        self.cleared.extend(entries);
+        let numbers: BTreeSet<u64> = entries.iter().map(|at| at.number).collect();
+        let hashes: BTreeSet<EntryHash> = entries.iter().map(|at| at.hash).collect();
+        let may_be = |(key, signed): (&Key, &SignedEntry)| {
+            (numbers.contains(&key.0) || hashes.contains(&signed.hash)).then_some(*key)
+        };
+        let known: Vec<Key> = self.entries.iter().filter_map(may_be).collect();
+        for key in known {
+            match shared.open_set_entry(&key) {
+                Ok(Ok(_)) => continue,
+                Ok(Err((hash, why))) if hashes.contains(&hash) => {
+                    self.unreadable.insert(key, (hash, why));
+                }
+                Err(e) if e.is_lost() => {
+                    let hash = self.entries.get(&key).map(|signed| signed.hash);
+                    if !hash.is_some_and(|hash| hashes.contains(&hash)) {
+                        continue;
+                    }
+                }
+                Ok(Err(_)) => continue,
+                Err(e) => return Err(e),
+            }
+            self.entries.remove(&key);
+            self.repeated.remove(&key);
+        }
+        Ok(())
     }
 
     /// Folds everything read. `None` if an entry came so late that the fold must begin earlier.
@@ -152,10 +209,16 @@ impl Shared {
         Ok(found)
     }
 
-    /// Whether the log begins with an entry of class C.
+    /// Whether the log begins with an entry of class C: its file is there, or the first that is repeats it.
     pub(super) fn begins_as_set(&self) -> Result<bool> {
-        let first = self.list_entry_set()?.first().copied();
-        Ok(first.is_some_and(|(number, _)| number == 1))
+        let Some(first) = self.list_entry_set()?.first().copied() else {
+            return Ok(false);
+        };
+        let mut repeated = Repeated::default();
+        let file = self.read_entry_file(&name::entry_of(first.0, &first.1))?;
+        repeated.note_file(&self.envelopes, &file.unwrap_or_default());
+        let begins = repeated.entries().any(|((number, _), _)| *number == 1);
+        Ok(first.0 == 1 || begins)
     }
 
     /// An entry and its file, or why it cannot be read: also one that is not what its name says.
@@ -164,7 +227,7 @@ impl Shared {
         let missing = || Error::missing(Subject::Object(object.clone()));
         let file = self.read_entry_file(&object)?.ok_or_else(missing)?;
         let damaged = || (entry::hash_of_damaged(nonce, &file), Unreadable::Damaged);
-        let core = match entry::decode_file(&file) {
+        let core = match entry::decode_damaged_file(&file) {
             Ok((core, _)) => core,
             Err(_) => return Ok(Err(damaged())),
         };

@@ -332,7 +332,7 @@ impl Shared {
             Err(e) if e.kind() == ErrorKind::Damaged => return Ok(false),
             file => file?.unwrap_or_default(),
         };
-        match entry::decode_file(&file) {
+        match entry::decode_damaged_file(&file) {
             Ok((core, _)) => Ok(self.prove_entry(number, core)?.is_some()),
             Err(_) => Ok(false),
         }
@@ -378,7 +378,7 @@ impl Shared {
             return Ok(hashes);
         }
         if let Some(next) = self.read_entry(number.saturating_add(1))?
-            && let Ok((core, _)) = entry::decode_file(&next)
+            && let Ok((core, _)) = entry::decode_damaged_file(&next)
             && let Ok(signed) = Entry::open(&self.envelopes, core)
             && signed.entry.number.checked_sub(1) == Some(number)
         {
@@ -391,7 +391,8 @@ impl Shared {
         let Some(file) = self.read_entry_file(object)? else {
             return Ok(None);
         };
-        let (core, _) = entry::decode_file(&file).map_err(|e| e.about(entry_subject(object)))?;
+        let (core, _) =
+            entry::decode_damaged_file(&file).map_err(|e| e.about(entry_subject(object)))?;
         Ok(Some(entry::hash(core)))
     }
 

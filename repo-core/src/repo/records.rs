@@ -1,6 +1,6 @@
 //! Loads and saves records: snapshots, summaries, index tables.
 
-use super::{Repo, Shared};
+use super::{Repo, Shared, lock};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::codec::{self, check_ext};
 use crate::format::envelope::{Opened, RecordType};
@@ -143,5 +143,11 @@ impl Repo {
             self.sync_index(&[])?;
         }
         Ok(())
+    }
+
+    /// The same; what of class C could not be read before is read once more.
+    pub(crate) fn refresh_anew(&self) -> Result<()> {
+        lock(&self.history).set = None;
+        self.refresh()
     }
 }

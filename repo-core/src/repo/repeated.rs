@@ -18,7 +18,7 @@ pub struct Repeated {
 impl Repeated {
     /// Takes in the file of an entry, if it proves itself, and what it repeats.
     pub fn note_file(&mut self, envelopes: &Envelopes, file: &[u8]) {
-        if let Ok((core, _)) = entry::decode_file(file)
+        if let Ok((core, _)) = entry::decode_damaged_file(file)
             && let Ok(signed) = Entry::open(envelopes, core)
         {
             self.note_entry(envelopes, &signed, file);
@@ -27,7 +27,7 @@ impl Repeated {
 
     /// Takes in an entry that was read from a file, and of what that repeats whatever proves itself.
     pub fn note_entry(&mut self, envelopes: &Envelopes, signed: &SignedEntry, file: &[u8]) {
-        let Ok((core, repeated)) = entry::decode_file(file) else {
+        let Ok((core, repeated)) = entry::decode_damaged_file(file) else {
             return;
         };
         self.insert(signed.clone(), core);
@@ -59,6 +59,11 @@ impl Repeated {
         self.entries.get(key).map(|(_, core)| core.as_slice())
     }
 
+    /// Forgets an entry that was cleared.
+    pub fn remove(&mut self, key: &Key) {
+        self.entries.remove(key);
+    }
+
     /// Leaves what the file of an entry behind `number` may repeat.
     pub fn trim(&mut self, number: u64) {
         let is_new = |other: u64| other + CHECKPOINT_EVERY > number;
@@ -66,12 +71,12 @@ impl Repeated {
             .retain(|(number, _), (signed, _)| is_new(*number) || is_roles(signed));
     }
 
-    /// What the file of the next entry repeats, in order: of lists of members the first and then the newest, as many as take half of
+    /// What the file of an entry of that number repeats, in order: of lists of members the first and then the newest, as many as take half of
     /// the room, and of the other entries the newest.
-    pub fn catch_up(&self) -> Vec<Vec<u8>> {
+    pub fn catch_up(&self, number: u64) -> Vec<Vec<u8>> {
         let all = self
             .entries
-            .iter()
+            .range(..(number, [0; 16]))
             .map(|(key, (signed, core))| (key, signed, core));
         let (roles, others): (Vec<_>, Vec<_>) = all.partition(|(_, signed, _)| is_roles(signed));
         let roles = roles.iter().take(1).chain(roles.iter().skip(1).rev());

@@ -86,7 +86,7 @@ fn entries(repo: &Repo, number: u64) -> Result<Vec<(Timestamp, Action)>> {
         if file.len() > ENTRY_BYTES_MAX {
             return Err(Error::damaged(Subject::Entry(number)).detail("too large for an entry"));
         }
-        let (core, _) = entry::decode_file(file)?;
+        let (core, _) = entry::decode_damaged_file(file)?;
         let entry = Entry::open(repo.envelopes(), core)?.entry;
         Ok(entry.action.map(|action| (entry.time, action)))
     });

@@ -72,7 +72,7 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
         let object = name::entry_of(*number, nonce);
         match repo.backend().get(&object) {
             Ok(file) => {
-                let proved = check_set_file(&state, (*number, *nonce), &file);
+                let proved = check_set_file(repo, (*number, *nonce), &file);
                 note(proved.map_err(|e| e.about(Subject::Object(object))))?;
             }
             Err(e) => note(Err(e))?,
@@ -81,8 +81,9 @@ fn check_set(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Class C: whether a file is that of an entry of the fold, and repeats others as they are.
-pub fn check_set_file(state: &State, (number, nonce): (u64, Nonce), file: &[u8]) -> Result<()> {
+/// Class C: whether a file is that of an entry of the fold, and repeats others as they are; it may repeat some that were cleared.
+pub fn check_set_file(repo: &Repo, (number, nonce): (u64, Nonce), file: &[u8]) -> Result<()> {
+    let state = repo.state();
     let wrong = |detail: &str| Err(Error::damaged(Subject::None).detail(detail.to_owned()));
     let (core, repeated) = entry::decode_file(file)?;
     if state.folded(number, &nonce) != Some(entry::hash(core)) {
@@ -90,7 +91,14 @@ pub fn check_set_file(state: &State, (number, nonce): (u64, Nonce), file: &[u8])
     }
     for core in repeated {
         let clear = entry::clear(core)?;
-        if state.folded(clear.number, &clear.nonce) != Some(entry::hash(core)) {
+        let is_right = match state.folded(clear.number, &clear.nonce) {
+            Some(hash) => hash == entry::hash(core),
+            None => match Entry::open(repo.envelopes(), core) {
+                Ok(_) => true,
+                Err(e) => e.kind() == ErrorKind::Unsupported,
+            },
+        };
+        if !is_right {
             return wrong("repeats an earlier one otherwise than it is");
         }
     }

@@ -70,13 +70,19 @@ pub fn mend_set(
     let mut broken = BTreeSet::new();
     for key in &set {
         interrupt.check()?;
-        let is_whole = |file: Vec<u8>| check_set_file(&state, *key, &file).is_ok();
+        let is_whole = |file: Vec<u8>| check_set_file(repo, *key, &file).is_ok();
         if !read(key)?.is_some_and(is_whole) {
             broken.insert(*key);
         }
     }
     let (mut repeated, mut mended) = (Repeated::default(), BTreeSet::new());
     let from = broken.first().copied();
+    if let Some((number, _)) = from {
+        // Where class C begins after class A the first one lies under both names.
+        let both = repo.backend().get(&name::entry(number));
+        repeated.note_file(repo.envelopes(), &both.unwrap_or_default());
+    }
+    let from = from.map(|(number, _)| (number.saturating_sub(CHECKPOINT_EVERY), [0; 16]));
     for key in from.iter().flat_map(|from| set.range(from..)) {
         interrupt.check()?;
         repeated.note_file(repo.envelopes(), &read(key)?.unwrap_or_default());
@@ -88,7 +94,7 @@ pub fn mend_set(
                 continue;
             };
             if !dry_run {
-                let file = entry::encode_file(core, &[]);
+                let file = entry::encode_file(core, &repeated.catch_up(key.0));
                 repo.backend().put(&name::entry_of(key.0, &key.1), &file)?;
             }
             mended.insert(key);
@@ -158,6 +164,8 @@ struct Group {
 struct Parts {
     core: Vec<u8>,
     repeated: Vec<Vec<u8>>,
+    /// It comes apart to its end.
+    to_end: bool,
 }
 
 impl Group {
@@ -199,7 +207,8 @@ impl Group {
             files.get(number).is_some_and(|parts| {
                 let repeated = parts.repeated.iter().rev().zip((first..*number).rev());
                 let mut all = repeated.chain([(&parts.core, *number)]);
-                cores.contains_key(number)
+                parts.to_end
+                    && cores.contains_key(number)
                     && all.all(|(core, at)| cores.get(&at).is_none_or(|known| known == core))
             })
         };
@@ -222,17 +231,18 @@ impl Group {
     }
 }
 
-/// `None` if the file is not there, or does not come apart.
+/// `None` if the file is not there, or has not even a core.
 fn read_parts(repo: &Repo, number: u64) -> Result<Option<Parts>> {
     let file = match repo.backend().get(&name::entry(number)) {
         Ok(file) => file,
         Err(e) if e.is_lost() => return Ok(None),
         Err(e) => return Err(e),
     };
-    let Ok((core, repeated)) = entry::decode_file(&file) else {
+    let Ok((core, repeated)) = entry::decode_damaged_file(&file) else {
         return Ok(None);
     };
     Ok(Some(Parts {
+        to_end: entry::decode_file(&file).is_ok(),
         core: core.to_vec(),
         repeated: repeated.iter().map(|core| core.to_vec()).collect(),
     }))

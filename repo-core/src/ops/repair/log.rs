@@ -109,6 +109,9 @@ pub fn repair_log(
     mended
         .entries
         .extend(of_set.iter().map(|(number, _)| number));
+    if !of_set.is_empty() && !options.dry_run {
+        repo.refresh_anew()?;
+    }
     mended.checkpoints = remove_checkpoints(repo, options.dry_run, interrupt)?;
     let mut done = RepairLogSummary {
         mended,
@@ -205,7 +208,7 @@ fn stored(repo: &Repo, number: u64, hash: &EntryHash) -> Result<Vec<u8>> {
 }
 
 fn core_of(file: &[u8]) -> Option<&[u8]> {
-    entry::decode_file(file).ok().map(|(core, _)| core)
+    entry::decode_damaged_file(file).ok().map(|(core, _)| core)
 }
 
 /// When the backend stored that entry, or if it does not say so the first behind it.

@@ -4,7 +4,7 @@ use super::class_c_history::{anew, damage_newest_entry, entries, history};
 use super::damage::findings;
 use super::prune::{prune_with, thorough};
 use super::support::*;
-use crate::backend::{Backend, Class, MemoryBackend};
+use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 
 use crate::format::entry::{CATCH_UP_BYTES_MAX, decode_file};
 use crate::format::key_slot::{Credential, Label};
@@ -12,6 +12,7 @@ use crate::format::name;
 use crate::ops::{Harm, RepairLogOptions, repair_log};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
+use std::sync::{Arc, Mutex};
 
 fn repair(repo: &Repo) -> Vec<u64> {
     let options = RepairLogOptions::default();
@@ -32,12 +33,14 @@ fn the_file_of_any_entry_but_the_newest_may_be_lost() {
     let mut all = entries(&bed.place);
     all.pop();
     for entry in all {
-        for damage in 0..4 {
+        for damage in 0..5 {
             let place = bed.place.fork();
             match damage {
                 0 => assert!(place.remove(&entry)),
                 1 => place.corrupt(&entry, |file| file.truncate(60)),
-                2 => place.corrupt(&entry, |file| file[200] ^= 1),
+                // Behind its core.
+                2 => place.corrupt(&entry, |file| file.truncate(file.len() - 1)),
+                3 => place.corrupt(&entry, |file| file[200] ^= 1),
                 _ => place.corrupt(&entry, |file| *file.last_mut().unwrap() ^= 1),
             }
             let repo = anew(bed, &place);
@@ -61,9 +64,7 @@ fn who_may_write_is_repeated_by_all_that_follow() {
     let repo = bed.open();
     repo.key_add(&second, CHEAP, &Label::default()).unwrap();
     let added = entries(place).pop().unwrap();
-    let other = bed
-        .open_anew(std::sync::Arc::new(place.clone()), &second)
-        .unwrap();
+    let other = bed.open_anew(Arc::new(place.clone()), &second).unwrap();
     for round in 0..40 {
         bed.write("changing", &noise(round, 10_000));
         bed.backup(&other).unwrap();
@@ -118,4 +119,125 @@ fn what_lies_under_names_of_class_a_is_nobodys() {
     assert_eq!(anew(bed, place).state(), whole);
     damage_newest_entry(place);
     assert!(!findings(&check_all(&anew(bed, place))).is_empty());
+}
+
+/// Of the newest entry only what it repeats.
+#[test]
+fn damage_behind_its_core_costs_no_entry() {
+    for class in [Class::A, Class::C] {
+        let history = history(class);
+        let (bed, place) = (&history.bed, &history.bed.place);
+        let whole = anew(bed, place).state();
+        for entry in entries(place).split_off(entries(place).len() - 2) {
+            place.corrupt(&entry, |file| file.truncate(file.len() - 1));
+        }
+        assert_eq!(anew(bed, place).state(), whole);
+        let found = check_all(&anew(bed, place)).findings;
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(repair(&anew(bed, place)).len(), 2);
+        assert_clean(&anew(bed, place));
+        assert_eq!(anew(bed, place).state(), whole);
+    }
+}
+
+#[test]
+fn the_first_entry_may_be_lost_where_another_lies_under_its_name_of_class_a() {
+    let history = history(Class::C);
+    let (bed, place) = (&history.bed, &history.bed.place);
+    let whole = anew(bed, place).state();
+    let first = entries(place).remove(0);
+    let file = place.get(&first).unwrap();
+    assert!(place.remove(&first));
+    for there in [file.as_slice(), b"garbage"] {
+        let place = place.fork();
+        place.put(&name::entry(1), there).unwrap();
+        assert_eq!(anew(bed, &place).state(), whole);
+        assert_eq!(repair(&anew(bed, &place)), [1]);
+        assert_eq!(place.get(&first).unwrap(), file);
+    }
+}
+
+/// The entry that ends class A lies under two names.
+#[test]
+fn where_class_c_begins_one_of_two_names_is_enough() {
+    let history = history(Class::A);
+    let bed = &history.bed;
+    let place = MemoryBackend::with(MemoryOptions {
+        class: Class::C,
+        ..MemoryOptions::default()
+    });
+    for object in bed.place.objects().keys() {
+        place.put(object, &bed.place.get(object).unwrap()).unwrap();
+    }
+    for round in 0..2 {
+        bed.write("changing", &noise(round, 10_000));
+        bed.backup(&anew(bed, &place)).unwrap();
+    }
+    let named = entries(&place);
+    let is_of_set = |entry: &&String| name::parse_numbered(entry).unwrap().1.is_some();
+    let class = named.iter().find(is_of_set).unwrap();
+    assert!(named.contains(&name::entry(number(class))));
+    assert_clean(&anew(bed, &place));
+    let live = anew(bed, &place).live_snapshots();
+    assert!(place.remove(class));
+    assert_eq!(anew(bed, &place).live_snapshots(), live);
+    assert_eq!(repair(&anew(bed, &place)), [number(class)]);
+    assert_clean(&anew(bed, &place));
+}
+
+/// A process had read three entries that were damaged and cleared while it was at work, and repeats them in its own.
+#[test]
+fn what_was_cleared_stays_so_whatever_repeats_it() {
+    let history = history(Class::C);
+    let bed = history.bed.clone();
+    let shared = bed.clone();
+    let cleared = Arc::new(Mutex::new(None));
+    let kept = cleared.clone();
+    let backend = Meanwhile::before(&bed.place, "log", 1, move |place| {
+        let all = entries(place);
+        for entry in &all[all.len() - 3..] {
+            place.corrupt(entry, |file| file.truncate(60));
+        }
+        let options = RepairLogOptions::default();
+        let listener = Listener::default();
+        repair_log(
+            &anew(&shared, place),
+            &options,
+            &listener,
+            &Interrupt::new(),
+        )
+        .unwrap();
+        assert_clean(&anew(&shared, place));
+        *kept.lock().unwrap() = Some(anew(&shared, place).state());
+    });
+    let repo = bed.open_anew(Arc::new(backend), &password()).unwrap();
+    bed.write("later", b"one more");
+    let late = bed.backup(&repo);
+    let before = cleared.lock().unwrap().take().unwrap();
+    let fresh = anew(&bed, &bed.place);
+    let state = fresh.state();
+    for (id, _) in before.live_snapshots() {
+        assert!(state.is_live(id));
+    }
+    assert!(
+        fresh.live_snapshots().len() <= before.live_snapshots().count() + 1,
+        "{late:?}"
+    );
+    // What it put follows entries that count for nothing: that is cleared too.
+    repair_log(
+        &fresh,
+        &RepairLogOptions::default(),
+        &Listener::default(),
+        &Interrupt::new(),
+    )
+    .unwrap();
+    repo.refresh().unwrap();
+    let fresh = anew(&bed, &bed.place);
+    assert_eq!(
+        repo.state().live_snapshots().collect::<Vec<_>>(),
+        fresh.state().live_snapshots().collect::<Vec<_>>()
+    );
+    assert_clean(&fresh);
+    prune_with(&fresh, &thorough()).unwrap();
+    assert_clean(&anew(&bed, &bed.place));
 }

@@ -1,6 +1,6 @@
 //! Damaged packs, directories that nothing names, and entries of the log that cannot be read.
 
-use super::class_c_history::anew;
+use super::class_c_history::{anew, repeat_nothing};
 use super::damage::findings;
 use super::damaged_meanwhile::packs;
 use super::prune::{forget, prune_with, thorough};
@@ -478,6 +478,7 @@ fn an_entry_that_was_garbled_on_the_way_is_not_cleared() {
             bed.write("file", &noise(n, 1000));
             bed.backup(&bed.open()).unwrap();
         }
+        repeat_nothing(&bed.place);
         let mut garbled = 0;
         for read in 0..12 {
             let place = bed.place.fork();
