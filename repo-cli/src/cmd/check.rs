@@ -413,9 +413,9 @@ fn say_unreferenced(app: &App, summary: &CheckSummary) -> Result<(), Failure> {
 fn say_absent(app: &App, absent: &[String]) -> Result<(), Failure> {
     let tables = format!("{}/", ObjectKind::Index.folder());
     let what = match absent.iter().any(|object| object.starts_with(&tables)) {
-        false => "not there as they should be: no data is lost by that",
+        false => "missing or damaged: no data is lost by that",
         true => {
-            "not there as they should be: no data is lost by that, but a prune needs `larder repair index` first"
+            "missing or damaged: no data is lost by that, but a prune needs `larder repair index` first"
         }
     };
     say_names(app, absent, what)

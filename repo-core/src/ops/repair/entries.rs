@@ -19,7 +19,7 @@ pub struct Mended {
     pub entries: Vec<u64>,
     /// Those of which no other file says what they said: nothing was done about them.
     pub lost: Vec<u64>,
-    /// Checkpoints that could not be read, or counted no more; see [`remove_checkpoints`].
+    /// Checkpoints that could not be read, or counted no more because the entry that they were made with was cleared.
     pub checkpoints: Vec<String>,
 }
 
