@@ -11,7 +11,9 @@ use repo_core::crypto::{BlobType, KdfParams, Role, SealPublic, Secret};
 use repo_core::format::announcement::Announcement;
 use repo_core::format::codec::{self, Ext};
 use repo_core::format::config;
-use repo_core::format::entry::{self, Action, Entry, EntryKind, Fenced, Member, ObjectRef};
+use repo_core::format::entry::{
+    self, Action, Entry, EntryAt, EntryKind, Fenced, Member, ObjectRef,
+};
 use repo_core::format::envelope::{self, RecordType};
 use repo_core::format::evidence::Evidence;
 use repo_core::format::key_slot::{self, Credential, Label};
@@ -199,7 +201,10 @@ fn actions() -> Vec<(&'static str, Action)> {
         (
             "void",
             Action::Void {
-                entries: vec![EntryHash([9; 32])],
+                entries: vec![EntryAt {
+                    number: 9,
+                    hash: EntryHash([9; 32]),
+                }],
             },
         ),
         (
