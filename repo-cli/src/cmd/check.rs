@@ -1,5 +1,7 @@
 //! `larder check`
 
+mod meaning;
+
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::message::reason;
@@ -8,13 +10,13 @@ use crate::selection::{self, SelectionFlags};
 use crate::text::{bytes, counted, duration, printable};
 use crate::{json, replicas, repository, size};
 use clap::Args;
-use repo_core::format::name::{CHECKPOINTS, ObjectKind};
+use meaning::{is_of_index, is_stranger, meaning};
+use repo_core::Subject;
+use repo_core::format::name::ObjectKind;
 use repo_core::id::SnapshotId;
-use repo_core::log::PackState;
 use repo_core::ops::{self, CheckOptions, CheckSummary, Finding, Harm, Subset};
 use repo_core::repo::Repo;
 use repo_core::snapshot::Filter;
-use repo_core::{ErrorKind, Subject};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -185,98 +187,6 @@ fn parse_subset(text: &str) -> Result<Subset, Failure> {
     Ok(subset)
 }
 
-/// What the findings mean together for what was backed up, and what to do.
-fn meaning(repo: &Repo, findings: &[Finding]) -> String {
-    let any = |harm| findings.iter().any(|finding| finding.harm == harm);
-    let mut text = if any(Harm::AtRisk) {
-        "What the lines above name is lost or at risk, unless they say otherwise; everything else restores as before."
-    } else if any(Harm::Healable) {
-        "Nothing is lost: what cannot be found until then is entered anew by a repair."
-    } else {
-        "Everything that was backed up restores as before."
-    }
-    .to_owned();
-    let at_risk = findings.iter().filter(|f| f.harm == Harm::AtRisk);
-    let (mut packs, mut condemned, mut blobs) = (false, false, false);
-    for finding in at_risk {
-        match finding.error.subject() {
-            Subject::Pack(id) if repo.state().pack_state(id) == PackState::Condemned => {
-                condemned = true;
-            }
-            Subject::Pack(_) => packs = true,
-            Subject::Blob(_) => blobs = true,
-            _ => {}
-        }
-    }
-    if packs {
-        text.push_str(
-            "\nPut the packs back from a copy of the repository. If there is none, in this order, and with no prune before the end: \
-             `larder repair packs ID` saves what can be read of one and takes it out of use, `larder backup` stores again what \
-             the sources still hold, and `larder repair snapshots --forget` makes do without the rest.",
-        );
-    } else if condemned {
-        text.push_str(
-            "\nThe packs are out of use; what could be read of them was saved then. `larder backup` stores again what the sources still \
-             hold, and `larder repair snapshots --forget` makes do without the rest.",
-        );
-    } else if blobs {
-        text.push_str(
-            "\nPut packs and index tables back from a copy of the repository, if there is one, and run `larder repair index`. \
-             `larder backup` stores again what the sources still hold, and `larder repair snapshots --forget` makes do without the rest.",
-        );
-    }
-    let of_pack = |f: &Finding| matches!(f.error.subject(), Subject::Pack(_));
-    if findings.iter().any(|f| f.harm == Harm::None && of_pack(f)) {
-        text.push_str(
-            "\n`larder repair packs ID` copies what such a pack holds to a new one, and takes it out of use.",
-        );
-    }
-    let of_snapshot = |f: &Finding| matches!(f.error.subject(), Subject::Snapshot(_));
-    if findings
-        .iter()
-        .any(|f| f.harm == Harm::AtRisk && of_snapshot(f))
-    {
-        text.push_str(
-            "\nPut the snapshots back from a copy of the repository. If there is none, `larder repair snapshots --forget` makes \
-             them anew from what the log says of them.",
-        );
-    }
-    let lost_of_log = |f: &Finding| f.harm == Harm::AtRisk && f.is_of_log();
-    if findings.iter().any(lost_of_log) {
-        text.push_str(
-            "\nPut the log entries back from a copy of the repository before anything else is done with it. If there is none, \
-             `larder repair log` clears them.",
-        );
-    }
-    let of_file = |finding: &Finding| match finding.error.subject() {
-        Subject::Object(name) if name.starts_with(CHECKPOINTS) => true,
-        _ => finding.is_of_log(),
-    };
-    if findings.iter().any(|f| f.harm == Harm::None && of_file(f)) {
-        text.push_str(
-            "\n`larder repair log` writes entries again that later ones repeat, and removes checkpoints that cannot be read.",
-        );
-    }
-    if findings.iter().any(is_of_index) {
-        text.push_str("\n`larder repair index` enters anew what the packs hold that index tables were lost of.");
-    }
-    if findings.iter().any(is_surplus) {
-        text.push_str("\nA prune removes what nothing refers to once it is two days old.");
-    }
-    if findings.iter().any(is_lost_slot) {
-        text.push_str(
-            "\nPut the key back from a copy of the repository, or give its user another one with `larder key add`, \
-             which takes the lost one off the list.",
-        );
-    }
-    if findings.iter().any(is_stranger) {
-        text.push_str(
-            "\nMove away what does not belong to the repository; larder never touches it.",
-        );
-    }
-    text
-}
-
 /// What is wrong. A stranger is no object, so it is not called one.
 fn wrong(finding: &Finding) -> String {
     match finding.error.subject() {
@@ -285,33 +195,6 @@ fn wrong(finding: &Finding) -> String {
         }
         _ => reason(&finding.error),
     }
-}
-
-/// Whether it is about an index table.
-fn is_of_index(finding: &Finding) -> bool {
-    matches!(finding.error.subject(), Subject::Index(_))
-}
-
-/// Whether it is about an object that nothing refers to.
-fn is_surplus(finding: &Finding) -> bool {
-    let (Harm::None, Subject::Object(name)) = (finding.harm, finding.error.subject()) else {
-        return false;
-    };
-    let kind = ObjectKind::parse(name).map(|(kind, _)| kind);
-    kind.is_some_and(|kind| !matches!(kind, ObjectKind::Key | ObjectKind::State))
-}
-
-/// Whether it says that the slot of a password or key file is not there.
-fn is_lost_slot(finding: &Finding) -> bool {
-    let of_keys = |name: &str| ObjectKind::parse(name).is_none() && name.starts_with("keys/");
-    finding.error.kind() == ErrorKind::Missing
-        && matches!(finding.error.subject(), Subject::Object(name) if of_keys(name))
-}
-
-/// Whether it is about what lies in the repository's directory and is no part of it.
-fn is_stranger(finding: &Finding) -> bool {
-    finding.error.kind() == ErrorKind::InvalidInput
-        || finding.error.detail_text() == Some("is no part of this log")
 }
 
 fn message(summary: &CheckSummary) -> json::CheckSummary {

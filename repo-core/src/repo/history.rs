@@ -73,6 +73,15 @@ impl History {
         }
     }
 
+    /// Forgets what was read, but not what it was compared with.
+    pub(super) fn restart(&mut self) {
+        let memory = std::mem::replace(&mut self.memory, Memory::new(None, "", true));
+        *self = Self {
+            proved: self.proved,
+            ..Self::new(State::new(self.state.admin(), Class::A), memory)
+        };
+    }
+
     /// Folds stored cores that follow the tail.
     pub(super) fn fold_cores(
         &mut self,

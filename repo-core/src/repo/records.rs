@@ -145,9 +145,9 @@ impl Repo {
         Ok(())
     }
 
-    /// The same; what of class C could not be read before is read once more.
+    /// The same; the log is read from its beginning, or a checkpoint, once more: what could not be read may be there by now.
     pub(crate) fn refresh_anew(&self) -> Result<()> {
-        lock(&self.history).set = None;
+        lock(&self.history).restart();
         self.refresh()
     }
 }

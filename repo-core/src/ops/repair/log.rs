@@ -109,7 +109,7 @@ pub fn repair_log(
     mended
         .entries
         .extend(of_set.iter().map(|(number, _)| number));
-    if !of_set.is_empty() && !options.dry_run {
+    if !mended.entries.is_empty() && !options.dry_run {
         repo.refresh_anew()?;
     }
     mended.checkpoints = remove_checkpoints(repo, options.dry_run, interrupt)?;

@@ -179,6 +179,21 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
     assert!(named.contains(&name::entry(number(class))));
     assert_clean(&anew(bed, &place));
     let live = anew(bed, &place).live_snapshots();
+    // An entry of class A that others repeat, and the newest of it, which the set follows and nothing repeats.
+    let chain = number(class) - 1;
+    for damaged in [chain - 1, chain] {
+        let place = place.fork();
+        place.corrupt(&name::entry(damaged), |file| file.clear());
+        place.corrupt(class, |file| file.clear());
+        let done = repair_log(
+            &anew(bed, &place),
+            &RepairLogOptions::default(),
+            &Listener::default(),
+            &Interrupt::new(),
+        );
+        done.unwrap();
+        assert_clean(&anew(bed, &place));
+    }
     assert!(place.remove(class));
     assert_eq!(anew(bed, &place).live_snapshots(), live);
     assert_eq!(repair(&anew(bed, &place)), [number(class)]);
