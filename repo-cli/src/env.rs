@@ -56,6 +56,11 @@ impl Env {
         (self.read)(name).filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable is set and empty.
+    pub fn is_empty(&self, name: &str) -> bool {
+        (self.read)(name).is_some_and(|value| value.is_empty())
+    }
+
     /// The variable `LARDER_<name>`, or else `RESTIC_<name>`.
     pub fn ours(&self, name: &str) -> Option<Variable> {
         FAMILIES

@@ -595,6 +595,10 @@ fn a_given_token_is_not_shown() {
     env.run(&["serve", "--token-file", &env.text("short")])
         .expect(2)
         .says("holds no token");
+    let mut empty = env.command(&["serve", "--listen", "localhost:0"]);
+    empty.env("LARDER_SERVE_TOKEN", "");
+    let ended = empty.output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
     env.run(&["serve", "--listen", "nonsense"])
         .expect(2)
         .says("--listen nonsense");

@@ -122,6 +122,9 @@ impl List {
     /// The rows on a screen of this height: the cursor is among them, and no more are moved than must be.
     pub fn on_screen(&mut self, height: usize) -> Range<usize> {
         self.height = height;
+        if height == 0 {
+            return self.top..self.top;
+        }
         let len = self.len();
         let lowest = (self.cursor + 1).saturating_sub(height);
         let most = len.saturating_sub(height);
@@ -161,6 +164,8 @@ mod tests {
         list.by(-5);
         assert_eq!(list.on_screen(10), 90..100);
         assert_eq!(list.on_screen(200), 0..100);
+        list.to(50);
+        assert!(list.on_screen(0).is_empty());
         list.by(isize::MIN);
         assert_eq!(list.on_screen(10), 0..10);
         assert_eq!(List::default().on_screen(10), 0..0);

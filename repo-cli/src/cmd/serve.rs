@@ -130,6 +130,10 @@ fn given_token(app: &App, arguments: &Arguments) -> Result<Option<Token>, Failur
                 let text = Zeroizing::new(value.to_string_lossy().into_owned());
                 (text, "$LARDER_SERVE_TOKEN")
             }
+            // Whoever set it wanted one.
+            None if app.env.is_empty("LARDER_SERVE_TOKEN") => {
+                (Zeroizing::default(), "$LARDER_SERVE_TOKEN")
+            }
             None => return Ok(None),
         },
     };

@@ -40,6 +40,9 @@ const KNOWN: [&str; 8] = [
     "supportedlock",
 ];
 
+/// The longest namespace: what is asked for is said again of every entry that has it not.
+const NAMESPACE_BYTES_MAX: usize = 256;
+
 /// A property: its namespace and its name.
 type Property = (String, String);
 
@@ -91,6 +94,9 @@ pub fn asked(body: &[u8]) -> Option<Asked> {
             Event::DocType(_) => return None,
             _ => continue,
         };
+        if namespace.len() > NAMESPACE_BYTES_MAX {
+            return None;
+        }
         let property = (namespace, start.local_name().as_ref().to_owned());
         if !is_plain(&property.1) {
             return None;
@@ -334,6 +340,10 @@ mod tests {
             "<D:a/>".repeat(201)
         );
         let deep = "<D:propfind xmlns:D='DAV:'>".repeat(30);
+        let long = format!(
+            "<D:propfind xmlns:D='DAV:' xmlns:a='{}'><D:prop><a:b/></D:prop></D:propfind>",
+            "x".repeat(NAMESPACE_BYTES_MAX + 1)
+        );
         let odd = "<D:propfind xmlns:D='DAV:'><D:prop><D:a\"b/></D:prop></D:propfind>";
         let bomb = "<!DOCTYPE a [<!ENTITY b 'c'>]><propfind xmlns='DAV:'/>";
         for text in [
@@ -341,6 +351,7 @@ mod tests {
             "<D:propfind/>",
             "nonsense<",
             many.as_str(),
+            long.as_str(),
             deep.as_str(),
             bomb,
             odd,
