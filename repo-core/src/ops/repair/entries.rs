@@ -32,11 +32,18 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     let end = end_of_chain(&state);
     // What the entry behind the last one of a group follows: only that belongs to the log, whatever else proves itself.
     let mut followed = (end == state.tail().number).then(|| state.tail().heads.clone());
+    // Where class C follows, the last one lies under a name of its set too.
+    let begins = set_of(&state).first().copied();
+    let spare = match begins.filter(|(number, _)| *number == end) {
+        Some((number, nonce)) => read_parts(repo, &name::entry_of(number, &nonce))?,
+        None => None,
+    };
     let firsts: Vec<u64> = (1..=end).step_by(CHECKPOINT_EVERY as usize).collect();
     for first in firsts.into_iter().rev() {
         interrupt.check()?;
         let last = end.min(first + CHECKPOINT_EVERY - 1);
-        let group = Group::read(repo, first, last, followed)?;
+        let spare = spare.as_ref().filter(|_| last == end);
+        let group = Group::read(repo, first, last, followed, spare)?;
         let lost = group.broken.iter().filter(|n| !group.cores.contains_key(n));
         mended.lost.extend(lost);
         for (number, file) in group.to_write() {
@@ -62,11 +69,7 @@ pub fn mend_set(
 ) -> Result<BTreeSet<(u64, Nonce)>> {
     let state = repo.state();
     let set = set_of(&state);
-    let read = |key: &(u64, Nonce)| match repo.backend().get(&name::entry_of(key.0, &key.1)) {
-        Ok(file) => Ok(Some(file)),
-        Err(e) if e.is_lost() => Ok(None),
-        Err(e) => Err(e),
-    };
+    let read = |key: &(u64, Nonce)| read_there(repo, &name::entry_of(key.0, &key.1));
     let mut broken = BTreeSet::new();
     for key in &set {
         interrupt.check()?;
@@ -79,7 +82,7 @@ pub fn mend_set(
     let from = broken.first().copied();
     if let Some((number, _)) = from {
         // Where class C begins after class A the first one lies under both names.
-        let both = repo.backend().get(&name::entry(number));
+        let both = read_there(repo, &name::entry(number))?;
         repeated.note_file(repo.envelopes(), &both.unwrap_or_default());
     }
     let from = from.map(|(number, _)| (number.saturating_sub(CHECKPOINT_EVERY), [0; 16]));
@@ -170,11 +173,18 @@ struct Parts {
 
 impl Group {
     /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
-    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows.
-    fn read(repo: &Repo, first: u64, last: u64, followed: Option<Vec<EntryHash>>) -> Result<Self> {
+    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` another
+    /// file of that.
+    fn read(
+        repo: &Repo,
+        first: u64,
+        last: u64,
+        followed: Option<Vec<EntryHash>>,
+        spare: Option<&Parts>,
+    ) -> Result<Self> {
         let mut files = BTreeMap::new();
         for number in first..=last {
-            if let Some(parts) = read_parts(repo, number)? {
+            if let Some(parts) = read_parts(repo, &name::entry(number))? {
                 files.insert(number, parts);
             }
         }
@@ -186,6 +196,7 @@ impl Group {
         let (mut cores, mut followed) = (BTreeMap::new(), followed);
         for number in (first..=last).rev() {
             let own = files.get(&number).map(|parts| &parts.core);
+            let spare = spare.filter(|_| number == last).map(|parts| &parts.core);
             let later = files.range(number + 1..);
             let repeats = later.filter_map(|(by, parts)| {
                 let back = usize::try_from(by - number).ok()?;
@@ -194,9 +205,10 @@ impl Group {
             let wanted = followed.take();
             let belongs = |core: &&Vec<u8>| match &wanted {
                 Some(heads) => heads.contains(&entry::hash(core)),
-                None => own == Some(*core),
+                None => own == Some(*core) || spare == Some(*core),
             };
-            let mut candidates = own.into_iter().chain(repeats).filter(belongs);
+            let own = own.into_iter().chain(spare);
+            let mut candidates = own.chain(repeats).filter(belongs);
             let found = candidates.find_map(|core| Some((core.clone(), prove(number, core)?)));
             if let Some((core, follows)) = found {
                 cores.insert(number, core);
@@ -231,13 +243,18 @@ impl Group {
     }
 }
 
+/// `None` if it is not there, or cannot be read.
+fn read_there(repo: &Repo, object: &str) -> Result<Option<Vec<u8>>> {
+    match repo.backend().get(object) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.is_lost() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// `None` if the file is not there, or has not even a core.
-fn read_parts(repo: &Repo, number: u64) -> Result<Option<Parts>> {
-    let file = match repo.backend().get(&name::entry(number)) {
-        Ok(file) => file,
-        Err(e) if e.is_lost() => return Ok(None),
-        Err(e) => return Err(e),
-    };
+fn read_parts(repo: &Repo, object: &str) -> Result<Option<Parts>> {
+    let file = read_there(repo, object)?.unwrap_or_default();
     let Ok((core, repeated)) = entry::decode_damaged_file(&file) else {
         return Ok(None);
     };
