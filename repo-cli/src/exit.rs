@@ -137,6 +137,12 @@ impl Failure {
         self
     }
 
+    /// The same, saying first what it is about.
+    pub fn of(mut self, what: &str) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         self.code
