@@ -189,7 +189,7 @@ fn of_several_places_that_fail_each_is_named() {
     std::fs::write(env.path("one/config"), config).unwrap();
     env.run(&["sync", "--to", "one"])
         .expect(1)
-        .says("is not the same in repo and in one: one of them is damaged");
+        .says("repo and in one: one of them is damaged");
     env.ok(&["sync", "--to", "one", "--prove", "--read-data"]);
     assert_whole(&env, "one");
     std::fs::remove_file(env.path("one/config")).unwrap();

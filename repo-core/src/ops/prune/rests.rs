@@ -19,7 +19,7 @@ const OF_CLASS_C_MAX: usize = 20_000;
 /// The tables that came into force since the last `Deleting` of packs, those that replace others now, and the packs that only such tables name. With what
 /// earlier ones say it is all that snapshots may need once `deleted` has gone.
 ///
-/// On class C an entry may yet come that the last `Deleting` has not seen: there it is all tables in force. `None` if that is too much to be said. Memory: 40 bytes for each pack.
+/// What tables that replace others name these have named. On class C an entry may yet come that the last `Deleting` has not seen: there it is all tables in force. `None` if that is too much to be said. Memory: 40 bytes for each pack.
 pub fn on(
     repo: &Repo,
     survey: &Survey,
@@ -36,7 +36,6 @@ pub fn on(
     let new = state.tables().filter(|(_, row)| is_new(row));
     let mut unread: BTreeSet<IndexId> = new.map(|(id, _)| *id).collect();
     rests.extend(unread.iter().map(table));
-    unread.extend(&replaced.add);
     let mut said_before = HashSet::new();
     survey.picture.for_each_table(&mut |id, _, packs| {
         let Some(row) = state.table(&id) else {

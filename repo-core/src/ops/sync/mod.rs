@@ -430,7 +430,8 @@ impl Job<'_> {
             Ok(()) => summary.deleted += 1,
             // An append-only replica: who prunes it has other credentials.
             Err(e) if e.kind() == ErrorKind::Denied => {
-                self.progress.problem(Path::new(name), &e);
+                let there = Path::new(&self.to.place()).join(name);
+                self.progress.problem(&there, &e);
             }
             Err(e) => return Err(e),
         }
