@@ -16,7 +16,6 @@ use clap::Args;
 use repo_core::backend::Backend;
 use repo_core::crypto::{DomainKeys, KdfParams};
 use repo_core::format::key_slot::{Credential, Label};
-use repo_core::format::name;
 use repo_core::log::Unreadable;
 use repo_core::repo::{InitOptions, OpenOptions, Recognized, Repo};
 use repo_core::{Error, ErrorKind, Subject, time};
@@ -145,15 +144,7 @@ pub fn open_other(app: &App, place: &Place, by: &By<'_>) -> Result<Opened, Failu
 fn open_in(app: &App, by: &By<'_>, place: &Place, stdin_is_data: bool) -> Result<Opened, Failure> {
     let backend = backend(app, place)?;
     let none = || place.name_in(Error::new(ErrorKind::NoRepository, Subject::None));
-    let recognized = match recognize(&*backend, place)? {
-        Some(recognized) => recognized,
-        None if backend.size(&name::entry(1))?.is_some() => {
-            return Err(Failure::from(none()).advising(
-                "A copy was begun there and is not whole: run the `larder sync` again that makes it.",
-            ));
-        }
-        None => return Err(none().into()),
-    };
+    let recognized = recognize(&*backend, place)?.ok_or_else(none)?;
     open_at(app, by, place, (backend, recognized), stdin_is_data)
 }
 

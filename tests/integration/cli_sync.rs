@@ -194,8 +194,8 @@ fn of_several_places_that_fail_each_is_named() {
     assert_whole(&env, "one");
     std::fs::remove_file(env.path("one/config")).unwrap();
     env.run(&["snapshots", "-r", "one"])
-        .expect(10)
-        .says("A copy was begun there");
+        .expect(1)
+        .says("If a `larder sync` that makes it was stopped, run it again.");
 }
 
 /// A replica of what was pruned since, by a prune of whose new packs one was lost.
