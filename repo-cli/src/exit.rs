@@ -132,8 +132,7 @@ impl Failure {
 
     /// The same with this advice instead of what else would be advised.
     pub fn advising(mut self, advice: &str) -> Self {
-        let happened = self.text.lines().next().unwrap_or_default();
-        self.text = format!("{happened}\n{advice}");
+        self.text = format!("{}\n{advice}", self.happened());
         self
     }
 
@@ -141,6 +140,11 @@ impl Failure {
     pub fn of(mut self, what: &str) -> Self {
         self.text = format!("{what}: {}", self.text);
         self
+    }
+
+    /// What happened, without what is advised.
+    pub fn happened(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
     }
 
     /// The exit code.

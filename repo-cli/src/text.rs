@@ -102,6 +102,22 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text as it stands in HTML or SVG: also in an attribute between double quotes.
+pub fn as_markup(text: &str) -> String {
+    let mut markup = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => markup.push_str("&amp;"),
+            '<' => markup.push_str("&lt;"),
+            '>' => markup.push_str("&gt;"),
+            '"' => markup.push_str("&quot;"),
+            '\'' => markup.push_str("&#39;"),
+            letter => markup.push(letter),
+        }
+    }
+    markup
+}
+
 /// Whether a terminal would obey it, or show nothing or text in another order for it: control characters, separators of lines,
 /// marks and overrides of direction, spaces without width, tags. Joiners stay: some scripts need them.
 pub fn is_unsafe(letter: char) -> bool {

@@ -3,13 +3,20 @@
 use crate::environment::{Run, TestEnvironment};
 use crate::life;
 use crate::ssh_server::SshServer;
-use repo_core::backend::{Address, Class, OpenDalBackend, OpenDalOptions, conformance};
+use repo_core::backend::{
+    Address, Backend, Class, Listed, OpenDalBackend, OpenDalOptions, conformance,
+};
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 /// The place that the process of its own is to look at, in which a test is run again.
 const INSIDE: &str = "LARDER_TEST_SFTP_PLACE";
+/// The folder that it is on this machine.
+const THERE: &str = "LARDER_TEST_SFTP_FOLDER";
 
 /// Runs the program with the repository at `place`.
 fn run(env: &TestEnvironment, server: &SshServer, place: &str, arguments: &[&str]) -> Run {
@@ -18,36 +25,39 @@ fn run(env: &TestEnvironment, server: &SshServer, place: &str, arguments: &[&str
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test tells itself")]
-fn inside() -> Option<String> {
-    std::env::var(INSIDE).ok()
+fn inside(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }
 
 /// `ssh` is found by the search path of the process, so that the test runs itself with another one.
 #[test]
 fn the_server_conforms_as_class_c() {
-    if let Some(place) = inside() {
+    if let Some(place) = inside(INSIDE) {
         let fresh = AtomicUsize::new(0);
         let found = conformance::run_over_files(|| {
             let number = fresh.fetch_add(1, Ordering::Relaxed);
-            let address = Address::parse(&format!("{place}/c{number}")).unwrap();
-            let options = OpenDalOptions::default();
-            Box::new(OpenDalBackend::new(&address.unwrap(), options).unwrap())
+            Box::new(backend(&format!("{place}/c{number}")))
         });
         assert_eq!(found, Class::C);
         return;
     }
     let env = TestEnvironment::new();
-    let Some(server) = SshServer::start(&env.path("")) else {
-        return;
+    if run_inside(&env, &[], "the_server_conforms_as_class_c") {
+        assert!(env.path("there/c0").exists());
+    }
+}
+
+/// Runs a test once more in a process of its own that finds our `ssh` and is told of a place on a server, below `there`, that refuses these
+/// requests. False if there is no server.
+fn run_inside(env: &TestEnvironment, refused: &[&str], test: &str) -> bool {
+    let Some(server) = SshServer::start_without(&env.path(""), refused) else {
+        return false;
     };
     let again = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "cli_sftp::the_server_conforms_as_class_c",
-            "--nocapture",
-        ])
+        .args(["--exact", &format!("cli_sftp::{test}"), "--nocapture"])
         .env("PATH", server.search_path())
         .env(INSIDE, server.place(&env.path("there")))
+        .env(THERE, env.path("there"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&again.stdout);
@@ -55,7 +65,92 @@ fn the_server_conforms_as_class_c() {
         again.status.success() && said.contains("1 passed"),
         "{again:?}"
     );
-    assert!(env.path("there/c0").exists());
+    true
+}
+
+fn backend(place: &str) -> OpenDalBackend {
+    let address = Address::parse(place).unwrap().unwrap();
+    OpenDalBackend::new(&address, OpenDalOptions::default()).unwrap()
+}
+
+#[test]
+fn an_object_is_there_whole_or_not_at_all() {
+    let Some(place) = inside(INSIDE) else {
+        let test = "an_object_is_there_whole_or_not_at_all";
+        run_inside(&TestEnvironment::new(), &[], test);
+        return;
+    };
+    let there = PathBuf::from(inside(THERE).unwrap());
+    let backend = backend(&place);
+    let seen_until = AtomicBool::new(false);
+    let lens = [32 << 20, 33 << 20];
+    let seen = std::thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !seen_until.load(Ordering::Relaxed) {
+                let found = std::fs::metadata(there.join("data/aa/object"));
+                seen.extend(found.ok().map(|found| found.len()));
+            }
+            seen
+        });
+        for len in lens {
+            backend.put("data/aa/object", &vec![7; len]).unwrap();
+        }
+        seen_until.store(true, Ordering::Relaxed);
+        seen.join().unwrap()
+    });
+    let whole = lens.map(|len| len as u64);
+    assert!(seen.iter().all(|len| whole.contains(len)), "{seen:?}");
+    let folder = there.join("data/aa");
+    assert_eq!(files(&folder), ["object"]);
+    // What crashed runs left is swept, but what a run writes now is not, and neither is anybody's.
+    let [stale, fresh] = ["tmp-00000000000000aa", "tmp-00000000000000bb"];
+    for name in [stale, fresh] {
+        std::fs::write(folder.join(name), b"part").unwrap();
+    }
+    std::fs::File::options()
+        .write(true)
+        .open(folder.join(stale))
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let mut listed = Vec::new();
+    let mut note = |found: Listed| {
+        listed.push(found.name);
+        Ok(())
+    };
+    backend.list("data", &mut note).unwrap();
+    assert_eq!(listed, ["data/aa/object"]);
+    assert_eq!(files(&folder), ["object", fresh]);
+    let mut strangers = 0;
+    backend.list_strangers(&mut |_| strangers += 1).unwrap();
+    assert_eq!(strangers, 0);
+}
+
+/// The names in a folder.
+fn files(folder: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = found
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn a_server_that_renames_onto_nothing_is_written_in_place() {
+    let Some(place) = inside(INSIDE) else {
+        let test = "a_server_that_renames_onto_nothing_is_written_in_place";
+        run_inside(&TestEnvironment::new(), &["posix-rename"], test);
+        return;
+    };
+    let folder = PathBuf::from(inside(THERE).unwrap()).join("data/aa");
+    let backend = backend(&place);
+    for content in ["one", "another", "more"] {
+        backend.put("data/aa/object", content.as_bytes()).unwrap();
+        assert_eq!(backend.get("data/aa/object").unwrap(), content.as_bytes());
+        assert_eq!(files(&folder), ["object"]);
+    }
 }
 
 #[test]

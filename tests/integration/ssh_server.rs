@@ -19,6 +19,11 @@ pub struct SshServer {
 impl SshServer {
     /// Starts a server with its keys in a fresh directory below `root`. None, and it is said, where OpenSSH's is not installed.
     pub fn start(root: &Path) -> Option<Self> {
+        Self::start_without(root, &[])
+    }
+
+    /// The same, of a server that refuses these requests.
+    pub fn start_without(root: &Path, requests: &[&str]) -> Option<Self> {
         if !Path::new(SSHD).exists() || !Path::new(SFTP_SERVER).exists() {
             eprintln!("skipped: openssh-server is not installed; scripts/test does that");
             return None;
@@ -34,7 +39,7 @@ impl SshServer {
         }
         // Who starts it as root must have this directory.
         let _ = std::fs::create_dir("/run/sshd");
-        let server = Server::start(|port| sshd(&dir, port)).unwrap();
+        let server = Server::start(|port| sshd(&dir, port, requests)).unwrap();
         let server = Self { server, dir };
         server.set_up_client();
         Some(server)
@@ -81,11 +86,15 @@ impl SshServer {
 }
 
 /// The server, with its configuration for that port.
-fn sshd(dir: &Path, port: u16) -> Command {
+fn sshd(dir: &Path, port: u16, refused: &[&str]) -> Command {
     let at = dir.display();
+    let refuse = match refused {
+        [] => String::new(),
+        _ => format!(" -P {}", refused.join(",")),
+    };
     let config = format!(
         "Port {port}\nListenAddress {}\nHostKey {at}/host\nAuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n\
-         PidFile none\nPasswordAuthentication no\nMaxStartups 100\nMaxSessions 100\nSubsystem sftp {SFTP_SERVER}\n",
+         PidFile none\nPasswordAuthentication no\nMaxStartups 100\nMaxSessions 100\nSubsystem sftp {SFTP_SERVER}{refuse}\n",
         Ipv4Addr::LOCALHOST
     );
     std::fs::write(dir.join("sshd_config"), config).unwrap();

@@ -3,13 +3,13 @@
 use crate::app::App;
 use crate::browse::{self, Item, Library};
 use crate::exit::{Exit, Failure};
-use crate::message::{self, plain_io};
+use crate::message::plain_io;
 use crate::selection::{self, SelectionFlags};
-use crate::{repository, signals};
+use crate::{looking, repository, signals};
 use clap::Args;
 use repo_core::progress::Interrupt;
 use repo_core::repo::Repo;
-use repo_core::vfs::{Reader, Top, View, ViewOptions};
+use repo_core::vfs::{Reader, Top, ViewOptions};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -50,11 +50,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         filter: filter.clone(),
         ..ViewOptions::default()
     };
-    let (view, unreadable) = View::new(repo.clone(), view_options);
-    for (_, error) in &unreadable {
-        app.terminal
-            .warn(&format!("{}, and not shown", message::reason(error)));
-    }
+    let view = looking::view(app, &repo, view_options);
     let interrupt = signals::interrupt();
     let library = Library {
         reader: Reader::new(&view, CACHE_BYTES)?,
@@ -98,8 +94,7 @@ fn target(app: &App, path: &Path) -> (PathBuf, Result<bool, String>) {
 }
 
 fn holds_something(app: &App, path: &Path) -> Result<bool, String> {
-    let first_line = |failure: Failure| failure.text().lines().next().map(str::to_owned);
-    repository::refuse_inside(app, path).map_err(|why| first_line(why).unwrap_or_default())?;
+    repository::refuse_inside(app, path).map_err(|why| why.happened().to_owned())?;
     match std::fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_some()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),

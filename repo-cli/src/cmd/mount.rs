@@ -4,13 +4,13 @@ mod overlay;
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::looking::Looking;
+use crate::looking::{self, Looking};
 use crate::message;
 use crate::selection::SelectionFlags;
 use crate::text::printable;
 use crate::{repository, signals, size};
 use clap::Args;
-use repo_core::vfs::{PATHS, TIME, Templates, View, ViewOptions};
+use repo_core::vfs::{PATHS, TIME, Templates, ViewOptions};
 use repo_core::{Error, ErrorKind, Subject};
 use repo_fuse::MountOptions;
 use std::ffi::OsString;
@@ -91,11 +91,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     };
     let repo = repository::open(app, false)?.repo;
     let _following = repo.follow();
-    let (view, unreadable) = View::new(repo.clone(), view_options);
-    for (_, error) in &unreadable {
-        app.terminal
-            .warn(&format!("{}, and not shown", message::reason(error)));
-    }
+    let view = looking::view(app, &repo, view_options);
     let interrupt = signals::interrupt();
     let mounted = repo_fuse::mount(view, point, &options(&arguments));
     let mounted = mounted.map_err(|error| refused(&error))?;

@@ -2,14 +2,14 @@
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
-use crate::message::{self, plain_io};
+use crate::message::plain_io;
 use crate::selection::SelectionFlags;
 use crate::serve::{Gate, Library, serve};
 use crate::text::printable;
 use crate::text_file::read_whole;
-use crate::{json, repository, signals, size};
+use crate::{json, looking, repository, signals, size};
 use clap::Args;
-use repo_core::vfs::{Reader, View, ViewOptions};
+use repo_core::vfs::{Reader, ViewOptions};
 use std::fmt::Write;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
@@ -71,11 +71,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     };
     let repo = repository::open(app, false)?.repo;
     let _following = repo.follow();
-    let (view, unreadable) = View::new(repo.clone(), view_options);
-    for (_, error) in &unreadable {
-        app.terminal
-            .warn(&format!("{}, and not shown", message::reason(error)));
-    }
+    let view = looking::view(app, &repo, view_options);
     let cache_bytes = usize::try_from(arguments.cache_size).unwrap_or(usize::MAX);
     let reader = Reader::new(&view, cache_bytes)?;
     let interrupt = signals::interrupt();

@@ -2,7 +2,7 @@
 
 use super::address::href;
 use super::reply::Reply;
-use crate::text::printable;
+use crate::text::{as_markup, printable};
 use hyper::{Response, StatusCode, header};
 
 /// What a page may do: look like ours. There is no script in it, and none of elsewhere gets in.
@@ -29,26 +29,14 @@ img { max-width: 100%; }
 .quiet { opacity: .65; }
 ";
 
-/// Text as it stands in a page: also in an attribute between double quotes.
-pub fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
 /// A name as a page shows it: what is no text, or would change that around it, as signs.
 pub fn shown(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    format!("<bdi>{}</bdi>", escaped(&printable(&text)))
+    shown_text(&String::from_utf8_lossy(name))
+}
+
+/// The same of text.
+pub fn shown_text(text: &str) -> String {
+    format!("<bdi>{}</bdi>", as_markup(&printable(text)))
 }
 
 /// A page that grows from its head on.
@@ -58,7 +46,7 @@ impl Page {
     /// Begins with the way to what has these names.
     pub fn new(names: &[Vec<u8>], is_dir: bool) -> Self {
         let title = names.last().map_or("larder".into(), |name| {
-            escaped(&printable(&String::from_utf8_lossy(name)))
+            as_markup(&printable(&String::from_utf8_lossy(name)))
         });
         let mut page = Self(format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\

@@ -2,10 +2,10 @@
 
 use super::Library;
 use super::address::{encoded, field, href};
-use super::html::{Page, escaped, shown};
+use super::html::{Page, shown, shown_text};
 use super::reply::Reply;
 use super::target::{Target, time_of};
-use crate::text::{bytes, changed_words, local_time, printable};
+use crate::text::{bytes, changed_words, local_time};
 use hyper::StatusCode;
 use repo_core::Result;
 use repo_core::format::tree::Content;
@@ -103,7 +103,7 @@ fn of_snapshot(info: &SnapshotInfo) -> String {
         summary.host,
         paths.join(" ")
     );
-    format!("<bdi>{}</bdi>", escaped(&printable(&text)))
+    shown_text(&text)
 }
 
 /// The node of an entry among versions, which the next is compared with.

@@ -17,8 +17,7 @@ mod view;
 
 pub use gate::Gate;
 
-use crate::looking::Looking;
-use crate::message;
+use crate::looking::{self, Looking};
 use crate::terminal::Terminal;
 use address::field;
 use gate::Verdict;
@@ -284,13 +283,7 @@ async fn enter(shared: Arc<Shared>, head: Parts, body: Incoming) -> Response<Sen
 fn answer(library: &Library, head: &Parts, body: &[u8], reply: Reply) {
     // What is known already is shown where nothing new can be learned.
     match library.view.refresh() {
-        Ok(unreadable) => {
-            for (_, error) in unreadable {
-                library
-                    .terminal
-                    .warn(&format!("{}, and not shown", message::reason(&error)));
-            }
-        }
+        Ok(unreadable) => looking::warn_unreadable(&library.terminal, &unreadable),
         Err(error) => library.tell("snapshots", &error),
     }
     if let Err(error) = route(library, head, body, reply)

@@ -3,13 +3,13 @@
 use super::Library;
 use super::address::encoded;
 use super::file::Bytes;
-use super::html::{Page, escaped, shown};
+use super::html::{Page, shown};
 use super::listing::versions_of;
 use super::media::Media;
 use super::reply::Reply;
 use super::target::{Target, time_of};
 use crate::preview;
-use crate::text::{bytes, local_time, printable};
+use crate::text::{as_markup, bytes, local_time, printable};
 use hyper::StatusCode;
 use repo_core::Result;
 use repo_core::ops::{TextDiff, TextSide, text_diff};
@@ -54,7 +54,7 @@ pub fn send(library: &Library, target: &Target, reply: Reply) -> Result<()> {
             let bytes =
                 Bytes::new(library, target, (node, file))?.read(0..file.size.min(SHOWN_BYTES))?;
             let lines = preview::lines(&bytes, whole, LINES_MAX);
-            page.add(&format!("<pre>{}</pre>\n", escaped(&lines.join("\n"))));
+            page.add(&format!("<pre>{}</pre>\n", as_markup(&lines.join("\n"))));
             if !whole {
                 page.add("<p class=\"quiet\">This is its beginning.\n");
             }
@@ -128,7 +128,7 @@ fn of_diff(diff: TextDiff) -> String {
         .lines()
         .map(|line| {
             line.split('\t')
-                .map(|part| escaped(&printable(part)))
+                .map(|part| as_markup(&printable(part)))
                 .collect::<Vec<_>>()
                 .join("\t")
         })

@@ -1,6 +1,7 @@
 //! Which names objects may have.
 
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::time::Timestamp;
 
 /// The longest name in bytes. Every backend we know takes at least this.
 pub const NAME_BYTES_MAX: usize = 255;
@@ -8,8 +9,11 @@ pub const NAME_BYTES_MAX: usize = 255;
 /// How many parts a name may have, `/` between them.
 pub const NAME_PARTS_MAX: usize = 8;
 
-/// What temporary files of a backend are called, in front of random hex digits.
-pub(super) const TEMPORARY: &str = "tmp-";
+/// What temporary files of a backend are called, in front of sixteen random hex digits.
+const TEMPORARY: &str = "tmp-";
+
+/// A temporary file that was not written to for so long belongs to a run that crashed: 24 hours.
+const STALE_SECONDS: i64 = 24 * 60 * 60;
 
 /// Fails with `InvalidInput` unless `name` is one that every backend can store and every one stores alike.
 ///
@@ -42,6 +46,23 @@ pub(super) fn check_prefix(prefix: &str) -> Result<()> {
 pub(super) fn is_part(text: &str) -> bool {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     !text.is_empty() && text.bytes().all(allowed) && !text.starts_with(TEMPORARY)
+}
+
+/// The name of a temporary file, without the folder.
+pub(super) fn temporary(random: u64) -> String {
+    format!("{TEMPORARY}{random:016x}")
+}
+
+/// Whether a name without its folder is one that we give temporary files.
+pub(super) fn is_temporary(part: &str) -> bool {
+    let digits = part.strip_prefix(TEMPORARY).unwrap_or_default();
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    digits.len() == 16 && digits.bytes().all(is_digit)
+}
+
+/// Whether a temporary file that was written to then is left of a run that crashed.
+pub(super) fn is_stale(modified: Timestamp, now: Timestamp) -> bool {
+    now.seconds.saturating_sub(modified.seconds) > STALE_SECONDS
 }
 
 /// The part before the last `/`, empty if there is none, and the part after it.

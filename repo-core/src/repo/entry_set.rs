@@ -11,6 +11,7 @@ use super::memory::Memory;
 use super::repeated::Repeated;
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::checkpoint::Tail;
 use crate::format::entry::{self, Action, Entry, EntryAt, Nonce, SignedEntry};
 use crate::format::name;
 use crate::format::table::TableView;
@@ -170,13 +171,13 @@ impl History {
                     self.checkpoint = Some(loaded.checkpoint);
                     EntrySet::on(loaded.state, &loaded.files, shared)
                 }
-                None => EntrySet::on(shared.before_the_set(self.state.admin())?, &[], shared),
+                None => shared.empty_set(self.state.admin())?,
             },
         };
         set.read(shared, &listed)?;
         let mut folded = set.fold()?;
         if folded.is_none() {
-            set = EntrySet::on(shared.before_the_set(self.state.admin())?, &[], shared);
+            set = shared.empty_set(self.state.admin())?;
             set.read(shared, &listed)?;
             folded = set.fold()?;
         }
@@ -219,6 +220,46 @@ impl Shared {
         repeated.note_file(&self.envelopes, &file.unwrap_or_default());
         let begins = repeated.entries().any(|((number, _), _)| *number == 1);
         Ok(first.0 == 1 || begins)
+    }
+
+    /// Class A ends with an entry that lies under two names. Where it cannot be read under its name of class A, it is taken from what one
+    /// of these of class C is or repeats: it takes the place of what cannot be proved at the end of `cores`, which follow `tail`, or
+    /// comes behind them.
+    pub(super) fn end_chain(
+        &self,
+        set: &[Key],
+        tail: &Tail,
+        cores: &mut Vec<Option<Vec<u8>>>,
+    ) -> Result<()> {
+        let ends = |entry: &Entry| matches!(entry.action, Some(Action::Class(Class::C)));
+        let last = tail.number + cores.len() as u64;
+        let mut proved = cores.len();
+        if let Some(core) = cores.last() {
+            let core = core.as_deref().unwrap_or_default();
+            if Entry::open(&self.envelopes, core).is_ok_and(|signed| ends(&signed.entry)) {
+                return Ok(());
+            }
+            proved -= usize::from(self.prove_entry(last, core)?.is_none());
+        }
+        let heads = match cores[..proved].last() {
+            None => tail.heads.clone(),
+            Some(last) => last.iter().map(|core| entry::hash(core)).collect(),
+        };
+        let number = tail.number + proved as u64 + 1;
+        let mut repeated = Repeated::default();
+        for (in_set, nonce) in set {
+            let file = self.read_entry_file(&name::entry_of(*in_set, nonce))?;
+            repeated.note_file(&self.envelopes, &file.unwrap_or_default());
+            let found = repeated.entries().find(|(key, signed)| {
+                key.0 == number && signed.entry.follows == heads && ends(&signed.entry)
+            });
+            if let Some(core) = found.and_then(|(key, _)| repeated.core(key)) {
+                cores.truncate(proved);
+                cores.push(Some(core.to_vec()));
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// An entry and its file, or why it cannot be read: also one that is not what its name says.
@@ -276,15 +317,19 @@ impl Shared {
         Ok(anew.state)
     }
 
-    /// The state when the place became one of class C: what the chain of class A says up to there, or nothing.
-    fn before_the_set(&self, admin: WriterId) -> Result<State> {
+    /// The set when the place became one of class C: what the chain of class A says up to there, or nothing.
+    fn empty_set(&self, admin: WriterId) -> Result<EntrySet> {
         let nothing = Memory::new(None, "", false);
         let mut chain = History::new(State::new(admin, Class::A), nothing);
         chain.read_chain(self, 0)?;
-        Ok(match chain.state.class() {
-            Class::C => Arc::unwrap_or_clone(chain.state),
-            Class::A => State::new(admin, Class::C),
-        })
+        if chain.state.class() == Class::A {
+            return Ok(EntrySet::on(State::new(admin, Class::C), &[], self));
+        }
+        // The set begins with the entry that ends the chain.
+        let last = chain.recent.remove(&chain.state.tail().number);
+        let file = last.map(|core| entry::encode_file(&core, &[]));
+        let state = Arc::unwrap_or_clone(chain.state);
+        Ok(EntrySet::on(state, file.as_slice(), self))
     }
 
     /// The packs of tables that only entries in doubt name. A table that cannot be had is in no index either.

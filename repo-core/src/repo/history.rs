@@ -3,7 +3,7 @@
 //! On class A numbers are dense, so the end is found by galloping and never by a listing, unless the first entry is lost; a
 //! checkpoint near it saves reading what came before. What class C needs is in [`super::entry_set`].
 
-use super::entry_set::EntrySet;
+use super::entry_set::{EntrySet, Key};
 use super::memory::Memory;
 use super::{Shared, lock};
 use crate::backend::Class;
@@ -35,7 +35,7 @@ pub struct History {
     /// Copied before it changes while others look at it.
     pub(super) state: Arc<State>,
     pub(super) memory: Memory,
-    /// Stored cores since the last number divisible by 16, for the catch-up of the next entry.
+    /// Stored cores from the last number divisible by 16, for the catch-up of the next entry.
     pub(super) recent: BTreeMap<u64, Vec<u8>>,
     /// The checkpoint this fold came from or last wrote: the next one names its tables again.
     pub(super) checkpoint: Option<Checkpoint>,
@@ -137,12 +137,14 @@ impl History {
             .as_ref()
             .map_or(known, |listed| listed.end_from(seen));
         let mut found = find_tail(known, hint, &mut read)?;
+        let mut set = Vec::new();
         if first {
             let segment = match listed {
                 Some(listed) if listed.has(found.tail + 1) => listed,
                 _ => shared.list_segment(found.tail)?,
             };
             self.listed = segment.listed(found.tail);
+            set = segment.set_from(found.tail);
             if let Some(newest) = shared.newest_beyond(found.tail, segment)? {
                 found.tail = newest;
             }
@@ -151,7 +153,7 @@ impl History {
             let prove = |number, core: &[u8]| shared.prove_entry(number, core);
             self.start_from_checkpoint(shared, &mut found, known, &mut read, &prove)?;
             let from = self.state.tail().number + 1;
-            let cores = found.cores(from, &mut read, &prove)?;
+            let mut cores = found.cores(from, &mut read, &prove)?;
             if from == 1
                 && let Some(first) = cores.first()
                 && !matches!(first, Some(core) if prove(1, core)?.is_some())
@@ -167,6 +169,7 @@ impl History {
                 );
                 return Err(Error::missing(Subject::Entry(1)).detail(detail));
             }
+            shared.end_chain(&set, self.state.tail(), &mut cores)?;
             self.fold_cores(shared, cores)?;
             self.tail_file = found.into_tail_file();
         }
@@ -195,11 +198,12 @@ impl History {
             let Some(heads) = found.heads_at(number, read, prove)? else {
                 continue;
             };
+            let core = found.core_of(number, &heads).map(<[u8]>::to_vec);
             match shared.load_checkpoint(&object, Some(heads)) {
                 Ok(loaded) => {
                     self.state = Arc::new(loaded.state);
                     self.checkpoint = Some(loaded.checkpoint);
-                    self.recent.clear();
+                    self.recent = core.into_iter().map(|core| (number, core)).collect();
                     return Ok(());
                 }
                 Err(e) if is_passed_over(&e) => {}
@@ -261,6 +265,8 @@ struct Segment {
     number: u64,
     is_open: bool,
     entries: BTreeSet<u64>,
+    /// Those of class C.
+    set: BTreeSet<Key>,
 }
 
 impl Segment {
@@ -276,6 +282,12 @@ impl Segment {
             segment: self.number,
             at: Instant::now(),
         })
+    }
+
+    /// The first entries of class C where class A ends, or behind that.
+    fn set_from(&self, tail: u64) -> Vec<Key> {
+        let from = self.set.range((tail, [0; 16])..);
+        from.take(BEYOND_TRIES).copied().collect()
     }
 
     /// The end of the run of numbers that goes on after `seen`.
@@ -308,15 +320,22 @@ impl Shared {
             number: next / name::SEGMENT_ENTRIES,
             is_open: false,
             entries: BTreeSet::new(),
+            set: BTreeSet::new(),
         };
         let open = name::segment_open(next);
         self.backend
             .list(&name::segment_folder(next), &mut |listed| {
                 segment.is_open |= listed.name == open;
-                if let Some((number, None)) = name::parse_numbered(&listed.name)
-                    && name::entry(number) == listed.name
-                {
-                    segment.entries.insert(number);
+                match name::parse_numbered(&listed.name) {
+                    Some((number, None)) if name::entry(number) == listed.name => {
+                        segment.entries.insert(number);
+                    }
+                    Some((number, Some(nonce)))
+                        if name::entry_of(number, &nonce) == listed.name =>
+                    {
+                        segment.set.insert((number, nonce));
+                    }
+                    _ => {}
                 }
                 Ok(())
             })?;
@@ -348,7 +367,7 @@ impl Shared {
     }
 
     /// What a core follows if it is an authentic entry of that number, of whatever kind.
-    fn prove_entry(&self, number: u64, core: &[u8]) -> Result<Option<Vec<EntryHash>>> {
+    pub(super) fn prove_entry(&self, number: u64, core: &[u8]) -> Result<Option<Vec<EntryHash>>> {
         match Entry::open(&self.envelopes, core) {
             Ok(SignedEntry { entry, .. }) if entry.number == number && is_of_chain(&entry) => {
                 Ok(Some(entry.follows))

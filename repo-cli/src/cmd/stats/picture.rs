@@ -1,6 +1,6 @@
 //! Statistics as an SVG picture: a hundred lines of text, for which no library of charts is needed.
 
-use crate::text::{bytes, local_time};
+use crate::text::{as_markup, bytes, local_time, printable};
 use repo_core::time::Timestamp;
 
 const WIDTH: f64 = 900.0;
@@ -22,24 +22,10 @@ pub struct Bar {
     pub part: u64,
 }
 
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            letter if letter.is_control() => safe.push('\u{fffd}'),
-            letter => safe.push(letter),
-        }
-    }
-    safe
-}
-
 fn text(x: f64, y: f64, anchor: &str, words: &str) -> String {
     format!(
         "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>\n",
-        escaped(words)
+        as_markup(&printable(words))
     )
 }
 
@@ -146,7 +132,7 @@ mod tests {
             part: 5,
         };
         let svg = bars(&[bar]);
-        assert!(svg.contains(">&lt;x&gt;&amp;\u{fffd}</text>"), "{svg}");
+        assert!(svg.contains(">&lt;x&gt;&amp;\\u{1b}</text>"), "{svg}");
         assert!(
             svg.contains("width=\"620.0\"") && svg.contains("width=\"310.0\""),
             "{svg}"

@@ -8,9 +8,6 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use rustix::io::Errno;
 
-/// A temporary file that was not written to for so long belongs to a run that crashed: 24 hours.
-const STALE_SECONDS: i64 = 24 * 60 * 60;
-
 /// What file systems keep at their root.
 const LOST_FOUND: &str = "lost+found";
 
@@ -61,7 +58,7 @@ impl Walk<'_, '_, '_> {
             let part = entry.file_name().to_string_lossy();
             if name::is_part(&part) {
                 self.entry(&directory, path, &part, entry.file_type())?;
-            } else if is_ours(&part) {
+            } else if name::is_temporary(&part) {
                 self.temporary(&directory, &part);
             } else if !is_of_the_system(path, &part) {
                 (self.strange)(&name::join(path, &part));
@@ -114,8 +111,7 @@ impl Walk<'_, '_, '_> {
     fn temporary(&self, directory: &OwnedFd, part: &str) {
         let stat = rustix::fs::statat(directory, part, AtFlags::SYMLINK_NOFOLLOW);
         let stale = stat.is_ok_and(|stat| {
-            let age = self.now.seconds.saturating_sub(modified(&stat).seconds);
-            file_len(&stat).is_some() && age > STALE_SECONDS
+            file_len(&stat).is_some() && name::is_stale(modified(&stat), self.now)
         });
         if stale {
             let _ = rustix::fs::unlinkat(directory, part, AtFlags::empty());
@@ -126,15 +122,6 @@ impl Walk<'_, '_, '_> {
 /// Whether a name is one that directories have anyway.
 fn is_of_the_system(path: &str, part: &str) -> bool {
     matches!(part, "." | "..") || (path.is_empty() && part == LOST_FOUND)
-}
-
-/// Whether a name is one that we give temporary files.
-fn is_ours(part: &str) -> bool {
-    let digits = part.strip_prefix(name::TEMPORARY).unwrap_or("");
-    digits.len() == 16
-        && digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The types of these fields differ between architectures.

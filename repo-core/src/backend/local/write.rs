@@ -139,7 +139,7 @@ impl LocalBackend {
     /// a name when it is synced, so a sync of the directory after `linkat` may leave an empty file after power loss
     /// (`btrfs_log_inode_parent`, the comment on tmpfiles).
     fn stage<'a>(&self, directory: &'a OwnedFd, name: &str, parts: &[&[u8]]) -> Result<Staged<'a>> {
-        let temporary = format!("{}{:016x}", name::TEMPORARY, random::fresh()?);
+        let temporary = name::temporary(random::fresh()?);
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL;
         let file = rustix::fs::openat(directory, temporary.as_str(), flags, FILE_MODE);
         let file = file.map_err(|errno| refused(name, errno))?;

@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod rate;
 mod read;
+mod stage;
 mod transport;
 
 #[cfg(test)]
@@ -99,7 +100,7 @@ impl OpenDalBackend {
             connect::operator(address, upload.clone())?
         };
         let service = address.service();
-        // SFTP shows what is half written, so that a create that is refused to others is worth nothing there.
+        // SFTP shows what is half written: a create that is refused to others is worth nothing there, and what is renamed replaces.
         let conditional =
             operator.info().capability().write_with_if_not_exists && service != "sftp";
         Ok(Self {
@@ -163,9 +164,14 @@ impl OpenDalBackend {
         };
         let len = bytes.len();
         let path = self.path(name);
+        let staging = self.staging(&path)?;
         let paced = self.upload.as_deref().filter(|_| !self.is_http());
         let call = async {
             rate::pass(paced, len).await;
+            if let Some(temporary) = &staging {
+                let written = self.write_staged(temporary, &path, bytes);
+                return written.await.map(|()| Put::Created);
+            }
             match self.operator.write_options(&path, bytes, options).await {
                 Ok(_) => Ok(Put::Created),
                 Err(e) if e.kind() == ::opendal::ErrorKind::ConditionNotMatch => Ok(Put::Exists),
@@ -270,7 +276,7 @@ impl OpenDalBackend {
         let walked = self.walk("", &mut |entry| {
             let path = entry.path().strip_prefix(&self.folder).unwrap_or_default();
             let first = path.split('/').next().unwrap_or_default();
-            match first.is_empty() || is_ours(first) {
+            match first.is_empty() || is_ours(first) || stage::is_temporary(path) {
                 true => Ok(()),
                 false => {
                     stranger = Some(path.to_owned());
@@ -392,15 +398,26 @@ impl Backend for OpenDalBackend {
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
         name::check_prefix(prefix)?;
-        self.walk(prefix, &mut |entry| match self.listed(entry) {
-            Ok(listed) => each(listed),
-            Err(_) => Ok(()),
-        })
+        let mut temporary = Vec::new();
+        self.walk(
+            prefix,
+            &mut |entry| match stage::is_temporary(entry.path()) {
+                true => {
+                    temporary.push(entry);
+                    Ok(())
+                }
+                false => self.listed(entry).map_or(Ok(()), &mut *each),
+            },
+        )?;
+        self.sweep(&temporary);
+        Ok(())
     }
 
     fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.walk("", &mut |entry| {
-            if let Err(Some(path)) = self.listed(entry) {
+            if let Err(Some(path)) = self.listed(entry)
+                && !stage::is_temporary(&path)
+            {
                 each(&path);
             }
             Ok(())

@@ -6,7 +6,7 @@ use crate::format::entry::{self, CHECKPOINT_EVERY, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name;
 use crate::id::EntryHash;
-use crate::log::catch_up_for;
+use crate::log::{catch_up_for, repeated_by};
 use crate::ops::check::{check_set_file, end_of_chain, set_of};
 use crate::progress::Interrupt;
 use crate::repo::{Repeated, Repo};
@@ -25,18 +25,27 @@ pub struct Mended {
 
 /// Puts entries of class A right that can be, or in a dry run says which could be.
 ///
-/// Reads the whole log. Memory: sixteen entries.
+/// Reads the whole log. Memory: seventeen entries.
 pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended> {
     let mut mended = Mended::default();
     let state = repo.state();
     let end = end_of_chain(&state);
     // What the entry behind the last one of a group follows: only that belongs to the log, whatever else proves itself.
     let mut followed = (end == state.tail().number).then(|| state.tail().heads.clone());
+    // Where class C follows, the last one lies under a name of its set too.
+    let begins = set_of(&state).first().copied();
+    let mut spare = match begins.filter(|(number, _)| *number == end) {
+        Some((number, nonce)) => {
+            let parts = read_parts(repo, &name::entry_of(number, &nonce))?;
+            parts.map(|parts| parts.core)
+        }
+        None => None,
+    };
     let firsts: Vec<u64> = (1..=end).step_by(CHECKPOINT_EVERY as usize).collect();
     for first in firsts.into_iter().rev() {
         interrupt.check()?;
         let last = end.min(first + CHECKPOINT_EVERY - 1);
-        let group = Group::read(repo, first, last, followed)?;
+        let mut group = Group::read(repo, first, last, followed, spare)?;
         let lost = group.broken.iter().filter(|n| !group.cores.contains_key(n));
         mended.lost.extend(lost);
         for (number, file) in group.to_write() {
@@ -45,6 +54,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             }
             mended.entries.push(number);
         }
+        spare = group.cores.remove(&(first - 1));
         followed = group.follows;
     }
     mended.entries.sort_unstable();
@@ -62,11 +72,7 @@ pub fn mend_set(
 ) -> Result<BTreeSet<(u64, Nonce)>> {
     let state = repo.state();
     let set = set_of(&state);
-    let read = |key: &(u64, Nonce)| match repo.backend().get(&name::entry_of(key.0, &key.1)) {
-        Ok(file) => Ok(Some(file)),
-        Err(e) if e.is_lost() => Ok(None),
-        Err(e) => Err(e),
-    };
+    let read = |key: &(u64, Nonce)| read_there(repo, &name::entry_of(key.0, &key.1));
     let mut broken = BTreeSet::new();
     for key in &set {
         interrupt.check()?;
@@ -79,7 +85,7 @@ pub fn mend_set(
     let from = broken.first().copied();
     if let Some((number, _)) = from {
         // Where class C begins after class A the first one lies under both names.
-        let both = repo.backend().get(&name::entry(number));
+        let both = read_there(repo, &name::entry(number))?;
         repeated.note_file(repo.envelopes(), &both.unwrap_or_default());
     }
     let from = from.map(|(number, _)| (number.saturating_sub(CHECKPOINT_EVERY), [0; 16]));
@@ -152,7 +158,7 @@ fn rests_on_cleared(repo: &Repo, object: &str) -> bool {
 
 /// Entries that repeat those before them.
 struct Group {
-    /// The cores of entries, from their own files or from later ones.
+    /// The cores of entries, from their own files or from later ones; also of the one before the first, which all of them repeat.
     cores: BTreeMap<u64, Vec<u8>>,
     /// Files that are not what they should be.
     broken: Vec<u64>,
@@ -170,11 +176,19 @@ struct Parts {
 
 impl Group {
     /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
-    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows.
-    fn read(repo: &Repo, first: u64, last: u64, followed: Option<Vec<EntryHash>>) -> Result<Self> {
+    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` what another
+    /// file says of the last one.
+    fn read(
+        repo: &Repo,
+        first: u64,
+        last: u64,
+        followed: Option<Vec<EntryHash>>,
+        spare: Option<Vec<u8>>,
+    ) -> Result<Self> {
         let mut files = BTreeMap::new();
-        for number in first..=last {
-            if let Some(parts) = read_parts(repo, number)? {
+        let from = repeated_by(first).start;
+        for number in from..=last {
+            if let Some(parts) = read_parts(repo, &name::entry(number))? {
                 files.insert(number, parts);
             }
         }
@@ -183,20 +197,25 @@ impl Group {
             let opened = opened.filter(|signed| signed.entry.number == number);
             opened.map(|signed| signed.entry.follows)
         };
-        let (mut cores, mut followed) = (BTreeMap::new(), followed);
-        for number in (first..=last).rev() {
+        let (mut cores, mut followed, mut follows) = (BTreeMap::new(), followed, None);
+        for number in (from..=last).rev() {
             let own = files.get(&number).map(|parts| &parts.core);
+            let spare = spare.as_ref().filter(|_| number == last);
             let later = files.range(number + 1..);
             let repeats = later.filter_map(|(by, parts)| {
                 let back = usize::try_from(by - number).ok()?;
                 parts.repeated.get(parts.repeated.len().checked_sub(back)?)
             });
             let wanted = followed.take();
+            if number < first {
+                follows.clone_from(&wanted);
+            }
             let belongs = |core: &&Vec<u8>| match &wanted {
                 Some(heads) => heads.contains(&entry::hash(core)),
-                None => own == Some(*core),
+                None => own == Some(*core) || spare == Some(*core),
             };
-            let mut candidates = own.into_iter().chain(repeats).filter(belongs);
+            let own = own.into_iter().chain(spare);
+            let mut candidates = own.chain(repeats).filter(belongs);
             let found = candidates.find_map(|core| Some((core.clone(), prove(number, core)?)));
             if let Some((core, follows)) = found {
                 cores.insert(number, core);
@@ -205,7 +224,7 @@ impl Group {
         }
         let is_whole = |number: &u64| {
             files.get(number).is_some_and(|parts| {
-                let repeated = parts.repeated.iter().rev().zip((first..*number).rev());
+                let repeated = parts.repeated.iter().rev().zip((from..*number).rev());
                 let mut all = repeated.chain([(&parts.core, *number)]);
                 parts.to_end
                     && cores.contains_key(number)
@@ -216,7 +235,7 @@ impl Group {
         Ok(Self {
             cores,
             broken,
-            follows: followed,
+            follows,
         })
     }
 
@@ -231,13 +250,18 @@ impl Group {
     }
 }
 
+/// `None` if it is not there, or cannot be read.
+fn read_there(repo: &Repo, object: &str) -> Result<Option<Vec<u8>>> {
+    match repo.backend().get(object) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.is_lost() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// `None` if the file is not there, or has not even a core.
-fn read_parts(repo: &Repo, number: u64) -> Result<Option<Parts>> {
-    let file = match repo.backend().get(&name::entry(number)) {
-        Ok(file) => file,
-        Err(e) if e.is_lost() => return Ok(None),
-        Err(e) => return Err(e),
-    };
+fn read_parts(repo: &Repo, object: &str) -> Result<Option<Parts>> {
+    let file = read_there(repo, object)?.unwrap_or_default();
     let Ok((core, repeated)) = entry::decode_damaged_file(&file) else {
         return Ok(None);
     };

@@ -104,11 +104,11 @@ pub fn repair_log(
         false => repo.announce()?,
     };
     repo.refresh()?;
-    let mut mended = mend(repo, options.dry_run, interrupt)?;
     let of_set = mend_set(repo, options.dry_run, interrupt)?;
-    mended
-        .entries
-        .extend(of_set.iter().map(|(number, _)| number));
+    let mut mended = mend(repo, options.dry_run, interrupt)?;
+    mended.entries.extend(of_set.iter().map(|(n, _)| n));
+    mended.entries.sort_unstable();
+    mended.entries.dedup();
     if !mended.entries.is_empty() && !options.dry_run {
         repo.refresh_anew()?;
     }

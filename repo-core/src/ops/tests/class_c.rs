@@ -28,7 +28,7 @@ fn bed() -> Bed {
 }
 
 /// Copies all objects to a new place, as somebody does by hand.
-fn copied(from: &MemoryBackend, class: Class) -> MemoryBackend {
+pub fn copied(from: &MemoryBackend, class: Class) -> MemoryBackend {
     let to = place(class);
     for (name, bytes) in from.objects() {
         to.put(&name, &bytes).unwrap();

@@ -1,12 +1,13 @@
 //! Snapshots that a repair of the log enters again in a place that overwrites, where what a prune has condemned is about to go.
 
+use super::class_c::copied;
 use super::class_c_history::{
     History, anew, assert_sound, damage_newest_entry, entries, history, repeat_nothing,
 };
 use super::damage::findings;
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
-use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
+use crate::backend::{Backend, Class, MemoryBackend};
 use crate::error::ErrorKind;
 use crate::format::entry::{clear, decode_file};
 use crate::format::name;
@@ -229,13 +230,7 @@ fn what_could_not_be_read_where_the_class_changed_is_cleared_like_others() {
     let history = history(Class::A);
     let bed = &history.bed;
     damage_newest_entry(&bed.place);
-    let place = MemoryBackend::with(MemoryOptions {
-        class: Class::C,
-        ..MemoryOptions::default()
-    });
-    for object in bed.place.objects().keys() {
-        place.put(object, &bed.place.get(object).unwrap()).unwrap();
-    }
+    let place = copied(&bed.place, Class::C);
     let repo = anew(bed, &place);
     assert_eq!(bed.backup(&repo).unwrap_err().kind(), ErrorKind::Damaged);
     let repo = anew(bed, &place);

@@ -1,22 +1,27 @@
 //! Entries of a place that overwrites whose files are lost, and that the files of later ones repeat.
 
-use super::class_c_history::{anew, damage_newest_entry, entries, history};
+use super::class_c::copied;
+use super::class_c_history::{anew, damage_newest_entry, entries, history, repeat_nothing};
 use super::damage::findings;
 use super::prune::{prune_with, thorough};
 use super::support::*;
-use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
-
-use crate::format::entry::{CATCH_UP_BYTES_MAX, decode_file};
+use crate::backend::{Backend, Class, MemoryBackend};
+use crate::format::entry::{CATCH_UP_BYTES_MAX, decode_file, encode_file};
 use crate::format::key_slot::{Credential, Label};
 use crate::format::name;
-use crate::ops::{Harm, RepairLogOptions, repair_log};
+use crate::ops::{Harm, RepairLogOptions, RepairLogSummary, repair_log};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::sync::{Arc, Mutex};
 
-fn repair(repo: &Repo) -> Vec<u64> {
+fn repair_whatever(repo: &Repo) -> RepairLogSummary {
     let options = RepairLogOptions::default();
-    let done = repair_log(repo, &options, &Listener::default(), &Interrupt::new()).unwrap();
+    repair_log(repo, &options, &Listener::default(), &Interrupt::new()).unwrap()
+}
+
+/// Nothing is lost.
+fn repair(repo: &Repo) -> Vec<u64> {
+    let done = repair_whatever(repo);
     assert_eq!(done.entries, []);
     done.mended.entries
 }
@@ -162,13 +167,7 @@ fn the_first_entry_may_be_lost_where_another_lies_under_its_name_of_class_a() {
 fn where_class_c_begins_one_of_two_names_is_enough() {
     let history = history(Class::A);
     let bed = &history.bed;
-    let place = MemoryBackend::with(MemoryOptions {
-        class: Class::C,
-        ..MemoryOptions::default()
-    });
-    for object in bed.place.objects().keys() {
-        place.put(object, &bed.place.get(object).unwrap()).unwrap();
-    }
+    let place = copied(&bed.place, Class::C);
     for round in 0..2 {
         bed.write("changing", &noise(round, 10_000));
         bed.backup(&anew(bed, &place)).unwrap();
@@ -185,19 +184,60 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
         let place = place.fork();
         place.corrupt(&name::entry(damaged), |file| file.clear());
         place.corrupt(class, |file| file.clear());
-        let done = repair_log(
-            &anew(bed, &place),
-            &RepairLogOptions::default(),
-            &Listener::default(),
-            &Interrupt::new(),
-        );
-        done.unwrap();
+        repair_whatever(&anew(bed, &place));
         assert_clean(&anew(bed, &place));
     }
-    assert!(place.remove(class));
+    let of_class_a = name::entry(number(class));
+    let whole = anew(bed, &place).state();
+    for cut in [class, &of_class_a] {
+        for is_there in [false, true] {
+            let place = place.fork();
+            match is_there {
+                true => place.corrupt(cut, |file| file.truncate(100)),
+                false => assert!(place.remove(cut)),
+            }
+            assert_eq!(anew(bed, &place).state(), whole, "{cut}");
+            assert_eq!(repair(&anew(bed, &place)), [number(class)], "{cut}");
+            assert_clean(&anew(bed, &place));
+        }
+    }
     assert_eq!(anew(bed, &place).live_snapshots(), live);
+    // Behind both of them others repeat it.
+    for cut in [class, &of_class_a] {
+        place.corrupt(cut, |file| file.clear());
+    }
+    assert_eq!(anew(bed, &place).state(), whole);
     assert_eq!(repair(&anew(bed, &place)), [number(class)]);
     assert_clean(&anew(bed, &place));
+}
+
+/// What a checkpoint stands for is not lost once the entry that it was made with is put right.
+#[test]
+fn what_is_put_right_may_stand_for_what_is_lost() {
+    let history = history(Class::C);
+    let (bed, place) = (&history.bed, &history.bed.place);
+    let repo = bed.open();
+    for round in 0..20 {
+        bed.write("changing", &noise(round, 10_000));
+        bed.backup(&repo).unwrap();
+    }
+    let all = entries(place);
+    let of = |wanted: u64| all.iter().find(|entry| number(entry) == wanted).unwrap();
+    let core = |number| {
+        decode_file(&place.get(of(number)).unwrap())
+            .unwrap()
+            .0
+            .to_vec()
+    };
+    let whole = repo.live_snapshots();
+    repeat_nothing(place);
+    let file = encode_file(&core(17), &[core(16)]);
+    place.put(of(17), &file).unwrap();
+    assert!(place.remove(of(16)) && place.remove(of(3)));
+    assert!(anew(bed, place).state().barrier().is_some());
+    assert_eq!(repair(&anew(bed, place)), [16]);
+    assert_eq!(anew(bed, place).live_snapshots(), whole);
+    bed.backup(&anew(bed, place)).unwrap();
 }
 
 /// A process had read three entries that were damaged and cleared while it was at work, and repeats them in its own.
@@ -213,15 +253,7 @@ fn what_was_cleared_stays_so_whatever_repeats_it() {
         for entry in &all[all.len() - 3..] {
             place.corrupt(entry, |file| file.truncate(60));
         }
-        let options = RepairLogOptions::default();
-        let listener = Listener::default();
-        repair_log(
-            &anew(&shared, place),
-            &options,
-            &listener,
-            &Interrupt::new(),
-        )
-        .unwrap();
+        repair_whatever(&anew(&shared, place));
         assert_clean(&anew(&shared, place));
         *kept.lock().unwrap() = Some(anew(&shared, place).state());
     });
@@ -239,13 +271,7 @@ fn what_was_cleared_stays_so_whatever_repeats_it() {
         "{late:?}"
     );
     // What it put follows entries that count for nothing: that is cleared too.
-    repair_log(
-        &fresh,
-        &RepairLogOptions::default(),
-        &Listener::default(),
-        &Interrupt::new(),
-    )
-    .unwrap();
+    repair_whatever(&fresh);
     repo.refresh().unwrap();
     let fresh = anew(&bed, &bed.place);
     assert_eq!(
