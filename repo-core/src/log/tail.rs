@@ -142,7 +142,7 @@ impl Found {
         self.newest.filter(|(number, _)| *number == self.tail)
     }
 
-    /// The copy that a proved entry follows.
+    /// The copy that a proved entry follows. Where the files that are read anyway have none, all that may repeat it are.
     fn followed_core(
         &mut self,
         number: u64,
@@ -150,7 +150,12 @@ impl Found {
         read: &mut ReadEntry<'_>,
     ) -> Result<Option<Vec<u8>>> {
         let group_end = number.next_multiple_of(CHECKPOINT_EVERY).min(self.tail);
-        for file in [None, Some(group_end), Some(number)] {
+        let last = number - number % CHECKPOINT_EVERY + CHECKPOINT_EVERY;
+        let others = (number + 1..=last.min(self.tail)).map(Some);
+        for file in [None, Some(group_end), Some(number)]
+            .into_iter()
+            .chain(others)
+        {
             if let Some(file) = file.filter(|file| !self.files.contains(file)) {
                 self.probe(file, read)?;
             }

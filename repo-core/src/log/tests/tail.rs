@@ -177,6 +177,26 @@ fn a_damaged_file_is_no_loss_while_a_later_one_repeats_it() {
 }
 
 #[test]
+fn any_file_that_repeats_an_entry_is_enough() {
+    let log = Stored::new(40, 0);
+    for number in [4, 16, 17, 31, 32] {
+        let repeaters = number + 1..=(number / 16 + 1) * 16;
+        for whole in repeaters.clone().filter(|n| *n <= 40) {
+            let mut files = log.files.clone();
+            files[number as usize - 1] = b"garbage".to_vec();
+            for other in repeaters.clone().filter(|n| *n != whole && *n <= 40) {
+                let core = &log.cores[other as usize - 1];
+                files[other as usize - 1] = encode_file(core, &[]);
+            }
+            let mut read = |n: u64| Ok(files.get(n as usize - 1).cloned());
+            let mut found = find_tail(0, 0, &mut read).unwrap();
+            let cores = found.cores(1, &mut read, &log.prove()).unwrap();
+            assert_eq!(cores, log.all(1, 40), "{number} in {whole}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_open_is_stepped_over() {
     let mut log = Stored::new(18, 0);
     log.repeat_nothing();
