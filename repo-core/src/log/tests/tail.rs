@@ -3,7 +3,7 @@
 use super::*;
 use crate::crypto::{Keyring, Secret, Signer};
 use crate::error::Result;
-use crate::format::entry::{Entry, EntryAt, encode_file, hash};
+use crate::format::entry::{Entry, EntryAt, decode_file, encode_file, hash};
 use crate::format::envelope::Envelopes;
 use crate::id::{EntryHash, RepositoryId};
 use crate::time::Timestamp;
@@ -185,8 +185,11 @@ fn any_file_that_repeats_an_entry_is_enough() {
             let mut files = log.files.clone();
             files[number as usize - 1] = b"garbage".to_vec();
             for other in repeaters.clone().filter(|n| *n != whole && *n <= 40) {
-                let core = &log.cores[other as usize - 1];
-                files[other as usize - 1] = encode_file(core, &[]);
+                let (core, repeated) = decode_file(&log.files[other as usize - 1]).unwrap();
+                let mut repeated: Vec<Vec<u8>> = repeated.iter().map(|c| c.to_vec()).collect();
+                let at = repeated.len() - (other - number) as usize;
+                repeated[at][60] ^= 1;
+                files[other as usize - 1] = encode_file(core, &repeated);
             }
             let mut read = |n: u64| Ok(files.get(n as usize - 1).cloned());
             let mut found = find_tail(0, 0, &mut read).unwrap();
