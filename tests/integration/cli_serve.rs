@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program that serves, ended when it is dropped.
-struct Served {
+pub struct Served {
     child: Option<Child>,
-    port: u16,
+    pub port: u16,
     /// The link with a new token.
     link: Option<String>,
 }
 
 impl Served {
-    fn new(env: &TestEnvironment, arguments: &[&str]) -> Self {
+    pub fn new(env: &TestEnvironment, arguments: &[&str]) -> Self {
         Self::started(
             env.command(&[&["serve", "--listen", "localhost:0"], arguments].concat()),
             false,
@@ -53,18 +53,27 @@ impl Served {
     }
 
     #[track_caller]
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         ask(self.port, "GET", path, &[])
     }
 
     #[track_caller]
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         ask(self.port, method, path, headers)
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub fn memory_max(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() << 10
     }
 
     /// Ends it by a signal.
     #[track_caller]
-    fn ended(mut self, signal: &str) -> Run {
+    pub fn ended(mut self, signal: &str) -> Run {
         let mut child = self.child.take().unwrap();
         let pid = child.id().to_string();
         assert!(
@@ -93,7 +102,7 @@ impl Drop for Served {
 }
 
 /// A repository with one snapshot of a small tree, and the address of that.
-fn small() -> (TestEnvironment, String) {
+pub fn small() -> (TestEnvironment, String) {
     let env = TestEnvironment::with_repository();
     let source = env.write_source();
     env.backup(&[&source]);

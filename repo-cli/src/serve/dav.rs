@@ -1,9 +1,10 @@
 //! WebDAV, as far as reading goes (RFC 4918): PROPFIND of a thing, or of it and what is in it.
 
 use super::Library;
-use super::address::href;
+use super::address::{href, shown};
 use super::media::Media;
-use super::reply::{Reply, Stream};
+use super::reply::{PIECE, Reply};
+use super::steps::Steps;
 use super::target::{Target, tag_of, time_of};
 use crate::text::{http_date, printable, rfc3339};
 use hyper::{HeaderMap, Response, StatusCode, header};
@@ -11,11 +12,11 @@ use quick_xml::escape::escape;
 use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
-use repo_core::Result;
 use repo_core::fs::Kind;
 use repo_core::ops::size_of;
-use repo_core::vfs::{Facts, Object};
-use std::io::Write;
+use repo_core::vfs::{Facts, Listed, Object, Plain};
+use repo_core::{Error, ErrorKind, Result, Subject};
+use std::sync::Arc;
 
 /// What is answered to.
 pub const ALLOWED: &str = "OPTIONS, GET, HEAD, PROPFIND";
@@ -128,7 +129,7 @@ fn is_plain(name: &str) -> bool {
 
 /// Answers a PROPFIND.
 pub fn propfind(
-    library: &Library,
+    library: &Arc<Library>,
     target: &Target,
     headers: &HeaderMap,
     body: &[u8],
@@ -149,38 +150,84 @@ pub fn propfind(
     let builder = Response::builder()
         .status(StatusCode::MULTI_STATUS)
         .header(header::CONTENT_TYPE, "application/xml; charset=utf-8");
-    let Some(mut stream) = reply.stream(builder) else {
-        return Ok(());
+    let mut listing = Listing {
+        text: BEGIN.as_bytes().to_vec(),
+        from: (deep && target.is_dir()).then_some(0),
+        ended: false,
+        library: library.clone(),
+        target: target.clone(),
+        asked,
     };
-    let first = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">\n";
-    let own = response(&target.names, &target.facts, &asked);
-    let mut written = stream
-        .write_all(first.as_bytes())
-        .and_then(|()| stream.write_all(own.as_bytes()));
-    if deep && target.is_dir() {
-        library.view.list(&target.object, 0, &mut |listed| {
-            if written.is_ok() && library.interrupt.check().is_ok() {
-                written = entry(
-                    target,
-                    listed.name,
-                    &listed.object,
-                    &listed.facts,
-                    &asked,
-                    &mut stream,
-                );
-            }
-            written.is_ok()
-        })?;
-    }
-    library.interrupt.check()?;
-    // A reader that went away has no use for more.
-    if written
-        .and_then(|()| stream.write_all(b"</D:multistatus>\n"))
-        .is_ok()
-    {
-        let _ = stream.finish();
-    }
+    let own = response(&target.names, &target.facts, &listing.asked);
+    listing.text.extend_from_slice(own.as_bytes());
+    // Damage at its beginning can still be said.
+    listing.fill()?;
+    reply.steps(builder, listing.text.clone(), listing);
     Ok(())
+}
+
+/// How an answer begins and ends.
+const BEGIN: &str =
+    "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">\n";
+const END: &str = "</D:multistatus>\n";
+
+/// What is said of a thing and its entries, on its way.
+struct Listing {
+    library: Arc<Library>,
+    target: Target,
+    asked: Asked,
+    /// What was made and is not taken.
+    text: Vec<u8>,
+    /// From where the list goes on, until it ends.
+    from: Option<u64>,
+    /// Whether the end was made.
+    ended: bool,
+}
+
+impl Listing {
+    /// Makes about a piece more.
+    fn fill(&mut self) -> Result<()> {
+        let (view, object) = (&self.library.view, &self.target.object);
+        if let Some(from) = self.from.take() {
+            let (target, asked, text, next) =
+                (&self.target, &self.asked, &mut self.text, &mut self.from);
+            view.list(object, from, &mut |listed| {
+                entry(target, &listed, asked, text);
+                if text.len() >= PIECE {
+                    *next = Some(listed.next);
+                }
+                next.is_none()
+            })?;
+        }
+        if self.from.is_none() && !self.ended {
+            self.text.extend_from_slice(END.as_bytes());
+            self.ended = true;
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, taken: usize) -> Result<()> {
+        self.text.drain(..taken);
+        if !self.text.is_empty() || self.ended {
+            return Ok(());
+        }
+        self.library.interrupt.check()?;
+        // Places in a list of snapshots are others once there are others.
+        let now = self.library.view.facts(&self.target.object)?;
+        match time_of(&now) == time_of(&self.target.facts) {
+            true => self.fill(),
+            false => Err(Error::new(ErrorKind::Interrupted, Subject::None)),
+        }
+    }
+}
+
+impl Steps for Listing {
+    fn next(&mut self, taken: usize) -> Option<Vec<u8>> {
+        let library = self.library.clone();
+        let went_on = self.go_on(taken);
+        library.told(|| shown(&self.target.names), went_on)?;
+        Some(self.text.clone())
+    }
 }
 
 fn refuse_infinity(reply: Reply) {
@@ -191,43 +238,20 @@ fn refuse_infinity(reply: Reply) {
     reply.whole(builder, why);
 }
 
-/// One entry of a directory: WebDAV knows files and directories. A link of ours leads to a snapshot, and is shown as that.
-fn entry(
-    target: &Target,
-    name: &[u8],
-    object: &Object,
-    facts: &Facts,
-    asked: &Asked,
-    stream: &mut Stream,
-) -> std::io::Result<()> {
-    let link = Facts::Plain(match facts {
-        Facts::Plain(plain) => repo_core::vfs::Plain {
+/// Adds one entry of a directory: WebDAV knows files and directories. A link of ours leads to a snapshot, and is shown as that.
+fn entry(target: &Target, listed: &Listed<'_>, asked: &Asked, text: &mut Vec<u8>) {
+    let facts = match (&listed.object, &listed.facts) {
+        (Object::Link(_), Facts::Plain(link)) => &Facts::Plain(Plain {
             kind: Kind::Dir,
-            ..*plain
-        },
-        Facts::Node(_) => return file_or_directory(target, name, facts, asked, stream),
-    });
-    let facts = if matches!(object, Object::Link(_)) {
-        &link
-    } else {
-        facts
+            ..*link
+        }),
+        (_, facts) => facts,
     };
-    file_or_directory(target, name, facts, asked, stream)
-}
-
-fn file_or_directory(
-    target: &Target,
-    name: &[u8],
-    facts: &Facts,
-    asked: &Asked,
-    stream: &mut Stream,
-) -> std::io::Result<()> {
-    if !matches!(facts.kind(), Kind::File | Kind::Dir) {
-        return Ok(());
+    if matches!(facts.kind(), Kind::File | Kind::Dir) {
+        let mut names = target.names.clone();
+        names.push(listed.name.to_vec());
+        text.extend_from_slice(response(&names, facts, asked).as_bytes());
     }
-    let mut names = target.names.clone();
-    names.push(name.to_vec());
-    stream.write_all(response(&names, facts, asked).as_bytes())
 }
 
 /// What is said of one thing.
