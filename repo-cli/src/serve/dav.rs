@@ -8,7 +8,7 @@ use super::steps::Steps;
 use super::target::{Target, tag_of, time_of};
 use crate::text::{http_date, printable, rfc3339};
 use hyper::{HeaderMap, Response, StatusCode, header};
-use quick_xml::escape::escape;
+use quick_xml::escape::{escape, unescape};
 use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -73,21 +73,21 @@ pub fn asked(body: &[u8]) -> Option<Asked> {
     if text.trim().is_empty() {
         return Some(Asked::All);
     }
+    if !text.chars().all(is_of_xml) {
+        return None;
+    }
     let mut reader = NsReader::from_str(text);
     let (mut path, mut these, mut asked): (Vec<Property>, Vec<Property>, _) =
         (Vec::new(), Vec::new(), None);
+    let mut is_over = false;
     loop {
         let (namespace, event) = reader.read_resolved_event().ok()?;
-        let namespace = match namespace {
-            ResolveResult::Bound(Namespace(name)) => name.to_owned(),
-            ResolveResult::Unbound => String::new(),
-            ResolveResult::Unknown(_) => return None,
-        };
         let (start, is_empty) = match &event {
             Event::Start(start) => (start, false),
             Event::Empty(start) => (start, true),
             Event::End(_) => {
                 path.pop();
+                is_over = path.is_empty();
                 continue;
             }
             Event::Eof => break,
@@ -95,36 +95,65 @@ pub fn asked(body: &[u8]) -> Option<Asked> {
             Event::DocType(_) => return None,
             _ => continue,
         };
-        if namespace.len() > NAMESPACE_BYTES_MAX {
-            return None;
-        }
-        let property = (namespace, start.local_name().as_ref().to_owned());
-        if !is_plain(&property.1) {
-            return None;
-        }
+        let property = (
+            namespace_of(&namespace)?,
+            start.local_name().as_ref().to_owned(),
+        );
         let is = |at: &Property, name: &str| at.0 == DAV && at.1 == name;
         match &path[..] {
-            [] if !is(&property, "propfind") => return None,
+            [] if is_over || is_empty || !is(&property, "propfind") => return None,
             [_] if is(&property, "allprop") => asked = Some(Asked::All),
             [_] if is(&property, "propname") => asked = Some(Asked::Names),
+            [_] if is(&property, "prop") && asked.is_none() => {
+                asked = Some(Asked::These(Vec::new()));
+            }
             [_, within] if is(within, "prop") => these.push(property.clone()),
             _ => {}
         }
-        if these.len() > PROPERTIES_MAX || path.len() > 8 {
+        if !is_plain(&property.1) || these.len() > PROPERTIES_MAX || path.len() > 8 {
             return None;
         }
         if !is_empty {
             path.push(property);
         }
     }
-    Some(asked.unwrap_or(Asked::These(these)))
+    match asked.filter(|_| is_over)? {
+        Asked::These(_) => Some(Asked::These(these)),
+        all => Some(all),
+    }
 }
 
-/// Whether a name can be said back as it is.
+/// A namespace as it is meant, if it can be said back.
+fn namespace_of(found: &ResolveResult<'_>) -> Option<String> {
+    let name = match found {
+        ResolveResult::Bound(Namespace(name)) => unescape(name).ok()?.into_owned(),
+        ResolveResult::Unbound => String::new(),
+        ResolveResult::Unknown(_) => return None,
+    };
+    let is_plain =
+        |letter: char| is_of_xml(letter) && !letter.is_control() && !letter.is_whitespace();
+    (name.len() <= NAMESPACE_BYTES_MAX && name.chars().all(is_plain)).then_some(name)
+}
+
+/// Whether a document may have this letter (XML 1.0, 2.2).
+fn is_of_xml(letter: char) -> bool {
+    matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// Whether a name without a prefix can be said back as it is (XML 1.0, 2.3), also to who reads by an edition before the fifth.
 fn is_plain(name: &str) -> bool {
-    let of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    name.starts_with(|first: char| first.is_alphabetic() || first == '_')
-        && name.chars().all(of_name)
+    let is_first = |letter: char| {
+        let is_letter = letter.is_alphabetic() || letter == '_';
+        is_letter
+            && matches!(letter,
+            'A'..='Z' | '_' | 'a'..='z' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}'
+            | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}' | '\u{200c}'..='\u{200d}' | '\u{2070}'..='\u{218f}'
+            | '\u{2c00}'..='\u{2fef}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}'
+            | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}')
+    };
+    let is_further =
+        |letter: char| is_first(letter) || matches!(letter, '-' | '.' | '0'..='9' | '\u{b7}');
+    name.starts_with(is_first) && name.chars().all(is_further)
 }
 
 /// Answers a PROPFIND.
@@ -282,8 +311,13 @@ fn response(names: &[Vec<u8>], facts: &Facts, asked: &Asked) -> String {
         }
     }
     let mut text = format!("<D:response><D:href>{}</D:href>", href(names, is_dir));
-    for (properties, status) in [(there, "200 OK"), (absent, "404 Not Found")] {
-        if !properties.is_empty() {
+    // An answer has one of these, also for who asked for nothing.
+    let none_absent = absent.is_empty();
+    for (properties, status, even_empty) in [
+        (there, "200 OK", none_absent),
+        (absent, "404 Not Found", false),
+    ] {
+        if even_empty || !properties.is_empty() {
             text.push_str(&format!(
                 "<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 {status}</D:status></D:propstat>"
             ));
@@ -355,6 +389,15 @@ mod tests {
             question("<a:prop><a:getetag/><odd><a:getetag/></odd></a:prop>"),
             these(&[("DAV:", "getetag"), ("urn:x", "odd")])
         );
+        assert_eq!(
+            question("<a:prop><b xmlns='urn:&amp;&lt;&#34;'/></a:prop>"),
+            these(&[("urn:&<\"", "b")])
+        );
+        assert_eq!(
+            unknown("urn:&<\"", "b"),
+            "<x:b xmlns:x=\"urn:&amp;&lt;&quot;\"/>"
+        );
+        assert_eq!(question("<a:prop/>"), these(&[]));
     }
 
     #[test]
@@ -364,6 +407,22 @@ mod tests {
             "<D:a/>".repeat(201)
         );
         let deep = "<D:propfind xmlns:D='DAV:'>".repeat(30);
+        let around = |inside: &str| format!("<D:propfind xmlns:D='DAV:'>{inside}</D:propfind>");
+        let wrong = [
+            "<D:prop><a xmlns='&#1;'/></D:prop>",
+            "<D:prop><a xmlns='\u{1}'/></D:prop>",
+            "<D:prop><a xmlns='&odd;'/></D:prop>",
+            "<D:prop><a xmlns='a&#10;b'/></D:prop>",
+            "<D:prop><a xmlns='a b'/></D:prop>",
+            "<D:prop><a\u{b2}/></D:prop>",
+            "<D:prop>\u{b}</D:prop>",
+            "",
+            "<D:include/>",
+        ];
+        for inside in wrong {
+            assert_eq!(asked(around(inside).as_bytes()), None, "{inside:?}");
+        }
+        let two = around("<D:allprop/>").repeat(2);
         let long = format!(
             "<D:propfind xmlns:D='DAV:' xmlns:a='{}'><D:prop><a:b/></D:prop></D:propfind>",
             "x".repeat(NAMESPACE_BYTES_MAX + 1)
@@ -372,6 +431,10 @@ mod tests {
         let bomb = "<!DOCTYPE a [<!ENTITY b 'c'>]><propfind xmlns='DAV:'/>";
         for text in [
             "<propfind/>",
+            "<D:propfind xmlns:D='DAV:'><D:allprop/>",
+            "<D:propfind xmlns:D='DAV:'><D:prop><D:getetag/></D:prop>",
+            "<D:propfind xmlns:D='DAV:'/>",
+            two.as_str(),
             "<D:propfind/>",
             "nonsense<",
             many.as_str(),
