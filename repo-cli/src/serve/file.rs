@@ -7,8 +7,9 @@ use super::steps::Steps;
 use super::target::{Target, tag_of, time_of};
 use super::{Library, address};
 use crate::text::http_date;
+use hyper::http::request::Parts;
 use hyper::http::response::Builder;
-use hyper::{HeaderMap, Response, StatusCode, header};
+use hyper::{Response, StatusCode, header};
 use repo_core::format::tree::FileContent;
 use repo_core::vfs::{FileMap, NodeRef, Reading};
 use repo_core::{Error, Result, Subject};
@@ -27,7 +28,7 @@ const SANDBOX: &str =
 pub fn send(
     library: &Arc<Library>,
     target: &Target,
-    headers: &HeaderMap,
+    asked: &Parts,
     keep: bool,
     reply: Reply,
 ) -> Result<()> {
@@ -37,7 +38,13 @@ pub fn send(
     };
     let tag = tag_of(node).unwrap_or_default();
     let builder = head(target, &tag, keep);
-    let part = match wanted(headers, file.size, &tag, time_of(&target.facts)) {
+    let time = time_of(&target.facts);
+    let part = match wanted(&asked.method, &asked.headers, file.size, &tag, time) {
+        Wanted::Other => {
+            let builder = Response::builder().status(StatusCode::PRECONDITION_FAILED);
+            reply.whole(builder.header(header::ETAG, tag), "");
+            return Ok(());
+        }
         Wanted::Nothing => {
             reply.empty(builder.status(StatusCode::NOT_MODIFIED));
             return Ok(());

@@ -193,6 +193,8 @@ async fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has asked may have nothing more to say.
+        .half_close(true)
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(Watched::new(stream, own.clone())), service);
@@ -393,7 +395,7 @@ fn route(library: &Arc<Library>, head: &Parts, body: &[u8], reply: Reply) -> Res
         None => file::send(
             library,
             &target,
-            &head.headers,
+            head,
             field(query, "download").is_some(),
             reply,
         ),
