@@ -3,7 +3,7 @@
 use crate::environment::{Run, TestEnvironment, assert_same_entries, noise};
 use crate::http::{Answer, ask, ask_raw};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program that serves, ended when it is dropped.
-struct Served {
+pub struct Served {
     child: Option<Child>,
-    port: u16,
+    pub port: u16,
     /// The link with a new token.
     link: Option<String>,
 }
 
 impl Served {
-    fn new(env: &TestEnvironment, arguments: &[&str]) -> Self {
+    pub fn new(env: &TestEnvironment, arguments: &[&str]) -> Self {
         Self::started(
             env.command(&[&["serve", "--listen", "localhost:0"], arguments].concat()),
             false,
@@ -53,18 +53,27 @@ impl Served {
     }
 
     #[track_caller]
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         ask(self.port, "GET", path, &[])
     }
 
     #[track_caller]
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         ask(self.port, method, path, headers)
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub fn memory_max(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() << 10
     }
 
     /// Ends it by a signal.
     #[track_caller]
-    fn ended(mut self, signal: &str) -> Run {
+    pub fn ended(mut self, signal: &str) -> Run {
         let mut child = self.child.take().unwrap();
         let pid = child.id().to_string();
         assert!(
@@ -93,7 +102,7 @@ impl Drop for Served {
 }
 
 /// A repository with one snapshot of a small tree, and the address of that.
-fn small() -> (TestEnvironment, String) {
+pub fn small() -> (TestEnvironment, String) {
     let env = TestEnvironment::with_repository();
     let source = env.write_source();
     env.backup(&[&source]);
@@ -186,6 +195,13 @@ fn a_file_is_sent_whole_and_in_parts() {
         .ask("GET", &file, &[("Range", "bytes=300000-")])
         .expect(416);
     assert_eq!(outside.header("content-range"), Some("bytes */300000"));
+    let head = served
+        .ask("HEAD", &file, &[("Range", "bytes=0-9")])
+        .expect(200);
+    assert_eq!(head.header("content-length"), Some("300000"));
+    let other = [("If-Match", "\"other\""), ("Range", "bytes=0-9")];
+    let refused = served.ask("GET", &file, &other).expect(412);
+    assert_eq!(refused.header("etag"), Some(tag));
     // The same content has the same tag in another snapshot.
     env.write("src/more", "more");
     env.backup(&[&env.text("src")]);
@@ -434,6 +450,19 @@ fn webdav_reads_and_never_writes() {
         "{text}"
     );
     assert!(text.contains("<x:x xmlns:x=\"urn:y\"/>"), "{text}");
+    let question = "<propfind xmlns=\"DAV:\"><prop/></propfind>";
+    let nothing = ask_raw(
+        served.port,
+        "PROPFIND",
+        &format!("{source}/a.txt"),
+        &[("Depth", "0")],
+        question.as_bytes(),
+    );
+    let text = nothing.expect(207).text();
+    assert!(
+        text.contains("<D:propstat><D:prop></D:prop><D:status>HTTP/1.1 200 OK</D:status>"),
+        "{text}"
+    );
     for depth in ["infinity", "2"] {
         let refused = served.ask("PROPFIND", "/", &[("Depth", depth)]).expect(403);
         assert!(refused.text().contains("propfind-finite-depth"));
@@ -528,6 +557,21 @@ fn rclone_copies_a_tree_out_of_it() {
         .output()
         .unwrap();
     assert!(!put.status.success());
+}
+
+/// As `nc -N` does.
+#[test]
+fn who_has_nothing_more_to_say_is_answered() {
+    let (env, source) = small();
+    let served = Served::new(&env, &[]);
+    let mut stream = TcpStream::connect(("localhost", served.port)).unwrap();
+    let ask = format!("GET {source}/a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(ask.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\nalpha\n"));
 }
 
 #[test]

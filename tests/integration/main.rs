@@ -36,6 +36,7 @@ mod cli_restore_replace;
 mod cli_restore_target;
 mod cli_s3;
 mod cli_serve;
+mod cli_serve_crowd;
 mod cli_sftp;
 mod cli_signals;
 mod cli_small;

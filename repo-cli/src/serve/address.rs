@@ -37,6 +37,12 @@ pub fn href(names: &[Vec<u8>], is_dir: bool) -> String {
     href
 }
 
+/// The way to what has these names, to be read by people.
+pub fn shown(names: &[Vec<u8>]) -> String {
+    let names = names.iter().map(|name| String::from_utf8_lossy(name));
+    names.fold(String::new(), |way, name| way + "/" + &name)
+}
+
 /// The value of a field of a query, decoded; of the first if there are several.
 pub fn field(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
     let mut fields = query?

@@ -2,21 +2,23 @@
 
 use super::media::Media;
 use super::range::{Wanted, wanted};
-use super::reply::{Reply, Stream};
+use super::reply::Reply;
+use super::steps::Steps;
 use super::target::{Target, tag_of, time_of};
 use super::{Library, address};
 use crate::text::http_date;
+use hyper::http::request::Parts;
 use hyper::http::response::Builder;
-use hyper::{HeaderMap, Response, StatusCode, header};
+use hyper::{Response, StatusCode, header};
 use repo_core::format::tree::FileContent;
 use repo_core::vfs::{FileMap, NodeRef, Reading};
 use repo_core::{Error, Result, Subject};
-use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// So many bytes are read at a time.
+/// So many bytes are read at a time, and at least so many.
 const STEP: u64 = 1 << 20;
+const STEP_MIN: u64 = 64 << 10;
 
 /// What a browser may do with something out of a backup that it shows: nothing.
 const SANDBOX: &str =
@@ -24,9 +26,9 @@ const SANDBOX: &str =
 
 /// Sends a file as the headers ask for it; for keeping if `keep`. What cannot be read is an error if nothing was sent before.
 pub fn send(
-    library: &Library,
+    library: &Arc<Library>,
     target: &Target,
-    headers: &HeaderMap,
+    asked: &Parts,
     keep: bool,
     reply: Reply,
 ) -> Result<()> {
@@ -36,7 +38,13 @@ pub fn send(
     };
     let tag = tag_of(node).unwrap_or_default();
     let builder = head(target, &tag, keep);
-    let part = match wanted(headers, file.size, &tag, time_of(&target.facts)) {
+    let time = time_of(&target.facts);
+    let part = match wanted(&asked.method, &asked.headers, file.size, &tag, time) {
+        Wanted::Other => {
+            let builder = Response::builder().status(StatusCode::PRECONDITION_FAILED);
+            reply.whole(builder.header(header::ETAG, tag), "");
+            return Ok(());
+        }
         Wanted::Nothing => {
             reply.empty(builder.status(StatusCode::NOT_MODIFIED));
             return Ok(());
@@ -59,35 +67,47 @@ pub fn send(
     };
     let part = part.unwrap_or(0..file.size);
     let builder = builder.header(header::CONTENT_LENGTH, part.end - part.start);
-    let bytes = Bytes::new(library, target, (node, file))?;
-    // Damage at its beginning can still be said.
-    let first = bytes.read(part.start..part.end.min(part.start.saturating_add(STEP)))?;
-    let Some(stream) = reply.stream(builder) else {
-        return Ok(());
+    let mut sending = Sending {
+        bytes: Bytes::new(library, target, (node, file))?,
+        rest: part,
+        given: 0,
+        step: STEP,
     };
-    write(library, &bytes, first, part, stream)
+    // Damage at its beginning can still be said.
+    let first = sending.read(0)?;
+    reply.steps(builder, first, sending);
+    Ok(())
 }
 
-fn write(
-    library: &Library,
-    bytes: &Bytes<'_>,
-    mut piece: Vec<u8>,
-    part: Range<u64>,
-    mut stream: Stream,
-) -> Result<()> {
-    let mut at = part.start;
-    loop {
-        if stream.write_all(&piece).is_err() {
-            // The reader went away.
-            return Ok(());
-        }
-        at += piece.len() as u64;
-        if at >= part.end {
-            let _ = stream.finish();
-            return Ok(());
-        }
-        library.interrupt.check()?;
-        piece = bytes.read(at..part.end.min(at + STEP))?;
+/// A part of a file on its way.
+struct Sending {
+    bytes: Bytes,
+    rest: Range<u64>,
+    given: usize,
+    /// So many bytes are read next.
+    step: u64,
+}
+
+impl Sending {
+    fn read(&mut self, taken: usize) -> Result<Vec<u8>> {
+        self.rest.start += taken as u64;
+        // Who takes little at a time is read little.
+        self.step = match taken < self.given {
+            true => (taken as u64).max(STEP_MIN),
+            false => (self.step * 2).min(STEP),
+        };
+        let Range { start, end } = self.rest;
+        let bytes = self.bytes.read(start..end.min(start + self.step))?;
+        self.given = bytes.len();
+        Ok(bytes)
+    }
+}
+
+impl Steps for Sending {
+    fn next(&mut self, taken: usize) -> Option<Vec<u8>> {
+        let library = self.bytes.library.clone();
+        let read = library.interrupt.check().and_then(|()| self.read(taken));
+        library.told(|| address::shown(&self.bytes.target.names), read)
     }
 }
 
@@ -125,23 +145,23 @@ pub fn disposition(name: &[u8]) -> String {
 }
 
 /// The bytes of a file.
-pub struct Bytes<'a> {
-    library: &'a Library,
-    target: &'a Target,
+pub struct Bytes {
+    library: Arc<Library>,
+    target: Target,
     map: Arc<FileMap>,
 }
 
-impl<'a> Bytes<'a> {
+impl Bytes {
     /// Of the file that the target is.
     pub fn new(
-        library: &'a Library,
-        target: &'a Target,
+        library: &Arc<Library>,
+        target: &Target,
         (node, file): (&NodeRef, &FileContent),
     ) -> Result<Self> {
         Ok(Self {
             map: library.reader.map(&node.spot, file)?,
-            library,
-            target,
+            library: library.clone(),
+            target: target.clone(),
         })
     }
 
@@ -152,7 +172,8 @@ impl<'a> Bytes<'a> {
             map: &self.map,
             spots: &spots,
         };
-        let (len, mut bytes) = (part.end - part.start, Vec::new());
+        let len = part.end.saturating_sub(part.start);
+        let mut bytes = Vec::with_capacity(len as usize);
         self.library
             .reader
             .read(&reading, part.start, len, &mut bytes)?;

@@ -4,6 +4,7 @@
 
 mod address;
 mod archive;
+mod connections;
 mod dav;
 mod file;
 mod gate;
@@ -12,6 +13,7 @@ mod listing;
 mod media;
 mod range;
 mod reply;
+mod steps;
 mod target;
 mod view;
 
@@ -20,6 +22,8 @@ pub use gate::Gate;
 use crate::looking::{self, Looking};
 use crate::terminal::Terminal;
 use address::field;
+use archive::{ARCHIVES_MAX, Archives};
+use connections::{Connection, Connections, Watched};
 use gate::Verdict;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -45,13 +49,15 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Most connections, most requests that are answered at a time, and most archives among them.
+/// Most connections, and most threads that answer them.
 const CONNECTIONS_MAX: usize = 256;
-const REQUESTS_MAX: usize = 32;
-const ARCHIVES_MAX: usize = 4;
+const TURNS_MAX: usize = 16;
 
-/// How long a request may take to be asked.
+/// How long a request may take to be asked, and then wait for its turn.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// After so many seconds somebody who was refused may come again.
+const RETRY_AFTER: &str = "10";
 
 /// How long answers may still take at the end.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -77,7 +83,7 @@ pub struct Library {
     pub interrupt: &'static Interrupt,
     /// Hears of what cannot be read.
     pub terminal: Terminal,
-    archives: Semaphore,
+    archives: Archives,
 }
 
 impl Library {
@@ -93,37 +99,50 @@ impl Library {
             reader,
             interrupt,
             terminal,
-            archives: Semaphore::new(ARCHIVES_MAX),
+            archives: Archives::default(),
         }
     }
 
     fn tell(&self, path: &str, error: &Error) {
         Looking::new(&self.terminal, "serve").problem(Path::new(path), error);
     }
+
+    /// What was found. Of an error the terminal hears, unless everything ends.
+    fn told<T>(&self, path: impl FnOnce() -> String, found: Result<T>) -> Option<T> {
+        if let Err(error) = &found
+            && error.kind() != ErrorKind::Interrupted
+        {
+            self.tell(&path(), error);
+        }
+        found.ok()
+    }
 }
 
 /// What tasks share.
 struct Shared {
-    library: Library,
+    library: Arc<Library>,
     gate: Gate,
-    requests: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+    connections: Connections,
 }
 
 /// Answers until a signal comes. What is being sent then ends within about a second, and what is not whole breaks off.
 ///
-/// Memory: 320 KiB for each of 32 requests, what an archive takes for each of 4, and the caches of view and reader.
+/// Memory: for each of 16 threads a MiB and the block that it opens, 200 KiB for each of 256 connections, what an archive takes for each
+/// of 4, and the caches of view and reader.
 pub fn serve(library: Library, gate: Gate, listener: std::net::TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(REQUESTS_MAX)
+        .max_blocking_threads(TURNS_MAX + ARCHIVES_MAX)
         .thread_name("larder.serve")
         .enable_all()
         .build()?;
     let shared = Arc::new(Shared {
-        library,
+        library: Arc::new(library),
         gate,
-        requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        turns: Arc::new(Semaphore::new(TURNS_MAX)),
+        connections: Connections::default(),
     });
     let served = runtime.block_on(accept(&shared, listener));
     runtime.shutdown_timeout(END_PATIENCE);
@@ -132,26 +151,23 @@ pub fn serve(library: Library, gate: Gate, listener: std::net::TcpListener) -> i
 
 async fn accept(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
     while shared.library.interrupt.check().is_ok() {
-        let Ok(Ok(permit)) = timeout(TICK, connections.clone().acquire_owned()).await else {
-            continue;
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = sleep(TICK) => continue,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, address)) = accepted else {
             // Too many files are open, or the other side is gone: others are heard again soon.
             sleep(TICK).await;
             continue;
         };
         let (shared, stopped) = (shared.clone(), stopped.clone());
+        let own = shared.connections.enter(address.ip(), CONNECTIONS_MAX);
         tasks.spawn(async move {
-            connection(shared, stream, stopped).await;
-            drop(permit);
+            connection(&shared, &own, stream, stopped).await;
+            shared.connections.leave(&own);
         });
         while tasks.try_join_next().is_some() {}
     }
@@ -164,21 +180,29 @@ async fn accept(shared: &Arc<Shared>, listener: std::net::TcpListener) -> io::Re
     Ok(())
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::Receiver<()>) {
+async fn connection(
+    shared: &Arc<Shared>,
+    own: &Arc<Connection>,
+    stream: TcpStream,
+    mut stopped: watch::Receiver<()>,
+) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
-        let shared = shared.clone();
-        async move { Ok::<_, Infallible>(hear(shared, request).await) }
+    let service = service_fn(|request| {
+        let (shared, own) = (shared.clone(), own.clone());
+        async move { Ok::<_, Infallible>(hear(shared, own, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has asked may have nothing more to say.
+        .half_close(true)
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Watched::new(stream, own.clone())), service);
     let mut connection = std::pin::pin!(connection);
     // An error is the other side's: it went away, or speaks no HTTP.
     tokio::select! {
         _ = connection.as_mut() => {}
+        () = own.must_end(|| shared.library.archives.are_wanted()) => {}
         _ = stopped.changed() => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
@@ -186,10 +210,14 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
     }
 }
 
-async fn hear(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Sent> {
+async fn hear(
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<Sent> {
     let (head, body) = request.into_parts();
     let mut answer = match shared.gate.ask(&head) {
-        Verdict::Enter => enter(shared, head, body).await,
+        Verdict::Enter => enter(shared, connection, head, body).await,
         Verdict::Remember { cookie, address } => {
             let mut answer = said(StatusCode::SEE_OTHER, "");
             let headers = [(header::SET_COOKIE, cookie), (header::LOCATION, address)];
@@ -246,7 +274,12 @@ fn insert<const N: usize>(answer: &mut Response<Sent>, headers: [(HeaderName, St
     }
 }
 
-async fn enter(shared: Arc<Shared>, head: Parts, body: Incoming) -> Response<Sent> {
+async fn enter(
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    head: Parts,
+    body: Incoming,
+) -> Response<Sent> {
     let read = Limited::new(body, dav::QUESTION_BYTES_MAX).collect();
     let body = match head.method.as_str() {
         "PROPFIND" => match timeout(HEAD_PATIENCE, read).await {
@@ -260,15 +293,25 @@ async fn enter(shared: Arc<Shared>, head: Parts, body: Incoming) -> Response<Sen
         },
         _ => Bytes::new(),
     };
-    let Ok(permit) = shared.requests.clone().acquire_owned().await else {
-        return said(StatusCode::SERVICE_UNAVAILABLE, "it ends\n");
+    let turn = timeout(HEAD_PATIENCE, shared.turns.clone().acquire_owned());
+    let Ok(Ok(turn)) = turn.await else {
+        let mut answer = said(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too much is asked at once: try again later\n",
+        );
+        insert(&mut answer, [(header::RETRY_AFTER, RETRY_AFTER.to_owned())]);
+        return answer;
     };
     let (sender, receiver) = oneshot::channel();
-    let reply = Reply::new(sender, head.method == Method::HEAD, Handle::current());
-    tokio::task::spawn_blocking(move || {
-        answer(&shared.library, &head, &body, reply);
-        drop(permit);
-    });
+    let reply = Reply {
+        head: sender,
+        only_head: head.method == Method::HEAD,
+        handle: Handle::current(),
+        connection,
+        turns: shared.turns.clone(),
+        turn,
+    };
+    tokio::task::spawn_blocking(move || answer(&shared.library, &head, &body, reply));
     // A thread that says nothing has met an error, and told of it.
     let answer = receiver.await;
     answer.unwrap_or_else(|_| {
@@ -280,17 +323,14 @@ async fn enter(shared: Arc<Shared>, head: Parts, body: Incoming) -> Response<Sen
 }
 
 /// Answers one request. What cannot be read is told of, and ends the answer.
-fn answer(library: &Library, head: &Parts, body: &[u8], reply: Reply) {
+fn answer(library: &Arc<Library>, head: &Parts, body: &[u8], reply: Reply) {
     // What is known already is shown where nothing new can be learned.
     match library.view.refresh() {
         Ok(unreadable) => looking::warn_unreadable(&library.terminal, &unreadable),
         Err(error) => library.tell("snapshots", &error),
     }
-    if let Err(error) = route(library, head, body, reply)
-        && error.kind() != ErrorKind::Interrupted
-    {
-        library.tell(&shown_path(head), &error);
-    }
+    let routed = route(library, head, body, reply);
+    library.told(|| shown_path(head), routed);
 }
 
 fn shown_path(head: &Parts) -> String {
@@ -298,7 +338,7 @@ fn shown_path(head: &Parts) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn route(library: &Library, head: &Parts, body: &[u8], reply: Reply) -> Result<()> {
+fn route(library: &Arc<Library>, head: &Parts, body: &[u8], reply: Reply) -> Result<()> {
     let reads = matches!(head.method, Method::GET | Method::HEAD);
     let asks = head.method.as_str() == "PROPFIND";
     if head.method == Method::OPTIONS {
@@ -355,7 +395,7 @@ fn route(library: &Library, head: &Parts, body: &[u8], reply: Reply) -> Result<(
         None => file::send(
             library,
             &target,
-            &head.headers,
+            head,
             field(query, "download").is_some(),
             reply,
         ),

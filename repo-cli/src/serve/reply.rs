@@ -1,22 +1,22 @@
-//! How an answer goes out: at once, or piece by piece from a thread that may wait for its reader.
+//! How an answer goes out: at once, in steps, or piece by piece from a thread that waits for its reader.
 
+use super::connections::Connection;
+use super::steps::{Steps, pass};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::http::response::Builder;
 use hyper::{Response, StatusCode, header};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// So many bytes are sent at a time, and so many such pieces may wait.
-const PIECE: usize = 64 << 10;
+/// So many bytes are sent at a time.
+pub const PIECE: usize = 64 << 10;
+
+/// So many such pieces may wait if a thread makes them.
 const PIECES_MAX: usize = 4;
-
-/// How long a reader may take nothing.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is sent after the head.
 pub enum Sent {
@@ -76,22 +76,21 @@ impl Body for Sent {
 
 /// Where an answer goes.
 pub struct Reply {
-    head: oneshot::Sender<Response<Sent>>,
+    /// What takes the head.
+    pub head: oneshot::Sender<Response<Sent>>,
     /// Whether only the head is wanted.
-    only_head: bool,
-    handle: Handle,
+    pub only_head: bool,
+    /// Runs what passes the rest on.
+    pub handle: Handle,
+    /// Who asked.
+    pub connection: Arc<Connection>,
+    /// Whose turn it is to be answered by a thread.
+    pub turns: Arc<Semaphore>,
+    /// That it is this answer's turn.
+    pub turn: OwnedSemaphorePermit,
 }
 
 impl Reply {
-    /// For a thread that may wait.
-    pub fn new(head: oneshot::Sender<Response<Sent>>, only_head: bool, handle: Handle) -> Self {
-        Self {
-            head,
-            only_head,
-            handle,
-        }
-    }
-
     /// Answers with these bytes.
     pub fn whole(self, builder: Builder, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
@@ -116,18 +115,29 @@ impl Reply {
         send(self.head, builder, Sent::Nothing);
     }
 
-    /// Answers with what is written then; nothing is to be written if only the head is wanted.
-    pub fn stream(self, builder: Builder) -> Option<Stream> {
-        let (sender, receiver) = mpsc::channel(PIECES_MAX);
+    /// Answers with `first`, and then with what steps give, if not only the head is wanted.
+    pub fn steps(self, builder: Builder, first: Vec<u8>, steps: impl Steps) {
         if self.only_head {
-            send(self.head, builder, Sent::Nothing);
+            return self.empty(builder);
+        }
+        let (sender, receiver) = mpsc::channel(1);
+        send(self.head, builder, Sent::Pieces(receiver));
+        let steps = Box::new(steps);
+        self.handle
+            .spawn(pass(steps, first, self.turns, self.turn, sender));
+    }
+
+    /// Answers with what is written then; nothing is to be written if only the head is wanted. It is others' turn meanwhile.
+    pub fn stream(self, builder: Builder) -> Option<Stream> {
+        if self.only_head {
+            self.empty(builder);
             return None;
         }
+        let (sender, receiver) = mpsc::channel(PIECES_MAX);
         send(self.head, builder, Sent::Pieces(receiver));
         Some(Stream {
             sender,
             waiting: Vec::with_capacity(PIECE),
-            handle: self.handle,
             broken: false,
         })
     }
@@ -144,10 +154,11 @@ fn send(to: oneshot::Sender<Response<Sent>>, builder: Builder, sent: Sent) {
 }
 
 /// Takes what is sent after a head. Memory: 5 pieces of 64 KiB. Dropped without [`Stream::finish`] it breaks the connection.
+///
+/// It waits for its reader as long as the connection stands.
 pub struct Stream {
     sender: mpsc::Sender<Piece>,
     waiting: Vec<u8>,
-    handle: Handle,
     broken: bool,
 }
 
@@ -164,15 +175,10 @@ impl Stream {
     }
 
     fn send(&mut self, piece: Piece) -> Result<()> {
-        // A reader that takes nothing any more must not hold the thread for ever.
-        let sent = self
-            .handle
-            .block_on(timeout(PATIENCE, self.sender.send(piece)));
-        self.broken = !matches!(sent, Ok(Ok(())));
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(ErrorKind::BrokenPipe.into()),
-            Err(_) => Err(ErrorKind::TimedOut.into()),
+        self.broken = self.sender.blocking_send(piece).is_err();
+        match self.broken {
+            false => Ok(()),
+            true => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 }

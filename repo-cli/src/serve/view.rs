@@ -14,6 +14,7 @@ use hyper::StatusCode;
 use repo_core::Result;
 use repo_core::ops::{TextDiff, TextSide, text_diff};
 use repo_core::vfs::Found;
+use std::sync::Arc;
 
 /// So much of a file is shown, in so many lines.
 const SHOWN_BYTES: u64 = 256 << 10;
@@ -29,7 +30,7 @@ const COMPARED_BYTES_MAX: u64 = 8 << 20;
 const DIFF_BYTES: usize = 1 << 20;
 
 /// Sends the page of a file.
-pub fn send(library: &Library, target: &Target, reply: Reply) -> Result<()> {
+pub fn send(library: &Arc<Library>, target: &Target, reply: Reply) -> Result<()> {
     let Some((node, file)) = target.file() else {
         reply.text(StatusCode::NOT_FOUND, "is no file");
         return Ok(());
