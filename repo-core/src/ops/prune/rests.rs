@@ -8,7 +8,7 @@ use crate::format::checkpoint::TableRow;
 use crate::format::entry::{ObjectRef, RESTS_ON_MAX};
 use crate::format::name::ObjectKind;
 use crate::format::table::TableView;
-use crate::id::IndexId;
+use crate::id::{IndexId, SnapshotId};
 use crate::log::State;
 use crate::repo::{Repo, pack_object};
 use std::collections::{BTreeSet, HashSet};
@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashSet};
 /// On class C everything is said each time, so that it has to be less.
 const OF_CLASS_C_MAX: usize = 20_000;
 
-/// The tables that came into force since the last `Deleting` of packs, those that replace others now, and the packs that only such tables name. With what
+/// The snapshots and tables that came into force since the last `Deleting` of packs, those tables that replace others now, and the packs that only such tables name. With what
 /// earlier ones say it is all that snapshots may need once `deleted` has gone.
 ///
 /// What tables that replace others name these have named. On class C an entry may yet come that the last `Deleting` has not seen: there it is all tables in force. `None` if that is too much to be said. Memory: 40 bytes for each pack.
@@ -27,12 +27,16 @@ pub fn on(
     deleted: &[ObjectRef],
     replaced: &Replaced,
 ) -> Result<Option<Vec<ObjectRef>>> {
-    let mut rests: HashSet<ObjectRef> = replaced.add.iter().map(table).collect();
+    let since = newest_deletion(state);
+    let of_class_c = state.class() == Class::C;
+    let live = state.live_snapshots();
+    let new = live.filter(|(_, row)| of_class_c || row.number > since);
+    let mut rests: HashSet<ObjectRef> = new.map(|(id, _)| snapshot(id)).collect();
+    rests.extend(replaced.add.iter().map(table));
     if !deleted.iter().any(ObjectRef::is_pack) {
         return Ok(Some(rests.into_iter().collect()));
     }
-    let since = newest_deletion(state);
-    let is_new = |row: &TableRow| row.added > since || state.class() == Class::C;
+    let is_new = |row: &TableRow| row.added > since || of_class_c;
     let new = state.tables().filter(|(_, row)| is_new(row));
     let mut unread: BTreeSet<IndexId> = new.map(|(id, _)| *id).collect();
     rests.extend(unread.iter().map(table));
@@ -81,6 +85,13 @@ pub fn on(
 fn newest_deletion(state: &State) -> u64 {
     let packs = state.deleted().filter(|(object, _)| object.is_pack());
     packs.map(|(_, row)| row.number).max().unwrap_or(0)
+}
+
+fn snapshot(id: &SnapshotId) -> ObjectRef {
+    ObjectRef {
+        kind: ObjectKind::Snapshot,
+        id: id.0,
+    }
 }
 
 fn table(id: &IndexId) -> ObjectRef {

@@ -5,6 +5,7 @@ use super::{HeldBack, Job, Lacking};
 use crate::error::Result;
 use crate::format::entry::ObjectRef;
 use crate::format::name::{self, ObjectKind};
+use crate::id::SnapshotId;
 use crate::repo::{Repo, pack_object};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -59,7 +60,7 @@ pub fn find(job: &Job<'_>, lacking: &Lacking, hold: Option<HeldBack>) -> Result<
     }
     let why = match (hold, job.by) {
         (Some(hold), _) => Some(hold),
-        (None, Some(repo)) => (!has_all_packs(repo, there)?).then_some(HeldBack::Lacks),
+        (None, Some(repo)) => (!has_all_needed(repo, there)?).then_some(HeldBack::Lacks),
         (None, None) => unproved(job, lacking, &deletions.objects)?,
     };
     if why.is_some() {
@@ -101,7 +102,9 @@ fn unproved(job: &Job<'_>, lacking: &Lacking, gone: &[ObjectRef]) -> Result<Opti
     Ok(match told {
         told if told.broken => Some(HeldBack::Log),
         told if told.unsaid || gone.iter().any(may_be_void) => Some(HeldBack::Unsaid),
-        told if !told.is_borne_by(&lacking.there.named) => Some(HeldBack::Lacks),
+        told if !told.is_borne_by(job, &lacking.source.named, &lacking.there.named)? => {
+            Some(HeldBack::Lacks)
+        }
         _ => None,
     })
 }
@@ -139,9 +142,11 @@ fn outdated(goal: &Log, source: &Objects, there: &Objects) -> Vec<String> {
     gone
 }
 
-/// Whether the replica has every pack that the index names: what was deleted may live on in any of them.
-fn has_all_packs(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
-    let mut all = !repo.index_is_incomplete();
+/// Whether the replica has every snapshot, and every pack that the index names: what was deleted may live on in any of them.
+fn has_all_needed(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
+    let state = repo.state();
+    let mut snapshots = state.live_snapshots().map(|(id, _)| snapshot(id));
+    let mut all = !repo.index_is_incomplete() && snapshots.all(|id| there.contains_key(&id));
     repo.index().packs(&mut |pack, _| {
         let object = ObjectRef {
             kind: pack_object(pack.kind),
@@ -151,4 +156,11 @@ fn has_all_packs(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(all)
+}
+
+fn snapshot(id: &SnapshotId) -> ObjectRef {
+    ObjectRef {
+        kind: ObjectKind::Snapshot,
+        id: id.0,
+    }
 }

@@ -4,7 +4,7 @@ use super::Job;
 use super::listing::{EntryName, Log};
 use super::log::{clear_of, read, wrong};
 use crate::error::{Error, Result, Subject};
-use crate::format::entry::{self, EntryClear};
+use crate::format::entry::{self, EntryClear, Nonce};
 use crate::id::EntryHash;
 use std::ops::Range;
 
@@ -35,6 +35,14 @@ pub fn judge(
     if source == replica {
         return Ok(Verdict::Same);
     }
+    // What does not open with our key may be another repository's.
+    if let (Some(ours), Some(theirs)) = (core(source), core(replica))
+        && nonce(entry, ours).is_some()
+        && nonce(entry, theirs).is_some()
+        && !are_one(entry, ours, theirs)
+    {
+        return Ok(Verdict::TwoEntries);
+    }
     Ok(
         match (wrong(job, entry, source), wrong(job, entry, replica)) {
             (None, Some(_)) => Verdict::Source,
@@ -47,7 +55,6 @@ pub fn judge(
                     // Of class C nobody can tell by a file alone whether what it repeats is right.
                     true if entry.1.is_some() => Verdict::Same,
                     true => Verdict::Source,
-                    false if !are_one(entry, ours, theirs) => Verdict::TwoEntries,
                     false => by_next(job, goal, entry, ours)?,
                 }
             }
@@ -61,8 +68,11 @@ fn core(file: &[u8]) -> Option<&[u8]> {
 
 /// Whether both were one entry before one was damaged.
 fn are_one(entry: &EntryName, ours: &[u8], theirs: &[u8]) -> bool {
-    let nonce = |core| clear_of(entry, core).map(|clear: EntryClear| clear.nonce);
-    ours.get(SALT) == theirs.get(SALT) || nonce(ours) == nonce(theirs)
+    ours.get(SALT) == theirs.get(SALT) || nonce(entry, ours) == nonce(entry, theirs)
+}
+
+fn nonce(entry: &EntryName, core: &[u8]) -> Option<Nonce> {
+    clear_of(entry, core).map(|clear: EntryClear| clear.nonce)
 }
 
 fn by_next(job: &Job<'_>, goal: &Log, entry: &EntryName, ours: &[u8]) -> Result<Verdict> {

@@ -237,11 +237,35 @@ impl Job<'_> {
     }
 
     fn delete_keys(&self, lacking: &mut Lacking, summary: &mut SyncSummary) -> Result<()> {
-        for key in deletions::keys(self, lacking)? {
+        let gone = deletions::keys(self, lacking)?;
+        if !gone.is_empty() && !self.has_another_key(&gone)? {
+            let error = Error::missing(Subject::Object(ObjectKind::Key.folder().to_owned()));
+            let detail = "no whole key slot would be left here, so that removed ones stay";
+            self.progress
+                .problem(Path::new(&self.to.place()), &error.detail(detail));
+            return Ok(());
+        }
+        for key in gone {
             self.delete(&object_name(&key), summary)?;
             lacking.there.named.remove(&key);
         }
         Ok(())
+    }
+
+    /// Whether the replica has a whole key slot besides these.
+    fn has_another_key(&self, gone: &[ObjectRef]) -> Result<bool> {
+        let mut others = Vec::new();
+        self.to.list(ObjectKind::Key.folder(), &mut |found| {
+            others.extend(ObjectKind::parse(&found.name).map(|(kind, id)| ObjectRef { kind, id }));
+            Ok(())
+        })?;
+        others.retain(|key| key.kind == ObjectKind::Key && !gone.contains(key));
+        for key in others {
+            if transfer::is_whole(self.to, &key)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn compare(&self, config: Theirs) -> Result<Option<Lacking>> {

@@ -3,6 +3,7 @@
 use super::Job;
 use super::listing::{EntryName, Log};
 use super::log::{clear_of, deleted_by, read};
+use super::transfer::is_whole;
 use crate::error::Result;
 use crate::format::entry::{self, EntryClear, EntryKind, ObjectRef};
 use crate::id::EntryHash;
@@ -97,10 +98,25 @@ impl Told {
         }
     }
 
-    /// Whether `there` holds all that deletions rest on.
-    pub fn is_borne_by(&self, there: &HashMap<ObjectRef, u64>) -> bool {
-        let is_there =
-            |object: &ObjectRef| there.contains_key(object) || self.deleted.contains_key(object);
-        self.rests.iter().all(is_there)
+    /// Whether the replica, which holds `there`, has all that deletions rest on. What the source has no more is read: nothing else says
+    /// whether it is whole.
+    pub fn is_borne_by(
+        &self,
+        job: &Job<'_>,
+        source: &HashMap<ObjectRef, u64>,
+        there: &HashMap<ObjectRef, u64>,
+    ) -> Result<bool> {
+        for object in &self.rests {
+            if self.deleted.contains_key(object) {
+                continue;
+            }
+            if !there.contains_key(object) {
+                return Ok(false);
+            }
+            if !source.contains_key(object) && !is_whole(job.to, object)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

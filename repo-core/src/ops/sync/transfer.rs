@@ -137,3 +137,12 @@ pub fn checkpoints<'a>(job: &Job<'_>, names: impl Iterator<Item = &'a String>) -
     }
     Ok(())
 }
+
+/// Whether an object is there and is what its name says.
+pub fn is_whole(place: &dyn Backend, object: &ObjectRef) -> Result<bool> {
+    match place.get(&object_name(object)) {
+        Ok(bytes) => Ok(blake3::hash(&bytes).as_bytes() == &object.id),
+        Err(e) if e.is_lost() => Ok(false),
+        Err(e) => Err(e),
+    }
+}

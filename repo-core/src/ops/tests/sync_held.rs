@@ -62,7 +62,11 @@ fn the_last_copy_stays_when_the_home_has_lost_what_a_prune_wrote() {
         let lost = bed.place.get(&new[0]).unwrap();
         bed.place.delete(&new[0]).unwrap();
         let (old, repo) = (packs_of(&to), bed.open());
-        for by in [None, Some(&repo)] {
+        let cut = &lost[..lost.len() / 2];
+        for (by, there) in [(None, false), (Some(&repo), false), (None, true)] {
+            if there {
+                to.put(&new[0], cut).unwrap();
+            }
             let (done, problems) = run(&bed.place, &to, by, false);
             let done = done.unwrap();
             assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Lacks), 0));
@@ -75,6 +79,72 @@ fn the_last_copy_stays_when_the_home_has_lost_what_a_prune_wrote() {
         assert!(done.held_back.is_none() && done.deleted > 0, "{done:?}");
         assert_eq!(to.objects(), bed.place.objects());
         assert_whole(&bed, &to, &[&second]);
+    }
+}
+
+#[test]
+fn a_snapshot_stays_while_another_is_nowhere() {
+    let (bed, snapshots) = history_in(Class::A);
+    let to = MemoryBackend::new();
+    mirror(&bed.place, &to).unwrap();
+    let repo = bed.open();
+    let new = bed.backup(&repo).unwrap().snapshot.unwrap();
+    forget(&repo, &snapshots.map(|(id, _)| id));
+    prune_with(&repo, &thorough()).unwrap();
+    prune_with(&repo, &thorough()).unwrap();
+    assert!(bed.place.remove(&ObjectKind::Snapshot.name(&new.0)));
+    let there = names(&to, ObjectKind::Snapshot.folder());
+    for by in [None, Some(&repo)] {
+        let (done, _) = run(&bed.place, &to, by, false);
+        assert_eq!(done.unwrap().held_back, Some(HeldBack::Lacks));
+        assert_eq!(names(&to, ObjectKind::Snapshot.folder()), there);
+    }
+}
+
+#[test]
+fn the_last_key_slot_stays() {
+    let (bed, _) = history_in(Class::A);
+    let to = MemoryBackend::new();
+    mirror(&bed.place, &to).unwrap();
+    let repo = bed.open();
+    let old = names(&bed.place, "keys");
+    let second = Credential::password("second");
+    repo.key_add(&second, CHEAP, &Label::default()).unwrap();
+    let other = bed.open_anew(Arc::new(bed.place.clone()), &second).unwrap();
+    let (_, id) = ObjectKind::parse(&old[0]).unwrap();
+    other.key_remove(&KeyId(id)).unwrap();
+    let new = names(&bed.place, "keys").remove(0);
+    let slot = bed.place.get(&new).unwrap();
+    assert!(bed.place.remove(&new));
+    let (done, problems) = run(&bed.place, &to, None, false);
+    assert!(done.unwrap().problems > 0, "{problems:?}");
+    assert!(problems.iter().any(|p| p.contains("no whole key slot")));
+    assert_eq!(names(&to, "keys"), old);
+    bed.place.put(&new, &slot).unwrap();
+    mirror(&bed.place, &to).unwrap();
+    assert_eq!(names(&to, "keys"), [new]);
+}
+
+#[test]
+fn another_repository_without_its_config_is_not_written_over() {
+    let (theirs, _) = history_in(Class::A);
+    let to = MemoryBackend::new();
+    mirror(&theirs.place, &to).unwrap();
+    assert!(to.remove(name::CONFIG));
+    let before = to.objects();
+    let (bed, _) = history_in(Class::A);
+    for _ in 0..4 {
+        bed.backup(&bed.open()).unwrap();
+    }
+    let repo = bed.open();
+    for by in [None, Some(&repo)] {
+        for read_data in [false, true] {
+            let (done, _) = run(&bed.place, &to, by, read_data);
+            done.unwrap_err();
+            let entry = name::entry(1);
+            assert_eq!(to.get(&entry).unwrap(), before[&entry]);
+            assert!(to.size(name::CONFIG).unwrap().is_none());
+        }
     }
 }
 
