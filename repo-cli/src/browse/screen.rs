@@ -113,10 +113,10 @@ mod tests {
     use std::io::Read;
     use std::process::{Command, Stdio};
 
-    /// What the other test has a process of its own do, on a terminal.
-    #[test]
-    #[ignore = "needs a terminal of its own, which another test gives it"]
-    fn panics_while_the_terminal_is_ours() {
+    /// Says to the test that it is the process with a terminal of its own: an argument that its harness takes, and that does nothing.
+    const INNER: [&str; 2] = ["--skip", "on a terminal of its own"];
+
+    fn panics_while_the_terminal_is_ours() -> ! {
         let _screen = Screen::enter().unwrap();
         let modes = tcgetattr(rustix::stdio::stdout()).unwrap().local_modes;
         eprintln!("raw: {}", !modes.contains(LocalModes::ICANON));
@@ -129,6 +129,9 @@ mod tests {
 
     #[test]
     fn a_panic_puts_the_terminal_back() {
+        if std::env::args().any(|argument| argument == INNER[1]) {
+            panics_while_the_terminal_is_ours();
+        }
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -144,8 +147,9 @@ mod tests {
         tcsetwinsize(&terminal, size).unwrap();
         let stream = || Stdio::from(terminal.try_clone().unwrap());
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
-            .arg("browse::screen::tests::panics_while_the_terminal_is_ours")
+            .args(["--exact", "--nocapture", "--test-threads=1"])
+            .arg("browse::screen::tests::a_panic_puts_the_terminal_back")
+            .args(INNER)
             .env("TERM", "xterm")
             .stdin(stream())
             .stdout(stream())
