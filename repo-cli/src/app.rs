@@ -28,8 +28,10 @@ pub struct App {
     pub terminal: Terminal,
     /// Entries of the log were passed over because they cannot be read: what is shown may lack something.
     pub passed_over: Cell<bool>,
-    /// The repository that is worked with, and the newest entry of its log when it was opened.
-    pub opened: RefCell<Option<(Repo, u64)>>,
+    /// The command adds to the repository: replicas are looked at before it begins.
+    pub adds: Cell<bool>,
+    /// The repository that is worked with.
+    pub opened: RefCell<Option<Repo>>,
     /// What places on other machines were asked.
     pub requests: RefCell<Vec<Arc<Counting>>>,
 }
@@ -44,6 +46,7 @@ impl App {
             env,
             terminal: Terminal::new(global.output),
             passed_over: Cell::new(false),
+            adds: Cell::new(false),
             opened: RefCell::default(),
             requests: RefCell::default(),
         }

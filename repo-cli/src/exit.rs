@@ -136,6 +136,12 @@ impl Failure {
         self
     }
 
+    /// The same, saying first what it is about.
+    pub fn of(mut self, what: &str) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
+
     /// What happened, without what is advised.
     pub fn happened(&self) -> &str {
         self.text.lines().next().unwrap_or_default()

@@ -43,6 +43,10 @@ pub fn cannot_open(error: &Error) -> String {
             "Nobody can open it without one. Put one back from a copy of the repository; leave everything else as it is."
                 .to_owned()
         }
+        Subject::Object(name) if name == name::CONFIG && error.kind() == ErrorKind::Missing => format!(
+            "If a `larder sync` that makes it was stopped, run it again. {}",
+            put_back(name)
+        ),
         Subject::Object(name) => put_back(name),
         // Nothing that could be read says what class the place is of.
         Subject::Entry(1) => put_back("log/0/1, or the file whose name begins with log/0/1-,"),

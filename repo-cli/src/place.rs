@@ -12,7 +12,8 @@ use repo_core::{Error, Subject};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 /// Most bytes of a repository file.
 const PLACE_BYTES_MAX: u64 = 64 << 10;
@@ -171,6 +172,37 @@ impl Place {
     }
 }
 
+/// Whether two places are the same, or one lies in the other, however they are spelt, as far as that is seen without asking another machine.
+pub fn overlap(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Local(one), Place::Local(other)) => {
+            let (one, other) = (resolved(one), resolved(other));
+            one.starts_with(&other) || other.starts_with(&one) || is_one_file(&one, &other)
+        }
+        (Place::Remote(one), Place::Remote(other)) => one.address.overlaps(&other.address),
+        _ => false,
+    }
+}
+
+/// A path without links and `..`, also of what is not there yet.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(resolved.pop()),
+            part => resolved.push(part),
+        }
+        resolved = resolved.canonicalize().unwrap_or(resolved);
+    }
+    resolved
+}
+
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let of = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
+    of(one).is_some() && of(one) == of(other)
+}
+
 /// Refuses to restore into the repository.
 pub fn refuse_inside(place: &Place, target: &Path) -> Result<(), Failure> {
     let Some(place) = place.path() else {
@@ -240,6 +272,46 @@ mod tests {
 
     fn parse(text: &str) -> Result<Place, Failure> {
         super::parse(text.as_ref(), &RepositoryFlags::default(), &Env::none())
+    }
+
+    #[test]
+    fn a_place_is_known_by_any_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| Place::Local(dir.path().join(path));
+        std::fs::create_dir_all(dir.path().join("repo/data")).unwrap();
+        std::os::unix::fs::symlink("repo", dir.path().join("link")).unwrap();
+        for same in [
+            "repo",
+            "repo/",
+            "link",
+            "x/../repo",
+            "repo/data",
+            "link/not-there",
+            "",
+            "repo/..",
+        ] {
+            assert!(overlap(&at("repo"), &at(same)), "{same}");
+            assert!(overlap(&at(same), &at("repo")), "{same}");
+        }
+        for other in ["repo2", "other", "link2/repo", "repo/../other"] {
+            assert!(!overlap(&at("repo"), &at(other)), "{other}");
+        }
+        let remote = |text| parse(text).unwrap();
+        let home = remote("s3:https://host/bucket/a/b");
+        for same in [
+            "s3:https://host/bucket/a/b",
+            "s3:https://host/bucket/a",
+            "s3:https://host/bucket/a/b/c",
+        ] {
+            assert!(overlap(&home, &remote(same)), "{same}");
+        }
+        for other in [
+            "s3:https://host/bucket/a/bc",
+            "s3:https://host/other/a/b",
+            "s3:https://two/bucket/a/b",
+        ] {
+            assert!(!overlap(&home, &remote(other)), "{other}");
+        }
     }
 
     #[test]

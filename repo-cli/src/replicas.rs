@@ -8,7 +8,7 @@ use crate::text::{bytes, counted};
 use crate::{message, remote, site};
 use repo_core::ErrorKind;
 use repo_core::backend::{Backend, LocalBackend, MemoryBackend};
-use repo_core::ops::{self, SyncOptions, SyncSummary};
+use repo_core::ops::{self, HeldBack, SyncOptions, SyncSummary};
 use repo_core::repo::Repo;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The variable that names them.
 const VARIABLE: &str = "LARDER_REPLICAS";
 
-/// The replicas that flags name, or else the environment.
+/// The replicas that flags name, or else the environment. An error says which of them.
 pub fn named(app: &App) -> Result<Vec<Place>, Failure> {
     let texts = match app.repository.replica.is_empty() {
         false => app.repository.replica.clone(),
@@ -26,13 +26,51 @@ pub fn named(app: &App) -> Result<Vec<Place>, Failure> {
             .get(VARIABLE)
             .map_or(Vec::new(), |list| split(&list)),
     };
-    places(app, &texts)
+    places(app, &texts).map_err(|failure| failure.of(origin(app)))
+}
+
+/// What names the replicas.
+fn origin(app: &App) -> &'static str {
+    match app.repository.replica.is_empty() {
+        false => "--replica",
+        true => VARIABLE,
+    }
 }
 
 /// The places that these texts name.
 pub fn places(app: &App, texts: &[OsString]) -> Result<Vec<Place>, Failure> {
     let place = |text: &OsString| place::named(text, &app.repository, &app.env);
     texts.iter().map(place).collect()
+}
+
+/// Refuses names of replicas that make no sense, before a command begins; of one that adds something also those of the repository itself, and of what lies in it or around it.
+pub fn look_at_names(app: &App, adds: bool) -> Result<(), Failure> {
+    app.adds.set(adds);
+    let places = named(app)?;
+    if places.is_empty() || !adds {
+        return Ok(());
+    }
+    // Which repository is meant the command itself says better.
+    let Ok(home) = place::place(&app.repository, &app.env) else {
+        return Ok(());
+    };
+    let refused = places
+        .iter()
+        .try_for_each(|place| refuse_home(&home, place));
+    refused.map_err(|failure| failure.of(origin(app)))
+}
+
+/// Refuses the repository itself, by whatever name, and what lies in it or around it.
+pub fn refuse_home(home: &Place, place: &Place) -> Result<(), Failure> {
+    match (place::overlap(home, place), home == place) {
+        (false, _) => Ok(()),
+        (true, true) => Err(Failure::usage(format!(
+            "{place} is the repository itself\nName another place."
+        ))),
+        (true, false) => Err(Failure::usage(format!(
+            "{place} is the repository itself, or lies in it or around it\nName another place."
+        ))),
+    }
 }
 
 /// The parts of a list: lines, or where there is one line what stands between commas.
@@ -63,23 +101,37 @@ pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>
     }
 }
 
-/// Notes with which repository a command works.
-pub fn opened(app: &App, repo: &Repo) {
-    let tail = repo.state().tail().number;
-    *app.opened.borrow_mut() = Some((repo.clone(), tail));
+/// Notes with which repository a command works. If it is one that adds something, its replicas are looked at before: one that is another repository, or has other things in
+/// it, would be refused when all is done. One that cannot be reached is no reason not to begin.
+pub fn opened(app: &App, repo: &Repo) -> Result<(), Failure> {
+    if app.adds.get() {
+        for place in named(app)? {
+            let Ok(to) = reach(app, &place, true) else {
+                continue;
+            };
+            match ops::look(repo.backend(), &*to) {
+                Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Damaged) => {
+                    return Err(Failure::from(e).of(&format!("{} {place}", origin(app))));
+                }
+                _ => {}
+            }
+        }
+    }
+    *app.opened.borrow_mut() = Some(repo.clone());
+    Ok(())
 }
 
 /// The same of one that it has made.
 pub fn created(app: &App, repo: &Repo) {
-    *app.opened.borrow_mut() = Some((repo.clone(), 0));
+    *app.opened.borrow_mut() = Some(repo.clone());
 }
 
 /// Brings all replicas up, if the command has added something to the log.
 pub fn follow(app: &App) -> Result<Exit, Failure> {
-    let Some((repo, before)) = app.opened.borrow_mut().take() else {
+    let Some(repo) = app.opened.borrow_mut().take() else {
         return Ok(Exit::Done);
     };
-    if repo.state().tail().number == before {
+    if !repo.has_appended() {
         return Ok(Exit::Done);
     }
     let mut failed = 0;
@@ -96,7 +148,7 @@ pub fn follow(app: &App) -> Result<Exit, Failure> {
         match done {
             Ok(done) => {
                 tell(app, &place, &done, false)?;
-                failed += u64::from(done.problems > 0);
+                failed += problems(&done);
             }
             Err(failure) if failure.kind() == Some(ErrorKind::Interrupted) => return Err(failure),
             Err(failure) => {
@@ -111,6 +163,11 @@ pub fn follow(app: &App) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::with_problems(failed))
+}
+
+/// How much of a place is not as it should be by now.
+pub fn problems(done: &SyncSummary) -> u64 {
+    done.problems + u64::from(done.held_back.is_some())
 }
 
 /// Makes a place hold what the repository does.
@@ -133,10 +190,23 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
             "{place} has {objects} that the repository has not, and no entry of the log deletes: `larder check` says whether they are missing"
         ));
     }
-    if done.held_back {
-        app.terminal.warn(&format!(
-            "nothing was deleted in {place}, because it lacks something that is damaged or missing in the repository"
-        ));
+    if let Some(why) = done.held_back {
+        let objects = counted(
+            done.held,
+            "object that is deleted stays",
+            "objects that are deleted stay",
+        );
+        app.terminal
+            .warn(&format!("{objects} in {place}: {}", why_held(why)));
+    }
+    if done.keys_left_out > 0 {
+        let keys = counted(done.keys_left_out, "removed key", "removed keys");
+        app.terminal.warn(&format!("{keys} of {place} stayed away, though the source still has it; with --prove it would be known whether it counts as removed"));
+    }
+    if done.log_damaged > 0 {
+        let files = counted(done.log_damaged, "file", "files");
+        app.terminal
+            .warn(&format!("{files} of the log or config of {place} damaged"));
     }
     if done.damaged > 0 {
         let objects = counted(done.damaged, "object", "objects");
@@ -163,14 +233,41 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
     app.terminal.say(&text)
 }
 
-/// Compares all replicas with the repository, and with `read_data` what is in them. Gives how many are not as they should be.
-pub fn compare(app: &App, repo: &Repo, read_data: bool) -> Result<u64, Failure> {
-    let places = named(app)?;
-    if places.is_empty() {
-        return Err(Failure::usage(
-            "no replica was named\nName it with --replica, or set LARDER_REPLICAS.",
-        ));
+fn why_held(why: HeldBack) -> &'static str {
+    match why {
+        HeldBack::Damaged => {
+            "an object that it lacks is damaged in the repository, and they may be the last copy; `larder check --read-data` says more"
+        }
+        HeldBack::Lacks => {
+            "it lacks what the deletion rests on, and the repository has lost it, so that they may be the last copy; `larder check` says more"
+        }
+        HeldBack::Log => {
+            "a log entry of the repository is damaged or missing, so that nobody can tell what it deletes; `larder check` says more"
+        }
+        HeldBack::Unsaid => {
+            "only with the key it can be told whether they may go; `larder sync --prove` deletes them"
+        }
     }
+}
+
+/// The replicas that are to be compared, one at least.
+pub fn to_compare(app: &App) -> Result<Vec<Place>, Failure> {
+    let places = named(app)?;
+    match places.is_empty() {
+        false => Ok(places),
+        true => Err(Failure::usage(
+            "no replica was named\nName it with --replica, or set LARDER_REPLICAS.",
+        )),
+    }
+}
+
+/// Compares replicas with the repository, and with `read_data` what is in them. Gives how many are not as they should be.
+pub fn compare(
+    app: &App,
+    repo: &Repo,
+    places: Vec<Place>,
+    read_data: bool,
+) -> Result<u64, Failure> {
     let options = SyncOptions {
         dry_run: true,
         read_data,
@@ -180,7 +277,10 @@ pub fn compare(app: &App, repo: &Repo, read_data: bool) -> Result<u64, Failure> 
         let done = reach(app, &place, true)
             .and_then(|to| bring_up(app, repo.backend(), &*to, Some(repo), &options));
         match done {
-            Ok(done) if (done.objects, done.entries) == (0, 0) => {
+            Ok(done)
+                if (done.objects, done.entries, done.log_damaged, done.problems)
+                    == (0, 0, 0, 0) =>
+            {
                 app.terminal
                     .say(&format!("replica {place}: no errors were found"))?;
             }
@@ -188,7 +288,7 @@ pub fn compare(app: &App, repo: &Repo, read_data: bool) -> Result<u64, Failure> 
                 wrong += 1;
                 let objects = counted(done.objects - done.damaged, "object", "objects");
                 let entries = counted(done.entries, "log entry", "log entries");
-                let damaged = counted(done.damaged, "object", "objects");
+                let damaged = counted(done.damaged + done.log_damaged, "object", "objects");
                 let happened = format!(
                     "lacks {objects} and {entries}, and has {damaged} damaged; `larder sync --read-data` puts it right"
                 );

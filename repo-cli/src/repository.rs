@@ -130,7 +130,7 @@ pub fn open(app: &App, stdin_is_data: bool) -> Result<Opened, Failure> {
     let by = By::of(app);
     let opened = open_in(app, &by, &place, stdin_is_data)?;
     tend_cache(app, &opened.repo);
-    replicas::opened(app, &opened.repo);
+    replicas::opened(app, &opened.repo)?;
     Ok(opened)
 }
 
@@ -172,7 +172,7 @@ pub fn open_or_create(app: &App, stdin_is_data: bool) -> Result<Opened, Failure>
         Existing::Repository(backend, recognized) => {
             let found = (backend, recognized);
             let opened = open_at(app, &By::of(app), &place, found, stdin_is_data)?;
-            replicas::opened(app, &opened.repo);
+            replicas::opened(app, &opened.repo)?;
             Ok(opened)
         }
         Existing::Nothing(site) => {

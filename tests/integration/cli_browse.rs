@@ -117,9 +117,15 @@ impl OnTerminal {
         self.waits_for_its_end();
         let shown = self.shown.clone();
         let output = self.child.wait_with_output().unwrap();
-        // It is told to show what it showed before.
-        let told = String::from_utf8_lossy(&shown.lock().unwrap()).into_owned();
-        assert!(told.contains("\x1b[?1049l"), "{told:?}");
+        // It is told to show what it showed before; what was written last may still be on its way to us.
+        loop {
+            let told = String::from_utf8_lossy(&shown.lock().unwrap()).into_owned();
+            if told.contains("\x1b[?1049l") {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{told:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Run::of(output)
     }
 

@@ -298,6 +298,43 @@ fn a_break_holds_what_was_before_it_until_it_is_accepted() {
     env.ok(&policy).prints("1 snapshot forgotten");
 }
 
+/// What was before it is made anew several times, and the forms in between are gone for good.
+#[test]
+fn a_break_stays_seen_whatever_is_changed_about_what_was_before_it() {
+    let env = TestEnvironment::with_repository();
+    for n in 0..300 {
+        env.write(&format!("src/{n}"), n.to_string());
+    }
+    let source = env.text("src");
+    (0..3).for_each(|_| drop(env.backup(&[&source])));
+    let policy = ["forget", "--keep-last", "1"];
+    let change = |what: &[&str]| {
+        let snapshots = env.json(&["snapshots"]);
+        let good = snapshots.as_array().unwrap().iter().take(3);
+        let good: Vec<&str> = good.map(|found| found["id"].as_str().unwrap()).collect();
+        env.ok(&[what, &good].concat());
+    };
+    change(&["tag", "--add", "prod"]);
+    change(&["rewrite", "--forget", "--new-description", "first"]);
+    for n in 0..200 {
+        std::fs::remove_file(env.path(&format!("src/{n}"))).unwrap();
+    }
+    env.backup(&[&source]);
+    env.run(&policy).expect(3).says("has 100 files");
+    for what in [
+        &["tag", "--add", "more"][..],
+        &["rewrite", "--forget", "--new-description", "second"],
+        &["rewrite", "--forget", "-e", "7"],
+    ] {
+        change(what);
+        env.run(&policy).expect(3).says("has 100 files");
+    }
+    env.ok(&["unforget", "--all"])
+        .prints("nothing to bring back");
+    env.ok(&["prune", "--grace", "0"]);
+    env.run(&policy).expect(3).says("has 100 files");
+}
+
 /// What was imported is as new as the log says, unless its times are trusted.
 #[test]
 fn an_old_break_holds_nothing() {

@@ -139,6 +139,102 @@ fn what_is_no_replica_is_refused_and_the_others_are_brought_up() {
 }
 
 #[test]
+fn a_wrong_replica_is_refused_before_anything_is_done() {
+    let env = environment();
+    env.ok(&["init", "-r", "other", "--new-key-file", "other-key"]);
+    env.write("letters/dear", "sir");
+    std::os::unix::fs::symlink("repo", env.path("link")).unwrap();
+    let before = env.files("repo").len();
+    env.run(&["backup", "src", "--replica", "other"])
+        .expect(1)
+        .says("--replica other: ")
+        .says("is another repository than the source");
+    env.run_with(&["forget", "latest"], &[("LARDER_REPLICAS", "letters")])
+        .expect(1)
+        .says("LARDER_REPLICAS letters: ")
+        .says("is not empty: dear lies there");
+    for home in ["repo", "link", "x/../repo", "repo/data", "link/new", "."] {
+        env.run(&["backup", "src", "--replica", home])
+            .expect(2)
+            .says("--replica: ")
+            .says("is the repository itself");
+        env.run(&["sync", "--to", home])
+            .expect(2)
+            .says("is the repository itself");
+    }
+    env.run_with(&["backup", "src"], &[("LARDER_REPLICAS", "rest:http://x")])
+        .expect(2)
+        .says("LARDER_REPLICAS: ");
+    assert_eq!(env.files("repo").len(), before);
+    // Whoever only looks is not kept from it by what lies there.
+    env.run(&["snapshots", "--replica", "other"]).expect(0);
+}
+
+#[test]
+fn of_several_places_that_fail_each_is_named() {
+    let env = environment();
+    env.ok(&["init", "-r", "other", "--new-key-file", "other-key"]);
+    env.write("letters/dear", "sir");
+    env.run(&["sync", "--to", "other", "--to", "letters"])
+        .expect(1)
+        .says("error: other: was not brought up")
+        .says("error: letters: was not brought up");
+    env.run(&["check", "--replicas"])
+        .expect(2)
+        .says("no replica was named");
+    env.ok(&["sync", "--to", "one"]);
+    let mut config = std::fs::read(env.path("one/config")).unwrap();
+    let last = config.len() - 1;
+    config[last] ^= 1;
+    std::fs::write(env.path("one/config"), config).unwrap();
+    env.run(&["sync", "--to", "one"])
+        .expect(1)
+        .says("repo and in one: one of them is damaged");
+    env.ok(&["sync", "--to", "one", "--prove", "--read-data"]);
+    assert_whole(&env, "one");
+    std::fs::remove_file(env.path("one/config")).unwrap();
+    env.run(&["snapshots", "-r", "one"])
+        .expect(1)
+        .says("If a `larder sync` that makes it was stopped, run it again.");
+}
+
+/// A replica of what was pruned since, by a prune of whose new packs one was lost.
+fn with_lost_pack() -> TestEnvironment {
+    let env = environment();
+    env.write("src/more", noise(3_000_000, 5));
+    env.backup(&["src"]);
+    env.ok(&["sync", "--to", "one"]);
+    std::fs::remove_file(env.path("src/large")).unwrap();
+    env.backup(&["src"]);
+    env.ok(&["forget", "--keep-last", "1"]);
+    env.ok(&["prune", "--grace", "0", "--max-unused", "0"]);
+    let new = env.files("repo/data").into_iter();
+    let mut new = new.filter(|file| !env.path("one/data").join(file).exists());
+    let lost = new.next().expect("a prune has written a pack");
+    std::fs::remove_file(env.path("repo/data").join(lost)).unwrap();
+    env
+}
+
+#[test]
+fn what_is_held_back_is_said_and_ends_with_3() {
+    let env = with_lost_pack();
+    let before = env.files("one/data");
+    for prove in [
+        &["sync", "--to", "one"][..],
+        &["sync", "--to", "one", "--prove"],
+    ] {
+        let run = env.run(prove).expect(3);
+        assert!(
+            run.stderr
+                .contains("stay in one: it lacks what the deletion rests on"),
+            "{run:?}"
+        );
+    }
+    let after = env.files("one/data");
+    assert!(before.iter().all(|file| after.contains(file)));
+}
+
+#[test]
 fn replicas_follow_what_is_written_and_one_that_is_down_fails_nothing() {
     let env = environment();
     let replicas = [("LARDER_REPLICAS", "one,two")];

@@ -246,6 +246,38 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.backup(&["src"]);
             env.run(&["sync", "--to", "strayed"])
         }
+        "has log entries up to" => {
+            env.ok(&["sync", "--to", "ahead"]);
+            let state = env.text("state-ahead");
+            let backup = ["backup", "-r", "ahead", "src"];
+            env.run_with(&backup, &[("LARDER_STATE_DIR", &state)]);
+            env.run(&["sync", "--to", "ahead"])
+        }
+        "is the repository itself" => env.run(&["sync", "--to", "x/../repo"]),
+        "that are deleted stay in" => {
+            let replica = ["sync", "--to", "held"];
+            env.ok(&replica);
+            let first = env.backup(&["key"]);
+            env.ok(&replica);
+            env.ok(&["forget", &first]);
+            let before = env.files("repo/meta");
+            env.backup(&["src", "key"]);
+            let mut new = env.files("repo/meta").into_iter().filter(|file| !before.contains(file));
+            let new = new.next().expect("a pack of trees");
+            env.ok(&["prune", "--grace", "0"]);
+            std::fs::rename(env.path("repo/meta").join(&new), env.path("lost")).unwrap();
+            let run = env.run(&replica);
+            std::fs::rename(env.path("lost"), env.path("repo/meta").join(new)).unwrap();
+            run
+        }
+        "is not the same in" => {
+            env.ok(&["sync", "--to", "spoilt"]);
+            let mut config = std::fs::read(env.path("spoilt/config")).unwrap();
+            let last = config.len() - 1;
+            config[last] ^= 1;
+            std::fs::write(env.path("spoilt/config"), config).unwrap();
+            env.run(&["sync", "--to", "spoilt"])
+        }
         "was not brought up" => {
             env.write("in-the-way", "a file");
             env.run(&["backup", "src", "--replica", "in-the-way"])

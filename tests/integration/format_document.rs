@@ -5,7 +5,7 @@
 
 use crate::format_example_values::{
     announcement, checkpoint, delta, evidence, forget, leaf, member, sized_node, summary,
-    table_entry,
+    table_entry, table_reference,
 };
 use crate::format_examples::{Pieces, examples};
 use crate::format_values::settings;
@@ -154,6 +154,11 @@ fn plain_blocks_decode() {
         (clear.kind, clear.number, clear.nonce),
         (0x8006, 7, [4; 16])
     );
+    let resting = EntryClear {
+        ext: codec::decode(&stored["rests-on"]).unwrap(),
+        ..clear
+    };
+    assert_eq!(resting.rests_on(), Some(vec![table_reference()]));
     let (core, catch_up) = decode_file(&stored["entry-file"]).unwrap();
     assert_eq!(
         (core, catch_up),

@@ -6,8 +6,9 @@ use repo_core::chunk::Sizes;
 use repo_core::crypto::{BlobType, Role, SealPublic};
 use repo_core::format::announcement::Announcement;
 use repo_core::format::checkpoint::{Checkpoint, RolesAt, StateKind, StatePart, Tail};
-use repo_core::format::entry::{Action, Entry, Member};
+use repo_core::format::entry::{Action, Entry, Member, ObjectRef};
 use repo_core::format::evidence::Evidence;
+use repo_core::format::name::ObjectKind;
 use repo_core::format::rows::{Blob, Block, ENCODING_DELTA, ENCODING_STORED, PackEntry};
 use repo_core::format::snapshot::{Summary, Totals};
 use repo_core::format::tree::{Content, FileContent, Leaf, Node, Tree};
@@ -24,6 +25,28 @@ pub fn forget() -> Entry {
         action: Some(Action::Forget {
             snapshots: vec![SnapshotId([6; 32])],
         }),
+    }
+}
+
+/// What the example of a `Deleting` rests on.
+pub fn table_reference() -> ObjectRef {
+    ObjectRef {
+        kind: ObjectKind::Index,
+        id: [5; 32],
+    }
+}
+
+/// A `Deleting` of nothing.
+pub fn deleting() -> Entry {
+    Entry {
+        action: Some(Action::Deleting {
+            objects: vec![],
+            index_drop: vec![],
+            index_add: vec![],
+            reprieve: vec![],
+            fenced: vec![],
+        }),
+        ..forget()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the hex blocks of `docs/format.md` show, made by the library.
 
 use crate::format_example_values::{
-    announcement, checkpoint, delta, evidence, forget, leaf, member, sized_node, summary,
-    table_entry,
+    announcement, checkpoint, deleting, delta, evidence, forget, leaf, member, sized_node, summary,
+    table_entry, table_reference,
 };
 use crate::format_packs::header_by_writer;
 use crate::format_values::settings;
@@ -10,7 +10,7 @@ use crate::format_vectors::{envelopes, ring, signer};
 use repo_core::crypto::{BlobType, KeyKind, commitment, contexts, derive};
 use repo_core::format::codec;
 use repo_core::format::config;
-use repo_core::format::entry::encode_file;
+use repo_core::format::entry::{EntryClear, encode_file};
 use repo_core::format::envelope::RecordType;
 use repo_core::format::rows::Row;
 use repo_core::format::settings::Settings;
@@ -195,6 +195,14 @@ fn envelopes_and_settings() -> Vec<Example> {
     ]
 }
 
+/// The fields of later versions in the clear part of a `Deleting`.
+fn rests_on() -> Vec<u8> {
+    let core = deleting().seal_resting(&envelopes(), &signer(), Some(&vec![table_reference()]));
+    let opened = envelopes().open(RecordType::Entry, &core.unwrap());
+    let clear: EntryClear = codec::decode(&opened.unwrap().clear).unwrap();
+    codec::encode(&clear.ext)
+}
+
 fn log() -> Vec<Example> {
     let core = forget().seal(&envelopes(), &signer()).unwrap();
     let opened = envelopes().open(RecordType::Entry, &core).unwrap();
@@ -220,6 +228,18 @@ fn log() -> Vec<Example> {
                 (34, "payload, 33 bytes: one snapshot"),
             ],
             "no ext",
+        ),
+        record(
+            "rests-on",
+            rests_on(),
+            &[
+                (1, "one field"),
+                (1, "field 1"),
+                (1, "34 bytes"),
+                (1, "one object"),
+                (1, "an index table"),
+            ],
+            "id",
         ),
         record(
             "entry-file",

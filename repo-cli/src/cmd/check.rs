@@ -54,6 +54,10 @@ pub struct Arguments {
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let mut options = options(&arguments)?;
     let filter = filter(app, &arguments)?;
+    let replicas = match arguments.replicas {
+        true => replicas::to_compare(app)?,
+        false => Vec::new(),
+    };
     let repo = repository::open(app, false)?.repo;
     options.snapshots = match filter {
         Some(filter) => Some(chosen(app, &repo, &arguments.snapshots, &filter)?),
@@ -93,10 +97,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     if summary.findings.is_empty() {
         app.terminal.say("no errors were found")?;
     }
-    let wrong = match arguments.replicas {
-        true => replicas::compare(app, &repo, arguments.read_data)?,
-        false => 0,
-    };
+    let wrong = replicas::compare(app, &repo, replicas, arguments.read_data)?;
     if summary.findings.is_empty() {
         return match wrong {
             0 => Ok(Exit::Done),

@@ -153,6 +153,29 @@ pub enum Command {
     Version,
 }
 
+impl Command {
+    /// Whether it is meant to add something to a repository.
+    pub fn adds(&self) -> bool {
+        matches!(
+            self,
+            Self::Init(_)
+                | Self::Backup(_)
+                | Self::Forget(_)
+                | Self::Unforget(_)
+                | Self::Tag(_)
+                | Self::Rewrite(_)
+                | Self::Protect(_)
+                | Self::Expire(_)
+                | Self::Prune(_)
+                | Self::Copy(_)
+                | Self::Repair(_)
+                | Self::Recover(_)
+                | Self::RebuildIndex(_)
+                | Self::Key(_)
+        )
+    }
+}
+
 /// Does it.
 pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
     match command {

@@ -51,6 +51,10 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
         dry_run: arguments.dry_run,
         read_data: arguments.read_data,
     };
+    let home = place::place(&app.repository, &app.env)?;
+    places
+        .iter()
+        .try_for_each(|place| replicas::refuse_home(&home, place))?;
     let source = Source::open(app, arguments.prove)?;
     let mut failures: Vec<(&Place, Failure)> = Vec::new();
     let mut problems = 0;
@@ -62,20 +66,24 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
                     app.terminal.json_line(&json::Replica::new(&name, &done))?;
                 }
                 tell(app, place, &done, arguments.dry_run)?;
-                problems += done.problems;
+                problems += replicas::problems(&done);
             }
             Err(failure) if failure.kind() == Some(ErrorKind::Interrupted) => return Err(failure),
             Err(failure) => failures.push((place, failure)),
         }
     }
     let failed = failures.len();
-    if failed == places.len()
-        && let Some((_, first)) = failures.pop()
+    // One that fails alone is how the command ends; of several each is named.
+    if places.len() == 1
+        && let Some((place, failure)) = failures.pop()
     {
-        return Err(first);
+        return Err(in_place(place, failure));
     }
     for (place, failure) in &failures {
         replicas::fail(app, place, failure, "");
+    }
+    if failed == places.len() {
+        return Err(Failure::failed("no place was brought up"));
     }
     if app.terminal.json() {
         app.json_summary(&json::SyncSummary {
@@ -88,9 +96,17 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     Ok(Exit::with_problems(problems + failed as u64))
 }
 
+/// An error of a place, which says so if it names only something that lies there.
+fn in_place(place: &Place, failure: Failure) -> Failure {
+    let place = place.to_string();
+    match failure.text().contains(&place) {
+        true => failure,
+        false => failure.of(&place),
+    }
+}
+
 /// The repository as a place, and opened if it is to prove what its log says.
 struct Source {
-    place: Place,
     backend: Arc<dyn Backend>,
     repo: Option<Repo>,
 }
@@ -109,11 +125,7 @@ impl Source {
         if site::recognize(&*backend, &place)?.is_none() {
             return Err(no_repository(&place));
         }
-        Ok(Self {
-            place,
-            backend,
-            repo,
-        })
+        Ok(Self { backend, repo })
     }
 
     fn bring_up(
@@ -122,11 +134,6 @@ impl Source {
         to: &Place,
         options: &SyncOptions,
     ) -> Result<SyncSummary, Failure> {
-        if *to == self.place {
-            return Err(Failure::usage(format!(
-                "{to} is the repository itself\n--to names another place."
-            )));
-        }
         let to = replicas::reach(app, to, options.dry_run)?;
         bring_up(app, &*self.backend, &*to, self.repo.as_ref(), options)
     }

@@ -14,7 +14,10 @@ pub struct Replica<'a> {
     pub objects_damaged: u64,
     pub objects_deleted: u64,
     pub objects_kept: u64,
+    pub objects_held_back: u64,
     pub deletions_held_back: bool,
+    pub log_files_damaged: u64,
+    pub keys_left_out: u64,
     pub problems: u64,
 }
 
@@ -30,7 +33,10 @@ impl<'a> Replica<'a> {
             objects_damaged: done.damaged,
             objects_deleted: done.deleted,
             objects_kept: done.kept,
-            deletions_held_back: done.held_back,
+            objects_held_back: done.held,
+            deletions_held_back: done.held_back.is_some(),
+            log_files_damaged: done.log_damaged,
+            keys_left_out: done.keys_left_out,
             problems: done.problems,
         }
     }

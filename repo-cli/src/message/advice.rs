@@ -77,11 +77,15 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "Put it back from a copy of the repository. If there is none, `larder repair log` clears it."
         }
         ErrorKind::Missing if is_segment_mark(error.subject()) => {
-            "Put it back from a copy of the repository: without it nothing can be added. Everything restores as before."
+            "Put it back from a copy of the repository, or from any other: it holds the word `open` and the end of a line. Without it nothing can be added. \
+             Everything restores as before."
         }
         ErrorKind::Missing if error.is_unindexed() => {
             "If an index table is lost, as `larder check` says, `larder repair index` enters anew what its packs hold, and \
              nothing is lost."
+        }
+        ErrorKind::Damaged if is_of_two_configs(error) => {
+            "Nothing was changed. If the repository opens, its own is right: `larder sync --prove --read-data` writes it again in the other place."
         }
         ErrorKind::Missing | ErrorKind::Damaged if in_repository(error.subject()) => {
             "`larder check --read-data` says which snapshots and files are touched, and what to do; the rest restores as before."
@@ -100,16 +104,22 @@ fn is_of_replica(error: &Error) -> bool {
 }
 
 fn of_replica(error: &Error) -> &'static str {
-    match error
-        .detail_text()
-        .is_some_and(|detail| detail.contains("log entr"))
-    {
-        true => {
-            "Something was written to it by itself, or its source was put back to an older time. Nothing was changed: look at both with \
-             `larder snapshots`, and choose another place, or empty this one, if nothing in it is needed."
-        }
-        false => "Nothing was changed. A copy needs a place of its own: choose another one.",
+    let detail = error.detail_text().unwrap_or_default();
+    if detail.starts_with("has another log entry") {
+        "Something was written to it by itself, or its source was put back to an older time. Nothing was changed: look at both with \
+         `larder snapshots`. What only one of them has can be restored from it and backed up to the other; then choose another place, or empty that one."
+    } else if detail.contains("log entr") {
+        "Something was written to it by itself, or its source has lost the end of its log. Nothing was changed: look at both with \
+         `larder snapshots`. If the place is right, `larder sync -r PLACE --to REPOSITORY --prove` brings the repository up to it; do not empty it before."
+    } else {
+        "Nothing was changed. A copy needs a place of its own: choose another one."
     }
+}
+
+fn is_of_two_configs(error: &Error) -> bool {
+    let both = |detail: &str| detail.starts_with("is not the same in");
+    matches!(error.subject(), Subject::Object(name) if name == name::CONFIG)
+        && error.detail_text().is_some_and(both)
 }
 
 fn is_of_bucket(error: &Error) -> bool {

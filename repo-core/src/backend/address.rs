@@ -73,6 +73,22 @@ impl Address {
         &self.folder
     }
 
+    /// Whether one of both lies in the other, or both are the same, as far as addresses show it.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let of = |key: &&str| (self.option(key), other.option(key));
+        let is_same = |key: &&str| of(key).0 == of(key).1;
+        let parts = |address: &'_ Self| -> Vec<String> {
+            let parts = address.folder.split('/').filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let (ours, theirs) = (parts(self), parts(other));
+        self.service == other.service
+            && ["endpoint", "bucket", "container", "user", "root", "name"]
+                .iter()
+                .all(is_same)
+            && (ours.starts_with(&theirs) || theirs.starts_with(&ours))
+    }
+
     /// What the service must know.
     pub fn options(&self) -> &BTreeMap<String, String> {
         &self.options

@@ -57,6 +57,13 @@ pub struct ObjectRef {
     pub id: [u8; 32],
 }
 
+impl ObjectRef {
+    /// Whether it is a pack.
+    pub fn is_pack(&self) -> bool {
+        matches!(self.kind, ObjectKind::Data | ObjectKind::Meta)
+    }
+}
+
 /// What an entry says. The fold of all of them is the repository's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {

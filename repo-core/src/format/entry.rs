@@ -24,6 +24,12 @@ pub const CATCH_UP_BYTES_MAX: usize = 32 << 10;
 /// Most bytes that an entry file may have.
 pub const ENTRY_BYTES_MAX: usize = 64 << 20;
 
+/// A `Deleting` says what it rests on if that are no more objects.
+pub const RESTS_ON_MAX: usize = 500_000;
+
+/// The field of a `Deleting` that says what it rests on.
+const RESTS_ON: u16 = 1;
+
 /// Most bytes of an entry's sealed part: half of what a reader takes, for fields may need more in memory.
 const BODY_BYTES_MAX: usize = codec::RECORD_BYTES_MAX / 2;
 
@@ -80,9 +86,28 @@ pub struct SignedEntry {
     pub hash: EntryHash,
 }
 
+impl EntryClear {
+    /// What a `Deleting` rests on, for who has no key: the tables that came into force since the last `Deleting` of packs, and the packs that they alone name.
+    /// `None` if it does not say.
+    pub fn rests_on(&self) -> Option<Vec<ObjectRef>> {
+        let field = self.ext.iter().find(|field| field.tag == RESTS_ON)?;
+        codec::decode(&field.bytes).ok()
+    }
+}
+
 impl Entry {
     /// The stored core: sealed and signed. `InvalidInput` if it says more than anybody could read.
     pub fn seal(&self, envelopes: &Envelopes, signer: &Signer) -> Result<Vec<u8>> {
+        self.seal_resting(envelopes, signer, None)
+    }
+
+    /// The same of a `Deleting` that says what it rests on ([`EntryClear::rests_on`]).
+    pub fn seal_resting(
+        &self,
+        envelopes: &Envelopes,
+        signer: &Signer,
+        rests_on: Option<&Vec<ObjectRef>>,
+    ) -> Result<Vec<u8>> {
         let action = self
             .action
             .as_ref()
@@ -93,7 +118,7 @@ impl Entry {
             nonce: self.nonce,
             follows: self.follows.clone(),
             objects: action.objects(),
-            ext: Vec::new(),
+            ext: rests_on.map(rests_field).into_iter().collect(),
         };
         let body = EntryBody {
             time: self.time,
@@ -140,6 +165,13 @@ impl Entry {
             signer,
             hash: hash(core),
         })
+    }
+}
+
+fn rests_field(objects: &Vec<ObjectRef>) -> Ext {
+    Ext {
+        tag: RESTS_ON,
+        bytes: codec::encode(objects),
     }
 }
 

@@ -63,6 +63,9 @@ pub const ORIGINAL: u16 = 1;
 /// The number of the field that says which snapshot of another repository one is a copy of.
 pub const COPIED: u16 = 2;
 
+/// The number of the field that says which snapshot the parent was made from.
+pub const PARENT_ORIGINAL: u16 = 3;
+
 /// What a snapshot is a copy of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Copied {
@@ -75,20 +78,36 @@ pub struct Copied {
 }
 
 impl Summary {
-    /// The snapshot that this one was made from by changing tags, files or the like, if a field says so. A field that makes no
-    /// sense says nothing.
+    /// The snapshot that this one was made from by changing tags, files or the like, if a field says so: the first one, however often it
+    /// was changed. A field that makes no sense says nothing.
     pub fn original(&self) -> Option<SnapshotId> {
-        let field = self.ext.iter().find(|field| field.tag == ORIGINAL)?;
-        Some(SnapshotId(field.bytes.as_slice().try_into().ok()?))
+        self.snapshot_in(ORIGINAL)
     }
 
     /// Says which snapshot this one was made from.
     pub fn set_original(&mut self, id: &SnapshotId) {
-        self.ext.retain(|field| field.tag != ORIGINAL);
-        self.ext.push(Ext {
-            tag: ORIGINAL,
-            bytes: id.0.to_vec(),
-        });
+        self.set_field(ORIGINAL, id.0.to_vec());
+    }
+
+    /// The first form of the parent, however often that was changed before this snapshot was made: what the parent became, and whether the
+    /// log still knows it, does not matter.
+    pub fn parent_form(&self) -> Option<SnapshotId> {
+        self.snapshot_in(PARENT_ORIGINAL).or(self.parent)
+    }
+
+    /// Says which snapshot the parent was made from.
+    pub fn set_parent_original(&mut self, id: &SnapshotId) {
+        self.set_field(PARENT_ORIGINAL, id.0.to_vec());
+    }
+
+    fn snapshot_in(&self, tag: u16) -> Option<SnapshotId> {
+        let field = self.ext.iter().find(|field| field.tag == tag)?;
+        Some(SnapshotId(field.bytes.as_slice().try_into().ok()?))
+    }
+
+    fn set_field(&mut self, tag: u16, bytes: Vec<u8>) {
+        self.ext.retain(|field| field.tag != tag);
+        self.ext.push(Ext { tag, bytes });
     }
 
     /// What this snapshot is a copy of, if a field says so. A field that makes no sense says nothing.
@@ -99,11 +118,7 @@ impl Summary {
 
     /// Says what this snapshot is a copy of.
     pub fn set_copied(&mut self, copied: &Copied) {
-        self.ext.retain(|field| field.tag != COPIED);
-        self.ext.push(Ext {
-            tag: COPIED,
-            bytes: codec::encode(copied),
-        });
+        self.set_field(COPIED, codec::encode(copied));
     }
 
     /// Gives the snapshot another tree: what it was copied from holds something else then.

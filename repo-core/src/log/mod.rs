@@ -37,6 +37,6 @@ pub use prune::{
 };
 pub use rely::{chosen_over, stand_ins};
 pub use state::{Outcome, PackState, Removals, Seen, State, VoidReason};
-pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail};
+pub use tail::{Found, Prove, ReadEntry, catch_up_for, find_tail, repeated_by};
 pub use unreadable::Unreadable;
 pub use wait::{Announced, Blockers, condemned_of, deletion_blockers, snapshots_to_spare};

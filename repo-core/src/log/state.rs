@@ -227,6 +227,11 @@ impl State {
         self.tables.iter()
     }
 
+    /// A table in force.
+    pub fn table(&self, id: &IndexId) -> Option<&TableRow> {
+        self.tables.get(id)
+    }
+
     /// Whether a table is in force.
     pub fn has_table(&self, id: &IndexId) -> bool {
         self.tables.contains_key(id)

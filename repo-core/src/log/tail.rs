@@ -1,6 +1,6 @@
 //! How a client finds the end of a class A log and reads what it lacks, in few reads and without a listing.
 //!
-//! Numbers are dense, so their presence can be searched for. An entry file repeats the cores since the last number
+//! Numbers are dense, so their presence can be searched for. An entry file repeats the cores from the last number
 //! divisible by [`CHECKPOINT_EVERY`]; therefore probes look at those numbers first, and the file at the end of a group of
 //! sixteen mostly brings the whole group.
 //!
@@ -14,6 +14,7 @@ use crate::error::{Error, Result, Subject};
 use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, decode_damaged_file, hash};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// Reads an entry file by number; `None` if there is none. A refusal is an error, never `None`.
 pub type ReadEntry<'a> = dyn FnMut(u64) -> Result<Option<Vec<u8>>> + 'a;
@@ -130,12 +131,18 @@ impl Found {
         Ok(core.map(|core| vec![hash(&core)]))
     }
 
+    /// A core that was read of an entry of one of these hashes.
+    pub fn core_of(&self, number: u64, hashes: &[EntryHash]) -> Option<&[u8]> {
+        let is_it = |core: &&Vec<u8>| hashes.contains(&hash(core));
+        self.copies_of(number).iter().find(is_it).map(Vec::as_slice)
+    }
+
     /// The file of the tail, if it was read.
     pub fn into_tail_file(self) -> Option<(u64, Vec<u8>)> {
         self.newest.filter(|(number, _)| *number == self.tail)
     }
 
-    /// The copy that a proved entry follows.
+    /// The copy that a proved entry follows. Where the files that are read anyway have none, all that may repeat it are.
     fn followed_core(
         &mut self,
         number: u64,
@@ -143,7 +150,12 @@ impl Found {
         read: &mut ReadEntry<'_>,
     ) -> Result<Option<Vec<u8>>> {
         let group_end = number.next_multiple_of(CHECKPOINT_EVERY).min(self.tail);
-        for file in [None, Some(group_end), Some(number)] {
+        let last = number - number % CHECKPOINT_EVERY + CHECKPOINT_EVERY;
+        let others = (number + 1..=last.min(self.tail)).map(Some);
+        for file in [None, Some(group_end), Some(number)]
+            .into_iter()
+            .chain(others)
+        {
             if let Some(file) = file.filter(|file| !self.files.contains(file)) {
                 self.probe(file, read)?;
             }
@@ -256,13 +268,17 @@ fn middle_of(there: u64, absent: u64) -> u64 {
     }
 }
 
-/// What the file of entry `number` repeats: the cores since the last number divisible by [`CHECKPOINT_EVERY`], the oldest left out
-/// if they do not fit; in order.
-pub fn catch_up_for<'a>(number: u64, core_of: &dyn Fn(u64) -> Option<&'a [u8]>) -> Vec<Vec<u8>> {
+/// The numbers whose entries the file of entry `number` repeats: from the last below it that is divisible by [`CHECKPOINT_EVERY`].
+pub fn repeated_by(number: u64) -> Range<u64> {
     let last = number.saturating_sub(1) / CHECKPOINT_EVERY * CHECKPOINT_EVERY;
+    last.max(1)..number
+}
+
+/// What the file of entry `number` repeats: the cores of [`repeated_by`], the oldest left out if they do not fit; in order.
+pub fn catch_up_for<'a>(number: u64, core_of: &dyn Fn(u64) -> Option<&'a [u8]>) -> Vec<Vec<u8>> {
     let mut cores = Vec::new();
     let mut bytes = 0;
-    for before in (last + 1..number).rev() {
+    for before in repeated_by(number).rev() {
         let Some(core) = core_of(before) else { break };
         bytes += core.len() + size_of::<u32>();
         if bytes > CATCH_UP_BYTES_MAX {

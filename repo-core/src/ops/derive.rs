@@ -65,7 +65,7 @@ pub(super) fn wanted(
     replace: Replace,
     tag: &str,
 ) -> Wanted {
-    summary.set_original(&info.id);
+    summary.set_original(&info.first_form());
     summary.tags = tags_that_stay(&repo.state(), info);
     if !replace.forget && !summary.tags.iter().any(|there| there == tag) {
         summary.tags.push(tag.to_owned());

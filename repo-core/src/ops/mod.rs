@@ -55,5 +55,5 @@ pub use restore::{Overwrite, RestoreOptions, RestoreSummary, Selection, XattrSel
 pub use rewrite::{REWRITE_TAG, RewriteOptions, rewrite};
 pub use sizes::{Fit, fit, unique_sizes};
 pub use stats::{Share, StatsMode, StatsSummary, stats, stats_by_ending, stats_by_snapshot};
-pub use sync::{SyncOptions, SyncSummary, sync};
+pub use sync::{HeldBack, SyncOptions, SyncSummary, look, sync};
 pub use tag::{TagChange, tag};

@@ -10,11 +10,15 @@ use super::{Repo, Shared, lock};
 use crate::backend::{Class, Put, probe, put_if_absent_or_same};
 use crate::crypto::{Signer, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::entry::{self, Action, Entry};
+use crate::format::entry::{self, Action, Entry, ObjectRef};
 use crate::format::name;
 use crate::log::{State, catch_up_for};
 use crate::time::now;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What an entry says, and what it rests on if it says that ([`entry::EntryClear::rests_on`]).
+pub(crate) type Resting = (Action, Option<Vec<ObjectRef>>);
 
 /// How often an append is tried against others who are faster.
 const TRIES_MAX: u32 = 1000;
@@ -56,6 +60,23 @@ impl Shared {
         signer: &Signer,
         make: &mut dyn FnMut(&Arc<State>) -> Result<Option<Action>>,
     ) -> Result<Option<u64>> {
+        let mut resting = |state: &_| Ok(make(state)?.map(|action| (action, None)));
+        self.append_resting_as(signer, &mut resting)
+    }
+
+    /// The same of a `Deleting` that says what it rests on.
+    pub(crate) fn append_resting(
+        &self,
+        make: &mut dyn FnMut(&Arc<State>) -> Result<Option<Resting>>,
+    ) -> Result<Option<u64>> {
+        self.append_resting_as(&self.holder.signer, make)
+    }
+
+    fn append_resting_as(
+        &self,
+        signer: &Signer,
+        make: &mut dyn FnMut(&Arc<State>) -> Result<Option<Resting>>,
+    ) -> Result<Option<u64>> {
         let mut history = lock(&self.history);
         for _ in 0..TRIES_MAX {
             history.read_on(self)?;
@@ -79,7 +100,7 @@ impl Shared {
         &self,
         history: &mut History,
         signer: &Signer,
-        action: Action,
+        (action, rests_on): Resting,
     ) -> Result<Option<u64>> {
         if !history.state.may_append() {
             return Err(Error::unsupported(Subject::Repository(self.place()))
@@ -111,7 +132,7 @@ impl Shared {
                 .or_else(|| (class == Class::C).then_some(nonce)),
             action: Some(action),
         };
-        let core = entry.seal(&self.envelopes, signer)?;
+        let core = entry.seal_resting(&self.envelopes, signer, rests_on.as_ref())?;
         self.open_segment(number, class)?;
         let was_sound = history.was_sound(self, number);
         if !was_sound {
@@ -136,6 +157,7 @@ impl Shared {
             }
             Class::C => self.add_to_set(history, &entry, &core)?,
         }
+        self.has_appended.store(true, Ordering::Relaxed);
         // The entry stands: nothing from here on is a failure of it. A checkpoint only saves others reads.
         self.set_state(Arc::clone(&history.state));
         history.memory.remember(&history.state.seen());
@@ -192,7 +214,7 @@ impl Shared {
                 return Ok(());
             }
             let action = Action::Class(Class::C);
-            self.try_append(history, &self.holder.signer, action)?;
+            self.try_append(history, &self.holder.signer, (action, None))?;
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ pub struct History {
     /// Copied before it changes while others look at it.
     pub(super) state: Arc<State>,
     pub(super) memory: Memory,
-    /// Stored cores since the last number divisible by 16, for the catch-up of the next entry.
+    /// Stored cores from the last number divisible by 16, for the catch-up of the next entry.
     pub(super) recent: BTreeMap<u64, Vec<u8>>,
     /// The checkpoint this fold came from or last wrote: the next one names its tables again.
     pub(super) checkpoint: Option<Checkpoint>,
@@ -198,11 +198,12 @@ impl History {
             let Some(heads) = found.heads_at(number, read, prove)? else {
                 continue;
             };
+            let core = found.core_of(number, &heads).map(<[u8]>::to_vec);
             match shared.load_checkpoint(&object, Some(heads)) {
                 Ok(loaded) => {
                     self.state = Arc::new(loaded.state);
                     self.checkpoint = Some(loaded.checkpoint);
-                    self.recent.clear();
+                    self.recent = core.into_iter().map(|core| (number, core)).collect();
                     return Ok(());
                 }
                 Err(e) if is_passed_over(&e) => {}

@@ -93,6 +93,8 @@ pub struct Shared {
     incomplete: AtomicBool,
     /// What kind of place this is, once it was found out.
     probed: OnceLock<Class>,
+    /// Whether this process has added to the log.
+    has_appended: AtomicBool,
     /// Class C: this process, while it is at work.
     process: Mutex<Weak<Process>>,
 }
@@ -173,6 +175,11 @@ impl Shared {
     /// Which pack and block hold which blob.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Whether this process has added anything to the log.
+    pub fn has_appended(&self) -> bool {
+        self.has_appended.load(Ordering::Relaxed)
     }
 
     /// Whether tables in force are missing or damaged, so that the index lacks what only they name. Everything else can be

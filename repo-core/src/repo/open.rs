@@ -240,6 +240,7 @@ impl Repo {
             incomplete: AtomicBool::new(false),
             presence: Mutex::default(),
             probed: OnceLock::new(),
+            has_appended: AtomicBool::new(false),
             process: Mutex::new(Weak::new()),
         })))
     }

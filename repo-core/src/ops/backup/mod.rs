@@ -228,7 +228,11 @@ impl<'a> Attempt<'a> {
             self.may_skip = false;
             return Ok(None);
         }
-        let summary = summary(options, prepared, root, parent, self.time, totals);
+        let mut summary = summary(options, prepared, root, parent, self.time, totals);
+        let original = self.parent.as_ref().and_then(|p| p.summary.original());
+        original
+            .iter()
+            .for_each(|id| summary.set_parent_original(id));
         let snapshot = repo.save_snapshot(&record(repo, summary.clone(), prepared))?;
         let lender = parent.filter(|_| !self.distrust && prepared.can_be_read_again());
         let request = CommitRequest {

@@ -9,7 +9,7 @@ use crate::format::entry::{
 };
 use crate::format::name;
 use crate::id::EntryHash;
-use crate::log::{State, Unreadable};
+use crate::log::{State, Unreadable, repeated_by};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,7 +182,7 @@ fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> 
             return Err(wrong("repeats an earlier one otherwise than it is"));
         }
     }
-    match repeated.len() as u64 <= last % CHECKPOINT_EVERY {
+    match repeated.len() as u64 <= number - repeated_by(number).start {
         true => Ok(signed),
         false => Err(wrong("repeats more than it may")),
     }

@@ -89,7 +89,7 @@ impl<'a> Forget<'a> {
                 candidates.push(Candidate {
                     commit: commit(row),
                     terms: state.terms(id),
-                    parent: summary.parent.map(|parent| self.first(state, parent)),
+                    parent: summary.parent_form(),
                     vouched: is_vouched(state, row, &summary),
                     info: SnapshotInfo { id: *id, summary },
                 });
@@ -104,13 +104,6 @@ impl<'a> Forget<'a> {
             groups: plan(candidates, options, times.as_ref(), now),
             unreadable,
         })
-    }
-
-    /// The snapshot that one was made from, as by `tag`, as far as the log knows it still, or itself.
-    fn first(&mut self, state: &State, id: SnapshotId) -> SnapshotId {
-        let row = state.snapshot(&id);
-        let summary = row.and_then(|row| self.summary(&id, row).ok());
-        summary.and_then(Summary::original).unwrap_or(id)
     }
 
     fn summary(&mut self, id: &SnapshotId, row: &SnapshotRow) -> Result<&Summary> {

@@ -1,6 +1,7 @@
 //! Deletes what was condemned and is needed by nobody after the grace.
 
 use super::listing::Listing;
+use super::rests;
 use super::survey::{Survey, expired, forgotten, standing};
 use super::tables::{self, Replaced};
 use super::{Job, PruneSummary};
@@ -91,7 +92,7 @@ fn append(
             {
                 return Ok(Vec::new());
             }
-            match put(job, &deletion, &replaced, listing, process)? {
+            match put(job, survey, &deletion, &replaced, listing, process)? {
                 Put::Done(objects) => {
                     summary.reprieved += deletion.plan.reprieve.len() as u64;
                     summary.tables_replaced += replaced.drop.len() as u64;
@@ -170,6 +171,7 @@ enum Put {
 /// Appends `Deleting`. On class A it stands right after the fold that the plan was made on, or after one that changed nothing of it.
 fn put(
     job: &Job<'_>,
+    survey: &Survey,
     deletion: &Deletion,
     replaced: &Replaced,
     listing: &Listing,
@@ -191,7 +193,7 @@ fn put(
         id: table.0,
     }));
     let mut outcome = Put::PlanAnew;
-    let appended = job.repo.append(&mut |state| {
+    let appended = job.repo.append_resting(&mut |state| {
         job.interrupt.check()?;
         if !may_append_deleting(&deletion.plan.planned_on, state) {
             let between = job.repo.entries_after(&deletion.plan.planned_on, state)?;
@@ -211,13 +213,15 @@ fn put(
                 return Ok(None);
             }
         }
-        Ok(Some(Action::Deleting {
+        let rests_on = rests::on(job.repo, survey, state, &objects, replaced)?;
+        let deleting = Action::Deleting {
             objects: objects.clone(),
             index_drop: replaced.drop.clone(),
             index_add: replaced.add.clone(),
             reprieve: deletion.plan.reprieve.clone(),
             fenced: process.map_or(Vec::new(), |process| state.cut_off_now(&process.nonce())),
-        }))
+        };
+        Ok(Some((deleting, rests_on)))
     })?;
     Ok(match appended {
         Some(_) => Put::Done(objects),

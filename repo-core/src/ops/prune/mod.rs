@@ -11,6 +11,7 @@ mod listing;
 mod mark;
 mod options;
 mod repack;
+mod rests;
 mod survey;
 mod tables;
 mod uncommitted;

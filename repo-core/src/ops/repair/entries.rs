@@ -6,7 +6,7 @@ use crate::format::entry::{self, CHECKPOINT_EVERY, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name;
 use crate::id::EntryHash;
-use crate::log::catch_up_for;
+use crate::log::{catch_up_for, repeated_by};
 use crate::ops::check::{check_set_file, end_of_chain, set_of};
 use crate::progress::Interrupt;
 use crate::repo::{Repeated, Repo};
@@ -25,7 +25,7 @@ pub struct Mended {
 
 /// Puts entries of class A right that can be, or in a dry run says which could be.
 ///
-/// Reads the whole log. Memory: sixteen entries.
+/// Reads the whole log. Memory: seventeen entries.
 pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended> {
     let mut mended = Mended::default();
     let state = repo.state();
@@ -34,16 +34,18 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     let mut followed = (end == state.tail().number).then(|| state.tail().heads.clone());
     // Where class C follows, the last one lies under a name of its set too.
     let begins = set_of(&state).first().copied();
-    let spare = match begins.filter(|(number, _)| *number == end) {
-        Some((number, nonce)) => read_parts(repo, &name::entry_of(number, &nonce))?,
+    let mut spare = match begins.filter(|(number, _)| *number == end) {
+        Some((number, nonce)) => {
+            let parts = read_parts(repo, &name::entry_of(number, &nonce))?;
+            parts.map(|parts| parts.core)
+        }
         None => None,
     };
     let firsts: Vec<u64> = (1..=end).step_by(CHECKPOINT_EVERY as usize).collect();
     for first in firsts.into_iter().rev() {
         interrupt.check()?;
         let last = end.min(first + CHECKPOINT_EVERY - 1);
-        let spare = spare.as_ref().filter(|_| last == end);
-        let group = Group::read(repo, first, last, followed, spare)?;
+        let mut group = Group::read(repo, first, last, followed, spare)?;
         let lost = group.broken.iter().filter(|n| !group.cores.contains_key(n));
         mended.lost.extend(lost);
         for (number, file) in group.to_write() {
@@ -52,6 +54,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             }
             mended.entries.push(number);
         }
+        spare = group.cores.remove(&(first - 1));
         followed = group.follows;
     }
     mended.entries.sort_unstable();
@@ -155,7 +158,7 @@ fn rests_on_cleared(repo: &Repo, object: &str) -> bool {
 
 /// Entries that repeat those before them.
 struct Group {
-    /// The cores of entries, from their own files or from later ones.
+    /// The cores of entries, from their own files or from later ones; also of the one before the first, which all of them repeat.
     cores: BTreeMap<u64, Vec<u8>>,
     /// Files that are not what they should be.
     broken: Vec<u64>,
@@ -173,17 +176,18 @@ struct Parts {
 
 impl Group {
     /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
-    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` another
-    /// file of that.
+    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` what another
+    /// file says of the last one.
     fn read(
         repo: &Repo,
         first: u64,
         last: u64,
         followed: Option<Vec<EntryHash>>,
-        spare: Option<&Parts>,
+        spare: Option<Vec<u8>>,
     ) -> Result<Self> {
         let mut files = BTreeMap::new();
-        for number in first..=last {
+        let from = repeated_by(first).start;
+        for number in from..=last {
             if let Some(parts) = read_parts(repo, &name::entry(number))? {
                 files.insert(number, parts);
             }
@@ -193,16 +197,19 @@ impl Group {
             let opened = opened.filter(|signed| signed.entry.number == number);
             opened.map(|signed| signed.entry.follows)
         };
-        let (mut cores, mut followed) = (BTreeMap::new(), followed);
-        for number in (first..=last).rev() {
+        let (mut cores, mut followed, mut follows) = (BTreeMap::new(), followed, None);
+        for number in (from..=last).rev() {
             let own = files.get(&number).map(|parts| &parts.core);
-            let spare = spare.filter(|_| number == last).map(|parts| &parts.core);
+            let spare = spare.as_ref().filter(|_| number == last);
             let later = files.range(number + 1..);
             let repeats = later.filter_map(|(by, parts)| {
                 let back = usize::try_from(by - number).ok()?;
                 parts.repeated.get(parts.repeated.len().checked_sub(back)?)
             });
             let wanted = followed.take();
+            if number < first {
+                follows.clone_from(&wanted);
+            }
             let belongs = |core: &&Vec<u8>| match &wanted {
                 Some(heads) => heads.contains(&entry::hash(core)),
                 None => own == Some(*core) || spare == Some(*core),
@@ -217,7 +224,7 @@ impl Group {
         }
         let is_whole = |number: &u64| {
             files.get(number).is_some_and(|parts| {
-                let repeated = parts.repeated.iter().rev().zip((first..*number).rev());
+                let repeated = parts.repeated.iter().rev().zip((from..*number).rev());
                 let mut all = repeated.chain([(&parts.core, *number)]);
                 parts.to_end
                     && cores.contains_key(number)
@@ -228,7 +235,7 @@ impl Group {
         Ok(Self {
             cores,
             broken,
-            follows: followed,
+            follows,
         })
     }
 

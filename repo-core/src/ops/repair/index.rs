@@ -333,26 +333,28 @@ impl Job<'_> {
 
     /// Appends the entry; whether all that it drops was in force until then.
     fn append(&self, drop: &[IndexId], add: &[IndexId]) -> Result<bool> {
-        let appended = self.repo.append(&mut |state| {
+        let rests_on: Vec<ObjectRef> = add.iter().map(object).collect();
+        let appended = self.repo.append_resting(&mut |state| {
             let replaced = drop.iter().any(|table| !state.has_table(table));
             let deleted = add.iter().any(|table| state.is_deleted(&table.0));
             if replaced || deleted || !drop.is_empty() && !state.may_prune() {
                 return Ok(None);
             }
             let index_add = add.to_vec();
-            Ok(Some(match drop.is_empty() {
-                true => Action::Publish { index: index_add },
-                false => Action::Deleting {
-                    objects: drop.iter().map(object).collect(),
-                    index_drop: drop.to_vec(),
-                    index_add,
-                    reprieve: Vec::new(),
-                    fenced: match self.process {
-                        Some(process) => state.cut_off_now(&process.nonce()),
-                        None => Vec::new(),
-                    },
+            if drop.is_empty() {
+                return Ok(Some((Action::Publish { index: index_add }, None)));
+            }
+            let deleting = Action::Deleting {
+                objects: drop.iter().map(object).collect(),
+                index_drop: drop.to_vec(),
+                index_add,
+                reprieve: Vec::new(),
+                fenced: match self.process {
+                    Some(process) => state.cut_off_now(&process.nonce()),
+                    None => Vec::new(),
                 },
-            }))
+            };
+            Ok(Some((deleting, Some(rests_on.clone()))))
         })?;
         Ok(appended.is_some())
     }

@@ -1,13 +1,12 @@
 //! What is deleted in a replica.
 
-use super::Job;
 use super::listing::{Log, Objects, object_name};
-use super::log::{clear_of, deleted_by, read};
+use super::{HeldBack, Job, Lacking};
 use crate::error::Result;
-use crate::format::entry::{self, ObjectRef};
+use crate::format::entry::ObjectRef;
 use crate::format::name::{self, ObjectKind};
-use crate::repo::pack_object;
-use std::collections::{BTreeMap, HashSet};
+use crate::repo::{Repo, pack_object};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 /// So many checkpoints of the source must be newer than one that goes in the replica.
@@ -22,71 +21,89 @@ pub struct Deletions {
     pub outdated: Vec<String>,
     /// How many the replica has alone, and no entry deletes.
     pub kept: u64,
+    /// How many are deleted and stay for now.
+    pub held: u64,
+    /// Why.
+    pub why: Option<HeldBack>,
 }
 
-/// What is to be deleted of what the replica holds, now that it has the log `goal`.
+/// Key slots that are removed. They go whatever else lacks: nobody needs them, and somebody may have them who should not.
+pub fn keys(job: &Job<'_>, lacking: &Lacking) -> Result<Vec<ObjectRef>> {
+    let is_key = |object: &&ObjectRef| object.kind == ObjectKind::Key;
+    deleted(job, lacking, &mut lacking.there.named.keys().filter(is_key))
+}
+
+/// What else is to be deleted of what the replica holds, now that it has the log. `hold` says why nothing goes, if that is known already.
 ///
-/// With a key: what the fold says. Without one: what an entry names and the source has no more. The log is read back from its end as far as needed.
-pub fn find(job: &Job<'_>, goal: &Log, source: &Objects, there: &Objects) -> Result<Deletions> {
-    let is_table = |object: &&ObjectRef| object.kind == ObjectKind::State;
+/// With a key: what the fold says. Without one: what an entry names and the source has no more, if all that deletions rest on is there.
+pub fn find(job: &Job<'_>, lacking: &Lacking, hold: Option<HeldBack>) -> Result<Deletions> {
+    let (source, there) = (&lacking.source.named, &lacking.there.named);
+    let is_other =
+        |object: &&ObjectRef| !matches!(object.kind, ObjectKind::Key | ObjectKind::State);
+    let objects = deleted(job, lacking, &mut there.keys().filter(is_other))?;
+    let alone = there
+        .keys()
+        .filter(|object| object.kind != ObjectKind::State);
+    let alone = alone.filter(|object| !source.contains_key(*object)).count();
+    let gone = objects
+        .iter()
+        .filter(|object| !source.contains_key(*object));
     let mut deletions = Deletions {
-        outdated: outdated(goal, source, there),
+        kept: (alone - gone.count()) as u64,
+        outdated: outdated(&lacking.goal, &lacking.source, &lacking.there),
+        objects,
         ..Deletions::default()
     };
-    let alone = there.named.keys().filter(|o| !source.named.contains_key(o));
-    let mut alone: HashSet<ObjectRef> = alone.filter(|o| !is_table(o)).copied().collect();
-    match job.by {
-        Some(repo) => {
-            let state = repo.state();
-            let gone = |object: &&ObjectRef| state.may_remove(&object.id);
-            let named = there.named.keys().filter(|o| !is_table(o));
-            deletions.objects = named.filter(gone).copied().collect();
-            for object in &deletions.objects {
-                alone.remove(object);
-            }
-        }
-        None => {
-            for object in named_in(job, goal, &mut alone)? {
-                // A listing may have left it out.
-                match job.from.size(&object_name(&object))? {
-                    None => deletions.objects.push(object),
-                    Some(_) => deletions.kept += 1,
-                }
-            }
-        }
+    if deletions.objects.is_empty() {
+        return Ok(deletions);
     }
-    deletions.objects.sort_unstable();
-    deletions.kept += alone.len() as u64;
+    let why = match (hold, job.by) {
+        (Some(hold), _) => Some(hold),
+        (None, Some(repo)) => (!has_all_packs(repo, there)?).then_some(HeldBack::Lacks),
+        (None, None) => unproved(job, lacking, &deletions.objects)?,
+    };
+    if why.is_some() {
+        deletions.held = deletions.objects.len() as u64;
+        deletions.objects.clear();
+        deletions.outdated.clear();
+        deletions.why = why;
+    }
     Ok(deletions)
 }
 
-/// Those of `alone` that entries name, taken out of it. From the newest entry back, until all are accounted for.
-fn named_in(job: &Job<'_>, goal: &Log, alone: &mut HashSet<ObjectRef>) -> Result<Vec<ObjectRef>> {
-    let mut repeated: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    let mut named = Vec::new();
-    for entry in goal.entries.keys().rev() {
-        if alone.is_empty() {
-            break;
+/// Those of the replica's objects that are deleted, as far as it is known.
+fn deleted(
+    job: &Job<'_>,
+    lacking: &Lacking,
+    objects: &mut dyn Iterator<Item = &ObjectRef>,
+) -> Result<Vec<ObjectRef>> {
+    let mut gone = Vec::new();
+    if let Some(repo) = job.by {
+        let state = repo.state();
+        gone.extend(objects.filter(|object| state.may_remove(&object.id)));
+    } else {
+        for object in objects.filter(|object| !lacking.source.named.contains_key(*object)) {
+            let is_named = lacking.told(job)?.deleted.contains_key(object);
+            // A listing may have left it out.
+            if is_named && job.from.size(&object_name(object))?.is_none() {
+                gone.push(*object);
+            }
         }
-        job.interrupt.check()?;
-        let known = match entry.1 {
-            None => repeated.remove(&entry.0),
-            Some(_) => None,
-        };
-        let mut clear = known.and_then(|core| clear_of(entry, &core));
-        if clear.is_none() {
-            let file = read(job.from, entry)?;
-            let Ok((core, others)) = entry::decode_file(&file) else {
-                continue;
-            };
-            clear = clear_of(entry, core);
-            let before = (1..entry.0).rev();
-            repeated.extend(before.zip(others.iter().rev().map(|core| core.to_vec())));
-        }
-        let objects = clear.map(deleted_by).unwrap_or_default();
-        named.extend(objects.into_iter().filter(|object| alone.remove(object)));
     }
-    Ok(named)
+    gone.sort_unstable();
+    Ok(gone)
+}
+
+/// Why nothing is deleted by who has no key.
+fn unproved(job: &Job<'_>, lacking: &Lacking, gone: &[ObjectRef]) -> Result<Option<HeldBack>> {
+    let told = lacking.told(job)?;
+    let may_be_void = |object: &ObjectRef| told.deleted.get(object).is_none_or(|n| *n < told.void);
+    Ok(match told {
+        told if told.broken => Some(HeldBack::Log),
+        told if told.unsaid || gone.iter().any(may_be_void) => Some(HeldBack::Unsaid),
+        told if !told.is_borne_by(&lacking.there.named) => Some(HeldBack::Lacks),
+        _ => None,
+    })
 }
 
 /// Checkpoints that the source has no more and that enough newer ones replace, and once only its own are left also state tables that it has no more:
@@ -122,16 +139,15 @@ fn outdated(goal: &Log, source: &Objects, there: &Objects) -> Vec<String> {
     gone
 }
 
-/// Whether the replica has every pack that the index names, as far as there is a key: what was deleted may live on in any of them.
-pub fn has_all_packs(job: &Job<'_>, there: &Objects) -> Result<bool> {
-    let Some(repo) = job.by else { return Ok(true) };
+/// Whether the replica has every pack that the index names: what was deleted may live on in any of them.
+fn has_all_packs(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
     let mut all = !repo.index_is_incomplete();
     repo.index().packs(&mut |pack, _| {
         let object = ObjectRef {
             kind: pack_object(pack.kind),
             id: pack.id.0,
         };
-        all &= there.named.get(&object) == Some(&pack.len);
+        all &= there.get(&object) == Some(&pack.len);
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(all)

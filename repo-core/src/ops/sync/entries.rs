@@ -4,10 +4,11 @@
 //! of a chain the last entry that deletes is put first, with all before it repeated in its file, as every file repeats some: whoever folds the
 //! log from then on sees that state, and no earlier one. Then each is put as it is.
 
-use super::Job;
+use super::judge::{Verdict, judge};
 use super::listing::{EntryName, name_of};
 use super::log::{self, clear_of, deleted_by};
 use super::transfer::threads;
+use super::{Job, Lacking};
 use crate::backend::{Put, put_if_absent_or_same};
 use crate::error::{Error, Result};
 use crate::format::entry::{self, CATCH_UP_BYTES_MAX};
@@ -15,7 +16,7 @@ use crate::progress::Progress;
 use crate::repo::on_threads;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// So many bytes of entries are kept until they are put.
 const KEPT_BYTES_MAX: usize = 4 << 20;
@@ -24,26 +25,34 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 type Files = BTreeMap<EntryName, (Vec<u8>, Option<Error>)>;
 
 /// Puts entries, those that the replica lacks and those whose files are to be written again. Where nothing is a repository yet several at once,
-/// else in the order of their numbers.
-pub fn put(job: &Job<'_>, lacking: &[EntryName], is_first: bool) -> Result<()> {
+/// else in the order of their numbers. Gives how many are damaged in the source: they are named, and left out until they are put right, or an entry says that they
+/// count for nothing.
+pub fn put(job: &Job<'_>, lacking: &Lacking, is_first: bool) -> Result<u64> {
+    let entries = &lacking.log.entries;
+    let left_out = AtomicU64::new(0);
+    let put = |entry, known| -> Result<()> {
+        let is_put = put_one(job, lacking, entry, known)?;
+        left_out.fetch_add(u64::from(!is_put), Ordering::Relaxed);
+        Ok(())
+    };
     if is_first {
         let next = AtomicUsize::new(0);
         on_threads(threads(job.from, job.to), &|| {
-            while let Some(entry) = lacking.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(entry) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
                 job.interrupt.check()?;
-                put_one(job, entry, None)?;
+                put(entry, None)?;
             }
             Ok(())
         })?;
-        return Ok(());
+    } else {
+        let mut files = read_some(job, entries)?;
+        put_newest_deletion(job, entries, &files)?;
+        for entry in entries {
+            job.interrupt.check()?;
+            put(entry, files.remove(entry))?;
+        }
     }
-    let mut files = read_some(job, lacking)?;
-    put_newest_deletion(job, lacking, &files)?;
-    for entry in lacking {
-        job.interrupt.check()?;
-        put_one(job, entry, files.remove(entry))?;
-    }
-    Ok(())
+    Ok(left_out.into_inner())
 }
 
 /// The first of these entries, as far as they fit into memory.
@@ -64,7 +73,10 @@ fn read_some(job: &Job<'_>, lacking: &[EntryName]) -> Result<Files> {
 /// Puts the last entry that deletes something before those in front of it, if its file has room to repeat them and all are of a chain.
 fn put_newest_deletion(job: &Job<'_>, lacking: &[EntryName], files: &Files) -> Result<()> {
     let deletes = |entry: &EntryName| {
-        let (core, _) = entry::decode_file(&files.get(entry)?.0).ok()?;
+        let (file, None) = files.get(entry)? else {
+            return None;
+        };
+        let (core, _) = entry::decode_file(file).ok()?;
         let clear = clear_of(entry, core)?;
         (!deleted_by(clear).is_empty()).then(|| core.to_vec())
     };
@@ -90,26 +102,36 @@ fn put_newest_deletion(job: &Job<'_>, lacking: &[EntryName], files: &Files) -> R
     Ok(())
 }
 
+/// Puts an entry; whether it is there now. One that is damaged in the source is never put over another file.
 fn put_one(
     job: &Job<'_>,
+    lacking: &Lacking,
     entry: &EntryName,
     known: Option<(Vec<u8>, Option<Error>)>,
-) -> Result<()> {
+) -> Result<bool> {
     let name = name_of(entry);
     let (file, wrong) = match known {
         Some(known) => known,
         None => log::read_proved(job, entry)?,
     };
-    if let Some(wrong) = wrong {
-        job.progress.problem(Path::new(&name), &wrong);
+    if let Some(wrong) = &wrong
+        && entry.0 >= lacking.told(job)?.void
+    {
+        job.progress.problem(Path::new(&name), wrong);
+        return Ok(false);
     }
     if put_if_absent_or_same(job.to, &name, &file)? == Put::Created {
-        return Ok(());
+        return Ok(true);
     }
-    let there = job.to.get(&name)?;
-    match there == file {
-        true => Ok(()),
-        false if log::is_form_of(&there, &file) => job.to.put(&name, &file),
-        false => Err(log::differs(job.to, entry)),
+    match judge(job, &lacking.goal, entry, &file, &job.to.get(&name)?)? {
+        Verdict::Same => {}
+        Verdict::Source => job.to.put(&name, &file)?,
+        Verdict::NotSource(_) if wrong.is_some() => {}
+        Verdict::NotSource(e) => {
+            job.progress.problem(Path::new(&name), &e);
+            return Ok(false);
+        }
+        Verdict::TwoEntries => return Err(log::differs(job.to, entry)),
     }
+    Ok(true)
 }

@@ -89,6 +89,14 @@ impl Log {
         }
     }
 
+    /// Numbers of the chain under which nothing lies, up to the last of it; a thousand at most.
+    pub fn holes(&self) -> Vec<u64> {
+        let chain = self.entries.keys().filter(|(_, nonce)| nonce.is_none());
+        let mut next = 1;
+        let holes = chain.flat_map(|(number, _)| std::mem::replace(&mut next, number + 1)..*number);
+        holes.take(1000).collect()
+    }
+
     /// The highest number; 0 if there is no entry.
     pub fn end(&self) -> u64 {
         self.entries

@@ -7,22 +7,29 @@
 //! 4. put the goal's entries in order, and `config` last;
 //! 5. delete what the log deletes.
 
+mod configs;
 mod deletions;
 mod entries;
+mod judge;
 mod listing;
 mod log;
+mod told;
 mod transfer;
 
 use crate::backend::{Backend, Put, put_if_absent_or_same};
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::config;
 use crate::format::entry::ObjectRef;
-use crate::format::name::{self, CONFIG, SEGMENT_OPEN};
+use crate::format::name::{self, CONFIG, ObjectKind, SEGMENT_OPEN};
 use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::Repo;
+use configs::Theirs;
+pub use configs::look;
 use deletions::Deletions;
-use listing::{EntryName, Log, Objects, object_name};
+use listing::{Log, Objects, object_name};
+use log::LogLacks;
 use std::path::Path;
+use std::sync::OnceLock;
+use told::Told;
 
 /// So often is begun anew because the source was pruned meanwhile.
 const ROUNDS_MAX: u32 = 10;
@@ -53,8 +60,27 @@ pub struct SyncSummary {
     pub kept: u64,
     /// Objects and entries that are damaged in the source, and deletions that were refused; each was told to who watches.
     pub problems: u64,
-    /// Nothing was deleted, because the replica lacks something that the source has or should have.
-    pub held_back: bool,
+    /// Files of the log and `config` that were there and damaged.
+    pub log_damaged: u64,
+    /// Removed key slots that the source still has, and that were not copied into a repository that lacks them.
+    pub keys_left_out: u64,
+    /// Objects that are deleted by the log and stay for now.
+    pub held: u64,
+    /// Why they stay.
+    pub held_back: Option<HeldBack>,
+}
+
+/// Why nothing is deleted in a replica, key slots aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBack {
+    /// An object is damaged in the source, and the replica lacks it: what is deleted may be its last copy.
+    Damaged,
+    /// The replica lacks an object that the deletions rest on, and the source has lost it.
+    Lacks,
+    /// An entry of the source's log is damaged or missing.
+    Log,
+    /// What the deletions rest on, or whether they count, is not said in clear: who has the key can tell.
+    Unsaid,
 }
 
 /// What all steps need.
@@ -94,7 +120,7 @@ pub fn sync(
         progress: &problems,
         interrupt,
     };
-    let config = job.same_config()?;
+    let config = configs::compare(&job)?;
     let mut summary = SyncSummary::default();
     for _ in 0..ROUNDS_MAX {
         interrupt.check()?;
@@ -109,128 +135,216 @@ pub fn sync(
 }
 
 /// What the replica lacks.
+#[derive(Default)]
 struct Lacking {
     goal: Log,
     /// Segments that take entries.
     open: Vec<u64>,
+    /// How many of them are damaged in the replica.
+    marks_damaged: u64,
     source: Objects,
     there: Objects,
-    entries: Vec<EntryName>,
+    log: LogLacks,
     objects: Vec<ObjectRef>,
     /// How many of them lie there and are not what their names say.
     damaged: u64,
     checkpoints: Vec<String>,
+    /// Removed key slots that are not copied.
+    keys_left_out: u64,
+    told: OnceLock<Told>,
+}
+
+impl Lacking {
+    /// Takes what was copied for what lies in the replica.
+    fn note_arrived(&mut self) {
+        for object in &self.objects {
+            let len = self.source.named[object];
+            self.there.named.insert(*object, len);
+        }
+    }
+
+    /// Files of the replica's log, and `config`, that are damaged.
+    fn log_damaged(&self, config: Theirs) -> u64 {
+        self.log.damaged + self.marks_damaged + u64::from(config == Theirs::Damaged)
+    }
+
+    /// What the goal says in clear, read when it is first asked for.
+    fn told(&self, job: &Job<'_>) -> Result<&Told> {
+        if let Some(told) = self.told.get() {
+            return Ok(told);
+        }
+        let told = Told::read(job, &self.goal)?;
+        Ok(self.told.get_or_init(|| told))
+    }
 }
 
 impl Job<'_> {
-    /// The source's `config`, and whether the replica has it.
-    fn same_config(&self) -> Result<(Vec<u8>, bool)> {
-        let ours = Repo::recognize(self.from)?.into_config();
-        let theirs = match self.to.get(CONFIG) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok((ours, false)),
-            theirs => theirs?,
-        };
-        match theirs == ours {
-            true => Ok((ours, true)),
-            false => Err(self.other_config(&ours, &theirs)),
-        }
-    }
-
-    fn other_config(&self, ours: &[u8], theirs: &[u8]) -> Error {
-        let is_ours = matches!((config::repository(ours), config::repository(theirs)), (Ok(a), Ok(b)) if a == b);
-        match is_ours || config::repository(theirs).is_err() {
-            true => Error::damaged(Subject::Object(CONFIG.to_owned())).detail(format!(
-                "is not in {} what it is in its source",
-                self.to.place()
-            )),
-            false => Error::new(
-                ErrorKind::InvalidInput,
-                Subject::Repository(self.to.place()),
-            )
-            .detail("is another repository than the source"),
-        }
-    }
-
     /// Goes through all steps once. `false` if it must begin anew.
-    fn round(&self, config: &(Vec<u8>, bool), summary: &mut SyncSummary) -> Result<bool> {
+    fn round(&self, config: &(Vec<u8>, Theirs), summary: &mut SyncSummary) -> Result<bool> {
         if let Some(repo) = self.by {
             repo.refresh()?;
         }
-        let mut lacking = self.compare(config.1)?;
+        let Some(mut lacking) = self.compare(config.1)? else {
+            return Ok(false);
+        };
+        summary.keys_left_out = lacking.keys_left_out;
         if self.options.dry_run {
-            return self.foretell(&lacking, summary).map(|()| true);
+            return self.foretell(lacking, config.1, summary).map(|()| true);
         }
+        let arrived = self.bring(&lacking, config, summary);
+        // Removed keys wait for nothing: not for objects that are damaged, nor for room.
+        let keys = match arrived {
+            Ok(None) => Ok(()),
+            _ => self.delete_keys(&mut lacking, summary),
+        };
+        let Some((damaged, left_out)) = arrived? else {
+            return Ok(false);
+        };
+        keys?;
+        lacking.note_arrived();
+        let hold = match damaged > 0 {
+            true => Some(HeldBack::Damaged),
+            false => (left_out > 0 || lacking.log.is_doubtful).then_some(HeldBack::Log),
+        };
+        let deletions = deletions::find(self, &lacking, hold)?;
+        summary.note(&deletions);
+        let objects = deletions.objects.iter().map(object_name);
+        for name in objects.chain(deletions.outdated) {
+            self.delete(&name, summary)?;
+        }
+        Ok(true)
+    }
+
+    /// Brings objects, then the log. Gives how many objects and how many entries are damaged in the source; `None` if it must begin anew.
+    fn bring(
+        &self,
+        lacking: &Lacking,
+        config: &(Vec<u8>, Theirs),
+        summary: &mut SyncSummary,
+    ) -> Result<Option<(u64, u64)>> {
         summary.damaged += lacking.damaged;
         let copied = transfer::objects(self, &lacking.objects)?;
         summary.objects += copied.objects;
         summary.bytes += copied.bytes;
         transfer::checkpoints(self, lacking.checkpoints.iter())?;
-        if copied.gone > 0 || self.is_pruned_since(&lacking)? {
-            return Ok(false);
+        if copied.gone > 0 || self.is_pruned_since(lacking)? {
+            return Ok(None);
         }
-        self.put_log(&lacking, config)?;
-        summary.entries += lacking.entries.len() as u64;
-        if copied.damaged > 0 {
-            summary.held_back = true;
-            return Ok(true);
-        }
-        for object in &lacking.objects {
-            let len = lacking.source.named[object];
-            lacking.there.named.insert(*object, len);
-        }
-        self.delete(&lacking, summary)?;
-        Ok(true)
+        let left_out = self.put_log(lacking, config)?;
+        summary.entries += lacking.log.entries.len() as u64 - left_out;
+        summary.log_damaged += lacking.log_damaged(config.1);
+        Ok(Some((copied.damaged, left_out)))
     }
 
-    fn compare(&self, is_repository: bool) -> Result<Lacking> {
+    fn delete_keys(&self, lacking: &mut Lacking, summary: &mut SyncSummary) -> Result<()> {
+        for key in deletions::keys(self, lacking)? {
+            self.delete(&object_name(&key), summary)?;
+            lacking.there.named.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn compare(&self, config: Theirs) -> Result<Option<Lacking>> {
         let goal = Log::list(self.from)?;
         let (source, _) = Objects::list_all(self.from)?;
         let (mut there, their_log) = Objects::list_all(self.to)?;
-        if !is_repository {
-            there.look_for_strangers(self.to)?;
-            if let Some(stranger) = &there.stranger {
-                let place = Subject::Repository(self.to.place());
-                let detail = format!("is not empty: {stranger} lies there");
-                return Err(Error::new(ErrorKind::InvalidInput, place).detail(detail));
-            }
+        if config == Theirs::Absent {
+            configs::refuse_strangers(self.to, &mut there)?;
         }
-        let entries = log::lacking(self, &goal, &their_log)?;
+        let Some(log) = log::lacking(self, &goal, &their_log)? else {
+            return Ok(None);
+        };
+        let mut open: Vec<u64> = goal.open.difference(&their_log.open).copied().collect();
+        let mut marks_damaged = 0;
+        if self.options.read_data {
+            let both = goal.open.intersection(&their_log.open);
+            let wrong = both.filter(|segment| !self.is_mark(**segment));
+            let wrong: Vec<u64> = wrong.copied().collect();
+            marks_damaged = wrong.len() as u64;
+            open.extend(wrong);
+        }
+        let mut lacking = Lacking {
+            goal,
+            source,
+            there,
+            log,
+            open,
+            marks_damaged,
+            ..Lacking::default()
+        };
+        self.report_holes(&mut lacking)?;
+        self.compare_objects(&mut lacking, config)?;
+        self.expect(&lacking);
+        Ok(Some(lacking))
+    }
+
+    /// Which objects the replica lacks. A removed key does not come back into a repository that lacks it; a place that is none yet gets what the source has: somebody
+    /// who may no more than add to the log must not be able to keep all keys out of a copy.
+    fn compare_objects(&self, lacking: &mut Lacking, config: Theirs) -> Result<()> {
+        let (source, there) = (&lacking.source.named, &lacking.there.named);
         let state = self.by.map(|repo| repo.state());
         let is_deleted = |object: &ObjectRef| {
             let state = state.as_ref();
             state.is_some_and(|state| state.may_remove(&object.id))
         };
-        let lacks = |(object, len): &(&ObjectRef, &u64)| {
-            there.named.get(object) != Some(len) && !is_deleted(object)
-        };
-        let mut objects: Vec<_> = source.named.iter().filter(lacks).map(|(o, _)| *o).collect();
+        let (mut objects, mut left_out) = (Vec::new(), 0);
+        for (object, len) in source {
+            if there.get(object) == Some(len) {
+                continue;
+            }
+            let is_key = object.kind == ObjectKind::Key;
+            let is_removed = match self.by {
+                Some(_) => is_deleted(object),
+                None if !is_key || config == Theirs::Absent => false,
+                None => lacking.told(self)?.deleted.contains_key(object),
+            };
+            left_out += u64::from(is_removed && is_key && self.by.is_none());
+            if !is_removed {
+                objects.push(*object);
+            }
+        }
         let whole = objects.len();
         if self.options.read_data {
-            let both = source
-                .named
-                .keys()
-                .filter(|o| there.named.get(*o) == source.named.get(*o));
-            let both: Vec<_> = both.filter(|o| !is_deleted(o)).copied().collect();
+            let both = source.iter().filter(|(o, len)| there.get(*o) == Some(*len));
+            let both = both.map(|(object, _)| *object);
+            let both: Vec<_> = both.filter(|object| !is_deleted(object)).collect();
             objects.extend(transfer::not_as_named(self, &both)?);
         }
-        let damaged = (objects.len() - whole) as u64;
+        lacking.damaged = (objects.len() - whole) as u64;
         objects.sort_unstable();
+        let checkpoints = lacking.source.checkpoints.iter();
         let is_new = |(name, len): &(&String, &u64)| {
             let number = name::parse_numbered(name).map_or(0, |(number, _)| number);
-            there.checkpoints.get(*name) != Some(len) && number <= goal.end()
+            lacking.there.checkpoints.get(*name) != Some(len) && number <= lacking.goal.end()
         };
-        let checkpoints = source.checkpoints.iter().filter(is_new);
-        Ok(Lacking {
-            checkpoints: checkpoints.map(|(name, _)| name.clone()).collect(),
-            open: goal.open.difference(&their_log.open).copied().collect(),
-            goal,
-            entries,
-            objects,
-            damaged,
-            source,
-            there,
-        })
-        .inspect(|lacking: &Lacking| self.expect(lacking))
+        lacking.checkpoints = checkpoints
+            .filter(is_new)
+            .map(|(name, _)| name.clone())
+            .collect();
+        (lacking.objects, lacking.keys_left_out) = (objects, left_out);
+        Ok(())
+    }
+
+    /// Names entries that the source's log lacks, unless a later one says that they count for nothing: the replica will lack them too.
+    fn report_holes(&self, lacking: &mut Lacking) -> Result<()> {
+        let holes = lacking.goal.holes();
+        if holes.is_empty() {
+            return Ok(());
+        }
+        let void = lacking.told(self)?.void;
+        for number in holes.into_iter().filter(|number| *number > void) {
+            let error = Error::missing(Subject::Entry(number));
+            self.progress
+                .problem(Path::new(&name::entry(number)), &error);
+            lacking.log.is_doubtful = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the replica says as it should that a segment of its log takes entries.
+    fn is_mark(&self, segment: u64) -> bool {
+        let name = name::segment_open(segment.saturating_mul(name::SEGMENT_ENTRIES));
+        self.to.get(&name).is_ok_and(|mark| mark == SEGMENT_OPEN)
     }
 
     fn expect(&self, lacking: &Lacking) {
@@ -245,31 +359,37 @@ impl Job<'_> {
     }
 
     /// What would be done.
-    fn foretell(&self, lacking: &Lacking, summary: &mut SyncSummary) -> Result<()> {
-        let Deletions {
-            objects,
-            outdated,
-            kept,
-        } = deletions::find(self, &lacking.goal, &lacking.source, &lacking.there)?;
+    fn foretell(
+        &self,
+        mut lacking: Lacking,
+        config: Theirs,
+        summary: &mut SyncSummary,
+    ) -> Result<()> {
+        let bytes = |object: &ObjectRef| lacking.source.named[object];
         *summary = SyncSummary {
-            entries: lacking.entries.len() as u64,
+            entries: lacking.log.entries.len() as u64,
             objects: lacking.objects.len() as u64,
             damaged: lacking.damaged,
-            bytes: lacking
-                .objects
-                .iter()
-                .map(|o| lacking.source.named[o])
-                .sum(),
-            deleted: (objects.len() + outdated.len()) as u64,
-            kept,
+            bytes: lacking.objects.iter().map(bytes).sum(),
+            log_damaged: lacking.log_damaged(config),
+            keys_left_out: lacking.keys_left_out,
             ..SyncSummary::default()
         };
+        lacking.note_arrived();
+        let keys = deletions::keys(self, &lacking)?;
+        for key in &keys {
+            lacking.there.named.remove(key);
+        }
+        let hold = lacking.log.is_doubtful.then_some(HeldBack::Log);
+        let found = deletions::find(self, &lacking, hold)?;
+        summary.note(&found);
+        summary.deleted = (keys.len() + found.objects.len() + found.outdated.len()) as u64;
         Ok(())
     }
 
     /// Whether something may have been deleted since the goal was listed that a fold of it needs. Where no entry is to be put it does not matter.
     fn is_pruned_since(&self, lacking: &Lacking) -> Result<bool> {
-        if lacking.entries.is_empty() {
+        if lacking.log.entries.is_empty() {
             return Ok(false);
         }
         let again = Log::list(self.from)?;
@@ -278,40 +398,50 @@ impl Job<'_> {
         log::any_deletes(self.from, new)
     }
 
-    fn put_log(&self, lacking: &Lacking, (config, is_there): &(Vec<u8>, bool)) -> Result<()> {
+    /// Gives how many entries were left out.
+    fn put_log(&self, lacking: &Lacking, (config, theirs): &(Vec<u8>, Theirs)) -> Result<u64> {
         for segment in &lacking.open {
-            let first = segment.saturating_mul(name::SEGMENT_ENTRIES);
-            put_if_absent_or_same(self.to, &name::segment_open(first), SEGMENT_OPEN)?;
-        }
-        entries::put(self, &lacking.entries, !is_there)?;
-        if !is_there && put_if_absent_or_same(self.to, CONFIG, config)? == Put::Exists {
-            let theirs = self.to.get(CONFIG)?;
-            if theirs != *config {
-                return Err(self.other_config(config, &theirs));
+            let name = name::segment_open(segment.saturating_mul(name::SEGMENT_ENTRIES));
+            if put_if_absent_or_same(self.to, &name, SEGMENT_OPEN)? == Put::Exists
+                && self.to.get(&name)? != SEGMENT_OPEN
+            {
+                self.to.put(&name, SEGMENT_OPEN)?;
             }
+        }
+        let left_out = entries::put(self, lacking, *theirs == Theirs::Absent)?;
+        match theirs {
+            Theirs::Same => {}
+            Theirs::Damaged => self.to.put(CONFIG, config)?,
+            Theirs::Absent => {
+                if put_if_absent_or_same(self.to, CONFIG, config)? == Put::Exists {
+                    let theirs = self.to.get(CONFIG)?;
+                    if theirs != *config {
+                        return Err(configs::differ(self.from, self.to, config, &theirs));
+                    }
+                }
+            }
+        }
+        Ok(left_out)
+    }
+
+    fn delete(&self, name: &str, summary: &mut SyncSummary) -> Result<()> {
+        self.interrupt.check()?;
+        match self.to.delete(name) {
+            Ok(()) => summary.deleted += 1,
+            // An append-only replica: who prunes it has other credentials.
+            Err(e) if e.kind() == ErrorKind::Denied => {
+                let there = Path::new(&self.to.place()).join(name);
+                self.progress.problem(&there, &e);
+            }
+            Err(e) => return Err(e),
         }
         Ok(())
     }
+}
 
-    fn delete(&self, lacking: &Lacking, summary: &mut SyncSummary) -> Result<()> {
-        let deletions = deletions::find(self, &lacking.goal, &lacking.source, &lacking.there)?;
-        summary.kept = deletions.kept;
-        if !deletions.objects.is_empty() && !deletions::has_all_packs(self, &lacking.there)? {
-            summary.held_back = true;
-            return Ok(());
-        }
-        let objects = deletions.objects.iter().map(object_name);
-        for name in objects.chain(deletions.outdated.iter().cloned()) {
-            self.interrupt.check()?;
-            match self.to.delete(&name) {
-                Ok(()) => summary.deleted += 1,
-                // An append-only replica: who prunes it has other credentials.
-                Err(e) if e.kind() == ErrorKind::Denied => {
-                    self.progress.problem(Path::new(&name), &e);
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
+impl SyncSummary {
+    fn note(&mut self, deletions: &Deletions) {
+        (self.kept, self.held) = (deletions.kept, deletions.held);
+        self.held_back = deletions.why;
     }
 }

@@ -1,5 +1,6 @@
 //! Snapshots are forgotten, protected and brought back while others do the same, and after prunes.
 
+use super::class_c_history::repeat_nothing;
 use super::support::*;
 use crate::backend::MemoryBackend;
 use crate::error::{ErrorKind, Subject};
@@ -180,6 +181,7 @@ fn a_policy_that_leaves_nothing_must_be_meant() {
 fn nothing_is_forgotten_behind_an_entry_that_cannot_be_read() {
     let (bed, ids) = place();
     lengthen(&bed.open(), &ids[0], 20);
+    repeat_nothing(&bed.place);
     bed.place.remove(&name::checkpoint(16));
     bed.place.remove(&name::entry(16));
     let repo = bed

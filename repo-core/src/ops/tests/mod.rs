@@ -64,6 +64,8 @@ pub mod support;
 mod surplus;
 mod sync;
 mod sync_crash;
+mod sync_held;
+mod sync_log;
 mod tag;
 mod verifying;
 mod writing;

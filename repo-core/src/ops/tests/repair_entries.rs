@@ -1,5 +1,6 @@
 //! Files of the log that are damaged and that the log itself still knows.
 
+use super::class_c_history::repeat_nothing;
 use super::support::*;
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::backend::{Backend, MemoryBackend};
@@ -60,9 +61,47 @@ fn entries_that_others_repeat_are_written_again() {
 }
 
 #[test]
+fn the_file_of_any_entry_but_the_newest_may_be_lost() {
+    let bed = log_of(36);
+    let anew = |place: &MemoryBackend| {
+        let repo = bed.open_anew(Arc::new(place.clone()), &password());
+        repo.unwrap()
+    };
+    let tail = anew(&bed.place).state().tail().number;
+    let without_checkpoints = bed.place.fork();
+    for object in names(&bed.place, name::CHECKPOINTS) {
+        without_checkpoints.delete(&object).unwrap();
+    }
+    for place in [&bed.place, &without_checkpoints] {
+        let whole = anew(place).state();
+        for number in 1..tail {
+            let entry = name::entry(number);
+            let file = place.get(&entry).unwrap();
+            for damage in 0..3 {
+                let place = place.fork();
+                match damage {
+                    0 => assert!(place.remove(&entry)),
+                    1 => place.corrupt(&entry, |file| file.truncate(60)),
+                    _ => flip(&place, &entry, 300),
+                }
+                assert_eq!(anew(&place).state(), whole, "{entry} {damage}");
+                let options = RepairLogOptions::default();
+                let (listener, interrupt) = (Listener::default(), Interrupt::new());
+                let done = repair_log(&anew(&place), &options, &listener, &interrupt).unwrap();
+                assert_eq!(done.mended.entries, [number], "{damage}");
+                assert_eq!((done.mended.lost.len(), done.entries.len()), (0, 0));
+                assert_eq!(place.get(&entry).unwrap(), file, "{entry} {damage}");
+                assert_clean(&anew(&place));
+            }
+        }
+    }
+}
+
+#[test]
 fn what_a_checkpoint_says_too_is_no_error_and_a_bad_checkpoint_goes() {
     // So long that who opens it begins at a checkpoint.
     let bed = log_of(150);
+    repeat_nothing(&bed.place);
     flip(&bed.place, &name::entry(16), 300);
     let found = check_all(&bed.open());
     assert!(found.findings.is_empty(), "{found:?}");

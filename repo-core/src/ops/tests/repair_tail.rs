@@ -2,6 +2,7 @@
 //! cost anything before it.
 
 use super::class_c_history::anew;
+use super::class_c_history::repeat_nothing;
 use super::damage::findings;
 use super::prune::{prune_with, thorough};
 use super::support::*;
@@ -170,6 +171,7 @@ fn a_copy_that_was_cleared_clears_not_what_it_is_a_copy_of() {
     clear_log(&anew(&bed, &place));
     assert_clean(&anew(&bed, &place));
     assert!(live(&anew(&bed, &place)).len() > made.len());
+    repeat_nothing(&place);
     place.delete(&name::entry(lone)).unwrap();
     for object in names(&place, name::CHECKPOINTS) {
         place.delete(&object).unwrap();

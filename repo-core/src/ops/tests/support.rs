@@ -262,7 +262,10 @@ impl<'a> Other<'a> {
     }
 }
 
-/// A place at which something happens once, right before the first object of a kind is put there.
+/// What [`Meanwhile`] calls a listing.
+pub const LISTING: &str = "a listing";
+
+/// A place at which something happens once, right before the first object of a kind is put there, or where the kind is [`LISTING`] before it is listed.
 pub struct Meanwhile<'a> {
     place: MemoryBackend,
     kind: &'static str,
@@ -323,6 +326,9 @@ impl Backend for Meanwhile<'_> {
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
+        if self.kind == LISTING {
+            self.happen(LISTING);
+        }
         self.place.list(prefix, each)
     }
 

@@ -10,7 +10,7 @@ use crate::format::entry::{self, Action, ObjectRef};
 use crate::format::key_slot::{Credential, Label};
 use crate::format::name::{self, CONFIG, ObjectKind};
 use crate::id::SnapshotId;
-use crate::ops::{SyncOptions, SyncSummary, sync};
+use crate::ops::{HeldBack, SyncOptions, SyncSummary, sync};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::collections::BTreeSet;
@@ -201,11 +201,27 @@ fn on_class_c_too() {
 }
 
 /// The packs of a place, as a `Deleting` names them.
-fn packs_of(place: &MemoryBackend) -> Vec<ObjectRef> {
+pub fn packs_of(place: &MemoryBackend) -> Vec<ObjectRef> {
     let names = place.objects().into_keys();
     let objects = names.filter_map(|name| ObjectKind::parse(&name));
     let packs = objects.filter(|(kind, _)| matches!(kind, ObjectKind::Data | ObjectKind::Meta));
     packs.map(|(kind, id)| ObjectRef { kind, id }).collect()
+}
+
+/// Syncs as these options say; gives the problems too.
+pub fn run(
+    from: &dyn Backend,
+    to: &dyn Backend,
+    by: Option<&Repo>,
+    read_data: bool,
+) -> (Result<SyncSummary>, Vec<String>) {
+    let listener = Listener::default();
+    let options = SyncOptions {
+        read_data,
+        ..SyncOptions::default()
+    };
+    let done = sync(from, to, by, &options, &listener, &Interrupt::new());
+    (done, listener.problems())
 }
 
 /// Somebody with no more than a writer's keys appends a `Deleting` of everything.
@@ -263,8 +279,10 @@ fn with_a_key_nothing_goes_that_no_counting_entry_names() {
     let done = by(Some(&repo), &proved);
     assert!(done.deleted == 0 && done.kept > 0, "{done:?}");
     assert_whole(&bed, &proved, &[&first, &second]);
-    // Who has no key believes the place, as the document says.
-    assert!(by(None, &to).deleted > 0);
+    // Who has no key cannot tell what it rests on.
+    let done = by(None, &to);
+    assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Unsaid), 0));
+    assert_whole(&bed, &to, &[&first, &second]);
 }
 
 #[test]
@@ -336,7 +354,7 @@ fn what_is_damaged_is_named_and_keeps_deletions_back() {
     };
     let done = run();
     assert!(
-        done.held_back && done.deleted == 0 && done.problems == 1,
+        done.held_back == Some(HeldBack::Damaged) && done.deleted == 0 && done.problems == 1,
         "{done:?}"
     );
     assert!(
@@ -439,4 +457,13 @@ fn a_removed_key_goes() {
     assert_eq!(mirror(&bed.place, &to).unwrap().deleted, 1);
     assert!(!opens());
     assert_eq!(names(&to, "keys").len(), 1);
+}
+
+#[test]
+fn what_others_append_is_nobody_elses() {
+    let (bed, [first, _]) = history_in(Class::A);
+    let (one, other) = (bed.open(), bed.open());
+    forget(&one, &[first.0]);
+    other.refresh().unwrap();
+    assert_eq!((one.has_appended(), other.has_appended()), (true, false));
 }
