@@ -57,6 +57,7 @@ impl Env {
     }
 
     /// Whether a variable is set and empty.
+    #[cfg(feature = "serve")]
     pub fn is_empty(&self, name: &str) -> bool {
         (self.read)(name).is_some_and(|value| value.is_empty())
     }

@@ -1,15 +1,20 @@
 //! SIGINT and SIGTERM: the first asks the running operation to stop, the second ends the process at once. While no operation
-//! runs that would stop in order, as before the repository is open, the first one ends the process.
+//! runs that would stop in order, as before the repository is open, the first one ends the process. SIGHUP does the same to what has
+//! the terminal for itself, and else what the system does.
 
 use crate::exit::{self, Failure};
 use crate::terminal::Terminal;
 use repo_core::progress::Interrupt;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+#[cfg(feature = "browse")]
+use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
+#[cfg(feature = "browse")]
+use signal_hook::iterator::Handle;
 use signal_hook::iterator::Signals;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// Set by the first signal; every long operation looks at it.
 static INTERRUPT: Interrupt = Interrupt::new();
@@ -22,6 +27,10 @@ static HEEDED: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as it was before a password prompt, while there is one.
 static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+
+/// Takes further signals.
+#[cfg(feature = "browse")]
+static HANDLE: Mutex<Option<Handle>> = Mutex::new(None);
 
 /// What is done before the second signal ends the process.
 #[cfg(feature = "browse")]
@@ -37,6 +46,10 @@ pub fn listen(terminal: Terminal) {
         }
         // Without a handler a signal ends the process at once, which loses time but nothing else.
         if let Ok(signals) = Signals::new([SIGINT, SIGTERM]) {
+            #[cfg(feature = "browse")]
+            {
+                *locked(&HANDLE) = Some(signals.handle());
+            }
             let named = std::thread::Builder::new().name("signals".into());
             let _ = named.spawn(move || serve(signals, &terminal));
         }
@@ -49,12 +62,13 @@ pub fn interrupt() -> &'static Interrupt {
     &INTERRUPT
 }
 
-/// Has something done before the second signal ends the process.
+/// Has something done before the second signal ends the process, and SIGHUP heeded as the others are.
 #[cfg(feature = "browse")]
 pub fn before_exit(last: fn()) {
-    *BEFORE_EXIT
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(last);
+    *locked(&BEFORE_EXIT) = Some(last);
+    if let Some(handle) = &*locked(&HANDLE) {
+        let _ = handle.add_signal(SIGHUP);
+    }
 }
 
 /// Fails once a signal came.
@@ -82,7 +96,7 @@ fn serve(mut signals: Signals, terminal: &Terminal) {
             #[cfg(feature = "opendal")]
             crate::ssh::end();
             #[cfg(feature = "browse")]
-            if let Ok(Some(last)) = BEFORE_EXIT.lock().as_deref() {
+            if let Some(last) = *locked(&BEFORE_EXIT) {
                 last();
             }
             signal_hook::low_level::exit(exit::INTERRUPTED.into());
@@ -91,12 +105,13 @@ fn serve(mut signals: Signals, terminal: &Terminal) {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Puts the terminal back if there was a prompt.
 fn restore_terminal() -> bool {
-    let mut prompt = PROMPT
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let Some((terminal, settings)) = prompt.take() else {
+    let Some((terminal, settings)) = locked(&PROMPT).take() else {
         return false;
     };
     let _ = tcsetattr(&terminal, OptionalActions::Now, &settings);
@@ -109,11 +124,7 @@ pub fn during_prompt<T>(prompt: impl FnOnce() -> T) -> T {
         let settings = tcgetattr(&tty).ok()?;
         Some((tty, settings))
     });
-    let set = |to| {
-        *PROMPT
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = to
-    };
+    let set = |to| *locked(&PROMPT) = to;
     set(saved);
     let answer = prompt();
     set(None);

@@ -180,8 +180,9 @@ impl Mount {
     ) -> Result<Option<(u64, Facts, [Duration; 2])>> {
         let directory = self.known(parent)?;
         self.refresh(&directory.object);
-        let found = self.view.child(&directory.object, name.as_bytes())?;
-        let Some((object, facts)) = found else {
+        let found = self.view.child(&directory.object, name.as_bytes());
+        self.tell_lost();
+        let Some((object, facts)) = found? else {
             return Ok(None);
         };
         let lifetimes = Self::lifetimes(&directory.object, &object);
@@ -229,10 +230,19 @@ impl Mount {
             }
         }
         let from = offset.saturating_sub(DOTS);
-        self.view.list(&directory.object, from, &mut |listed| {
+        let listed = self.view.list(&directory.object, from, &mut |listed| {
             let entry = Entry::Child(listed.name, listed.object, listed.facts);
             add((listed.next + DOTS, &directory), entry)
-        })
+        });
+        self.tell_lost();
+        listed
+    }
+
+    /// Tells of what was lost beside what was found.
+    fn tell_lost(&self) {
+        for (place, error) in self.view.lost() {
+            let _ = self.events.try_send(Event::Problem(place, error));
+        }
     }
 }
 

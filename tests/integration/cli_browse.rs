@@ -7,6 +7,7 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,18 @@ struct OnTerminal {
     /// The terminal's other end, which keeps its settings.
     terminal: File,
     shown: Arc<Mutex<Vec<u8>>>,
+    /// Whether it takes nothing.
+    takes_nothing: Arc<AtomicBool>,
+}
+
+fn resize(terminal: &File, rows: u16, columns: u16) {
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(terminal, size).unwrap();
 }
 
 impl OnTerminal {
@@ -30,13 +43,7 @@ impl OnTerminal {
         let name = ptsname(&master, Vec::new()).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let terminal = File::from(rustix::fs::open(name, flags, Mode::empty()).unwrap());
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: 100,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&terminal, size).unwrap();
+        resize(&terminal, 24, 100);
         let stream = || Stdio::from(terminal.try_clone().unwrap());
         let mut command = env.command(arguments);
         command
@@ -47,12 +54,16 @@ impl OnTerminal {
         let keys = File::from(master);
         let mut output = keys.try_clone().unwrap();
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let all = shown.clone();
+        let (all, takes_nothing) = (shown.clone(), Arc::new(AtomicBool::new(false)));
+        let waits = takes_nothing.clone();
         // Ends with the terminal.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(len @ 1..) = output.read(&mut bytes) {
                 all.lock().unwrap().extend_from_slice(&bytes[..len]);
+                while waits.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
             }
         });
         Self {
@@ -60,6 +71,7 @@ impl OnTerminal {
             keys,
             terminal,
             shown,
+            takes_nothing,
         }
     }
 
@@ -91,13 +103,18 @@ impl OnTerminal {
     }
 
     #[track_caller]
-    fn ended(mut self) -> Run {
+    fn waits_for_its_end(&mut self) {
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < PATIENCE, "does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
         assert!(self.is_as_before(), "the terminal is not put back");
+    }
+
+    #[track_caller]
+    fn ended(mut self) -> Run {
+        self.waits_for_its_end();
         let shown = self.shown.clone();
         let output = self.child.wait_with_output().unwrap();
         // It is told to show what it showed before; what was written last may still be on its way to us.
@@ -193,12 +210,53 @@ fn nothing_is_restored_into_the_repository() {
 fn a_signal_puts_the_terminal_back() {
     let env = TestEnvironment::with_repository();
     env.backup(&[&env.write_source()]);
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["-TERM", "-INT", "-HUP"] {
         let browse = OnTerminal::new(&env, &["browse"]);
         browse.shows("testhost");
         browse.signal(signal);
         browse.ended().expect(130).says("interrupted");
     }
+}
+
+/// As one at the other end of a connection that broke.
+#[test]
+fn a_terminal_that_takes_nothing_is_put_back() {
+    let env = TestEnvironment::with_repository();
+    (0..300).for_each(|n| drop(env.write(&format!("src/{n:03}{}", "x".repeat(250)), "")));
+    env.backup(&[&env.text("src")]);
+    let mut browse = OnTerminal::new(&env, &["browse", &format!("latest:{}", env.text("src"))]);
+    browse.shows("000x");
+    browse.takes_nothing.store(true, Ordering::SeqCst);
+    resize(&browse.terminal, 300, 1000);
+    for key in ["j", "G", "g", "G", "g"] {
+        browse.press(key);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    for _ in 0..2 {
+        browse.signal("-TERM");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    browse.waits_for_its_end();
+    browse.takes_nothing.store(false, Ordering::SeqCst);
+}
+
+#[test]
+fn a_terminal_may_say_that_it_is_of_any_size() {
+    let env = TestEnvironment::with_repository();
+    env.backup(&[&env.write_source()]);
+    let mut browse = OnTerminal::new(&env, &["browse"]);
+    browse.shows("testhost");
+    for (rows, columns) in [(u16::MAX, u16::MAX), (0, 0), (1, u16::MAX), (u16::MAX, 1)] {
+        resize(&browse.terminal, rows, columns);
+        browse.press("j");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    resize(&browse.terminal, 24, 100);
+    browse.shown.lock().unwrap().clear();
+    browse.press("?");
+    browse.shows("take the mark away");
+    browse.press("qq");
+    browse.ended().expect(0);
 }
 
 #[test]

@@ -407,6 +407,46 @@ fn versions_are_listed_and_compared() {
         .expect(404);
 }
 
+/// A tree that is lost takes nothing of other snapshots away.
+#[test]
+fn versions_beside_a_lost_one_are_shown() {
+    let env = TestEnvironment::with_repository();
+    let mut lost = Vec::new();
+    for day in 1..=3 {
+        if day == 2 {
+            lost = env.files("repo/meta");
+        }
+        env.write("src/sub/a.txt", "x".repeat(day));
+        env.backup(&[
+            &env.text("src"),
+            "--time",
+            &format!("2024-01-0{day} 12:00:00"),
+        ]);
+        if day == 2 {
+            let before = std::mem::replace(&mut lost, env.files("repo/meta"));
+            lost.retain(|pack| !before.contains(pack));
+        }
+    }
+    assert!(!lost.is_empty());
+    for pack in lost {
+        std::fs::remove_file(env.path("repo/meta").join(pack)).unwrap();
+    }
+    let served = Served::new(&env, &["--no-cache"]);
+    let top = format!("/versions{}/sub/", env.text("src"));
+    let versions = served.get(&format!("{top}a.txt/")).expect(200).text();
+    let of = |day: u32| versions.contains(&format!("<a href=\"./2024-01-0{day}"));
+    assert_eq!([1, 2, 3].map(of), [true, false, true], "{versions}");
+    let names = served.get(&top).expect(200).text();
+    assert!(names.contains("<a href=\"./a.txt/\">"), "{names}");
+    // It may have been in the lost one.
+    served.get(&format!("{top}absent/")).expect(500);
+    let run = served.ended("-TERM");
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains(":/"), "{lines:?}");
+    assert!(lines[1].contains("sub/absent"), "{lines:?}");
+}
+
 #[test]
 fn webdav_reads_and_never_writes() {
     let (env, source) = small();

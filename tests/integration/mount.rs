@@ -351,6 +351,36 @@ fn each_version_is_there_once() {
 }
 
 #[test]
+fn versions_of_others_stand_beside_a_lost_one() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    let day = |day: u32| format!("2026-01-0{day}T00:00:00Z");
+    let mut packs = Vec::new();
+    for day in 1..=3 {
+        env.write("src/sub/c.txt", "x".repeat(day));
+        backup_at(&env, &format!("2026-01-0{day} 00:00:00"), &[]);
+        packs.push(env.files("repo/meta"));
+    }
+    for pack in packs[1].iter().filter(|pack| !packs[0].contains(pack)) {
+        std::fs::remove_file(env.path("repo/meta").join(pack)).unwrap();
+    }
+    let mounted = mounted!(&env, "--no-cache");
+    let at = |name: &str| format!("versions{}{name}", env.text("src"));
+    assert_eq!(mounted.names(&at("/sub/c.txt")), [day(1), day(3)]);
+    assert_eq!(
+        mounted.names(&at("/sub")),
+        [day(1), day(3), "c.txt".to_owned()]
+    );
+    let absent = std::fs::metadata(mounted.path(&at("/absent"))).unwrap_err();
+    assert_eq!(absent.raw_os_error(), Some(5), "the lost one may have it");
+    let said = mounted.unmounted().expect(0).stderr;
+    assert!(
+        said.starts_with("error: ") && said.contains(":/: "),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_damaged_is_an_error_of_input_and_named() {
     let env = TestEnvironment::with_repository();
     env.write_source();

@@ -210,7 +210,14 @@ impl Library<'_> {
                 continue;
             }
             let info = Arc::new(info);
-            let node = self.node(&info, path)?;
+            let node = match self.node(&info, path) {
+                // What others have is shown beside it.
+                Err(error) if error.is_lost() => {
+                    rows.push(gone(info, &reason(&error)));
+                    continue;
+                }
+                node => node?,
+            };
             if let Some(row) = version(info, before.as_deref(), node.as_ref()) {
                 rows.push(row);
             }
@@ -366,24 +373,27 @@ fn version(info: Arc<SnapshotInfo>, before: Option<&Node>, node: Option<&NodeRef
     let note = match (before, node) {
         (None, None) => return None,
         (None, Some(_)) => "new".to_owned(),
-        (Some(_), None) => "is not there".to_owned(),
+        (Some(_), None) => return Some(gone(info, "is not there")),
         (Some(before), Some(node)) => changed_words(&Changed::between(before, node)?).join(" "),
     };
-    let mut row = match node {
-        Some(node) => entry(node),
-        None => Row {
-            name: Vec::new(),
-            kind: None,
-            size: 0,
-            time: info.summary.time,
-            info: None,
-            note: None,
-        },
-    };
-    row.name = info.id.short().into();
-    row.note = Some(note.into());
-    row.info = Some(info);
-    Some(row)
+    Some(Row {
+        name: info.id.short().into(),
+        note: Some(note.into()),
+        info: Some(info),
+        ..entry(node?)
+    })
+}
+
+/// A snapshot that has no version to show, and why.
+fn gone(info: Arc<SnapshotInfo>, why: &str) -> Row {
+    Row {
+        name: info.id.short().into(),
+        kind: None,
+        size: 0,
+        time: info.summary.time,
+        note: Some(why.into()),
+        info: Some(info),
+    }
 }
 
 /// The path of an entry of a directory.

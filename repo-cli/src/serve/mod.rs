@@ -107,8 +107,11 @@ impl Library {
         Looking::new(&self.terminal, "serve").problem(Path::new(path), error);
     }
 
-    /// What was found. Of an error the terminal hears, unless everything ends.
+    /// What was found. Of an error the terminal hears, unless everything ends, and of what was lost beside what was found.
     fn told<T>(&self, path: impl FnOnce() -> String, found: Result<T>) -> Option<T> {
+        for (place, error) in self.view.lost() {
+            self.tell(&place.to_string_lossy(), &error);
+        }
         if let Err(error) = &found
             && error.kind() != ErrorKind::Interrupted
         {

@@ -11,6 +11,10 @@ use crate::id::{BlobId, SnapshotId};
 use crate::repo::{Repo, lock};
 use crate::snapshot::{self, Filter, SnapshotInfo};
 use crate::time::{Timestamp, now};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -22,6 +26,10 @@ const VERSIONS: &str = "versions";
 
 /// Versions that were looked at are kept up to about this many bytes, names in directories aside.
 const VERSIONS_BYTES: usize = 4 << 20;
+
+/// So many directories that are lost wait to be told, and of so many it is known that they were.
+const LOST_MAX: usize = 100;
+const KNOWN_LOST_MAX: usize = 10_000;
 
 /// What of a repository is shown, and how.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +103,14 @@ pub struct View {
     directories: Arc<Directories>,
     shown: RwLock<Arc<Shown>>,
     looked: Mutex<Instant>,
+    lost: Mutex<LostDirectories>,
+}
+
+/// Directories that were passed over because they are lost.
+#[derive(Default)]
+struct LostDirectories {
+    known: HashSet<BlobId>,
+    new: Vec<(PathBuf, Error)>,
 }
 
 /// What is shown at one time.
@@ -118,6 +134,7 @@ impl View {
             options,
             shown: RwLock::new(Arc::new(shown)),
             looked: Mutex::new(Instant::now()),
+            lost: Mutex::default(),
         };
         (view, unreadable)
     }
@@ -157,6 +174,24 @@ impl View {
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(shown);
         Ok(unreadable)
+    }
+
+    /// Directories that were found lost since this was asked last, while those of other snapshots were shown beside them: where each
+    /// is, as `SNAPSHOT:/path`, and why. Each is said once, unless there are many; 100 at most.
+    pub fn lost(&self) -> Vec<(PathBuf, Error)> {
+        std::mem::take(&mut lock(&self.lost).new)
+    }
+
+    fn lose(&self, (info, tree): &(Arc<SnapshotInfo>, BlobId), path: &[u8], error: Error) {
+        let mut lost = lock(&self.lost);
+        if lost.known.len() >= KNOWN_LOST_MAX {
+            lost.known.clear();
+        }
+        if lost.known.insert(*tree) && lost.new.len() < LOST_MAX {
+            let mut place = OsString::from(format!("{}:/", info.id.short()));
+            place.push(OsStr::from_bytes(path));
+            lost.new.push((place.into(), error));
+        }
     }
 
     fn shown(&self) -> Arc<Shown> {
@@ -275,7 +310,8 @@ impl View {
             let facts = Facts::Node(node.clone());
             (name.as_slice(), Object::Node(node.spot), facts)
         });
-        let names = versions.names(&self.directories)?;
+        let lost = |directory: &_, error| self.lose(directory, path, error);
+        let names = versions.names(&self.directories, &lost)?;
         let below = names.iter().map(|name| {
             let object = Object::Versions(joined(path, name).into());
             (name.as_slice(), object, Facts::Plain(shown.shelf()))
@@ -304,13 +340,15 @@ impl View {
         let mut at = Vec::new();
         let names = path.split(|&byte| byte == b'/');
         for name in names.filter(|name| !name.is_empty()) {
+            let above = at.clone();
             at = joined(&at, name);
             let known = lock(&shown.versions).get(&at.as_slice().into());
             versions = match known {
                 Some(known) => known,
                 None => {
                     let name_of = |info: &SnapshotInfo| self.options.templates.time(info);
-                    let below = versions.below(name, &self.directories, &name_of)?;
+                    let lost = |directory: &_, error| self.lose(directory, &above, error);
+                    let below = versions.below(name, &self.directories, &name_of, &lost)?;
                     let Some(below) = below else { return Ok(None) };
                     let below = Arc::new(below);
                     let cost = below.cost();
