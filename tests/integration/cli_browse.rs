@@ -117,6 +117,7 @@ impl OnTerminal {
         self.waits_for_its_end();
         let shown = self.shown.clone();
         let output = self.child.wait_with_output().unwrap();
+        let begun = Instant::now();
         // It is told to show what it showed before; what was written last may still be on its way to us.
         loop {
             let told = String::from_utf8_lossy(&shown.lock().unwrap()).into_owned();
