@@ -2,7 +2,7 @@
 
 use super::prune::{assert_right, forget, prune_with, thorough};
 use super::support::*;
-use crate::backend::{Class, MemoryBackend, MemoryOptions};
+use crate::backend::{Backend, Class, MemoryBackend, MemoryOptions};
 use crate::error::{ErrorKind, Result, Subject};
 use crate::format::entry::Action;
 use crate::format::name::ObjectKind;
@@ -25,7 +25,7 @@ pub fn packs(place: &MemoryBackend, kind: ObjectKind) -> Vec<PackId> {
     ids.map(|(_, id)| PackId(id)).collect()
 }
 
-/// A place with one snapshot, and the pack of its first content.
+/// A place with one snapshot, and the largest pack of its content: what a damaged byte costs in a small one, where it may be padding or share a block with all else, depends on where the keys of the day cut.
 fn place(class: Class) -> (Arc<Bed>, PackId) {
     let mut bed = Bed::empty();
     bed.place = MemoryBackend::with(MemoryOptions {
@@ -37,8 +37,16 @@ fn place(class: Class) -> (Arc<Bed>, PackId) {
     // Large files may be one chunk: what else is in the pack is needed of it if that is lost.
     bed.write("other", &noise(2, 1000));
     bed.backup(&bed.open()).unwrap();
-    let pack = packs(&bed.place, ObjectKind::Data)[0];
-    (Arc::new(bed), pack)
+    let length = |pack: &PackId| {
+        bed.place
+            .get(&ObjectKind::Data.name(&pack.0))
+            .unwrap()
+            .len()
+    };
+    let pack = packs(&bed.place, ObjectKind::Data)
+        .into_iter()
+        .max_by_key(length);
+    (Arc::new(bed), pack.unwrap())
 }
 
 /// A client beside whom a pack turns out to be damaged or missing, and is condemned, before the first object of a kind is put.
