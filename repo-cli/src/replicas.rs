@@ -6,12 +6,13 @@ use crate::place::{self, Place};
 use crate::reporter::{Reporter, Work};
 use crate::text::{bytes, counted};
 use crate::{message, remote, site};
-use repo_core::ErrorKind;
 use repo_core::backend::{Backend, LocalBackend, MemoryBackend};
 use repo_core::ops::{self, HeldBack, SyncOptions, SyncSummary};
 use repo_core::repo::Repo;
+use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The variable that names them.
@@ -88,9 +89,14 @@ fn split(list: &OsStr) -> Vec<OsString> {
 pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>, Failure> {
     match place {
         Place::Local(path) if dry_run => match LocalBackend::open(path) {
-            Err(e) if e.kind() == ErrorKind::NoRepository && e.detail_text().is_none() => {
-                Ok(Arc::new(MemoryBackend::new()))
-            }
+            Err(e) if e.kind() == ErrorKind::NoRepository => match why_no_place(path) {
+                None => Ok(Arc::new(MemoryBackend::new())),
+                Some(why) => Err(
+                    Error::new(ErrorKind::InvalidInput, Subject::Path(path.clone()))
+                        .detail(why)
+                        .into(),
+                ),
+            },
             opened => Ok(Arc::new(opened?)),
         },
         Place::Local(path) => {
@@ -101,19 +107,25 @@ pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>
     }
 }
 
+/// Why no directory can be made where none is.
+fn why_no_place(path: &Path) -> Option<&'static str> {
+    match (path.exists(), path.is_symlink()) {
+        (true, _) => Some("not a directory"),
+        (false, true) => Some("is a symbolic link that leads nowhere"),
+        (false, false) => None,
+    }
+}
+
 /// Notes with which repository a command works. If it is one that adds something, its replicas are looked at before: one that is another repository, or has other things in
 /// it, would be refused when all is done. One that cannot be reached is no reason not to begin.
 pub fn opened(app: &App, repo: &Repo) -> Result<(), Failure> {
     if app.adds.get() {
         for place in named(app)? {
-            let Ok(to) = reach(app, &place, true) else {
-                continue;
-            };
-            match ops::look(repo.backend(), &*to) {
-                Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Damaged) => {
-                    return Err(Failure::from(e).of(&format!("{} {place}", origin(app))));
-                }
-                _ => {}
+            let look = |to: Arc<dyn Backend>| Ok(ops::look(repo.backend(), &*to)?);
+            if let Err(failure) = reach(app, &place, true).and_then(look)
+                && let Some(ErrorKind::InvalidInput | ErrorKind::Damaged) = failure.kind()
+            {
+                return Err(failure.of(&format!("{} {place}", origin(app))));
             }
         }
     }
@@ -190,7 +202,13 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
             "{place} has {objects} that the repository has not, and no entry of the log deletes: `larder check` says whether they are missing"
         ));
     }
-    if let Some(why) = done.held_back {
+    if done.entries_held > 0 {
+        let entries = counted(done.entries_held, "log entry", "log entries");
+        app.terminal.warn(&format!(
+            "{place} stays what it was, {entries} behind: what they delete rests on something that the repository has lost; `larder check` says more"
+        ));
+    }
+    if let Some(why) = done.held_back.filter(|_| done.held > 0) {
         let objects = counted(
             done.held,
             "object that is deleted stays",
@@ -278,8 +296,8 @@ pub fn compare(
             .and_then(|to| bring_up(app, repo.backend(), &*to, Some(repo), &options));
         match done {
             Ok(done)
-                if (done.objects, done.entries, done.log_damaged, done.problems)
-                    == (0, 0, 0, 0) =>
+                if (done.objects, done.entries + done.entries_held) == (0, 0)
+                    && (done.log_damaged, done.problems) == (0, 0) =>
             {
                 app.terminal
                     .say(&format!("replica {place}: no errors were found"))?;
@@ -287,7 +305,8 @@ pub fn compare(
             Ok(done) => {
                 wrong += 1;
                 let objects = counted(done.objects - done.damaged, "object", "objects");
-                let entries = counted(done.entries, "log entry", "log entries");
+                let entries = done.entries + done.entries_held;
+                let entries = counted(entries, "log entry", "log entries");
                 let damaged = counted(done.damaged + done.log_damaged, "object", "objects");
                 let happened = format!(
                     "lacks {objects} and {entries}, and has {damaged} damaged; `larder sync --read-data` puts it right"

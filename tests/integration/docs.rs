@@ -254,7 +254,7 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.run(&["sync", "--to", "ahead"])
         }
         "is the repository itself" => env.run(&["sync", "--to", "x/../repo"]),
-        "that are deleted stay in" => {
+        "that are deleted stay in" | "stays what it was" => {
             let replica = ["sync", "--to", "held"];
             env.ok(&replica);
             let first = env.backup(&["key"]);
