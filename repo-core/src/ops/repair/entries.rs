@@ -35,10 +35,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     // Where class C follows, the last one lies under a name of its set too.
     let begins = set_of(&state).first().copied();
     let mut spare = match begins.filter(|(number, _)| *number == end) {
-        Some((number, nonce)) => {
-            let parts = read_parts(repo, &name::entry_of(number, &nonce))?;
-            parts.map(|parts| parts.core)
-        }
+        Some((number, nonce)) => read_parts(repo, &name::entry_of(number, &nonce))?,
         None => None,
     };
     let firsts: Vec<u64> = (1..=end).step_by(CHECKPOINT_EVERY as usize).collect();
@@ -54,7 +51,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             }
             mended.entries.push(number);
         }
-        spare = group.cores.remove(&(first - 1));
+        spare = group.cores.remove(&(first - 1)).map(Parts::alone);
         followed = group.follows;
     }
     mended.entries.sort_unstable();
@@ -83,11 +80,12 @@ pub fn mend_set(
     }
     let (mut repeated, mut mended) = (Repeated::default(), BTreeSet::new());
     let from = broken.first().copied();
-    if let Some((number, _)) = from {
-        // Where class C begins after class A the first one lies under both names.
-        let both = read_there(repo, &name::entry(number))?;
-        repeated.note_file(repo.envelopes(), &both.unwrap_or_default());
-    }
+    // Where class C begins after class A the first one lies under both names.
+    let both = match from {
+        Some((number, _)) => read_there(repo, &name::entry(number))?.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    repeated.note_file(repo.envelopes(), &both);
     let from = from.map(|(number, _)| (number.saturating_sub(CHECKPOINT_EVERY), [0; 16]));
     for key in from.iter().flat_map(|from| set.range(from..)) {
         interrupt.check()?;
@@ -100,7 +98,10 @@ pub fn mend_set(
                 continue;
             };
             if !dry_run {
-                let file = entry::encode_file(core, &repeated.catch_up(key.0));
+                let file = match check_set_file(repo, key, &both) {
+                    Ok(()) => both.clone(),
+                    Err(_) => entry::encode_file(core, &repeated.catch_up(key.0)),
+                };
                 repo.backend().put(&name::entry_of(key.0, &key.1), &file)?;
             }
             mended.insert(key);
@@ -174,16 +175,34 @@ struct Parts {
     to_end: bool,
 }
 
+impl Parts {
+    fn alone(core: Vec<u8>) -> Self {
+        Self {
+            core,
+            repeated: Vec::new(),
+            to_end: true,
+        }
+    }
+
+    /// What the file of entry `by` says of one that is no later.
+    fn core_of(&self, by: u64, number: u64) -> Option<&Vec<u8>> {
+        match usize::try_from(by - number).ok()? {
+            0 => Some(&self.core),
+            back => self.repeated.get(self.repeated.len().checked_sub(back)?),
+        }
+    }
+}
+
 impl Group {
     /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
-    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` what another
-    /// file says of the last one.
+    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` another
+    /// file of the last one.
     fn read(
         repo: &Repo,
         first: u64,
         last: u64,
         followed: Option<Vec<EntryHash>>,
-        spare: Option<Vec<u8>>,
+        spare: Option<Parts>,
     ) -> Result<Self> {
         let mut files = BTreeMap::new();
         let from = repeated_by(first).start;
@@ -200,19 +219,16 @@ impl Group {
         let (mut cores, mut followed, mut follows) = (BTreeMap::new(), followed, None);
         for number in (from..=last).rev() {
             let own = files.get(&number).map(|parts| &parts.core);
-            let spare = spare.as_ref().filter(|_| number == last);
+            let spare = spare.as_ref().and_then(|parts| parts.core_of(last, number));
             let later = files.range(number + 1..);
-            let repeats = later.filter_map(|(by, parts)| {
-                let back = usize::try_from(by - number).ok()?;
-                parts.repeated.get(parts.repeated.len().checked_sub(back)?)
-            });
+            let repeats = later.filter_map(|(by, parts)| parts.core_of(*by, number));
             let wanted = followed.take();
             if number < first {
                 follows.clone_from(&wanted);
             }
             let belongs = |core: &&Vec<u8>| match &wanted {
                 Some(heads) => heads.contains(&entry::hash(core)),
-                None => own == Some(*core) || spare == Some(*core),
+                None => own == Some(*core) || number == last && spare == Some(*core),
             };
             let own = own.into_iter().chain(spare);
             let mut candidates = own.chain(repeats).filter(belongs);

@@ -188,6 +188,7 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
         assert_clean(&anew(bed, &place));
     }
     let of_class_a = name::entry(number(class));
+    let original = place.fork();
     let whole = anew(bed, &place).state();
     for cut in [class, &of_class_a] {
         for is_there in [false, true] {
@@ -202,6 +203,47 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
         }
     }
     assert_eq!(anew(bed, &place).live_snapshots(), live);
+    // Each of them repeats the last one of class A.
+    let last = name::entry(chain);
+    for lost in [[class, &last], [&of_class_a, &last]] {
+        for is_there in [false, true] {
+            let place = place.fork();
+            for entry in lost {
+                match is_there {
+                    true => place.corrupt(entry, |file| file.clear()),
+                    false => assert!(place.remove(entry)),
+                }
+            }
+            assert_eq!(anew(bed, &place).state(), whole, "{lost:?}");
+            assert_eq!(repair(&anew(bed, &place)), [chain, number(class)]);
+            assert_clean(&anew(bed, &place));
+            for entry in [class, &of_class_a, &last] {
+                assert_eq!(place.get(entry).unwrap(), original.get(entry).unwrap());
+            }
+        }
+    }
+    // Where they do not, what comes behind it is there all the same.
+    for gone in [1, 2] {
+        for is_there in [false, true] {
+            let place = place.fork();
+            let file = place.get(class).unwrap();
+            let (core, _) = decode_file(&file).unwrap();
+            place.put(class, &encode_file(core, &[])).unwrap();
+            let named = (0..gone).map(|back| name::entry(chain - back));
+            for entry in named.chain([of_class_a.clone()]) {
+                match is_there {
+                    true => place.corrupt(&entry, |file| file.clear()),
+                    false => assert!(place.remove(&entry)),
+                }
+            }
+            let newest = live.last().unwrap().0;
+            assert!(anew(bed, &place).state().is_live(&newest));
+            let done = repair_whatever(&anew(bed, &place));
+            assert_eq!(done.entries.len(), gone as usize);
+            assert!(anew(bed, &place).state().is_live(&newest));
+            assert_clean(&anew(bed, &place));
+        }
+    }
     // Behind both of them others repeat it.
     for cut in [class, &of_class_a] {
         place.corrupt(cut, |file| file.clear());
