@@ -199,9 +199,7 @@ impl Shared {
     fn list_entry_set(&self) -> Result<BTreeSet<Key>> {
         let mut found = BTreeSet::new();
         self.backend.list("log", &mut |listed| {
-            if let Some((number, Some(nonce))) = name::parse_numbered(&listed.name)
-                && name::entry_of(number, &nonce) == listed.name
-            {
+            if let Some((number, Some(nonce))) = name::parse_entry(&listed.name) {
                 found.insert((number, nonce));
             }
             Ok(())

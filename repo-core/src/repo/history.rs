@@ -334,16 +334,11 @@ impl Shared {
         self.backend
             .list(&name::segment_folder(next), &mut |listed| {
                 segment.is_open |= listed.name == open;
-                match name::parse_numbered(&listed.name) {
-                    Some((number, None)) if name::entry(number) == listed.name => {
-                        segment.entries.insert(number);
-                    }
-                    Some((number, Some(nonce)))
-                        if name::entry_of(number, &nonce) == listed.name =>
-                    {
-                        segment.set.insert((number, nonce));
-                    }
-                    _ => {}
+                if let Some((number, nonce)) = name::parse_entry(&listed.name) {
+                    match nonce {
+                        None => segment.entries.insert(number),
+                        Some(nonce) => segment.set.insert((number, nonce)),
+                    };
                 }
                 Ok(())
             })?;

@@ -1,7 +1,7 @@
 //! Files of the log that say nothing which is not known otherwise: entries that later ones repeat are written again as they were, and
 //! checkpoints that cannot be read are removed.
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, Subject};
 use crate::format::entry::{self, CHECKPOINT_EVERY, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name;
@@ -114,10 +114,12 @@ pub fn mend_set(
 /// Removes checkpoints that do not open, or in a dry run says which it would.
 ///
 /// One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to; unless that is an entry
-/// which was cleared.
+/// which was cleared, or nothing in the log is lost any more (`settled`) and the entry that it was made with is not there: the newest
+/// one was lost without a trace but this.
 pub fn remove_checkpoints(
     repo: &Repo,
     dry_run: bool,
+    settled: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<String>> {
     let (mut checkpoints, mut removed) = (Vec::new(), Vec::new());
@@ -139,6 +141,7 @@ pub fn remove_checkpoints(
             .open(RecordType::Checkpoint, &bytes)
             .is_ok()
             && !rests_on_cleared(repo, &object)
+            && !(settled && is_of_no_entry(repo, &object))
         {
             continue;
         }
@@ -155,6 +158,12 @@ fn rests_on_cleared(repo: &Repo, object: &str) -> bool {
     let number = name::parse_numbered(object).map(|(number, _)| number);
     number.is_some_and(|number| repo.state().has_voided(number))
         && matches!(repo.check_checkpoint(object), Err(e) if e.is_lost())
+}
+
+/// Whether a checkpoint, and not what it names, is none of this log.
+fn is_of_no_entry(repo: &Repo, object: &str) -> bool {
+    let itself = Subject::Object(object.to_owned());
+    matches!(repo.check_checkpoint(object), Err(e) if e.kind() == ErrorKind::Damaged && *e.subject() == itself)
 }
 
 /// Entries that repeat those before them.

@@ -112,12 +112,15 @@ pub fn repair_log(
     if !mended.entries.is_empty() && !options.dry_run {
         repo.refresh_anew()?;
     }
-    mended.checkpoints = remove_checkpoints(repo, options.dry_run, interrupt)?;
     let mut done = RepairLogSummary {
         mended,
         entries: lost_entries(repo)?,
         ..RepairLogSummary::default()
     };
+    let is_mended = done.mended.lost.is_empty();
+    let settled = done.entries.is_empty() && is_mended;
+    let settled = settled && (!options.dry_run || done.mended.entries.is_empty());
+    done.mended.checkpoints = remove_checkpoints(repo, options.dry_run, settled, interrupt)?;
     let lost = done.entries.iter().filter(|entry| !entry.newer);
     let lost: Vec<u64> = lost.map(|entry| entry.number).collect();
     let until = match lost[..] {
@@ -127,7 +130,8 @@ pub fn repair_log(
     if !options.dry_run && !lost.is_empty() {
         repo.void_unreadable()?;
         repo.refresh()?;
-        let removed = remove_checkpoints(repo, false, interrupt)?;
+        let settled = is_mended && repo.state().lost_entries().next().is_none();
+        let removed = remove_checkpoints(repo, false, settled, interrupt)?;
         done.mended.checkpoints.extend(removed);
     }
     if !options.dry_run && process.is_none() {
@@ -188,7 +192,7 @@ fn stored(repo: &Repo, number: u64, hash: &EntryHash) -> Result<Vec<u8>> {
     let mut nonces = Vec::new();
     repo.backend()
         .list(&name::segment_folder(number), &mut |listed| {
-            if let Some((found, Some(nonce))) = name::parse_numbered(&listed.name)
+            if let Some((found, Some(nonce))) = name::parse_entry(&listed.name)
                 && found == number
             {
                 nonces.push(nonce);

@@ -253,6 +253,45 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
     assert_clean(&anew(bed, &place));
 }
 
+/// The newest entry is repeated by none; a checkpoint that was made with it is all that tells of it.
+#[test]
+fn a_checkpoint_of_an_entry_that_is_lost_without_a_trace_goes() {
+    for class in [Class::A, Class::C] {
+        let history = history(class);
+        let (bed, place) = (&history.bed, &history.bed.place);
+        let (mut round, mut newest) = (0, None);
+        while names(place, "checkpoints").is_empty() {
+            round += 1;
+            bed.write("changing", &noise(round, 10_000));
+            newest = bed.backup(&anew(bed, place)).unwrap().snapshot;
+        }
+        assert!(place.remove(entries(place).last().unwrap()));
+        let checkpoint = names(place, "checkpoints").pop().unwrap();
+        let found = findings(&check_all(&anew(bed, place)));
+        assert!(
+            found.iter().any(|text| text.contains(&checkpoint)),
+            "{found:?}"
+        );
+        let dry = RepairLogOptions {
+            dry_run: true,
+            ..RepairLogOptions::default()
+        };
+        let would = repair_log(
+            &anew(bed, place),
+            &dry,
+            &Listener::default(),
+            &Interrupt::new(),
+        );
+        assert_eq!(would.unwrap().mended.checkpoints, [checkpoint.as_str()]);
+        let done = repair_whatever(&anew(bed, place));
+        assert_eq!(done.mended.checkpoints, [checkpoint]);
+        assert_eq!(Some(done.snapshots[0].id), newest);
+        assert_clean(&anew(bed, place));
+        bed.backup(&anew(bed, place)).unwrap();
+        assert_clean(&anew(bed, place));
+    }
+}
+
 /// What a checkpoint stands for is not lost once the entry that it was made with is put right.
 #[test]
 fn what_is_put_right_may_stand_for_what_is_lost() {
