@@ -7,7 +7,7 @@ use crate::format::envelope::RecordType;
 use crate::format::name;
 use crate::id::EntryHash;
 use crate::log::{catch_up_for, repeated_by};
-use crate::ops::check::{check_set_file, end_of_chain, set_of};
+use crate::ops::check::{check_mark, check_set_file, end_of_chain, set_of};
 use crate::progress::Interrupt;
 use crate::repo::{Repeated, Repo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,9 @@ pub struct Mended {
     pub entries: Vec<u64>,
     /// Those of which no other file says what they said: nothing was done about them.
     pub lost: Vec<u64>,
-    /// Checkpoints that could not be read, or counted no more because the entry that they were made with was cleared.
+    /// The marks of segments without which these take no entries.
+    pub marks: Vec<String>,
+    /// Checkpoints that could not be read, or belong to no entry: the one that they were made with was cleared or lost.
     pub checkpoints: Vec<String>,
 }
 
@@ -107,6 +109,28 @@ pub fn mend_set(
             mended.insert(key);
         }
         repeated.trim(key.0);
+    }
+    Ok(mended)
+}
+
+/// Puts the marks of segments that are missing or damaged, or in a dry run says which it would. A later version may have retired segments:
+/// where one has written that this one does not understand, none.
+pub fn mend_marks(repo: &Repo, dry_run: bool) -> Result<Vec<String>> {
+    let (state, mut mended) = (repo.state(), Vec::new());
+    if !state.may_append() {
+        return Ok(mended);
+    }
+    for segment in 0..=state.tail().number / name::SEGMENT_ENTRIES {
+        match check_mark(repo, segment) {
+            Ok(()) => continue,
+            Err(e) if e.is_lost() => {}
+            Err(e) => return Err(e),
+        }
+        let object = name::segment_open(segment * name::SEGMENT_ENTRIES);
+        if !dry_run {
+            repo.backend().put(&object, name::SEGMENT_OPEN)?;
+        }
+        mended.push(object);
     }
     Ok(mended)
 }
