@@ -316,11 +316,7 @@ pub fn compare(
             Err(failure) if failure.kind() == Some(ErrorKind::Interrupted) => return Err(failure),
             Err(failure) => {
                 wrong += 1;
-                say_of(
-                    app,
-                    &place,
-                    failure.text().lines().next().unwrap_or_default(),
-                );
+                say_of(app, &place, failure.happened());
             }
         }
     }
@@ -329,7 +325,7 @@ pub fn compare(
 
 /// Names a place that could not be brought up; `next` says what becomes of it.
 pub fn fail(app: &App, place: &Place, failure: &Failure, next: &str) {
-    let happened = failure.text().lines().next().unwrap_or_default();
+    let happened = failure.happened();
     say_of(app, place, &format!("was not brought up: {happened}{next}"));
 }
 

@@ -37,6 +37,7 @@ pub struct RepairLogSummary {
     pub message_type: &'static str,
     pub dry_run: bool,
     pub entries_written: Vec<u64>,
+    pub marks_written: Vec<String>,
     pub checkpoints_removed: Vec<String>,
     pub entries_lost: Vec<u64>,
     pub tables_published: Vec<String>,

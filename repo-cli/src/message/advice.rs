@@ -77,8 +77,7 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "Put it back from a copy of the repository. If there is none, `larder repair log` clears it."
         }
         ErrorKind::Missing if is_segment_mark(error.subject()) => {
-            "Put it back from a copy of the repository, or from any other: it holds the word `open` and the end of a line. Without it nothing can be added. \
-             Everything restores as before."
+            "`larder repair log` writes it again. Without it nothing can be added; everything restores as before."
         }
         ErrorKind::Missing if error.is_unindexed() => {
             "If an index table is lost, as `larder check` says, `larder repair index` enters anew what its packs hold, and \

@@ -58,6 +58,22 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// A snapshot.
+    pub fn snapshot(id: &SnapshotId) -> Self {
+        Self {
+            kind: ObjectKind::Snapshot,
+            id: id.0,
+        }
+    }
+
+    /// An index table.
+    pub fn table(id: &IndexId) -> Self {
+        Self {
+            kind: ObjectKind::Index,
+            id: id.0,
+        }
+    }
+
     /// Whether it is a pack.
     pub fn is_pack(&self) -> bool {
         matches!(self.kind, ObjectKind::Data | ObjectKind::Meta)

@@ -90,7 +90,8 @@ pub struct SignedEntry {
 }
 
 impl EntryClear {
-    /// What a `Deleting` rests on, for who has no key: the tables that came into force since the last `Deleting` of packs, and the packs that they alone name.
+    /// What a `Deleting` rests on, for who has no key: the snapshots and tables that came into force since the last `Deleting` of packs, and the packs that only
+    /// these tables name.
     /// `None` if it does not say.
     pub fn rests_on(&self) -> Option<Vec<ObjectRef>> {
         let field = self.ext.iter().find(|field| field.tag == RESTS_ON)?;

@@ -141,6 +141,16 @@ pub fn parse_numbered(name: &str) -> Option<(u64, Option<[u8; 16]>)> {
     (value.to_string() == number).then_some((value, nonce))
 }
 
+/// The number, and on class C the nonce, of the entry that lies under this name: each has one, and numbers begin with 1.
+pub fn parse_entry(name: &str) -> Option<(u64, Option<[u8; 16]>)> {
+    let (number, nonce) = parse_numbered(name).filter(|(number, _)| *number > 0)?;
+    let canonical = match &nonce {
+        None => entry(number),
+        Some(nonce) => entry_of(number, nonce),
+    };
+    (canonical == name).then_some((number, nonce))
+}
+
 /// The process that the name of an announcement names.
 pub fn parse_announcement(name: &str) -> Option<[u8; 16]> {
     name.strip_prefix("writers/").and_then(parse_nonce)
@@ -179,6 +189,10 @@ mod tests {
             Some((7, Some([1; 16])))
         );
         assert_eq!(parse_numbered("log/0/open"), None);
+        assert_eq!(parse_entry("log/1/4096"), Some((4096, None)));
+        assert_eq!(parse_entry("log/0/4096"), None);
+        assert_eq!(parse_entry("log/0/0"), None);
+        assert_eq!(parse_entry(&checkpoint(16)), None);
         assert_eq!(parse_segment_open(&segment_open(4096)), Some(1));
         assert_eq!(parse_segment_open("log/01/open"), None);
         let upper = entry_of(7, &[0xab; 16]).to_uppercase();

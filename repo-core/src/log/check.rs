@@ -8,7 +8,6 @@ use super::state::{PackState, Seen, State};
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::ObjectRef;
-use crate::format::name::ObjectKind;
 use crate::id::{BlobId, EntryHash, IndexId, PackId, SnapshotId};
 use std::collections::BTreeSet;
 
@@ -259,10 +258,7 @@ pub fn check_unforget<'a>(
         return Ok(check);
     }
     for id in snapshots {
-        let object = ObjectRef {
-            kind: ObjectKind::Snapshot,
-            id: id.0,
-        };
+        let object = ObjectRef::snapshot(id);
         let condemned = state
             .condemned_objects()
             .any(|(condemned, _)| *condemned == object);

@@ -56,23 +56,35 @@ impl Found {
         {
             self.newest = Some((number, file.clone()));
         }
-        match decode_damaged_file(&file) {
+        let own = match decode_damaged_file(&file) {
             Ok((core, catch_up)) => {
-                self.copies
-                    .entry(number)
-                    .or_default()
-                    .insert(0, core.to_vec());
-                for (back, core) in catch_up.iter().rev().enumerate() {
-                    let Some(at) = number.checked_sub(1 + back as u64) else {
-                        break;
-                    };
-                    self.copies.entry(at).or_default().push(core.to_vec());
-                }
+                self.note_repeated(number, &catch_up);
+                core.to_vec()
             }
             // What does not even come apart is for the fold to step over.
-            Err(_) => self.copies.entry(number).or_default().insert(0, file),
-        }
+            Err(_) => file,
+        };
+        self.copies.entry(number).or_default().insert(0, own);
         Ok(true)
+    }
+
+    /// Takes in the file of an entry as it lies under another name, which counts where its own does not, and makes that the tail if it is
+    /// beyond it.
+    pub fn note_copy(&mut self, number: u64, file: &[u8]) {
+        if let Ok((core, catch_up)) = decode_damaged_file(file) {
+            self.copies.entry(number).or_default().push(core.to_vec());
+            self.note_repeated(number, &catch_up);
+            self.tail = self.tail.max(number);
+        }
+    }
+
+    fn note_repeated(&mut self, number: u64, catch_up: &[&[u8]]) {
+        for (back, core) in catch_up.iter().rev().enumerate() {
+            let Some(at) = number.checked_sub(1 + back as u64) else {
+                break;
+            };
+            self.copies.entry(at).or_default().push(core.to_vec());
+        }
     }
 
     /// The cores from `from` to the tail, in order. Reads the files it needs.

@@ -12,7 +12,7 @@ use crate::crypto::{Signer, random_array};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{self, Action, Entry, ObjectRef};
 use crate::format::name;
-use crate::log::{State, catch_up_for};
+use crate::log::State;
 use crate::time::now;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -146,9 +146,7 @@ impl Shared {
                 {
                     return self.next_is_there(number);
                 }
-                let recent = &history.recent;
-                let core_of = |number| recent.get(&number).map(Vec::as_slice);
-                let file = entry::encode_file(&core, &catch_up_for(number, &core_of));
+                let file = entry::encode_file(&core, &history.catch_up(number));
                 if !self.put_entry(&name::entry(number), number, &file)? {
                     return Ok(None);
                 }
@@ -178,11 +176,12 @@ impl Shared {
     /// Class C: puts the entry, and looks at the log once more. It must be there then, and its process not be fenced.
     fn add_to_set(&self, history: &mut History, entry: &Entry, core: &[u8]) -> Result<()> {
         let object = name::entry_of(entry.number, &entry.nonce);
-        let repeated = history
-            .set
-            .as_ref()
-            .map(|set| set.repeated.catch_up(entry.number));
-        let file = entry::encode_file(core, &repeated.unwrap_or_default());
+        let repeated = match &history.set {
+            Some(set) => set.repeated.catch_up(entry.number),
+            // The one that ends the chain: what is before it is of class A.
+            None => history.catch_up(entry.number),
+        };
+        let file = entry::encode_file(core, &repeated);
         if !self.put_entry(&object, entry.number, &file)? {
             return Err(Error::damaged(Subject::Object(object)).detail("somebody else's entry"));
         }

@@ -11,7 +11,6 @@ use super::memory::Memory;
 use super::repeated::Repeated;
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
-use crate::format::checkpoint::Tail;
 use crate::format::entry::{self, Action, Entry, EntryAt, Nonce, SignedEntry};
 use crate::format::name;
 use crate::format::table::TableView;
@@ -200,9 +199,7 @@ impl Shared {
     fn list_entry_set(&self) -> Result<BTreeSet<Key>> {
         let mut found = BTreeSet::new();
         self.backend.list("log", &mut |listed| {
-            if let Some((number, Some(nonce))) = name::parse_numbered(&listed.name)
-                && name::entry_of(number, &nonce) == listed.name
-            {
+            if let Some((number, Some(nonce))) = name::parse_entry(&listed.name) {
                 found.insert((number, nonce));
             }
             Ok(())
@@ -222,44 +219,26 @@ impl Shared {
         Ok(first.0 == 1 || begins)
     }
 
-    /// Class A ends with an entry that lies under two names. Where it cannot be read under its name of class A, it is taken from what one
-    /// of these of class C is or repeats: it takes the place of what cannot be proved at the end of `cores`, which follow `tail`, or
-    /// comes behind them.
-    pub(super) fn end_chain(
-        &self,
-        set: &[Key],
-        tail: &Tail,
-        cores: &mut Vec<Option<Vec<u8>>>,
-    ) -> Result<()> {
+    /// Class A ends with an entry that lies under two names: its number, and its file as one of these of class C has it, or if they only
+    /// repeat it without what it repeats itself.
+    pub(super) fn end_of_chain(&self, set: &[Key]) -> Result<Option<(u64, Vec<u8>)>> {
         let ends = |entry: &Entry| matches!(entry.action, Some(Action::Class(Class::C)));
-        let last = tail.number + cores.len() as u64;
-        let mut proved = cores.len();
-        if let Some(core) = cores.last() {
-            let core = core.as_deref().unwrap_or_default();
-            if Entry::open(&self.envelopes, core).is_ok_and(|signed| ends(&signed.entry)) {
-                return Ok(());
-            }
-            proved -= usize::from(self.prove_entry(last, core)?.is_none());
-        }
-        let heads = match cores[..proved].last() {
-            None => tail.heads.clone(),
-            Some(last) => last.iter().map(|core| entry::hash(core)).collect(),
-        };
-        let number = tail.number + proved as u64 + 1;
         let mut repeated = Repeated::default();
-        for (in_set, nonce) in set {
-            let file = self.read_entry_file(&name::entry_of(*in_set, nonce))?;
-            repeated.note_file(&self.envelopes, &file.unwrap_or_default());
-            let found = repeated.entries().find(|(key, signed)| {
-                key.0 == number && signed.entry.follows == heads && ends(&signed.entry)
-            });
-            if let Some(core) = found.and_then(|(key, _)| repeated.core(key)) {
-                cores.truncate(proved);
-                cores.push(Some(core.to_vec()));
-                break;
+        for (number, nonce) in set {
+            let file = self.read_entry_file(&name::entry_of(*number, nonce))?;
+            let file = file.unwrap_or_default();
+            repeated.note_file(&self.envelopes, &file);
+            let found = repeated.entries().find(|(_, signed)| ends(&signed.entry));
+            if let Some((key, _)) = found {
+                let alone = || repeated.core(key).map(|core| entry::encode_file(core, &[]));
+                let file = match *key == (*number, *nonce) {
+                    true => Some(file),
+                    false => alone(),
+                };
+                return Ok(file.map(|file| (key.0, file)));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// An entry and its file, or why it cannot be read: also one that is not what its name says.

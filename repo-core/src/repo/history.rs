@@ -12,7 +12,9 @@ use crate::format::checkpoint::Checkpoint;
 use crate::format::entry::{self, Action, Entry, SignedEntry};
 use crate::format::name;
 use crate::id::{EntryHash, IndexId};
-use crate::log::{Found, Prove, ReadEntry, Seen, State, check_not_rolled_back, find_tail};
+use crate::log::{
+    Found, Prove, ReadEntry, Seen, State, catch_up_for, check_not_rolled_back, find_tail,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,6 +106,11 @@ impl History {
         Ok(())
     }
 
+    /// Class A: what the file of the entry of that number, which is to be the next, repeats.
+    pub(super) fn catch_up(&self, number: u64) -> Vec<Vec<u8>> {
+        catch_up_for(number, &|n| self.recent.get(&n).map(Vec::as_slice))
+    }
+
     /// Reads on from the tail until there is nothing more.
     pub(super) fn read_on(&mut self, shared: &Shared) -> Result<()> {
         let seen = match self.proved || self.memory.accept_rollback {
@@ -137,23 +144,25 @@ impl History {
             .as_ref()
             .map_or(known, |listed| listed.end_from(seen));
         let mut found = find_tail(known, hint, &mut read)?;
-        let mut set = Vec::new();
         if first {
             let segment = match listed {
                 Some(listed) if listed.has(found.tail + 1) => listed,
                 _ => shared.list_segment(found.tail)?,
             };
             self.listed = segment.listed(found.tail);
-            set = segment.set_from(found.tail);
+            let set = segment.set_from(found.tail);
             if let Some(newest) = shared.newest_beyond(found.tail, segment)? {
                 found.tail = newest;
+            }
+            if let Some((number, file)) = shared.end_of_chain(&set)? {
+                found.note_copy(number, &file);
             }
         }
         if found.tail > known {
             let prove = |number, core: &[u8]| shared.prove_entry(number, core);
             self.start_from_checkpoint(shared, &mut found, known, &mut read, &prove)?;
             let from = self.state.tail().number + 1;
-            let mut cores = found.cores(from, &mut read, &prove)?;
+            let cores = found.cores(from, &mut read, &prove)?;
             if from == 1
                 && let Some(first) = cores.first()
                 && !matches!(first, Some(core) if prove(1, core)?.is_some())
@@ -169,7 +178,6 @@ impl History {
                 );
                 return Err(Error::missing(Subject::Entry(1)).detail(detail));
             }
-            shared.end_chain(&set, self.state.tail(), &mut cores)?;
             self.fold_cores(shared, cores)?;
             self.tail_file = found.into_tail_file();
         }
@@ -326,16 +334,11 @@ impl Shared {
         self.backend
             .list(&name::segment_folder(next), &mut |listed| {
                 segment.is_open |= listed.name == open;
-                match name::parse_numbered(&listed.name) {
-                    Some((number, None)) if name::entry(number) == listed.name => {
-                        segment.entries.insert(number);
-                    }
-                    Some((number, Some(nonce)))
-                        if name::entry_of(number, &nonce) == listed.name =>
-                    {
-                        segment.set.insert((number, nonce));
-                    }
-                    _ => {}
+                if let Some((number, nonce)) = name::parse_entry(&listed.name) {
+                    match nonce {
+                        None => segment.entries.insert(number),
+                        Some(nonce) => segment.set.insert((number, nonce)),
+                    };
                 }
                 Ok(())
             })?;

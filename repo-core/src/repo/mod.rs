@@ -42,7 +42,7 @@ pub use pool::{Pool, Ticket};
 pub(crate) use repeated::Repeated;
 pub(crate) use tables::Tables;
 pub(crate) use threads::on_threads;
-pub use uploads::pack_object;
+pub use uploads::{pack_object, pack_ref};
 pub use writer::{WriteOptions, Writer, Written};
 
 use crate::backend::{Backend, Class};

@@ -3,8 +3,10 @@
 use super::Repo;
 use crate::crypto::BlobType;
 use crate::error::{Error, ErrorKind, Result, Subject};
+use crate::format::entry::ObjectRef;
 use crate::format::name::ObjectKind;
 use crate::format::rows::PackEntry;
+use crate::id::PackId;
 use crate::pack::PackBuilder;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -26,6 +28,14 @@ pub fn pack_object(kind: BlobType) -> ObjectKind {
     match kind {
         BlobType::Data => ObjectKind::Data,
         BlobType::Tree => ObjectKind::Meta,
+    }
+}
+
+/// A pack as entries name it.
+pub fn pack_ref(kind: BlobType, id: &PackId) -> ObjectRef {
+    ObjectRef {
+        kind: pack_object(kind),
+        id: id.0,
     }
 }
 

@@ -70,7 +70,7 @@ fn entries(repo: &Repo, number: u64) -> Result<Vec<(Timestamp, Action)>> {
             let mut names = Vec::new();
             repo.backend()
                 .list(&name::segment_folder(number), &mut |listed| {
-                    let found = name::parse_numbered(&listed.name);
+                    let found = name::parse_entry(&listed.name);
                     if found.is_some_and(|(found, _)| found == number) {
                         names.push(listed.name);
                     }

@@ -1,6 +1,6 @@
 //! What the findings of a check mean together for what was backed up, and what to do.
 
-use repo_core::format::name::{CHECKPOINTS, ObjectKind};
+use repo_core::format::name::{self, CHECKPOINTS, ObjectKind};
 use repo_core::log::PackState;
 use repo_core::ops::{Finding, Harm};
 use repo_core::repo::Repo;
@@ -27,7 +27,7 @@ const ADVICE: [(Sort, &str); 8] = [
     ),
     (
         |f| f.harm == Harm::None && is_repeated(f),
-        "`larder repair log` writes entries again that later ones repeat, and removes checkpoints that cannot be read.",
+        "`larder repair log` writes again what of the log is known otherwise, and removes checkpoints that cannot be read.",
     ),
     (
         is_of_index,
@@ -106,6 +106,7 @@ fn about_data(repo: &Repo, findings: &[Finding]) -> Option<&'static str> {
 fn is_repeated(finding: &Finding) -> bool {
     match finding.error.subject() {
         Subject::Object(name) if name.starts_with(CHECKPOINTS) => true,
+        Subject::Object(name) if name::parse_segment_open(name).is_some() => true,
         _ => finding.is_of_log() && !is_stranger(finding),
     }
 }

@@ -7,7 +7,7 @@ use crate::text::{counted, local_time, printable};
 use crate::{json, repository};
 use clap::Args;
 use repo_core::id::SnapshotId;
-use repo_core::ops::{self, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot};
+use repo_core::ops::{self, Mended, RepairLogOptions, RepairLogSummary, Uncommitted, WhyNot};
 use repo_core::repo::Repo;
 
 /// Arguments of `repair log`.
@@ -72,9 +72,14 @@ fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result
             "log entry {number} is damaged or gone, and later ones repeat it: {would}written again"
         ))?;
     }
+    for object in &done.mended.marks {
+        app.terminal.say(&format!(
+            "{object} is damaged or gone, without which nothing can be added: {would}written again"
+        ))?;
+    }
     for object in &done.mended.checkpoints {
         app.terminal.say(&format!(
-            "{object} cannot be read, and only saved reading: {would}removed"
+            "{object} cannot be read or belongs to no entry, and only saved reading: {would}removed"
         ))?;
     }
     for entry in &done.entries {
@@ -96,7 +101,13 @@ fn say(app: &App, done: &RepairLogSummary, options: &RepairLogOptions) -> Result
     for found in &done.snapshots {
         app.terminal.say(&line(found, would))?;
     }
-    let mended = done.mended.entries.len() + done.mended.checkpoints.len();
+    let Mended {
+        entries,
+        marks,
+        checkpoints,
+        ..
+    } = &done.mended;
+    let mended = entries.len() + marks.len() + checkpoints.len();
     let found = mended + done.entries.len() + done.tables.len() + done.snapshots.len();
     if found == 0 {
         return app
@@ -164,6 +175,7 @@ fn message(done: &RepairLogSummary, options: &RepairLogOptions) -> json::RepairL
         message_type: "summary",
         dry_run: options.dry_run,
         entries_written: done.mended.entries.clone(),
+        marks_written: done.mended.marks.clone(),
         checkpoints_removed: done.mended.checkpoints.clone(),
         entries_lost: done.entries.iter().map(|entry| entry.number).collect(),
         tables_published: done.tables.iter().map(|id| id.to_hex()).collect(),

@@ -276,7 +276,7 @@ impl OpenDalBackend {
         let walked = self.walk("", &mut |entry| {
             let path = entry.path().strip_prefix(&self.folder).unwrap_or_default();
             let first = path.split('/').next().unwrap_or_default();
-            match first.is_empty() || is_ours(first) || stage::is_temporary(path) {
+            match first.is_empty() || is_ours(first) || self.is_temporary(path) {
                 true => Ok(()),
                 false => {
                     stranger = Some(path.to_owned());
@@ -399,16 +399,13 @@ impl Backend for OpenDalBackend {
     fn list(&self, prefix: &str, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
         name::check_prefix(prefix)?;
         let mut temporary = Vec::new();
-        self.walk(
-            prefix,
-            &mut |entry| match stage::is_temporary(entry.path()) {
-                true => {
-                    temporary.push(entry);
-                    Ok(())
-                }
-                false => self.listed(entry).map_or(Ok(()), &mut *each),
-            },
-        )?;
+        self.walk(prefix, &mut |entry| match self.is_temporary(entry.path()) {
+            true => {
+                temporary.push(entry);
+                Ok(())
+            }
+            false => self.listed(entry).map_or(Ok(()), &mut *each),
+        })?;
         self.sweep(&temporary);
         Ok(())
     }
@@ -416,7 +413,7 @@ impl Backend for OpenDalBackend {
     fn list_strangers(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.walk("", &mut |entry| {
             if let Err(Some(path)) = self.listed(entry)
-                && !stage::is_temporary(&path)
+                && !self.is_temporary(&path)
             {
                 each(&path);
             }

@@ -7,9 +7,19 @@ use crate::time;
 use ::opendal::{Buffer, Entry};
 
 impl OpenDalBackend {
+    /// Whether this place shows what is half written.
+    fn shows_parts(&self) -> bool {
+        self.service == "sftp"
+    }
+
+    /// Whether a path is that of a temporary file.
+    pub(super) fn is_temporary(&self, path: &str) -> bool {
+        self.shows_parts() && name::is_temporary(name::split(path).1)
+    }
+
     /// The path under which an object is written before it has its own; `None` where a write is seen whole or not at all.
     pub(super) fn staging(&self, path: &str) -> Result<Option<String>> {
-        if self.service != "sftp" {
+        if !self.shows_parts() {
             return Ok(None);
         }
         let (folder, _) = name::split(path);
@@ -52,9 +62,4 @@ impl OpenDalBackend {
             }
         }
     }
-}
-
-/// Whether a path is that of a temporary file.
-pub(super) fn is_temporary(path: &str) -> bool {
-    name::is_temporary(name::split(path).1)
 }

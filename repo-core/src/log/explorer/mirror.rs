@@ -61,9 +61,16 @@ impl Mirror {
         })
     }
 
-    /// Whether a blob does not decode that the replica's log promises.
+    /// Whether a blob does not decode that the replica's log promises. What came since the source has lost something may be lost; not what
+    /// the replica could read, and was promised still when something was deleted.
     pub fn lacks(&self, world: &World) -> bool {
-        let blobs = if self.lost == 0 { Bits::MAX } else { self.kept };
+        let mut blobs = Bits::MAX;
+        if self.lost != 0 {
+            let deletes = |log: &Log| world.last_of(*log).is_some_and(|e| !named_by(e).is_empty());
+            let newest = world.line(0, self.log).into_iter().rfind(deletes);
+            let promised = newest.map(|log| world.at(log).promised());
+            blobs = self.kept & promised.unwrap_or(Bits::MAX);
+        }
         world.at(self.log).lost_among(blobs, self.packs)
     }
 

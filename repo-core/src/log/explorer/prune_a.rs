@@ -6,7 +6,6 @@ use super::world::{Bits, Draft, Log, Pack, Snap, blobs, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::Tail;
 use crate::format::entry::{Action, ObjectRef};
-use crate::format::name::ObjectKind;
 use crate::id::PackId;
 use crate::log::mutant::{Rule, off};
 use crate::log::{DeletePlan, may_append_deleting, plan_delete, plan_holds};
@@ -174,10 +173,7 @@ impl Prune {
         let orphans = site.packs_of(self.tables);
         let mut objects: Vec<ObjectRef> = gone.iter().map(|pack| pack.object()).collect();
         objects.extend(orphans.iter().map(|pack| pack.table_object()));
-        objects.extend(tables.iter().map(|id| ObjectRef {
-            kind: ObjectKind::Index,
-            id: id.0,
-        }));
+        objects.extend(tables.iter().map(ObjectRef::table));
         let snaps = all_snaps(model)
             .into_iter()
             .filter(|snap| self.snaps & slot(*snap) != 0);

@@ -8,7 +8,6 @@ use super::world::{Bits, Draft, LATER, Log, Pack, Snap, blobs, nonce, numbers};
 use crate::crypto::Role;
 use crate::format::checkpoint::WaitingRow;
 use crate::format::entry::{Action, ObjectRef};
-use crate::format::name::ObjectKind;
 use crate::id::{EntryHash, PackId};
 use crate::log::mutant::{Rule, off};
 use crate::log::{condemned_of, deletion_blockers, plan_delete, snapshots_to_spare};
@@ -336,10 +335,7 @@ impl Prune {
         let log = model.world.at(self.seen);
         let (tables, index_drop, index_add) = log.without(&gone);
         let mut objects: Vec<ObjectRef> = gone.iter().map(|pack| pack.object()).collect();
-        objects.extend(tables.iter().map(|id| ObjectRef {
-            kind: ObjectKind::Index,
-            id: id.0,
-        }));
+        objects.extend(tables.iter().map(ObjectRef::table));
         if self.snaps != 0 {
             objects.push(PARENT.object());
         }

@@ -55,10 +55,7 @@ impl Pack {
     }
 
     pub fn table_object(self) -> ObjectRef {
-        ObjectRef {
-            kind: ObjectKind::Index,
-            id: self.table().0,
-        }
+        ObjectRef::table(&self.table())
     }
 
     pub fn of(id: &[u8; 32]) -> Self {
@@ -130,10 +127,7 @@ impl Snap {
     }
 
     pub fn object(self) -> ObjectRef {
-        ObjectRef {
-            kind: ObjectKind::Snapshot,
-            id: self.id().0,
-        }
+        ObjectRef::snapshot(&self.id())
     }
 
     pub fn key(self) -> u32 {
@@ -495,6 +489,11 @@ impl Folded {
     /// Whether anything that was promised does not decode from packs in `there` whose tables are in `tables`.
     pub fn lost(&self, there: Bits, tables: Bits) -> bool {
         self.lost_of(self.promised, there, tables)
+    }
+
+    /// Every blob that was promised.
+    pub fn promised(&self) -> Bits {
+        self.promised
     }
 
     /// The same of some blobs only, wherever their tables are.

@@ -230,9 +230,9 @@ impl<'a> Attempt<'a> {
         }
         let mut summary = summary(options, prepared, root, parent, self.time, totals);
         let original = self.parent.as_ref().and_then(|p| p.summary.original());
-        original
-            .iter()
-            .for_each(|id| summary.set_parent_original(id));
+        if let Some(original) = original {
+            summary.set_parent_original(&original);
+        }
         let snapshot = repo.save_snapshot(&record(repo, summary.clone(), prepared))?;
         let lender = parent.filter(|_| !self.distrust && prepared.can_be_read_again());
         let request = CommitRequest {

@@ -241,7 +241,8 @@ fn check_segments(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<
     Ok(())
 }
 
-fn check_mark(repo: &Repo, segment: u64) -> Result<()> {
+/// Whether the mark of a segment lies there as it must.
+pub fn check_mark(repo: &Repo, segment: u64) -> Result<()> {
     let object = name::segment_open(segment * name::SEGMENT_ENTRIES);
     let about = |e: Error| e.about(Subject::Object(object.clone()));
     match repo.backend().get(&object) {

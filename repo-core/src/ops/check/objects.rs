@@ -64,15 +64,14 @@ impl Inventory {
             }
             None => {}
         }
+        if let Some((number, nonce)) = name::parse_entry(object) {
+            match nonce {
+                None => self.entries.insert(number),
+                Some(nonce) => self.entry_set.insert((number, nonce)),
+            };
+            return;
+        }
         match name::parse_numbered(object) {
-            Some((number @ 1.., None)) if name::entry(number) == object => {
-                self.entries.insert(number);
-                return;
-            }
-            Some((number, Some(nonce))) if name::entry_of(number, &nonce) == object => {
-                self.entry_set.insert((number, nonce));
-                return;
-            }
             Some((number @ 1.., nonce)) if number.is_multiple_of(CHECKPOINT_EVERY) => {
                 let place = nonce.map(|nonce| name::checkpoint_of(number, &nonce));
                 if place.unwrap_or_else(|| name::checkpoint(number)) == object {

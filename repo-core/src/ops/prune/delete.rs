@@ -188,10 +188,7 @@ fn put(
         kind: kind(pack),
         id: pack.0,
     }));
-    objects.extend(replaced.drop.iter().map(|table| ObjectRef {
-        kind: ObjectKind::Index,
-        id: table.0,
-    }));
+    objects.extend(replaced.drop.iter().map(ObjectRef::table));
     let mut outcome = Put::PlanAnew;
     let appended = job.repo.append_resting(&mut |state| {
         job.interrupt.check()?;

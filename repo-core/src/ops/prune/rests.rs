@@ -6,11 +6,10 @@ use crate::backend::Class;
 use crate::error::Result;
 use crate::format::checkpoint::TableRow;
 use crate::format::entry::{ObjectRef, RESTS_ON_MAX};
-use crate::format::name::ObjectKind;
 use crate::format::table::TableView;
-use crate::id::{IndexId, SnapshotId};
+use crate::id::IndexId;
 use crate::log::State;
-use crate::repo::{Repo, pack_object};
+use crate::repo::{Repo, pack_ref};
 use std::collections::{BTreeSet, HashSet};
 
 /// On class C everything is said each time, so that it has to be less.
@@ -31,15 +30,15 @@ pub fn on(
     let of_class_c = state.class() == Class::C;
     let live = state.live_snapshots();
     let new = live.filter(|(_, row)| of_class_c || row.number > since);
-    let mut rests: HashSet<ObjectRef> = new.map(|(id, _)| snapshot(id)).collect();
-    rests.extend(replaced.add.iter().map(table));
+    let mut rests: HashSet<ObjectRef> = new.map(|(id, _)| ObjectRef::snapshot(id)).collect();
+    rests.extend(replaced.add.iter().map(ObjectRef::table));
     if !deleted.iter().any(ObjectRef::is_pack) {
         return Ok(Some(rests.into_iter().collect()));
     }
     let is_new = |row: &TableRow| row.added > since || of_class_c;
     let new = state.tables().filter(|(_, row)| is_new(row));
     let mut unread: BTreeSet<IndexId> = new.map(|(id, _)| *id).collect();
-    rests.extend(unread.iter().map(table));
+    rests.extend(unread.iter().map(ObjectRef::table));
     let mut said_before = HashSet::new();
     survey.picture.for_each_table(&mut |id, _, packs| {
         let Some(row) = state.table(&id) else {
@@ -48,10 +47,7 @@ pub fn on(
         unread.remove(&id);
         for number in packs {
             let pack = survey.picture.pack_row(number)?;
-            let pack = ObjectRef {
-                kind: pack_object(pack.kind),
-                id: pack.id.0,
-            };
+            let pack = pack_ref(pack.kind, &pack.id);
             match is_new(row) {
                 true => rests.insert(pack),
                 false => said_before.insert(pack),
@@ -64,10 +60,7 @@ pub fn on(
         let view = TableView::parse(&body)?;
         for row in 0..view.packs.len() {
             let pack = view.packs.get(row)?;
-            rests.insert(ObjectRef {
-                kind: pack_object(pack.kind),
-                id: pack.id.0,
-            });
+            rests.insert(pack_ref(pack.kind, &pack.id));
         }
     }
     let deleted: HashSet<&ObjectRef> = deleted.iter().collect();
@@ -85,18 +78,4 @@ pub fn on(
 fn newest_deletion(state: &State) -> u64 {
     let packs = state.deleted().filter(|(object, _)| object.is_pack());
     packs.map(|(_, row)| row.number).max().unwrap_or(0)
-}
-
-fn snapshot(id: &SnapshotId) -> ObjectRef {
-    ObjectRef {
-        kind: ObjectKind::Snapshot,
-        id: id.0,
-    }
-}
-
-fn table(id: &IndexId) -> ObjectRef {
-    ObjectRef {
-        kind: ObjectKind::Index,
-        id: id.0,
-    }
 }

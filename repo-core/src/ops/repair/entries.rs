@@ -1,13 +1,13 @@
 //! Files of the log that say nothing which is not known otherwise: entries that later ones repeat are written again as they were, and
 //! checkpoints that cannot be read are removed.
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, Subject};
 use crate::format::entry::{self, CHECKPOINT_EVERY, Entry, Nonce};
 use crate::format::envelope::RecordType;
 use crate::format::name;
 use crate::id::EntryHash;
 use crate::log::{catch_up_for, repeated_by};
-use crate::ops::check::{check_set_file, end_of_chain, set_of};
+use crate::ops::check::{check_mark, check_set_file, end_of_chain, set_of};
 use crate::progress::Interrupt;
 use crate::repo::{Repeated, Repo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,9 @@ pub struct Mended {
     pub entries: Vec<u64>,
     /// Those of which no other file says what they said: nothing was done about them.
     pub lost: Vec<u64>,
-    /// Checkpoints that could not be read, or counted no more because the entry that they were made with was cleared.
+    /// The marks of segments without which these take no entries.
+    pub marks: Vec<String>,
+    /// Checkpoints that could not be read, or belong to no entry: the one that they were made with was cleared or lost.
     pub checkpoints: Vec<String>,
 }
 
@@ -36,10 +38,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
     // Where class C follows, the last one lies under a name of its set too.
     let begins = set_of(&state).first().copied();
     let mut spare = match begins.filter(|(number, _)| *number == end) {
-        Some((number, nonce)) => {
-            let parts = read_parts(repo, &name::entry_of(number, &nonce))?;
-            parts.map(|parts| parts.core)
-        }
+        Some((number, nonce)) => read_parts(repo, &name::entry_of(number, &nonce))?,
         None => None,
     };
     let mut beyond = None;
@@ -56,7 +55,7 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
             }
             mended.entries.push(number);
         }
-        spare = group.cores.remove(&(first - 1));
+        spare = group.cores.remove(&(first - 1)).map(Parts::alone);
         followed = group.follows;
     }
     mended.entries.sort_unstable();
@@ -85,11 +84,12 @@ pub fn mend_set(
     }
     let (mut repeated, mut mended) = (Repeated::default(), BTreeSet::new());
     let from = broken.first().copied();
-    if let Some((number, _)) = from {
-        // Where class C begins after class A the first one lies under both names.
-        let both = read_there(repo, &name::entry(number))?;
-        repeated.note_file(repo.envelopes(), &both.unwrap_or_default());
-    }
+    // Where class C begins after class A the first one lies under both names.
+    let both = match from {
+        Some((number, _)) => read_there(repo, &name::entry(number))?.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    repeated.note_file(repo.envelopes(), &both);
     let from = from.map(|(number, _)| (number.saturating_sub(CHECKPOINT_EVERY), [0; 16]));
     for key in from.iter().flat_map(|from| set.range(from..)) {
         interrupt.check()?;
@@ -102,7 +102,10 @@ pub fn mend_set(
                 continue;
             };
             if !dry_run {
-                let file = entry::encode_file(core, &repeated.catch_up(key.0));
+                let file = match check_set_file(repo, key, &both) {
+                    Ok(()) => both.clone(),
+                    Err(_) => entry::encode_file(core, &repeated.catch_up(key.0)),
+                };
                 repo.backend().put(&name::entry_of(key.0, &key.1), &file)?;
             }
             mended.insert(key);
@@ -112,13 +115,37 @@ pub fn mend_set(
     Ok(mended)
 }
 
+/// Puts the marks of segments that are missing or damaged, or in a dry run says which it would. A later version may have retired segments:
+/// where one has written that this one does not understand, none.
+pub fn mend_marks(repo: &Repo, dry_run: bool) -> Result<Vec<String>> {
+    let (state, mut mended) = (repo.state(), Vec::new());
+    if !state.may_append() {
+        return Ok(mended);
+    }
+    for segment in 0..=state.tail().number / name::SEGMENT_ENTRIES {
+        match check_mark(repo, segment) {
+            Ok(()) => continue,
+            Err(e) if e.is_lost() => {}
+            Err(e) => return Err(e),
+        }
+        let object = name::segment_open(segment * name::SEGMENT_ENTRIES);
+        if !dry_run {
+            repo.backend().put(&object, name::SEGMENT_OPEN)?;
+        }
+        mended.push(object);
+    }
+    Ok(mended)
+}
+
 /// Removes checkpoints that do not open, or in a dry run says which it would.
 ///
 /// One that opens stays, whatever is wrong with what it rests on: it may be all that says what the log came to; unless that is an entry
-/// which was cleared.
+/// which was cleared, or nothing in the log is lost any more (`settled`) and the entry that it was made with is not there: the newest
+/// one was lost without a trace but this.
 pub fn remove_checkpoints(
     repo: &Repo,
     dry_run: bool,
+    settled: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<String>> {
     let (mut checkpoints, mut removed) = (Vec::new(), Vec::new());
@@ -140,6 +167,7 @@ pub fn remove_checkpoints(
             .open(RecordType::Checkpoint, &bytes)
             .is_ok()
             && !rests_on_cleared(repo, &object)
+            && !(settled && is_of_no_entry(repo, &object))
         {
             continue;
         }
@@ -156,6 +184,12 @@ fn rests_on_cleared(repo: &Repo, object: &str) -> bool {
     let number = name::parse_numbered(object).map(|(number, _)| number);
     number.is_some_and(|number| repo.state().has_voided(number))
         && matches!(repo.check_checkpoint(object), Err(e) if e.is_lost())
+}
+
+/// Whether a checkpoint, and not what it names, is none of this log.
+fn is_of_no_entry(repo: &Repo, object: &str) -> bool {
+    let itself = Subject::Object(object.to_owned());
+    matches!(repo.check_checkpoint(object), Err(e) if e.kind() == ErrorKind::Damaged && *e.subject() == itself)
 }
 
 /// Entries that repeat those before them.
@@ -176,15 +210,33 @@ struct Parts {
     to_end: bool,
 }
 
+impl Parts {
+    fn alone(core: Vec<u8>) -> Self {
+        Self {
+            core,
+            repeated: Vec::new(),
+            to_end: true,
+        }
+    }
+
+    /// What the file of entry `by` says of one that is no later.
+    fn core_of(&self, by: u64, number: u64) -> Option<&Vec<u8>> {
+        match usize::try_from(by - number).ok()? {
+            0 => Some(&self.core),
+            back => self.repeated.get(self.repeated.len().checked_sub(back)?),
+        }
+    }
+}
+
 impl Group {
     /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
-    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` what another
-    /// file says of the last one. `beyond` is the first file behind the last one, which may repeat more than others, and becomes the first of these.
+    /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` another
+    /// file of the last one. `beyond` is the first file behind the last one, which may repeat more than others, and becomes the first of these.
     fn read(
         repo: &Repo,
         numbers: RangeInclusive<u64>,
         followed: Option<Vec<EntryHash>>,
-        spare: Option<Vec<u8>>,
+        spare: Option<Parts>,
         beyond: &mut Option<(u64, Parts)>,
     ) -> Result<Self> {
         let (first, last) = (*numbers.start(), *numbers.end());
@@ -203,19 +255,16 @@ impl Group {
         let (mut cores, mut followed, mut follows) = (BTreeMap::new(), followed, None);
         for number in (from..=last).rev() {
             let own = files.get(&number).map(|parts| &parts.core);
-            let spare = spare.as_ref().filter(|_| number == last);
+            let spare = spare.as_ref().and_then(|parts| parts.core_of(last, number));
             let later = files.range(number + 1..);
-            let repeats = later.filter_map(|(by, parts)| {
-                let back = usize::try_from(by - number).ok()?;
-                parts.repeated.get(parts.repeated.len().checked_sub(back)?)
-            });
+            let repeats = later.filter_map(|(by, parts)| parts.core_of(*by, number));
             let wanted = followed.take();
             if number < first {
                 follows.clone_from(&wanted);
             }
             let belongs = |core: &&Vec<u8>| match &wanted {
                 Some(heads) => heads.contains(&entry::hash(core)),
-                None => own == Some(*core) || spare == Some(*core),
+                None => own == Some(*core) || number == last && spare == Some(*core),
             };
             let own = own.into_iter().chain(spare);
             let mut candidates = own.chain(repeats).filter(belongs);

@@ -333,7 +333,7 @@ impl Job<'_> {
 
     /// Appends the entry; whether all that it drops was in force until then.
     fn append(&self, drop: &[IndexId], add: &[IndexId]) -> Result<bool> {
-        let rests_on: Vec<ObjectRef> = add.iter().map(object).collect();
+        let rests_on: Vec<ObjectRef> = add.iter().map(ObjectRef::table).collect();
         let appended = self.repo.append_resting(&mut |state| {
             let replaced = drop.iter().any(|table| !state.has_table(table));
             let deleted = add.iter().any(|table| state.is_deleted(&table.0));
@@ -345,7 +345,7 @@ impl Job<'_> {
                 return Ok(Some((Action::Publish { index: index_add }, None)));
             }
             let deleting = Action::Deleting {
-                objects: drop.iter().map(object).collect(),
+                objects: drop.iter().map(ObjectRef::table).collect(),
                 index_drop: drop.to_vec(),
                 index_add,
                 reprieve: Vec::new(),
@@ -368,12 +368,5 @@ impl Job<'_> {
                 .backend()
                 .delete(&ObjectKind::Index.name(&table.0));
         }
-    }
-}
-
-fn object(table: &IndexId) -> ObjectRef {
-    ObjectRef {
-        kind: ObjectKind::Index,
-        id: table.0,
     }
 }

@@ -1,6 +1,7 @@
 //! Clears entries of the log that cannot be read, and enters again what they may have committed.
 //!
-//! 0. Entries that later ones repeat are written again as they were, and checkpoints that do not open are removed ([`super::entries`]).
+//! 0. Entries that later ones repeat are written again as they were, and lost marks of segments; checkpoints that do not open are removed
+//!    ([`super::entries`]).
 //! 1. A `Void` of the admin key says that the entries count for nothing. Forget and prune work again.
 //! 2. Tables that lie there, that no entry names and whose packs are all there are published.
 //! 3. Snapshots that lie there, that no entry names, whose writer has signed them and may commit, and which are whole, are committed,
@@ -11,7 +12,7 @@
 //! What the lost entries said besides is not known: that something was forgotten, protected, condemned or deleted, that keys were
 //! changed. Stopped anywhere, the next run goes on; behind the first step it must be asked for snapshots.
 
-use super::entries::{Mended, mend, mend_set, remove_checkpoints};
+use super::entries::{Mended, mend, mend_marks, mend_set, remove_checkpoints};
 use super::packs_below;
 use crate::backend::Class;
 use crate::crypto::Role;
@@ -109,15 +110,19 @@ pub fn repair_log(
     mended.entries.extend(of_set.iter().map(|(n, _)| n));
     mended.entries.sort_unstable();
     mended.entries.dedup();
+    mended.marks = mend_marks(repo, options.dry_run)?;
     if !mended.entries.is_empty() && !options.dry_run {
         repo.refresh_anew()?;
     }
-    mended.checkpoints = remove_checkpoints(repo, options.dry_run, interrupt)?;
     let mut done = RepairLogSummary {
         mended,
         entries: lost_entries(repo)?,
         ..RepairLogSummary::default()
     };
+    let is_mended = done.mended.lost.is_empty();
+    let settled = done.entries.is_empty() && is_mended;
+    let settled = settled && (!options.dry_run || done.mended.entries.is_empty());
+    done.mended.checkpoints = remove_checkpoints(repo, options.dry_run, settled, interrupt)?;
     let lost = done.entries.iter().filter(|entry| !entry.newer);
     let lost: Vec<u64> = lost.map(|entry| entry.number).collect();
     let until = match lost[..] {
@@ -127,7 +132,8 @@ pub fn repair_log(
     if !options.dry_run && !lost.is_empty() {
         repo.void_unreadable()?;
         repo.refresh()?;
-        let removed = remove_checkpoints(repo, false, interrupt)?;
+        let settled = is_mended && repo.state().lost_entries().next().is_none();
+        let removed = remove_checkpoints(repo, false, settled, interrupt)?;
         done.mended.checkpoints.extend(removed);
     }
     if !options.dry_run && process.is_none() {
@@ -188,7 +194,7 @@ fn stored(repo: &Repo, number: u64, hash: &EntryHash) -> Result<Vec<u8>> {
     let mut nonces = Vec::new();
     repo.backend()
         .list(&name::segment_folder(number), &mut |listed| {
-            if let Some((found, Some(nonce))) = name::parse_numbered(&listed.name)
+            if let Some((found, Some(nonce))) = name::parse_entry(&listed.name)
                 && found == number
             {
                 nonces.push(nonce);

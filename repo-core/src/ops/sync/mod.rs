@@ -232,9 +232,10 @@ impl Job<'_> {
             return Ok(Files::new());
         }
         let files = entries::read_some(self, &lacking.log.entries)?;
-        if rests::must_wait(self, lacking, &files)? {
-            summary.entries_held = lacking.hold_new_entries();
-        }
+        summary.entries_held = match rests::must_wait(self, lacking, &files)? {
+            true => lacking.hold_new_entries(),
+            false => 0,
+        };
         Ok(files)
     }
 

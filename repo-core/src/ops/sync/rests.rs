@@ -28,7 +28,10 @@ pub fn are_there(job: &Job<'_>, lacking: &Lacking, rests: &HashSet<ObjectRef>) -
             Some(state) => state.may_remove(&object.id),
             None => lacking.told(job)?.deleted.contains_key(object),
         };
-        if !is_deleted && !(is_there && is_whole(job.to, object)?) {
+        if is_deleted {
+            continue;
+        }
+        if !is_there || !is_whole(job.to, object)? {
             return Ok(false);
         }
     }

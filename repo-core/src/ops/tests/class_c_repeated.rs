@@ -188,6 +188,7 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
         assert_clean(&anew(bed, &place));
     }
     let of_class_a = name::entry(number(class));
+    let original = place.fork();
     let whole = anew(bed, &place).state();
     for cut in [class, &of_class_a] {
         for is_there in [false, true] {
@@ -202,6 +203,47 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
         }
     }
     assert_eq!(anew(bed, &place).live_snapshots(), live);
+    // Each of them repeats the last one of class A.
+    let last = name::entry(chain);
+    for lost in [[class, &last], [&of_class_a, &last]] {
+        for is_there in [false, true] {
+            let place = place.fork();
+            for entry in lost {
+                match is_there {
+                    true => place.corrupt(entry, |file| file.clear()),
+                    false => assert!(place.remove(entry)),
+                }
+            }
+            assert_eq!(anew(bed, &place).state(), whole, "{lost:?}");
+            assert_eq!(repair(&anew(bed, &place)), [chain, number(class)]);
+            assert_clean(&anew(bed, &place));
+            for entry in [class, &of_class_a, &last] {
+                assert_eq!(place.get(entry).unwrap(), original.get(entry).unwrap());
+            }
+        }
+    }
+    // Where they do not, what comes behind it is there all the same.
+    for gone in [1, 2] {
+        for is_there in [false, true] {
+            let place = place.fork();
+            let file = place.get(class).unwrap();
+            let (core, _) = decode_file(&file).unwrap();
+            place.put(class, &encode_file(core, &[])).unwrap();
+            let named = (0..gone).map(|back| name::entry(chain - back));
+            for entry in named.chain([of_class_a.clone()]) {
+                match is_there {
+                    true => place.corrupt(&entry, |file| file.clear()),
+                    false => assert!(place.remove(&entry)),
+                }
+            }
+            let newest = live.last().unwrap().0;
+            assert!(anew(bed, &place).state().is_live(&newest));
+            let done = repair_whatever(&anew(bed, &place));
+            assert_eq!(done.entries.len(), gone as usize);
+            assert!(anew(bed, &place).state().is_live(&newest));
+            assert_clean(&anew(bed, &place));
+        }
+    }
     // Behind both of them others repeat it.
     for cut in [class, &of_class_a] {
         place.corrupt(cut, |file| file.clear());
@@ -209,6 +251,45 @@ fn where_class_c_begins_one_of_two_names_is_enough() {
     assert_eq!(anew(bed, &place).state(), whole);
     assert_eq!(repair(&anew(bed, &place)), [number(class)]);
     assert_clean(&anew(bed, &place));
+}
+
+/// The newest entry is repeated by none; a checkpoint that was made with it is all that tells of it.
+#[test]
+fn a_checkpoint_of_an_entry_that_is_lost_without_a_trace_goes() {
+    for class in [Class::A, Class::C] {
+        let history = history(class);
+        let (bed, place) = (&history.bed, &history.bed.place);
+        let (mut round, mut newest) = (0, None);
+        while names(place, "checkpoints").is_empty() {
+            round += 1;
+            bed.write("changing", &noise(round, 10_000));
+            newest = bed.backup(&anew(bed, place)).unwrap().snapshot;
+        }
+        assert!(place.remove(entries(place).last().unwrap()));
+        let checkpoint = names(place, "checkpoints").pop().unwrap();
+        let found = findings(&check_all(&anew(bed, place)));
+        assert!(
+            found.iter().any(|text| text.contains(&checkpoint)),
+            "{found:?}"
+        );
+        let dry = RepairLogOptions {
+            dry_run: true,
+            ..RepairLogOptions::default()
+        };
+        let would = repair_log(
+            &anew(bed, place),
+            &dry,
+            &Listener::default(),
+            &Interrupt::new(),
+        );
+        assert_eq!(would.unwrap().mended.checkpoints, [checkpoint.as_str()]);
+        let done = repair_whatever(&anew(bed, place));
+        assert_eq!(done.mended.checkpoints, [checkpoint]);
+        assert_eq!(Some(done.snapshots[0].id), newest);
+        assert_clean(&anew(bed, place));
+        bed.backup(&anew(bed, place)).unwrap();
+        assert_clean(&anew(bed, place));
+    }
 }
 
 /// What a checkpoint stands for is not lost once the entry that it was made with is put right.

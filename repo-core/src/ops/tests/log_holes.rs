@@ -6,7 +6,8 @@ use crate::backend::{Backend, MemoryBackend};
 use crate::error::ErrorKind;
 use crate::format::name;
 use crate::id::SnapshotId;
-use crate::ops::Harm;
+use crate::ops::{Harm, RepairLogOptions, repair_log};
+use crate::progress::{Interrupt, Silent};
 use crate::repo::Repo;
 use std::sync::Arc;
 
@@ -185,4 +186,21 @@ fn without_the_mark_of_its_segment_nothing_is_added() {
     let summary = check_with(&repo, false).unwrap();
     assert_eq!(findings(&summary), ["object log/0/open: missing"]);
     assert_eq!(summary.findings[0].harm, Harm::None);
+    let repair = |dry_run| {
+        let options = RepairLogOptions {
+            dry_run,
+            ..RepairLogOptions::default()
+        };
+        let done = repair_log(&bed.open(), &options, &Silent, &Interrupt::new());
+        done.unwrap().mended.marks
+    };
+    assert_eq!(repair(true), ["log/0/open"]);
+    assert_eq!(bed.place.size(&name::segment_open(1)).unwrap(), None);
+    assert_eq!(repair(false), ["log/0/open"]);
+    assert_eq!(repair(false), [""; 0]);
+    bed.place
+        .corrupt(&name::segment_open(1), |mark| mark.truncate(2));
+    assert_eq!(repair(false), ["log/0/open"]);
+    bed.backup(&bed.open()).unwrap();
+    assert_clean(&bed.open());
 }

@@ -85,6 +85,24 @@ fn the_last_copy_stays_when_the_home_has_lost_what_a_prune_wrote() {
 }
 
 #[test]
+fn the_last_copy_stays_also_where_the_log_has_come_already() {
+    let (bed, to, _) = behind(Class::A);
+    let new = names(&bed.place, "data").into_iter();
+    let mut new = new.filter(|name| to.size(name).unwrap().is_none());
+    let lost = new.next().unwrap();
+    let crash = Rule::new(Fault::CrashBefore).on(&[Operation::Delete]);
+    let faults = Faults::new(Arc::new(to.clone())).rule(crash);
+    run(&bed.place, &faults, None, false).0.unwrap_err();
+    assert!(to.remove(&lost) && bed.place.remove(&lost));
+    for by in [None, Some(&bed.open())] {
+        let (done, _) = run(&bed.place, &to, by, false);
+        let done = done.unwrap();
+        assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Lacks), 0));
+        assert_eq!((done.entries_held, done.entries), (0, 0));
+    }
+}
+
+#[test]
 fn a_snapshot_stays_while_another_is_nowhere() {
     let (bed, snapshots) = history_in(Class::A);
     let to = MemoryBackend::new();

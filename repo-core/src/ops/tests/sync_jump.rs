@@ -2,11 +2,12 @@
 
 use super::prune::{forget, prune_with, thorough};
 use super::support::*;
-use super::sync::{assert_whole, mirror};
+use super::sync::{assert_whole, mirror, run};
 use crate::backend::wrap::{Fault, Faults, Operation, Rule};
 use crate::backend::{Backend, MemoryBackend};
 use crate::error::{ErrorKind, Subject};
-use crate::format::name;
+use crate::format::key_slot::{Credential, Label};
+use crate::format::name::{self, ObjectKind};
 use crate::id::SnapshotId;
 use crate::ops::{Harm, RepairLogOptions, SyncOptions, repair_log, sync};
 use crate::progress::Interrupt;
@@ -171,4 +172,25 @@ fn a_sync_goes_on_from_there_whatever_came_since() {
         let all: Vec<_> = home.made.iter().skip(2).collect();
         assert_whole(&home.bed, &before, &all);
     }
+}
+
+#[test]
+fn a_key_goes_though_only_the_entry_put_first_says_so() {
+    let mut home = Home::new(6);
+    let repo = home.bed.open();
+    let old = Credential::password("old");
+    let id = repo.key_add(&old, CHEAP, &Label::default()).unwrap();
+    let (to, third) = (MemoryBackend::new(), MemoryBackend::new());
+    for place in [&to, &third] {
+        mirror(&home.bed.place, place).unwrap();
+    }
+    repo.key_remove(&id).unwrap();
+    home.grow(20);
+    home.prune();
+    assert!(stop_after(&home.bed.place, &to, 0));
+    let slot = ObjectKind::Key.name(&id.0);
+    assert!(to.remove(&slot) && third.size(&slot).unwrap().is_some());
+    let (done, problems) = run(&to, &third, None, false);
+    assert!(done.unwrap().deleted > 0, "{problems:?}");
+    assert!(third.size(&slot).unwrap().is_none());
 }
