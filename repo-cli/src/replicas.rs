@@ -12,7 +12,6 @@ use repo_core::repo::Repo;
 use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 use std::sync::Arc;
 
 /// The variable that names them.
@@ -89,14 +88,15 @@ fn split(list: &OsStr) -> Vec<OsString> {
 pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>, Failure> {
     match place {
         Place::Local(path) if dry_run => match LocalBackend::open(path) {
-            Err(e) if e.kind() == ErrorKind::NoRepository => match why_no_place(path) {
-                None => Ok(Arc::new(MemoryBackend::new())),
-                Some(why) => Err(
-                    Error::new(ErrorKind::InvalidInput, Subject::Path(path.clone()))
-                        .detail(why)
-                        .into(),
-                ),
-            },
+            Err(e)
+                if e.kind() == ErrorKind::NoRepository && path.is_symlink() && !path.exists() =>
+            {
+                let error = Error::new(ErrorKind::InvalidInput, Subject::Path(path.clone()));
+                Err(error.detail("is a symbolic link that leads nowhere").into())
+            }
+            Err(e) if e.kind() == ErrorKind::NoRepository && e.detail_text().is_none() => {
+                Ok(Arc::new(MemoryBackend::new()))
+            }
             opened => Ok(Arc::new(opened?)),
         },
         Place::Local(path) => {
@@ -104,15 +104,6 @@ pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>
             site::backend(app, place)
         }
         Place::Remote(remote) => Ok(remote::reach(app, remote)?.backend),
-    }
-}
-
-/// Why no directory can be made where none is.
-fn why_no_place(path: &Path) -> Option<&'static str> {
-    match (path.exists(), path.is_symlink()) {
-        (true, _) => Some("not a directory"),
-        (false, true) => Some("is a symbolic link that leads nowhere"),
-        (false, false) => None,
     }
 }
 

@@ -166,15 +166,10 @@ fn a_wrong_replica_is_refused_before_anything_is_done() {
         .expect(2)
         .says("LARDER_REPLICAS: ");
     std::os::unix::fs::symlink("nowhere", env.path("dangling")).unwrap();
-    for (replica, why) in [
-        ("dangling", "is a symbolic link that leads nowhere"),
-        ("letters/dear", "not a directory"),
-    ] {
-        env.run(&["backup", "src", "--replica", replica])
-            .expect(1)
-            .says("--replica ")
-            .says(why);
-    }
+    env.run(&["backup", "src", "--replica", "dangling"])
+        .expect(1)
+        .says("--replica dangling: ")
+        .says("is a symbolic link that leads nowhere");
     env.run(&["backup", "src", "--replica", "file:one"])
         .expect(2)
         .says("repositories at file: are not supported");

@@ -261,6 +261,7 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.ok(&replica);
             env.ok(&["forget", &first]);
             let before = env.files("repo/meta");
+            env.write("src/held", format!("{before:?}"));
             env.backup(&["src", "key"]);
             let mut new = env.files("repo/meta").into_iter().filter(|file| !before.contains(file));
             let new = new.next().expect("a pack of trees");

@@ -179,25 +179,43 @@ fn another_repository_without_its_config_is_not_written_over() {
     }
 }
 
+/// Damages the sealed part of an entry, of which everything else can be read as before, and leaves no copy in other files.
+fn spoil_entry(place: &MemoryBackend, number: u64) {
+    let whole = place.get(&name::entry(number)).unwrap();
+    let (core, _) = entry::decode_file(&whole).unwrap();
+    flip(place, &name::entry(number), 4 + core.len() - 1);
+    for next in number + 1.. {
+        let Ok(file) = place.get(&name::entry(next)) else {
+            break;
+        };
+        let (core, _) = entry::decode_file(&file).unwrap();
+        let alone = entry::encode_file(core, &[]);
+        place.put(&name::entry(next), &alone).unwrap();
+    }
+}
+
+#[test]
+fn with_a_key_too_nothing_goes_while_an_entry_cannot_be_read() {
+    let (bed, to, _) = behind(Class::A);
+    bed.backup(&bed.open()).unwrap();
+    // Who knows whether it forgets.
+    let number = newest_deleting(&bed.place) - 2;
+    spoil_entry(&bed.place, number);
+    let repo = bed.open_anew(Arc::new(bed.place.clone()), &password());
+    let repo = repo.unwrap();
+    assert!(repo.state().deleted().count() > 0);
+    let (done, _) = run(&bed.place, &to, Some(&repo), false);
+    let done = done.unwrap();
+    assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Log), 0));
+}
+
 #[test]
 fn what_an_entry_names_stays_when_the_log_is_damaged_or_takes_something_back() {
     let (bed, to, _) = behind(Class::A);
     let number = newest_deleting(&bed.place);
     bed.backup(&bed.open()).unwrap();
     let whole = bed.place.get(&name::entry(number)).unwrap();
-    // Its sealed part only: what it names can be read as before.
-    let (core, _) = entry::decode_file(&whole).unwrap();
-    flip(&bed.place, &name::entry(number), 4 + core.len() - 1);
-    for next in number + 1.. {
-        // What later files repeat of it.
-        let Ok(file) = bed.place.get(&name::entry(next)) else {
-            break;
-        };
-        let (core, _) = entry::decode_file(&file).unwrap();
-        bed.place
-            .put(&name::entry(next), &entry::encode_file(core, &[]))
-            .unwrap();
-    }
+    spoil_entry(&bed.place, number);
     let (done, _) = run(&bed.place, &to, None, false);
     let done = done.unwrap();
     assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Log), 0));
