@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 const PLACE_BYTES_MAX: u64 = 64 << 10;
 
 /// Places that restic knows, or that look like an address, and that there is no way to.
-const OTHER_PLACES: [&str; 5] = ["rest", "rclone", "webdav", "http", "https"];
+const OTHER_PLACES: [&str; 6] = ["rest", "rclone", "webdav", "http", "https", "file"];
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use crate::place::{self, Place};
 use crate::reporter::{Reporter, Work};
 use crate::text::{bytes, counted};
 use crate::{message, remote, site};
-use repo_core::ErrorKind;
 use repo_core::backend::{Backend, LocalBackend, MemoryBackend};
 use repo_core::ops::{self, HeldBack, SyncOptions, SyncSummary};
 use repo_core::repo::Repo;
+use repo_core::{Error, ErrorKind, Subject};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
@@ -88,6 +88,12 @@ fn split(list: &OsStr) -> Vec<OsString> {
 pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>, Failure> {
     match place {
         Place::Local(path) if dry_run => match LocalBackend::open(path) {
+            Err(e)
+                if e.kind() == ErrorKind::NoRepository && path.is_symlink() && !path.exists() =>
+            {
+                let error = Error::new(ErrorKind::InvalidInput, Subject::Path(path.clone()));
+                Err(error.detail("is a symbolic link that leads nowhere").into())
+            }
             Err(e) if e.kind() == ErrorKind::NoRepository && e.detail_text().is_none() => {
                 Ok(Arc::new(MemoryBackend::new()))
             }
@@ -106,14 +112,11 @@ pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>
 pub fn opened(app: &App, repo: &Repo) -> Result<(), Failure> {
     if app.adds.get() {
         for place in named(app)? {
-            let Ok(to) = reach(app, &place, true) else {
-                continue;
-            };
-            match ops::look(repo.backend(), &*to) {
-                Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Damaged) => {
-                    return Err(Failure::from(e).of(&format!("{} {place}", origin(app))));
-                }
-                _ => {}
+            let look = |to: Arc<dyn Backend>| Ok(ops::look(repo.backend(), &*to)?);
+            if let Err(failure) = reach(app, &place, true).and_then(look)
+                && let Some(ErrorKind::InvalidInput | ErrorKind::Damaged) = failure.kind()
+            {
+                return Err(failure.of(&format!("{} {place}", origin(app))));
             }
         }
     }
@@ -190,7 +193,13 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
             "{place} has {objects} that the repository has not, and no entry of the log deletes: `larder check` says whether they are missing"
         ));
     }
-    if let Some(why) = done.held_back {
+    if done.entries_held > 0 {
+        let entries = counted(done.entries_held, "log entry", "log entries");
+        app.terminal.warn(&format!(
+            "{place} stays what it was, {entries} behind: what they delete rests on something that the repository has lost; `larder check` says more"
+        ));
+    }
+    if let Some(why) = done.held_back.filter(|_| done.held > 0) {
         let objects = counted(
             done.held,
             "object that is deleted stays",
@@ -278,8 +287,8 @@ pub fn compare(
             .and_then(|to| bring_up(app, repo.backend(), &*to, Some(repo), &options));
         match done {
             Ok(done)
-                if (done.objects, done.entries, done.log_damaged, done.problems)
-                    == (0, 0, 0, 0) =>
+                if (done.objects, done.entries + done.entries_held) == (0, 0)
+                    && (done.log_damaged, done.problems) == (0, 0) =>
             {
                 app.terminal
                     .say(&format!("replica {place}: no errors were found"))?;
@@ -287,7 +296,8 @@ pub fn compare(
             Ok(done) => {
                 wrong += 1;
                 let objects = counted(done.objects - done.damaged, "object", "objects");
-                let entries = counted(done.entries, "log entry", "log entries");
+                let entries = done.entries + done.entries_held;
+                let entries = counted(entries, "log entry", "log entries");
                 let damaged = counted(done.damaged + done.log_damaged, "object", "objects");
                 let happened = format!(
                     "lacks {objects} and {entries}, and has {damaged} damaged; `larder sync --read-data` puts it right"

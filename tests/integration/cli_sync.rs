@@ -165,6 +165,14 @@ fn a_wrong_replica_is_refused_before_anything_is_done() {
     env.run_with(&["backup", "src"], &[("LARDER_REPLICAS", "rest:http://x")])
         .expect(2)
         .says("LARDER_REPLICAS: ");
+    std::os::unix::fs::symlink("nowhere", env.path("dangling")).unwrap();
+    env.run(&["backup", "src", "--replica", "dangling"])
+        .expect(1)
+        .says("--replica dangling: ")
+        .says("is a symbolic link that leads nowhere");
+    env.run(&["backup", "src", "--replica", "file:one"])
+        .expect(2)
+        .says("repositories at file: are not supported");
     assert_eq!(env.files("repo").len(), before);
     // Whoever only looks is not kept from it by what lies there.
     env.run(&["snapshots", "--replica", "other"]).expect(0);
@@ -229,7 +237,22 @@ fn what_is_held_back_is_said_and_ends_with_3() {
                 .contains("stay in one: it lacks what the deletion rests on"),
             "{run:?}"
         );
+        run.says("one stays what it was, ");
     }
+    let check = ["check", "--replicas", "--replica", "one"];
+    env.run(&check)
+        .expect(1)
+        .says("error: one: lacks 0 objects");
+    let mut json = env
+        .run(&["sync", "--to", "one", "--json"])
+        .expect(3)
+        .messages();
+    let held = json.remove(0)["entries_held_back"].as_u64().unwrap();
+    assert!(held >= 3, "{held}");
+    let check = ["check", "-r", "one", "--read-data"];
+    let state = env.text("state-one");
+    env.run_with(&check, &[("LARDER_STATE_DIR", &state)])
+        .expect(0);
     let after = env.files("one/data");
     assert!(before.iter().all(|file| after.contains(file)));
 }

@@ -254,13 +254,14 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.run(&["sync", "--to", "ahead"])
         }
         "is the repository itself" => env.run(&["sync", "--to", "x/../repo"]),
-        "that are deleted stay in" => {
+        "that are deleted stay in" | "stays what it was" => {
             let replica = ["sync", "--to", "held"];
             env.ok(&replica);
             let first = env.backup(&["key"]);
             env.ok(&replica);
             env.ok(&["forget", &first]);
             let before = env.files("repo/meta");
+            env.write("src/held", format!("{before:?}"));
             env.backup(&["src", "key"]);
             let mut new = env.files("repo/meta").into_iter().filter(|file| !before.contains(file));
             let new = new.next().expect("a pack of trees");

@@ -21,6 +21,9 @@ pub const CHECKPOINT_EVERY: u64 = 16;
 /// Most bytes that an entry's catch-up may take.
 pub const CATCH_UP_BYTES_MAX: usize = 32 << 10;
 
+/// So many they are at most: no core is shorter than 128 bytes, which its envelope and its signature take.
+pub const CATCH_UP_ENTRIES_MAX: u64 = (CATCH_UP_BYTES_MAX / 128) as u64;
+
 /// Most bytes that an entry file may have.
 pub const ENTRY_BYTES_MAX: usize = 64 << 20;
 

@@ -90,6 +90,8 @@ rules! {
     MirrorNoStopBetween,
     /// It deletes only what the source has no more.
     MirrorAbsent,
+    /// It puts no entry while what a new deletion rests on is nowhere.
+    MirrorWaits,
 }
 
 #[cfg(any(test, feature = "mutants"))]

@@ -11,7 +11,9 @@
 //! proved, or is the one that a proved entry follows.
 
 use crate::error::{Error, Result, Subject};
-use crate::format::entry::{CATCH_UP_BYTES_MAX, CHECKPOINT_EVERY, decode_damaged_file, hash};
+use crate::format::entry::{
+    CATCH_UP_BYTES_MAX, CATCH_UP_ENTRIES_MAX, CHECKPOINT_EVERY, decode_damaged_file, hash,
+};
 use crate::id::EntryHash;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -33,6 +35,8 @@ pub struct Found {
     copies: BTreeMap<u64, Vec<Vec<u8>>>,
     /// The numbers whose own files were read.
     files: BTreeSet<u64>,
+    /// The numbers that had none.
+    absent: BTreeSet<u64>,
     /// The file with the highest number that was read.
     newest: Option<(u64, Vec<u8>)>,
 }
@@ -41,6 +45,7 @@ impl Found {
     fn probe(&mut self, number: u64, read: &mut ReadEntry<'_>) -> Result<bool> {
         self.reads += 1;
         let Some(file) = read(number)? else {
+            self.absent.insert(number);
             return Ok(false);
         };
         self.files.insert(number);
@@ -176,7 +181,21 @@ impl Found {
                 return Ok(Some(core.clone()));
             }
         }
-        Ok(None)
+        self.read_first_beyond(number, read)?;
+        Ok(self.core_of(number, followed).map(<[u8]>::to_vec))
+    }
+
+    /// Reads the first file behind an entry that has none: where a sync was stopped, that repeats all before it that the place lacks.
+    fn read_first_beyond(&mut self, number: u64, read: &mut ReadEntry<'_>) -> Result<()> {
+        let last = self.tail.min(number.saturating_add(CATCH_UP_ENTRIES_MAX));
+        for beyond in number + 1..=last {
+            if self.files.contains(&beyond)
+                || !self.absent.contains(&beyond) && self.probe(beyond, read)?
+            {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The first copy that is an entry of this number.

@@ -250,7 +250,10 @@ impl Model for ClassA {
             protected: false,
             unforget: (if self.setup.unforget { 0 } else { 2 }, 0),
             thief: !self.setup.thief,
-            mirror: self.setup.mirror.map(|new| Mirror::new(&site, new)),
+            mirror: self
+                .setup
+                .mirror
+                .map(|new| Mirror::new(&self.world, &site, new)),
             wrong: None,
         }
     }
@@ -274,6 +277,18 @@ impl Model for ClassA {
                 ..*node
             };
             found.push((step, next));
+        }
+        if self.setup.loses
+            && let Some(mirror) = &node.mirror
+        {
+            for (no, mirror) in mirror.losses(&node.site) {
+                let next = Node {
+                    mirror: Some(mirror),
+                    ..*node
+                };
+                let who = ('x', no);
+                found.push((Step { who, what: "lose" }, next));
+            }
         }
         for who in 0..self.setup.jobs.len() {
             self.backup(node, who, found);

@@ -32,28 +32,54 @@ pub struct Mirror {
     left: Bits,
     /// Something listed was gone.
     gone: bool,
+    /// What the source has lost: it cannot be copied.
+    lost: Bits,
+    /// The blobs that must stay readable: those of the beginning, once something was lost.
+    kept: Bits,
 }
 
 impl Mirror {
     /// One that follows from the beginning, or of which nothing is there yet.
-    pub fn new(site: &Site, is_new: bool) -> Self {
+    pub fn new(world: &World, site: &Site, is_new: bool) -> Self {
         match is_new {
             true => Self::default(),
             false => Self {
                 log: site.log,
                 packs: site.packs,
+                kept: world.at(site.log).needed,
                 ..Self::default()
             },
         }
     }
 
-    /// Whether a blob does not decode that the replica's log promises.
+    /// What becomes of it when the source loses a pack that it has not yet, once at most.
+    pub fn losses(self, site: &Site) -> impl Iterator<Item = (u8, Self)> {
+        let may = if self.lost == 0 { !self.packs } else { 0 };
+        numbers(site.packs & may).map(move |no| {
+            let lost = 1 << no;
+            (no, Self { lost, ..self })
+        })
+    }
+
+    /// Whether a blob does not decode that the replica's log promises. What came since the source has lost something may be lost; not what
+    /// the replica could read, and was promised still when something was deleted.
     pub fn lacks(&self, world: &World) -> bool {
-        world.at(self.log).lost(self.packs, Bits::MAX)
+        let mut blobs = Bits::MAX;
+        if self.lost != 0 {
+            let deletes = |log: &Log| world.last_of(*log).is_some_and(|e| !named_by(e).is_empty());
+            let newest = world.line(0, self.log).into_iter().rfind(deletes);
+            let promised = newest.map(|log| world.at(log).promised());
+            blobs = self.kept & promised.unwrap_or(Bits::MAX);
+        }
+        world.at(self.log).lost_among(blobs, self.packs)
     }
 
     /// One step, if there is one to take.
     pub fn step(&mut self, world: &World, site: &Site) -> Option<Step> {
+        let site = &Site {
+            packs: site.packs & !self.lost,
+            ..*site
+        };
         let what = match self.at {
             At::Begin => {
                 (self.goal, self.listed) = (site.log, site.packs);
@@ -104,6 +130,10 @@ impl Mirror {
         if self.log == 0 {
             self.log = self.goal;
         }
+        if self.lacks_rests(world, self.log) && !off(Rule::MirrorWaits) {
+            self.at = At::Done;
+            return "wait";
+        }
         let line = world.line(self.log, self.goal);
         let deletes = |log: &Log| world.last_of(*log).is_some_and(|e| !named_by(e).is_empty());
         let newest = line.iter().rposition(deletes).unwrap_or(0);
@@ -124,11 +154,37 @@ impl Mirror {
         }
     }
 
-    /// What an entry names, whether it counts or not, and the source has no more.
-    fn deletes(&self, world: &World) -> Bits {
+    /// Whether something is not there that deletions behind that log rest on: packs that came into force since the one before.
+    fn lacks_rests(&self, world: &World, since: Log) -> bool {
+        let new = world.line(since, self.goal);
+        let (mut rests, mut before) = (0, 0);
+        for log in world.line(0, self.goal) {
+            if world.last_of(log).is_none_or(|e| named_by(e).is_empty()) {
+                continue;
+            }
+            let packs = world.at(log).readable.iter();
+            let in_force = packs.fold(0, |bits: Bits, pack| bits | 1 << pack.no);
+            if new.contains(&log) {
+                rests |= in_force & !before;
+            }
+            before = in_force;
+        }
+        rests & !self.packs & !self.named(world) != 0
+    }
+
+    /// What an entry names, whether it counts or not.
+    fn named(&self, world: &World) -> Bits {
         let entries = world.between(0, self.goal);
         let named = entries.iter().flat_map(named_by);
-        let named = named.fold(0, |bits: Bits, no| bits | 1 << no);
+        named.fold(0, |bits: Bits, no| bits | 1 << no)
+    }
+
+    /// What of that the source has no more, if all that deletions rest on is there.
+    fn deletes(&self, world: &World) -> Bits {
+        let named = self.named(world);
+        if self.lacks_rests(world, 0) {
+            return 0;
+        }
         match off(Rule::MirrorAbsent) {
             true => self.packs & named,
             false => self.packs & named & !self.listed,
@@ -141,6 +197,8 @@ impl Mirror {
                 at: At::Done,
                 log: self.log,
                 packs: self.packs,
+                lost: self.lost,
+                kept: self.kept,
                 ..Self::default()
             };
             return "done";
@@ -157,7 +215,7 @@ impl Mirror {
         bytes.push(u8::from(self.gone));
         bytes.extend_from_slice(&self.log.to_le_bytes());
         bytes.extend_from_slice(&self.goal.to_le_bytes());
-        for bits in [self.packs, self.listed, self.left] {
+        for bits in [self.packs, self.listed, self.left, self.lost] {
             bytes.extend_from_slice(&bits.to_le_bytes());
         }
     }

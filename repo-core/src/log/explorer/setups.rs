@@ -39,6 +39,8 @@ pub struct Setup {
     pub thief: bool,
     /// Class A: whether somebody without a key mirrors the place, into one where nothing is yet.
     pub mirror: Option<bool>,
+    /// Class A: whether the place loses a pack that is not in the mirror yet.
+    pub loses: bool,
     /// Class C: how many processes at most may be taken for dead.
     pub dead: u32,
     /// Class C: whether a prune may leave the deletion to the next one, by a `Waiting` entry.
@@ -65,6 +67,7 @@ impl Setup {
             objects: false,
             thief: false,
             mirror: None,
+            loses: false,
             dead: 0,
             resume: false,
             sweep: false,
@@ -209,6 +212,12 @@ fn class_a() -> Vec<Setup> {
             thief: true,
             mirror: Some(false),
             ..set("mirror_thief", &[job(0b101)], 1)
+        },
+        Setup {
+            first: WASTE,
+            mirror: Some(false),
+            loses: true,
+            ..set("mirror_lost", &[job(0b010)], 1)
         },
     ]
 }

@@ -491,6 +491,16 @@ impl Folded {
         self.lost_of(self.promised, there, tables)
     }
 
+    /// Every blob that was promised.
+    pub fn promised(&self) -> Bits {
+        self.promised
+    }
+
+    /// The same of some blobs only, wherever their tables are.
+    pub fn lost_among(&self, blobs: Bits, there: Bits) -> bool {
+        self.lost_of(self.promised & blobs, there, Bits::MAX)
+    }
+
     /// Whether any of these blobs does not decode.
     pub fn lost_of(&self, needed: Bits, there: Bits, tables: Bits) -> bool {
         let present = |pack: &&Pack| (there & tables) >> pack.no & 1 == 1;

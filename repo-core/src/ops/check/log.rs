@@ -5,11 +5,11 @@ use super::objects::{Inventory, Note};
 use crate::backend::Class;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::{
-    self, CHECKPOINT_EVERY, ENTRY_BYTES_MAX, Entry, EntryAt, Nonce, SignedEntry,
+    self, CATCH_UP_ENTRIES_MAX, ENTRY_BYTES_MAX, Entry, EntryAt, Nonce, SignedEntry,
 };
 use crate::format::name;
 use crate::id::EntryHash;
-use crate::log::{State, Unreadable, repeated_by};
+use crate::log::{State, Unreadable};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,7 +137,7 @@ fn check_entries(repo: &Repo, note: Note<'_>, interrupt: &Interrupt) -> Result<(
         }
         before.hashes = before
             .hashes
-            .split_off(&number.saturating_sub(CHECKPOINT_EVERY));
+            .split_off(&number.saturating_sub(CATCH_UP_ENTRIES_MAX));
     }
     before
         .unread
@@ -182,7 +182,8 @@ fn read_entry(repo: &Repo, number: u64, before: &Before) -> Result<SignedEntry> 
             return Err(wrong("repeats an earlier one otherwise than it is"));
         }
     }
-    match repeated.len() as u64 <= number - repeated_by(number).start {
+    // A sync repeats more than who appends.
+    match repeated.len() as u64 <= CATCH_UP_ENTRIES_MAX {
         true => Ok(signed),
         false => Err(wrong("repeats more than it may")),
     }

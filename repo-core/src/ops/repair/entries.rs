@@ -11,6 +11,7 @@ use crate::ops::check::{check_mark, check_set_file, end_of_chain, set_of};
 use crate::progress::Interrupt;
 use crate::repo::{Repeated, Repo};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// What was put right, or can be.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Mended {
 
 /// Puts entries of class A right that can be, or in a dry run says which could be.
 ///
-/// Reads the whole log. Memory: seventeen entries.
+/// Reads the whole log. Memory: eighteen files of entries.
 pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended> {
     let mut mended = Mended::default();
     let state = repo.state();
@@ -40,11 +41,12 @@ pub fn mend(repo: &Repo, dry_run: bool, interrupt: &Interrupt) -> Result<Mended>
         Some((number, nonce)) => read_parts(repo, &name::entry_of(number, &nonce))?,
         None => None,
     };
+    let mut beyond = None;
     let firsts: Vec<u64> = (1..=end).step_by(CHECKPOINT_EVERY as usize).collect();
     for first in firsts.into_iter().rev() {
         interrupt.check()?;
         let last = end.min(first + CHECKPOINT_EVERY - 1);
-        let mut group = Group::read(repo, first, last, followed, spare)?;
+        let mut group = Group::read(repo, first..=last, followed, spare, &mut beyond)?;
         let lost = group.broken.iter().filter(|n| !group.cores.contains_key(n));
         mended.lost.extend(lost);
         for (number, file) in group.to_write() {
@@ -229,15 +231,16 @@ impl Parts {
 impl Group {
     /// From the last to the first: of each the core that the one behind it follows, from its own file or from what later ones repeat;
     /// where that is not known, what its own file says. `followed` is what the entry behind the last one follows, and `spare` another
-    /// file of the last one.
+    /// file of the last one. `beyond` is the first file behind the last one, which may repeat more than others, and becomes the first of these.
     fn read(
         repo: &Repo,
-        first: u64,
-        last: u64,
+        numbers: RangeInclusive<u64>,
         followed: Option<Vec<EntryHash>>,
         spare: Option<Parts>,
+        beyond: &mut Option<(u64, Parts)>,
     ) -> Result<Self> {
-        let mut files = BTreeMap::new();
+        let (first, last) = (*numbers.start(), *numbers.end());
+        let mut files: BTreeMap<u64, Parts> = beyond.take().into_iter().collect();
         let from = repeated_by(first).start;
         for number in from..=last {
             if let Some(parts) = read_parts(repo, &name::entry(number))? {
@@ -280,7 +283,8 @@ impl Group {
                     && all.all(|(core, at)| cores.get(&at).is_none_or(|known| known == core))
             })
         };
-        let broken = (first..=last).filter(|number| !is_whole(number)).collect();
+        let broken = numbers.filter(|number| !is_whole(number)).collect();
+        *beyond = files.split_off(&first).pop_first();
         Ok(Self {
             cores,
             broken,

@@ -1,6 +1,7 @@
 //! What is deleted in a replica.
 
 use super::listing::{Log, Objects, object_name};
+use super::rests;
 use super::{HeldBack, Job, Lacking};
 use crate::error::Result;
 use crate::format::entry::ObjectRef;
@@ -28,13 +29,7 @@ pub struct Deletions {
     pub why: Option<HeldBack>,
 }
 
-/// Key slots that are removed. They go whatever else lacks: nobody needs them, and somebody may have them who should not.
-pub fn keys(job: &Job<'_>, lacking: &Lacking) -> Result<Vec<ObjectRef>> {
-    let is_key = |object: &&ObjectRef| object.kind == ObjectKind::Key;
-    deleted(job, lacking, &mut lacking.there.named.keys().filter(is_key))
-}
-
-/// What else is to be deleted of what the replica holds, now that it has the log. `hold` says why nothing goes, if that is known already.
+/// What is to be deleted of what the replica holds beside key slots, now that it has the log. `hold` says why nothing goes, if that is known already.
 ///
 /// With a key: what the fold says. Without one: what an entry names and the source has no more, if all that deletions rest on is there.
 pub fn find(job: &Job<'_>, lacking: &Lacking, hold: Option<HeldBack>) -> Result<Deletions> {
@@ -55,7 +50,7 @@ pub fn find(job: &Job<'_>, lacking: &Lacking, hold: Option<HeldBack>) -> Result<
         objects,
         ..Deletions::default()
     };
-    if deletions.objects.is_empty() {
+    if deletions.objects.is_empty() && hold != Some(HeldBack::Lacks) {
         return Ok(deletions);
     }
     let why = match (hold, job.by) {
@@ -73,7 +68,7 @@ pub fn find(job: &Job<'_>, lacking: &Lacking, hold: Option<HeldBack>) -> Result<
 }
 
 /// Those of the replica's objects that are deleted, as far as it is known.
-fn deleted(
+pub fn deleted(
     job: &Job<'_>,
     lacking: &Lacking,
     objects: &mut dyn Iterator<Item = &ObjectRef>,
@@ -102,9 +97,7 @@ fn unproved(job: &Job<'_>, lacking: &Lacking, gone: &[ObjectRef]) -> Result<Opti
     Ok(match told {
         told if told.broken => Some(HeldBack::Log),
         told if told.unsaid || gone.iter().any(may_be_void) => Some(HeldBack::Unsaid),
-        told if !told.is_borne_by(job, &lacking.source.named, &lacking.there.named)? => {
-            Some(HeldBack::Lacks)
-        }
+        told if !rests::are_there(job, lacking, &told.rests)? => Some(HeldBack::Lacks),
         _ => None,
     })
 }
@@ -143,7 +136,7 @@ fn outdated(goal: &Log, source: &Objects, there: &Objects) -> Vec<String> {
 }
 
 /// Whether the replica has every snapshot, and every pack that the index names: what was deleted may live on in any of them.
-fn has_all_needed(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
+pub fn has_all_needed(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
     let state = repo.state();
     let mut snapshots = state.live_snapshots().map(|(id, _)| snapshot(id));
     let mut all = !repo.index_is_incomplete() && snapshots.all(|id| there.contains_key(&id));

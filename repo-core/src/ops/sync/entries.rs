@@ -12,9 +12,11 @@ use super::{Job, Lacking};
 use crate::backend::{Put, put_if_absent_or_same};
 use crate::error::{Error, Result};
 use crate::format::entry::{self, CATCH_UP_BYTES_MAX};
+use crate::format::name::SEGMENT_ENTRIES;
 use crate::progress::Progress;
 use crate::repo::on_threads;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -22,12 +24,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// Entries that were read, and what is wrong with each.
-type Files = BTreeMap<EntryName, (Vec<u8>, Option<Error>)>;
+pub type Files = BTreeMap<EntryName, (Vec<u8>, Option<Error>)>;
 
 /// Puts entries, those that the replica lacks and those whose files are to be written again. Where nothing is a repository yet several at once,
 /// else in the order of their numbers. Gives how many are damaged in the source: they are named, and left out until they are put right, or an entry says that they
 /// count for nothing.
-pub fn put(job: &Job<'_>, lacking: &Lacking, is_first: bool) -> Result<u64> {
+pub fn put(job: &Job<'_>, lacking: &Lacking, mut files: Files, is_first: bool) -> Result<u64> {
     let entries = &lacking.log.entries;
     let left_out = AtomicU64::new(0);
     let put = |entry, known| -> Result<()> {
@@ -45,8 +47,7 @@ pub fn put(job: &Job<'_>, lacking: &Lacking, is_first: bool) -> Result<u64> {
             Ok(())
         })?;
     } else {
-        let mut files = read_some(job, entries)?;
-        put_newest_deletion(job, entries, &files)?;
+        put_newest_deletion(job, lacking, &files)?;
         for entry in entries {
             job.interrupt.check()?;
             put(entry, files.remove(entry))?;
@@ -56,7 +57,7 @@ pub fn put(job: &Job<'_>, lacking: &Lacking, is_first: bool) -> Result<u64> {
 }
 
 /// The first of these entries, as far as they fit into memory.
-fn read_some(job: &Job<'_>, lacking: &[EntryName]) -> Result<Files> {
+pub fn read_some(job: &Job<'_>, lacking: &[EntryName]) -> Result<Files> {
     let (mut files, mut bytes) = (Files::new(), 0);
     for entry in lacking {
         job.interrupt.check()?;
@@ -70,8 +71,9 @@ fn read_some(job: &Job<'_>, lacking: &[EntryName]) -> Result<Files> {
     Ok(files)
 }
 
-/// Puts the last entry that deletes something before those in front of it, if its file has room to repeat them and all are of a chain.
-fn put_newest_deletion(job: &Job<'_>, lacking: &[EntryName], files: &Files) -> Result<()> {
+/// Puts the last entry that deletes something before those in front of it, if its file has room to repeat all that the replica lacks and what
+/// stands among these, and all are of one segment of a chain: in another one nobody looks for it.
+fn put_newest_deletion(job: &Job<'_>, lacking: &Lacking, files: &Files) -> Result<()> {
     let deletes = |entry: &EntryName| {
         let (file, None) = files.get(entry)? else {
             return None;
@@ -80,26 +82,57 @@ fn put_newest_deletion(job: &Job<'_>, lacking: &[EntryName], files: &Files) -> R
         let clear = clear_of(entry, core)?;
         (!deleted_by(clear).is_empty()).then(|| core.to_vec())
     };
-    let mut newest = lacking.iter().rev();
-    let Some((newest, core)) = newest.find_map(|entry| Some((*entry, deletes(entry)?))) else {
+    let mut newest = lacking.log.entries.iter().rev();
+    let newest = newest.find_map(|entry| Some((*entry, deletes(entry)?)));
+    let (Some((newest, core)), Some(first)) = (newest, lacking.new_entries().next()) else {
         return Ok(());
     };
-    let (mut before, mut bytes) = (Vec::new(), 0);
-    for entry in lacking.iter().take_while(|entry| **entry < newest) {
-        let Some((file, None)) = files.get(entry) else {
-            return Ok(());
-        };
-        let (core, _) = entry::decode_file(file)?;
-        bytes += core.len() + size_of::<u32>();
-        before.push(core.to_vec());
+    if *first >= newest || segment(first) != segment(&newest) {
+        return Ok(());
     }
-    let first = newest.0.checked_sub(before.len() as u64);
-    let is_chain = newest.1.is_none() && lacking.first().copied() == first.map(|n| (n, None));
-    if is_chain && !before.is_empty() && bytes <= CATCH_UP_BYTES_MAX {
+    let Some(before) = cores_between(job, lacking, files, *first..newest)? else {
+        return Ok(());
+    };
+    let is_chain = newest.1.is_none() && newest.0 - first.0 == before.len() as u64;
+    if is_chain {
         let file = entry::encode_file(&core, &before);
         put_if_absent_or_same(job.to, &name_of(&newest), &file)?;
     }
     Ok(())
+}
+
+fn segment((number, _): &EntryName) -> u64 {
+    number / SEGMENT_ENTRIES
+}
+
+/// The cores of these entries of the goal. `None` if they do not fit into the file of an entry, or one is damaged.
+fn cores_between(
+    job: &Job<'_>,
+    lacking: &Lacking,
+    files: &Files,
+    entries: Range<EntryName>,
+) -> Result<Option<Vec<Vec<u8>>>> {
+    let (mut cores, mut bytes) = (Vec::new(), 0);
+    for (entry, _) in lacking.goal.entries.range(entries) {
+        let read;
+        let (file, wrong) = match files.get(entry) {
+            Some(known) => known,
+            None => {
+                read = log::read_proved(job, entry)?;
+                &read
+            }
+        };
+        if wrong.is_some() {
+            return Ok(None);
+        }
+        let (core, _) = entry::decode_file(file)?;
+        bytes += core.len() + size_of::<u32>();
+        if bytes > CATCH_UP_BYTES_MAX {
+            return Ok(None);
+        }
+        cores.push(core.to_vec());
+    }
+    Ok(Some(cores))
 }
 
 /// Puts an entry; whether it is there now. One that is damaged in the source is never put over another file.

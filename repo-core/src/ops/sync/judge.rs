@@ -35,31 +35,28 @@ pub fn judge(
     if source == replica {
         return Ok(Verdict::Same);
     }
+    let cores = core(source).zip(core(replica));
     // What does not open with our key may be another repository's.
-    if let (Some(ours), Some(theirs)) = (core(source), core(replica))
+    if let Some((ours, theirs)) = cores
         && nonce(entry, ours).is_some()
         && nonce(entry, theirs).is_some()
         && !are_one(entry, ours, theirs)
     {
         return Ok(Verdict::TwoEntries);
     }
-    Ok(
-        match (wrong(job, entry, source), wrong(job, entry, replica)) {
-            (None, Some(_)) => Verdict::Source,
-            (Some(wrong), _) => Verdict::NotSource(wrong),
-            (None, None) => {
-                let (Some(ours), Some(theirs)) = (core(source), core(replica)) else {
-                    return Ok(Verdict::NotSource(unclear(job, entry)));
-                };
-                match ours == theirs {
-                    // Of class C nobody can tell by a file alone whether what it repeats is right.
-                    true if entry.1.is_some() => Verdict::Same,
-                    true => Verdict::Source,
-                    false => by_next(job, goal, entry, ours)?,
-                }
-            }
-        },
-    )
+    if let Some(wrong) = wrong(job, entry, source) {
+        return Ok(Verdict::NotSource(wrong));
+    }
+    if wrong(job, entry, replica).is_some() {
+        return Ok(Verdict::Source);
+    }
+    match cores {
+        // Of class C nobody can tell by a file alone whether what it repeats is right.
+        Some((ours, theirs)) if ours == theirs && entry.1.is_some() => Ok(Verdict::Same),
+        Some((ours, theirs)) if ours == theirs => Ok(Verdict::Source),
+        Some((ours, _)) => by_next(job, goal, entry, ours),
+        None => Ok(Verdict::NotSource(unclear(job, entry))),
+    }
 }
 
 fn core(file: &[u8]) -> Option<&[u8]> {

@@ -2,17 +2,21 @@
 //!
 //! After each step a stop is safe:
 //! 1. list the log of the source, which is the goal, then what else lies in both places;
-//! 2. copy objects that the replica lacks, then checkpoints;
+//! 2. copy objects that the replica lacks;
 //! 3. list the source's log again: if an entry deletes what was listed, begin anew;
-//! 4. put the goal's entries in order, and `config` last;
+//! 4. put the goal's entries in order, then checkpoints of them, and `config` last; no entries if what they delete must stay;
 //! 5. delete what the log deletes.
 
+mod checkpoints;
 mod configs;
 mod deletions;
 mod entries;
 mod judge;
+mod keys;
 mod listing;
 mod log;
+mod rests;
+mod summary;
 mod told;
 mod transfer;
 
@@ -24,64 +28,16 @@ use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::Repo;
 use configs::Theirs;
 pub use configs::look;
-use deletions::Deletions;
-use listing::{Log, Objects, object_name};
+use entries::Files;
+use listing::{EntryName, Log, Objects, object_name};
 use log::LogLacks;
 use std::path::Path;
 use std::sync::OnceLock;
+pub use summary::{HeldBack, SyncOptions, SyncSummary};
 use told::Told;
 
 /// So often is begun anew because the source was pruned meanwhile.
 const ROUNDS_MAX: u32 = 10;
-
-/// How a sync is made.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SyncOptions {
-    /// Say what would be done, and write nothing.
-    pub dry_run: bool,
-    /// Read all objects of the replica too, and copy again what is not what its name says.
-    pub read_data: bool,
-}
-
-/// What a sync did, or would do.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct SyncSummary {
-    /// Log entries that were new.
-    pub entries: u64,
-    /// Objects that were new, checkpoints aside.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// How many of them were there and damaged.
-    pub damaged: u64,
-    /// Objects that were deleted.
-    pub deleted: u64,
-    /// Objects that the replica has and the source has not, although no entry deletes them: perhaps the source has lost them.
-    pub kept: u64,
-    /// Objects and entries that are damaged in the source, and deletions that were refused; each was told to who watches.
-    pub problems: u64,
-    /// Files of the log and `config` that were there and damaged.
-    pub log_damaged: u64,
-    /// Removed key slots that the source still has, and that were not copied into a repository that lacks them.
-    pub keys_left_out: u64,
-    /// Objects that are deleted by the log and stay for now.
-    pub held: u64,
-    /// Why they stay.
-    pub held_back: Option<HeldBack>,
-}
-
-/// Why nothing is deleted in a replica, key slots aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeldBack {
-    /// An object is damaged in the source, and the replica lacks it: what is deleted may be its last copy.
-    Damaged,
-    /// The replica lacks an object that the deletions rest on, and the source has lost it.
-    Lacks,
-    /// An entry of the source's log is damaged or missing.
-    Log,
-    /// What the deletions rest on, or whether they count, is not said in clear: who has the key can tell.
-    Unsaid,
-}
 
 /// What all steps need.
 pub(super) struct Job<'a> {
@@ -144,28 +100,56 @@ struct Lacking {
     marks_damaged: u64,
     source: Objects,
     there: Objects,
+    /// The log of the replica.
+    log_there: Log,
     log: LogLacks,
     objects: Vec<ObjectRef>,
     /// How many of them lie there and are not what their names say.
     damaged: u64,
     checkpoints: Vec<String>,
+    /// How many of them lie there and are damaged.
+    checkpoints_damaged: u64,
     /// Removed key slots that are not copied.
     keys_left_out: u64,
     told: OnceLock<Told>,
 }
 
 impl Lacking {
-    /// Takes what was copied for what lies in the replica.
-    fn note_arrived(&mut self) {
+    /// Takes what was copied for what lies in the replica, but for what is damaged in the source.
+    fn note_arrived(&mut self, damaged: &[ObjectRef]) {
         for object in &self.objects {
             let len = self.source.named[object];
             self.there.named.insert(*object, len);
         }
+        for object in damaged {
+            self.there.named.remove(object);
+        }
+    }
+
+    /// Entries that the replica has not at all, in order.
+    fn new_entries(&self) -> impl Iterator<Item = &EntryName> {
+        let there = &self.log_there.entries;
+        let entries = self.log.entries.iter();
+        entries.filter(|entry| !there.contains_key(entry))
+    }
+
+    /// Leaves the log as it is, but for what is damaged in it. Gives how many entries wait.
+    fn hold_new_entries(&mut self) -> u64 {
+        let there = &self.log_there.entries;
+        let before = self.log.entries.len();
+        self.log.entries.retain(|entry| there.contains_key(entry));
+        let end = self.log_there.end();
+        self.open
+            .retain(|segment| *segment <= end / name::SEGMENT_ENTRIES);
+        self.checkpoints
+            .retain(|checkpoint| checkpoints::number(checkpoint) <= end);
+        (before - self.log.entries.len()) as u64
     }
 
     /// Files of the replica's log, and `config`, that are damaged.
     fn log_damaged(&self, config: Theirs) -> u64 {
-        self.log.damaged + self.marks_damaged + u64::from(config == Theirs::Damaged)
+        let config = u64::from(config == Theirs::Damaged);
+        self.log.damaged + self.marks_damaged + self.checkpoints_damaged + config
     }
 
     /// What the goal says in clear, read when it is first asked for.
@@ -191,20 +175,20 @@ impl Job<'_> {
         if self.options.dry_run {
             return self.foretell(lacking, config.1, summary).map(|()| true);
         }
-        let arrived = self.bring(&lacking, config, summary);
+        let arrived = self.bring(&mut lacking, config, summary);
         // Removed keys wait for nothing: not for objects that are damaged, nor for room.
         let keys = match arrived {
             Ok(None) => Ok(()),
-            _ => self.delete_keys(&mut lacking, summary),
+            _ => keys::delete(self, &mut lacking, summary),
         };
         let Some((damaged, left_out)) = arrived? else {
             return Ok(false);
         };
         keys?;
-        lacking.note_arrived();
-        let hold = match damaged > 0 {
-            true => Some(HeldBack::Damaged),
-            false => (left_out > 0 || lacking.log.is_doubtful).then_some(HeldBack::Log),
+        let hold = match (damaged > 0, summary.entries_held > 0) {
+            (true, _) => Some(HeldBack::Damaged),
+            (_, true) => Some(HeldBack::Lacks),
+            _ => (left_out > 0 || lacking.log.is_doubtful).then_some(HeldBack::Log),
         };
         let deletions = deletions::find(self, &lacking, hold)?;
         summary.note(&deletions);
@@ -218,7 +202,7 @@ impl Job<'_> {
     /// Brings objects, then the log. Gives how many objects and how many entries are damaged in the source; `None` if it must begin anew.
     fn bring(
         &self,
-        lacking: &Lacking,
+        lacking: &mut Lacking,
         config: &(Vec<u8>, Theirs),
         summary: &mut SyncSummary,
     ) -> Result<Option<(u64, u64)>> {
@@ -226,46 +210,33 @@ impl Job<'_> {
         let copied = transfer::objects(self, &lacking.objects)?;
         summary.objects += copied.objects;
         summary.bytes += copied.bytes;
-        transfer::checkpoints(self, lacking.checkpoints.iter())?;
         if copied.gone > 0 || self.is_pruned_since(lacking)? {
             return Ok(None);
         }
-        let left_out = self.put_log(lacking, config)?;
+        lacking.note_arrived(&copied.damaged);
+        let files = self.read_or_hold(lacking, config.1, summary)?;
+        let left_out = self.put_log(lacking, config, files)?;
         summary.entries += lacking.log.entries.len() as u64 - left_out;
         summary.log_damaged += lacking.log_damaged(config.1);
-        Ok(Some((copied.damaged, left_out)))
+        Ok(Some((copied.damaged.len() as u64, left_out)))
     }
 
-    fn delete_keys(&self, lacking: &mut Lacking, summary: &mut SyncSummary) -> Result<()> {
-        let gone = deletions::keys(self, lacking)?;
-        if !gone.is_empty() && !self.has_another_key(&gone)? {
-            let error = Error::missing(Subject::Object(ObjectKind::Key.folder().to_owned()));
-            let detail = "no whole key slot would be left here, so that removed ones stay";
-            self.progress
-                .problem(Path::new(&self.to.place()), &error.detail(detail));
-            return Ok(());
+    /// Entries for a place that is a repository, as far as they fit into memory. Takes back the new ones if they must wait.
+    fn read_or_hold(
+        &self,
+        lacking: &mut Lacking,
+        config: Theirs,
+        summary: &mut SyncSummary,
+    ) -> Result<Files> {
+        if config == Theirs::Absent {
+            return Ok(Files::new());
         }
-        for key in gone {
-            self.delete(&object_name(&key), summary)?;
-            lacking.there.named.remove(&key);
-        }
-        Ok(())
-    }
-
-    /// Whether the replica has a whole key slot besides these.
-    fn has_another_key(&self, gone: &[ObjectRef]) -> Result<bool> {
-        let mut others = Vec::new();
-        self.to.list(ObjectKind::Key.folder(), &mut |found| {
-            others.extend(ObjectKind::parse(&found.name).map(|(kind, id)| ObjectRef { kind, id }));
-            Ok(())
-        })?;
-        others.retain(|key| key.kind == ObjectKind::Key && !gone.contains(key));
-        for key in others {
-            if transfer::is_whole(self.to, &key)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let files = entries::read_some(self, &lacking.log.entries)?;
+        summary.entries_held = match rests::must_wait(self, lacking, &files)? {
+            true => lacking.hold_new_entries(),
+            false => 0,
+        };
+        Ok(files)
     }
 
     fn compare(&self, config: Theirs) -> Result<Option<Lacking>> {
@@ -291,6 +262,7 @@ impl Job<'_> {
             goal,
             source,
             there,
+            log_there: their_log,
             log,
             open,
             marks_damaged,
@@ -336,16 +308,8 @@ impl Job<'_> {
         }
         lacking.damaged = (objects.len() - whole) as u64;
         objects.sort_unstable();
-        let checkpoints = lacking.source.checkpoints.iter();
-        let is_new = |(name, len): &(&String, &u64)| {
-            let number = name::parse_numbered(name).map_or(0, |(number, _)| number);
-            lacking.there.checkpoints.get(*name) != Some(len) && number <= lacking.goal.end()
-        };
-        lacking.checkpoints = checkpoints
-            .filter(is_new)
-            .map(|(name, _)| name.clone())
-            .collect();
         (lacking.objects, lacking.keys_left_out) = (objects, left_out);
+        (lacking.checkpoints, lacking.checkpoints_damaged) = checkpoints::lacking(self, lacking)?;
         Ok(())
     }
 
@@ -391,20 +355,24 @@ impl Job<'_> {
     ) -> Result<()> {
         let bytes = |object: &ObjectRef| lacking.source.named[object];
         *summary = SyncSummary {
-            entries: lacking.log.entries.len() as u64,
             objects: lacking.objects.len() as u64,
             damaged: lacking.damaged,
             bytes: lacking.objects.iter().map(bytes).sum(),
-            log_damaged: lacking.log_damaged(config),
             keys_left_out: lacking.keys_left_out,
             ..SyncSummary::default()
         };
-        lacking.note_arrived();
-        let keys = deletions::keys(self, &lacking)?;
+        lacking.note_arrived(&[]);
+        self.read_or_hold(&mut lacking, config, summary)?;
+        summary.entries = lacking.log.entries.len() as u64;
+        summary.log_damaged = lacking.log_damaged(config);
+        let keys = keys::removed(self, &lacking)?;
         for key in &keys {
             lacking.there.named.remove(key);
         }
-        let hold = lacking.log.is_doubtful.then_some(HeldBack::Log);
+        let hold = match summary.entries_held > 0 {
+            true => Some(HeldBack::Lacks),
+            false => lacking.log.is_doubtful.then_some(HeldBack::Log),
+        };
         let found = deletions::find(self, &lacking, hold)?;
         summary.note(&found);
         summary.deleted = (keys.len() + found.objects.len() + found.outdated.len()) as u64;
@@ -423,7 +391,12 @@ impl Job<'_> {
     }
 
     /// Gives how many entries were left out.
-    fn put_log(&self, lacking: &Lacking, (config, theirs): &(Vec<u8>, Theirs)) -> Result<u64> {
+    fn put_log(
+        &self,
+        lacking: &Lacking,
+        (config, theirs): &(Vec<u8>, Theirs),
+        files: Files,
+    ) -> Result<u64> {
         for segment in &lacking.open {
             let name = name::segment_open(segment.saturating_mul(name::SEGMENT_ENTRIES));
             if put_if_absent_or_same(self.to, &name, SEGMENT_OPEN)? == Put::Exists
@@ -432,7 +405,9 @@ impl Job<'_> {
                 self.to.put(&name, SEGMENT_OPEN)?;
             }
         }
-        let left_out = entries::put(self, lacking, *theirs == Theirs::Absent)?;
+        let is_first = *theirs == Theirs::Absent;
+        let left_out = entries::put(self, lacking, files, is_first)?;
+        checkpoints::copy(self, lacking)?;
         match theirs {
             Theirs::Same => {}
             Theirs::Damaged => self.to.put(CONFIG, config)?,
@@ -460,12 +435,5 @@ impl Job<'_> {
             Err(e) => return Err(e),
         }
         Ok(())
-    }
-}
-
-impl SyncSummary {
-    fn note(&mut self, deletions: &Deletions) {
-        (self.kept, self.held) = (deletions.kept, deletions.held);
-        self.held_back = deletions.why;
     }
 }

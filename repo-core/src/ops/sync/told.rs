@@ -3,7 +3,6 @@
 use super::Job;
 use super::listing::{EntryName, Log};
 use super::log::{clear_of, deleted_by, read};
-use super::transfer::is_whole;
 use crate::error::Result;
 use crate::format::entry::{self, EntryClear, EntryKind, ObjectRef};
 use crate::id::EntryHash;
@@ -15,7 +14,7 @@ pub struct Told {
     /// What is deleted, with the highest number of an entry that says so.
     pub deleted: HashMap<ObjectRef, u64>,
     /// What deletions rest on.
-    rests: HashSet<ObjectRef>,
+    pub rests: HashSet<ObjectRef>,
     /// A deletion does not say what it rests on.
     pub unsaid: bool,
     /// An entry lacks, or is not the one that another follows.
@@ -30,11 +29,27 @@ impl Told {
     /// Reads a log back from its end: about a sixteenth of its files, where files repeat others. Memory: 64 bytes for each entry, 80 for each object that one names.
     pub fn read(job: &Job<'_>, goal: &Log) -> Result<Self> {
         let (mut told, mut repeated) = (Self::default(), BTreeMap::new());
-        for entry in goal.entries.keys().rev() {
+        let holes = goal.holes().into_iter().map(|number| (number, None));
+        let mut names: Vec<EntryName> = goal.entries.keys().copied().chain(holes).collect();
+        names.sort_unstable();
+        for entry in names.iter().rev() {
             job.interrupt.check()?;
-            if !told.takes_repeated(entry, &mut repeated) {
-                told.read_one(job, entry, &mut repeated)?;
+            if told.takes_repeated(entry, &mut repeated) {
+                continue;
             }
+            let is_told = match goal.entries.range(entry..).next() {
+                Some((there, _)) if there == entry => {
+                    let core = read_one(job, entry, &mut repeated)?;
+                    told.takes(entry, core.as_deref())
+                }
+                // The first file behind a hole may repeat more than others: a sync was stopped there.
+                Some((beyond, _)) => {
+                    read_one(job, beyond, &mut repeated)?;
+                    told.takes_repeated(entry, &mut repeated)
+                }
+                None => false,
+            };
+            told.broken |= !is_told;
         }
         told.broken |= !told.followed.is_subset(&told.hashes);
         Ok(told)
@@ -45,39 +60,17 @@ impl Told {
         if entry.1.is_some() {
             return false;
         }
-        let Some(core) = repeated.remove(&entry.0) else {
-            return false;
-        };
-        let clear = clear_of(entry, &core).filter(|_| self.followed.contains(&entry::hash(&core)));
-        let Some(clear) = clear else { return false };
-        self.add(clear, &core);
-        true
+        let core = repeated.remove(&entry.0);
+        let core = core.filter(|core| self.followed.contains(&entry::hash(core)));
+        self.takes(entry, core.as_deref())
     }
 
-    fn read_one(
-        &mut self,
-        job: &Job<'_>,
-        entry: &EntryName,
-        repeated: &mut BTreeMap<u64, Vec<u8>>,
-    ) -> Result<()> {
-        let file = match read(job.from, entry) {
-            Ok(file) => file,
-            Err(e) if e.is_lost() => {
-                self.broken = true;
-                return Ok(());
-            }
-            Err(e) => return Err(e),
-        };
-        let parts = entry::decode_file(&file).ok();
-        let parts = parts.and_then(|(core, others)| Some((clear_of(entry, core)?, core, others)));
-        let Some((clear, core, others)) = parts else {
-            self.broken = true;
-            return Ok(());
-        };
-        let before = (1..entry.0).rev();
-        repeated.extend(before.zip(others.iter().rev().map(|core| core.to_vec())));
-        self.add(clear, core);
-        Ok(())
+    fn takes(&mut self, entry: &EntryName, core: Option<&[u8]>) -> bool {
+        let Some(core) = core else { return false };
+        let clear = clear_of(entry, core);
+        let is_it = clear.is_some();
+        clear.into_iter().for_each(|clear| self.add(clear, core));
+        is_it
     }
 
     fn add(&mut self, clear: EntryClear, core: &[u8]) {
@@ -97,26 +90,24 @@ impl Told {
             *newest = number.max(*newest);
         }
     }
+}
 
-    /// Whether the replica, which holds `there`, has all that deletions rest on. What the source has no more is read: nothing else says
-    /// whether it is whole.
-    pub fn is_borne_by(
-        &self,
-        job: &Job<'_>,
-        source: &HashMap<ObjectRef, u64>,
-        there: &HashMap<ObjectRef, u64>,
-    ) -> Result<bool> {
-        for object in &self.rests {
-            if self.deleted.contains_key(object) {
-                continue;
-            }
-            if !there.contains_key(object) {
-                return Ok(false);
-            }
-            if !source.contains_key(object) && !is_whole(job.to, object)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+/// The core of an entry by its own file, if there is one. Notes what that repeats.
+fn read_one(
+    job: &Job<'_>,
+    entry: &EntryName,
+    repeated: &mut BTreeMap<u64, Vec<u8>>,
+) -> Result<Option<Vec<u8>>> {
+    let file = match read(job.from, entry) {
+        Err(e) if e.is_lost() => return Ok(None),
+        file => file?,
+    };
+    let Ok((core, others)) = entry::decode_file(&file) else {
+        return Ok(None);
+    };
+    if clear_of(entry, core).is_some() {
+        let before = (1..entry.0).rev();
+        repeated.extend(before.zip(others.iter().rev().map(|core| core.to_vec())));
     }
+    Ok(Some(core.to_vec()))
 }

@@ -8,20 +8,20 @@ use crate::format::entry::ObjectRef;
 use crate::progress::{Counter, Progress};
 use crate::repo::on_threads;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most objects that are in memory at a time.
 const THREADS_MAX: usize = 8;
 
 /// What became of some objects.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 pub struct Copied {
     /// How many arrived.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How many could not be had, each named to who watches.
-    pub damaged: u64,
+    /// What could not be had, each named to who watches.
+    pub damaged: Vec<ObjectRef>,
     /// How many were gone by then.
     pub gone: u64,
 }
@@ -34,74 +34,63 @@ pub fn threads(from: &dyn Backend, to: &dyn Backend) -> usize {
 
 /// Copies objects whose names are hashes. One that is not what its name says is read once more, then named as a problem and left out.
 pub fn objects(job: &Job<'_>, objects: &[ObjectRef]) -> Result<Copied> {
-    let (next, copied) = (AtomicUsize::new(0), Sum::default());
-    on_threads(threads(job.from, job.to), &|| {
+    let next = AtomicUsize::new(0);
+    let parts = on_threads(threads(job.from, job.to), &|| {
+        let mut copied = Copied::default();
         while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
             job.interrupt.check()?;
-            one(job, object, &copied)?;
+            copied.add(job, object)?;
+        }
+        Ok(copied)
+    })?;
+    Ok(parts.into_iter().fold(Copied::default(), Copied::and))
+}
+
+impl Copied {
+    fn add(&mut self, job: &Job<'_>, object: &ObjectRef) -> Result<()> {
+        let name = object_name(object);
+        match proved(job.from, object) {
+            Ok(bytes) => {
+                job.to.put(&name, &bytes)?;
+                let len = bytes.len() as u64;
+                self.objects += 1;
+                self.bytes += len;
+                job.progress.count(Counter::Bytes, len);
+                job.progress.count(Counter::Objects, 1);
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => self.gone += 1,
+            Err(e) if e.is_lost() => {
+                self.damaged.push(*object);
+                job.progress.problem(Path::new(&name), &e);
+            }
+            Err(e) => return Err(e),
         }
         Ok(())
-    })?;
-    Ok(copied.get())
-}
-
-#[derive(Default)]
-struct Sum {
-    objects: AtomicU64,
-    bytes: AtomicU64,
-    damaged: AtomicU64,
-    gone: AtomicU64,
-}
-
-impl Sum {
-    fn get(&self) -> Copied {
-        let [objects, bytes, damaged, gone] =
-            [&self.objects, &self.bytes, &self.damaged, &self.gone]
-                .map(|count| count.load(Ordering::Relaxed));
-        Copied {
-            objects,
-            bytes,
-            damaged,
-            gone,
-        }
     }
-}
 
-fn one(job: &Job<'_>, object: &ObjectRef, copied: &Sum) -> Result<()> {
-    let name = object_name(object);
-    let add = |count: &AtomicU64, by| count.fetch_add(by, Ordering::Relaxed);
-    match proved(job.from, object, &name) {
-        Ok(bytes) => {
-            job.to.put(&name, &bytes)?;
-            let len = bytes.len() as u64;
-            add(&copied.objects, 1);
-            add(&copied.bytes, len);
-            job.progress.count(Counter::Bytes, len);
-            job.progress.count(Counter::Objects, 1);
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => drop(add(&copied.gone, 1)),
-        Err(e) if e.is_lost() => {
-            add(&copied.damaged, 1);
-            job.progress.problem(Path::new(&name), &e);
-        }
-        Err(e) => return Err(e),
+    fn and(mut self, other: Self) -> Self {
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.damaged.extend(other.damaged);
+        self.gone += other.gone;
+        self
     }
-    Ok(())
 }
 
 /// The bytes of an object that are what its name says.
-fn proved(from: &dyn Backend, object: &ObjectRef, name: &str) -> Result<Vec<u8>> {
+fn proved(from: &dyn Backend, object: &ObjectRef) -> Result<Vec<u8>> {
+    let name = object_name(object);
     let right = |bytes: &Vec<u8>| blake3::hash(bytes).as_bytes() == &object.id;
-    let first = from.get(name)?;
+    let first = from.get(&name)?;
     if right(&first) {
         return Ok(first);
     }
     // What was garbled on its way only is not damaged.
     drop(first);
-    let second = from.get(name)?;
+    let second = from.get(&name)?;
     match right(&second) {
         true => Ok(second),
-        false => Err(Error::damaged(Subject::Object(name.to_owned()))
+        false => Err(Error::damaged(Subject::Object(name))
             .detail("is not what its name says, and was not copied")),
     }
 }
@@ -114,10 +103,8 @@ pub fn not_as_named(job: &Job<'_>, objects: &[ObjectRef]) -> Result<Vec<ObjectRe
         let mut wrong = Vec::new();
         while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
             job.interrupt.check()?;
-            match proved(job.to, object, &object_name(object)) {
-                Ok(_) => {}
-                Err(e) if e.is_lost() => wrong.push(*object),
-                Err(e) => return Err(e),
+            if !is_whole(job.to, object)? {
+                wrong.push(*object);
             }
         }
         Ok(wrong)
@@ -125,23 +112,10 @@ pub fn not_as_named(job: &Job<'_>, objects: &[ObjectRef]) -> Result<Vec<ObjectRe
     Ok(found.concat())
 }
 
-/// Copies checkpoints, which their readers prove: those that have gone are passed over.
-pub fn checkpoints<'a>(job: &Job<'_>, names: impl Iterator<Item = &'a String>) -> Result<()> {
-    for name in names {
-        job.interrupt.check()?;
-        match job.from.get(name) {
-            Ok(bytes) => job.to.put(name, &bytes)?,
-            Err(e) if e.is_lost() => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
-/// Whether an object is there and is what its name says.
+/// Whether an object is there and is what its name says, at the second reading at the latest.
 pub fn is_whole(place: &dyn Backend, object: &ObjectRef) -> Result<bool> {
-    match place.get(&object_name(object)) {
-        Ok(bytes) => Ok(blake3::hash(&bytes).as_bytes() == &object.id),
+    match proved(place, object) {
+        Ok(_) => Ok(true),
         Err(e) if e.is_lost() => Ok(false),
         Err(e) => Err(e),
     }

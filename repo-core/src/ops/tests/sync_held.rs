@@ -9,12 +9,14 @@ use crate::format::entry::{self, Action, EntryKind, ObjectRef};
 use crate::format::key_slot::{Credential, Label};
 use crate::format::name::{self, ObjectKind};
 use crate::id::{KeyId, SnapshotId};
-use crate::ops::HeldBack;
+use crate::ops::{HeldBack, PruneOptions, SyncOptions, sync};
+use crate::progress::Interrupt;
 use crate::repo::{Repo, pack_object};
 use std::collections::BTreeSet;
 use std::io::ErrorKind as ErrorOf;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 type Kept = (SnapshotId, Tree);
 
@@ -83,6 +85,24 @@ fn the_last_copy_stays_when_the_home_has_lost_what_a_prune_wrote() {
 }
 
 #[test]
+fn the_last_copy_stays_also_where_the_log_has_come_already() {
+    let (bed, to, _) = behind(Class::A);
+    let new = names(&bed.place, "data").into_iter();
+    let mut new = new.filter(|name| to.size(name).unwrap().is_none());
+    let lost = new.next().unwrap();
+    let crash = Rule::new(Fault::CrashBefore).on(&[Operation::Delete]);
+    let faults = Faults::new(Arc::new(to.clone())).rule(crash);
+    run(&bed.place, &faults, None, false).0.unwrap_err();
+    assert!(to.remove(&lost) && bed.place.remove(&lost));
+    for by in [None, Some(&bed.open())] {
+        let (done, _) = run(&bed.place, &to, by, false);
+        let done = done.unwrap();
+        assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Lacks), 0));
+        assert_eq!((done.entries_held, done.entries), (0, 0));
+    }
+}
+
+#[test]
 fn a_snapshot_stays_while_another_is_nowhere() {
     let (bed, snapshots) = history_in(Class::A);
     let to = MemoryBackend::new();
@@ -120,7 +140,18 @@ fn the_last_key_slot_stays() {
     assert!(done.unwrap().problems > 0, "{problems:?}");
     assert!(problems.iter().any(|p| p.contains("no whole key slot")));
     assert_eq!(names(&to, "keys"), old);
+    let dry = SyncOptions {
+        dry_run: true,
+        ..SyncOptions::default()
+    };
+    let foretell = || {
+        let listener = Listener::default();
+        let done = sync(&bed.place, &to, None, &dry, &listener, &Interrupt::new());
+        (done.unwrap().deleted, listener.problems().len())
+    };
+    assert_eq!(foretell(), (0, 1));
     bed.place.put(&new, &slot).unwrap();
+    assert_eq!(foretell(), (1, 0));
     mirror(&bed.place, &to).unwrap();
     assert_eq!(names(&to, "keys"), [new]);
 }
@@ -148,25 +179,43 @@ fn another_repository_without_its_config_is_not_written_over() {
     }
 }
 
+/// Damages the sealed part of an entry, of which everything else can be read as before, and leaves no copy in other files.
+fn spoil_entry(place: &MemoryBackend, number: u64) {
+    let whole = place.get(&name::entry(number)).unwrap();
+    let (core, _) = entry::decode_file(&whole).unwrap();
+    flip(place, &name::entry(number), 4 + core.len() - 1);
+    for next in number + 1.. {
+        let Ok(file) = place.get(&name::entry(next)) else {
+            break;
+        };
+        let (core, _) = entry::decode_file(&file).unwrap();
+        let alone = entry::encode_file(core, &[]);
+        place.put(&name::entry(next), &alone).unwrap();
+    }
+}
+
+#[test]
+fn with_a_key_too_nothing_goes_while_an_entry_cannot_be_read() {
+    let (bed, to, _) = behind(Class::A);
+    bed.backup(&bed.open()).unwrap();
+    // Who knows whether it forgets.
+    let number = newest_deleting(&bed.place) - 2;
+    spoil_entry(&bed.place, number);
+    let repo = bed.open_anew(Arc::new(bed.place.clone()), &password());
+    let repo = repo.unwrap();
+    assert!(repo.state().deleted().count() > 0);
+    let (done, _) = run(&bed.place, &to, Some(&repo), false);
+    let done = done.unwrap();
+    assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Log), 0));
+}
+
 #[test]
 fn what_an_entry_names_stays_when_the_log_is_damaged_or_takes_something_back() {
     let (bed, to, _) = behind(Class::A);
     let number = newest_deleting(&bed.place);
     bed.backup(&bed.open()).unwrap();
     let whole = bed.place.get(&name::entry(number)).unwrap();
-    // Its sealed part only: what it names can be read as before.
-    let (core, _) = entry::decode_file(&whole).unwrap();
-    flip(&bed.place, &name::entry(number), 4 + core.len() - 1);
-    for next in number + 1.. {
-        // What later files repeat of it.
-        let Ok(file) = bed.place.get(&name::entry(next)) else {
-            break;
-        };
-        let (core, _) = entry::decode_file(&file).unwrap();
-        bed.place
-            .put(&name::entry(next), &entry::encode_file(core, &[]))
-            .unwrap();
-    }
+    spoil_entry(&bed.place, number);
     let (done, _) = run(&bed.place, &to, None, false);
     let done = done.unwrap();
     assert_eq!((done.held_back, done.deleted), (Some(HeldBack::Log), 0));
@@ -331,4 +380,116 @@ fn a_new_copy_gets_the_keys_that_the_source_has() {
     mirror(&bed.place, &to).unwrap();
     assert_whole(&bed, &to, &[&second]);
     assert_eq!(mirror(&bed.place, &to).unwrap().deleted, 0);
+}
+
+/// The home has lost what a prune wrote: a replica that has not seen that yet stays what it was, and reads what it read.
+#[test]
+fn what_a_replica_reads_it_reads_on_when_the_home_has_lost_what_a_prune_wrote() {
+    for (class, by_key) in [
+        (Class::A, false),
+        (Class::A, true),
+        (Class::C, false),
+        (Class::C, true),
+    ] {
+        let (bed, to, [first, second]) = behind(class);
+        let new = names(&bed.place, "data").into_iter();
+        let new: Vec<String> = new
+            .filter(|name| to.size(name).unwrap().is_none())
+            .collect();
+        let lost = bed.place.get(&new[0]).unwrap();
+        bed.place.corrupt(&new[0], |pack| pack[100] ^= 1);
+        let repo = bed.open();
+        let by = by_key.then_some(&repo);
+        for damaged in [true, false] {
+            if !damaged {
+                bed.place.remove(&new[0]);
+            }
+            let options = SyncOptions {
+                dry_run: true,
+                ..SyncOptions::default()
+            };
+            let listener = Listener::default();
+            let foretold = sync(&bed.place, &to, by, &options, &listener, &Interrupt::new());
+            let (done, problems) = run(&bed.place, &to, by, false);
+            let done = done.unwrap();
+            assert_eq!((done.entries, done.deleted), (0, 0));
+            assert!(done.entries_held >= 3, "{done:?}");
+            assert_eq!(problems.len(), usize::from(damaged), "{problems:?}");
+            if !damaged {
+                assert_eq!(foretold.unwrap().entries_held, done.entries_held);
+            }
+            assert_whole(&bed, &to, &[&first, &second]);
+        }
+        // Also what comes later waits, but for keys.
+        bed.write("more", &noise(7, 1000));
+        bed.backup(&bed.open()).unwrap();
+        assert_eq!(run(&bed.place, &to, by, false).0.unwrap().entries, 0);
+        assert_whole(&bed, &to, &[&first, &second]);
+        bed.place.put(&new[0], &lost).unwrap();
+        assert_eq!(mirror(&bed.place, &to).unwrap().entries_held, 0);
+        assert_eq!(to.objects(), bed.place.objects());
+        assert_whole(&bed, &to, &[&second]);
+    }
+}
+
+#[test]
+fn removed_keys_go_and_new_ones_come_while_entries_wait() {
+    let (bed, to, [first, second]) = behind(Class::A);
+    let new = names(&bed.place, "data").into_iter();
+    let mut new = new.filter(|name| to.size(name).unwrap().is_none());
+    bed.place.remove(&new.next().unwrap());
+    let repo = bed.open();
+    let old = repo.key();
+    let credential = Credential::password("second");
+    repo.key_add(&credential, CHEAP, &Label::default()).unwrap();
+    let other = bed.open_anew(Arc::new(bed.place.clone()), &credential);
+    other.unwrap().key_remove(&old).unwrap();
+    let (done, _) = run(&bed.place, &to, None, false);
+    let done = done.unwrap();
+    assert!(done.entries == 0 && done.entries_held > 0, "{done:?}");
+    assert!(to.size(&ObjectKind::Key.name(&old.0)).unwrap().is_none());
+    let there = bed.open_anew(Arc::new(to.clone()), &credential).unwrap();
+    for (id, tree) in [&first, &second] {
+        bed.assert_restores(&there, id, tree);
+    }
+}
+
+/// What was condemned is read on when what was written instead is lost.
+#[test]
+fn a_replica_reads_what_is_condemned_when_the_home_has_lost_its_copy() {
+    let (bed, snapshots) = history_in(Class::A);
+    let to = MemoryBackend::new();
+    mirror(&bed.place, &to).unwrap();
+    let repo = bed.open();
+    forget(&repo, &[snapshots[0].0]);
+    let grace = PruneOptions {
+        grace: Duration::from_secs(1 << 20),
+        ..thorough()
+    };
+    prune_with(&repo, &grace).unwrap();
+    let new = names(&bed.place, "data").into_iter();
+    let new = new.filter(|name| to.size(name).unwrap().is_none());
+    let new: Vec<String> = new.collect();
+    assert!(!new.is_empty());
+    assert!(new.iter().all(|name| bed.place.remove(name)));
+    let (done, _) = run(&bed.place, &to, None, false);
+    assert!(done.unwrap().entries > 0);
+    let there = bed.open_anew(Arc::new(to), &password()).unwrap();
+    bed.assert_restores(&there, &snapshots[1].0, &snapshots[1].1);
+}
+
+#[test]
+fn a_key_goes_though_the_entry_that_says_so_is_only_repeated() {
+    let (bed, to, id, ..) = with_removed_key();
+    bed.write("new", &noise(5, 1000));
+    bed.backup(&bed.open()).unwrap();
+    let newest = bed.open().state().tail().number;
+    assert!(bed.place.remove(&name::entry(newest - 1)));
+    let (done, problems) = run(&bed.place, &to, None, false);
+    assert_eq!(
+        (done.unwrap().deleted, problems.len()),
+        (1, 1),
+        "{problems:?}"
+    );
+    assert!(to.size(&ObjectKind::Key.name(&id.0)).unwrap().is_none());
 }
