@@ -6,8 +6,7 @@ use super::{HeldBack, Job, Lacking};
 use crate::error::Result;
 use crate::format::entry::ObjectRef;
 use crate::format::name::{self, ObjectKind};
-use crate::id::SnapshotId;
-use crate::repo::{Repo, pack_object};
+use crate::repo::{Repo, pack_ref};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -138,22 +137,13 @@ fn outdated(goal: &Log, source: &Objects, there: &Objects) -> Vec<String> {
 /// Whether the replica has every snapshot, and every pack that the index names: what was deleted may live on in any of them.
 pub fn has_all_needed(repo: &Repo, there: &HashMap<ObjectRef, u64>) -> Result<bool> {
     let state = repo.state();
-    let mut snapshots = state.live_snapshots().map(|(id, _)| snapshot(id));
+    let mut snapshots = state
+        .live_snapshots()
+        .map(|(id, _)| ObjectRef::snapshot(id));
     let mut all = !repo.index_is_incomplete() && snapshots.all(|id| there.contains_key(&id));
     repo.index().packs(&mut |pack, _| {
-        let object = ObjectRef {
-            kind: pack_object(pack.kind),
-            id: pack.id.0,
-        };
-        all &= there.get(&object) == Some(&pack.len);
+        all &= there.get(&pack_ref(pack.kind, &pack.id)) == Some(&pack.len);
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(all)
-}
-
-fn snapshot(id: &SnapshotId) -> ObjectRef {
-    ObjectRef {
-        kind: ObjectKind::Snapshot,
-        id: id.0,
-    }
 }

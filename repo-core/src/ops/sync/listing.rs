@@ -80,13 +80,9 @@ impl Log {
             self.open.insert(segment);
             return true;
         }
-        match name::parse_numbered(object) {
-            Some((number @ 1.., nonce)) if name_of(&(number, nonce)) == object => {
-                self.entries.insert((number, nonce), len);
-                true
-            }
-            _ => false,
-        }
+        let entry = name::parse_entry(object);
+        self.entries.extend(entry.map(|entry| (entry, len)));
+        entry.is_some()
     }
 
     /// Numbers of the chain under which nothing lies, up to the last of it; a thousand at most.
