@@ -129,6 +129,9 @@ impl Filesystem for Mount {
         });
         match read {
             Ok((map, unexpected)) => {
+                if offset == 0 {
+                    self.give_siblings(number);
+                }
                 // Not before the answer: the kernel waits for it with the page that it is about.
                 reply.data(&bytes);
                 if let Some(at) = unexpected {

@@ -96,6 +96,26 @@ impl Inodes {
         identity(directory, name, object, facts).0
     }
 
+    /// The number of what has this name in a directory of that number, if the kernel has heard of it.
+    pub fn known(
+        &self,
+        directory: (u64, &Known),
+        name: &[u8],
+        object: &Object,
+        facts: &Facts,
+    ) -> Option<u64> {
+        let (mut number, check) = identity(directory, name, object, facts);
+        let table = lock(&self.0);
+        loop {
+            // Another thing may have the same hash.
+            match table.get(&number) {
+                Some(known) if known.check == check => return Some(number),
+                Some(_) => number = next(number),
+                None => return None,
+            }
+        }
+    }
+
     /// The kernel takes back that it heard of a number so many times.
     pub fn forget(&self, number: u64, times: u64) {
         let mut table = lock(&self.0);

@@ -7,6 +7,7 @@ mod filesystem;
 mod inodes;
 mod overlay;
 mod shown;
+mod siblings;
 
 pub use overlay::{Overlay, Scratch, overlay};
 
@@ -19,6 +20,7 @@ use shown::Mount;
 use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -119,10 +121,14 @@ pub fn mount(view: View, point: &Path, options: &MountOptions) -> Result<Mounted
     let config = options.config(&view.repo().place());
     let (sender, events) = sync_channel(EVENTS_MAX);
     let (filesystem, around) = Mount::new(view, point.clone(), options, sender)?;
+    let siblings = Arc::clone(&filesystem.siblings);
     let session = Session::new(filesystem, &point, &config);
     let session = session
         .and_then(|session| {
             around.start(session.notifier())?;
+            if options.threads > 1 {
+                siblings.start(session.notifier());
+            }
             session.spawn()
         })
         .map_err(|cause| refused(&point, cause))?;

@@ -4,6 +4,7 @@ use crate::around::{Around, Wish};
 use crate::attributes::Owners;
 use crate::errno::errno;
 use crate::inodes::{Inodes, Known, ROOT};
+use crate::siblings::Siblings;
 use crate::{Event, MountOptions};
 use fuser::{Errno, Generation, INodeNo};
 use repo_core::format::tree::{Content, FileContent};
@@ -48,6 +49,7 @@ pub struct Mount {
     point: PathBuf,
     pub(crate) events: SyncSender<Event>,
     pub(crate) around: SyncSender<Wish>,
+    pub(crate) siblings: Arc<Siblings>,
     said: Mutex<HashMap<u64, Instant>>,
 }
 
@@ -64,6 +66,7 @@ impl Mount {
         let mount = Self {
             reader,
             around,
+            siblings: Arc::new(Siblings::new()),
             inodes: Inodes::new(view.root()),
             view,
             owners: options.owners(),
