@@ -120,7 +120,7 @@ impl Filesystem for Mount {
         let read = self.map(number).and_then(|map| {
             let reading = Reading {
                 map: &map,
-                spots: &|| self.spots(number.0),
+                spots: &|| self.inodes.spots(number.0),
             };
             let unexpected = self
                 .reader
@@ -129,13 +129,13 @@ impl Filesystem for Mount {
         });
         match read {
             Ok((map, unexpected)) => {
-                if offset == 0 {
-                    self.give_siblings(number);
-                }
                 // Not before the answer: the kernel waits for it with the page that it is about.
                 reply.data(&bytes);
                 if let Some(at) = unexpected {
                     Around::wish(&self.around, number.0, map, at);
+                }
+                if offset == 0 {
+                    self.siblings.was_read(number.0);
                 }
             }
             Err(error) => reply.error(self.failed(number, None, error)),

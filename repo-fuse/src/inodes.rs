@@ -2,7 +2,7 @@
 
 use repo_core::repo::lock;
 use repo_core::tree::file_key;
-use repo_core::vfs::{Facts, Object};
+use repo_core::vfs::{Facts, Object, Spot};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
@@ -48,6 +48,18 @@ impl Inodes {
     /// What has this number.
     pub fn get(&self, number: u64) -> Option<Known> {
         lock(&self.0).get(&number).cloned()
+    }
+
+    /// The spot of what has a number, and those of the directories above, up to that of a snapshot.
+    pub fn spots(&self, mut number: u64) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        while let Some(known) = self.get(number)
+            && let Object::Node(spot) = known.object
+        {
+            spots.push(spot);
+            number = known.parent;
+        }
+        spots
     }
 
     /// The number of what has this name in a directory of that number; the kernel hears of it once more.

@@ -20,7 +20,6 @@ use shown::Mount;
 use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -120,15 +119,12 @@ pub fn mount(view: View, point: &Path, options: &MountOptions) -> Result<Mounted
     let point = point.canonicalize().map_err(of_point)?;
     let config = options.config(&view.repo().place());
     let (sender, events) = sync_channel(EVENTS_MAX);
-    let (filesystem, around) = Mount::new(view, point.clone(), options, sender)?;
-    let siblings = Arc::clone(&filesystem.siblings);
+    let (filesystem, around, giver) = Mount::new(view, point.clone(), options, sender)?;
     let session = Session::new(filesystem, &point, &config);
     let session = session
         .and_then(|session| {
             around.start(session.notifier())?;
-            if options.threads > 1 {
-                siblings.start(session.notifier());
-            }
+            giver.start(session.notifier())?;
             session.spawn()
         })
         .map_err(|cause| refused(&point, cause))?;

@@ -179,23 +179,6 @@ impl Reader {
         Ok(Some((start, bytes)))
     }
 
-    /// The bytes of a file without holes, if all blocks that they lie in are open, or `None`. It counts as read.
-    pub fn at_hand(&self, reading: &Reading<'_>) -> Option<Vec<u8>> {
-        let shared = &self.0;
-        let (map, len) = (reading.map, reading.map.whole_len()?);
-        let mut bytes = Vec::new();
-        while (bytes.len() as u64) < len {
-            let chunk = map.chunk(bytes.len() as u64, &**shared).ok()??;
-            let (key, location) = shared.block_of(&chunk.id).ok()?;
-            let block = shared.opened(&key)?;
-            self.read_ahead(key, &mut || {
-                Cursor::new(&(reading.spots)(), map.clone(), chunk.end)
-            });
-            bytes.extend_from_slice(shared.proved(&block, &location, &chunk.id)?);
-        }
-        Some(bytes)
-    }
-
     /// Adds these bytes of the data of a file. Gives the first that was read in a block where nobody was expected.
     fn data(
         &self,
@@ -313,12 +296,6 @@ impl Shared {
         });
         *slot = Some(block.clone());
         Ok(block)
-    }
-
-    /// A block, if it is open.
-    fn opened(&self, key: &Key) -> Option<Arc<Opened>> {
-        let slot = lock(&self.blocks).get(key)?;
-        slot.try_lock().ok()?.clone()
     }
 
     fn slot(&self, key: Key, len: usize) -> Slot {
