@@ -1,17 +1,13 @@
 //! SIGINT and SIGTERM: the first asks the running operation to stop, the second ends the process at once. While no operation
-//! runs that would stop in order, as before the repository is open, the first one ends the process. SIGHUP does the same to what has
-//! the terminal for itself, and else what the system does.
+//! runs that would stop in order, as before the repository is open, the first one ends the process. SIGHUP does the same to what asks
+//! for that, as it has to put something back: the terminal, or a mount. Else it does what the system does.
 
 use crate::exit::{self, Failure};
 use crate::terminal::Terminal;
 use repo_core::progress::Interrupt;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-#[cfg(feature = "browse")]
-use signal_hook::consts::SIGHUP;
-use signal_hook::consts::{SIGINT, SIGTERM};
-#[cfg(feature = "browse")]
-use signal_hook::iterator::Handle;
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -29,7 +25,6 @@ static HEEDED: AtomicBool = AtomicBool::new(false);
 static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
 /// Takes further signals.
-#[cfg(feature = "browse")]
 static HANDLE: Mutex<Option<Handle>> = Mutex::new(None);
 
 /// What is done before the second signal ends the process.
@@ -46,10 +41,7 @@ pub fn listen(terminal: Terminal) {
         }
         // Without a handler a signal ends the process at once, which loses time but nothing else.
         if let Ok(signals) = Signals::new([SIGINT, SIGTERM]) {
-            #[cfg(feature = "browse")]
-            {
-                *locked(&HANDLE) = Some(signals.handle());
-            }
+            *locked(&HANDLE) = Some(signals.handle());
             let named = std::thread::Builder::new().name("signals".into());
             let _ = named.spawn(move || serve(signals, &terminal));
         }
@@ -66,9 +58,25 @@ pub fn interrupt() -> &'static Interrupt {
 #[cfg(feature = "browse")]
 pub fn before_exit(last: fn()) {
     *locked(&BEFORE_EXIT) = Some(last);
+    heed_hang_up();
+}
+
+/// Has SIGHUP heeded as the others are, unless the caller of the program has it ignored, as `nohup` does.
+pub fn heed_hang_up() {
+    if is_ignored(SIGHUP) {
+        return;
+    }
     if let Some(handle) = &*locked(&HANDLE) {
         let _ = handle.add_signal(SIGHUP);
     }
+}
+
+/// Whether a signal is ignored, as the system tells it.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Fails once a signal came.
@@ -84,7 +92,11 @@ pub fn came() -> bool {
 
 fn serve(mut signals: Signals, terminal: &Terminal) {
     let mut before = false;
-    for _ in signals.forever() {
+    for signal in signals.forever() {
+        // A terminal that closes sends it, and the shell once more: that is nobody who loses patience.
+        if before && signal == SIGHUP {
+            continue;
+        }
         let at_prompt = restore_terminal();
         // Before it is known whether an operation heeds it: one that begins meanwhile does.
         INTERRUPT.set();

@@ -120,7 +120,7 @@ impl Filesystem for Mount {
         let read = self.map(number).and_then(|map| {
             let reading = Reading {
                 map: &map,
-                spots: &|| self.spots(number.0),
+                spots: &|| self.inodes.spots(number.0),
             };
             let unexpected = self
                 .reader
@@ -133,6 +133,9 @@ impl Filesystem for Mount {
                 reply.data(&bytes);
                 if let Some(at) = unexpected {
                     Around::wish(&self.around, number.0, map, at);
+                }
+                if offset == 0 {
+                    self.siblings.was_read(number.0);
                 }
             }
             Err(error) => reply.error(self.failed(number, None, error)),

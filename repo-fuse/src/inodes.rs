@@ -2,7 +2,7 @@
 
 use repo_core::repo::lock;
 use repo_core::tree::file_key;
-use repo_core::vfs::{Facts, Object};
+use repo_core::vfs::{Facts, Object, Spot};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex};
@@ -50,6 +50,18 @@ impl Inodes {
         lock(&self.0).get(&number).cloned()
     }
 
+    /// The spot of what has a number, and those of the directories above, up to that of a snapshot.
+    pub fn spots(&self, mut number: u64) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        while let Some(known) = self.get(number)
+            && let Object::Node(spot) = known.object
+        {
+            spots.push(spot);
+            number = known.parent;
+        }
+        spots
+    }
+
     /// The number of what has this name in a directory of that number; the kernel hears of it once more.
     pub fn enter(
         &self,
@@ -94,6 +106,26 @@ impl Inodes {
         facts: &Facts,
     ) -> u64 {
         identity(directory, name, object, facts).0
+    }
+
+    /// The number of what has this name in a directory of that number, if the kernel has heard of it.
+    pub fn known(
+        &self,
+        directory: (u64, &Known),
+        name: &[u8],
+        object: &Object,
+        facts: &Facts,
+    ) -> Option<u64> {
+        let (mut number, check) = identity(directory, name, object, facts);
+        let table = lock(&self.0);
+        loop {
+            // Another thing may have the same hash.
+            match table.get(&number) {
+                Some(known) if known.check == check => return Some(number),
+                Some(_) => number = next(number),
+                None => return None,
+            }
+        }
     }
 
     /// The kernel takes back that it heard of a number so many times.

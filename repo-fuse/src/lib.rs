@@ -7,6 +7,7 @@ mod filesystem;
 mod inodes;
 mod overlay;
 mod shown;
+mod siblings;
 
 pub use overlay::{Overlay, Scratch, overlay};
 
@@ -118,11 +119,12 @@ pub fn mount(view: View, point: &Path, options: &MountOptions) -> Result<Mounted
     let point = point.canonicalize().map_err(of_point)?;
     let config = options.config(&view.repo().place());
     let (sender, events) = sync_channel(EVENTS_MAX);
-    let (filesystem, around) = Mount::new(view, point.clone(), options, sender)?;
+    let (filesystem, around, giver) = Mount::new(view, point.clone(), options, sender)?;
     let session = Session::new(filesystem, &point, &config);
     let session = session
         .and_then(|session| {
             around.start(session.notifier())?;
+            giver.start(session.notifier())?;
             session.spawn()
         })
         .map_err(|cause| refused(&point, cause))?;

@@ -4,11 +4,12 @@ use crate::around::{Around, Wish};
 use crate::attributes::Owners;
 use crate::errno::errno;
 use crate::inodes::{Inodes, Known, ROOT};
+use crate::siblings::{Giver, Siblings};
 use crate::{Event, MountOptions};
 use fuser::{Errno, Generation, INodeNo};
 use repo_core::format::tree::{Content, FileContent};
 use repo_core::repo::lock;
-use repo_core::vfs::{Facts, FileMap, NodeRef, Object, Reader, Spot, View};
+use repo_core::vfs::{Facts, FileMap, NodeRef, Object, Reader, View};
 use repo_core::{Error, ErrorKind, Result, Subject};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -38,9 +39,9 @@ pub(crate) const NAME_MAX: u32 = 255;
 
 /// The file system.
 pub struct Mount {
-    pub(crate) view: View,
+    pub(crate) view: Arc<View>,
     pub(crate) reader: Reader,
-    pub(crate) inodes: Inodes,
+    pub(crate) inodes: Arc<Inodes>,
     pub(crate) owners: Owners,
     pub(crate) default_permissions: bool,
     /// The kernel opens files, and directories, by itself.
@@ -48,6 +49,7 @@ pub struct Mount {
     point: PathBuf,
     pub(crate) events: SyncSender<Event>,
     pub(crate) around: SyncSender<Wish>,
+    pub(crate) siblings: Arc<Siblings>,
     said: Mutex<HashMap<u64, Instant>>,
 }
 
@@ -58,13 +60,17 @@ impl Mount {
         point: PathBuf,
         options: &MountOptions,
         events: SyncSender<Event>,
-    ) -> Result<(Self, Around)> {
+    ) -> Result<(Self, Around, Giver)> {
         let reader = Reader::new(&view, options.cache_bytes)?;
-        let (around, giver) = Around::new(reader.clone());
+        let (around, around_giver) = Around::new(reader.clone());
+        let inodes = Arc::new(Inodes::new(view.root()));
+        let view = Arc::new(view);
+        let (siblings, giver) = Siblings::new(view.clone(), inodes.clone(), reader.clone());
         let mount = Self {
             reader,
             around,
-            inodes: Inodes::new(view.root()),
+            siblings,
+            inodes,
             view,
             owners: options.owners(),
             default_permissions: options.default_permissions,
@@ -73,7 +79,7 @@ impl Mount {
             events,
             said: Mutex::default(),
         };
-        Ok((mount, giver))
+        Ok((mount, around_giver, giver))
     }
 
     pub(crate) fn known(&self, number: INodeNo) -> Result<Known> {
@@ -133,18 +139,6 @@ impl Mount {
         let mut path = self.point.clone();
         path.extend(names.iter().rev());
         path
-    }
-
-    /// The spot of what has a number, and those of the directories above, up to that of a snapshot.
-    pub(crate) fn spots(&self, mut number: u64) -> Vec<Spot> {
-        let mut spots = Vec::new();
-        while let Some(known) = self.inodes.get(number)
-            && let Object::Node(spot) = known.object
-        {
-            spots.push(spot);
-            number = known.parent;
-        }
-        spots
     }
 
     /// Looks for new snapshots where they would be seen.

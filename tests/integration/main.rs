@@ -68,6 +68,7 @@ mod http;
 mod life;
 mod mount;
 mod mount_end;
+mod mount_programs;
 mod s3_server;
 mod server;
 mod ssh_server;

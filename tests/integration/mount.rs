@@ -19,13 +19,19 @@ pub struct Mounted<'e> {
 impl<'e> Mounted<'e> {
     /// Mounts with these arguments, once the directory shows something. `None`, with a word about it, where that cannot be.
     pub fn new(env: &'e TestEnvironment, arguments: &[&str]) -> Option<Self> {
+        let point = env.text("mnt");
+        std::fs::create_dir_all(&point).unwrap();
+        Self::by(env, env.command(&[&["mount", &point], arguments].concat()))
+    }
+
+    /// The same by a command of the caller's.
+    pub fn by(env: &'e TestEnvironment, mut command: Command) -> Option<Self> {
         if !Path::new("/dev/fuse").exists() {
             eprintln!("skipped: no /dev/fuse");
             return None;
         }
-        let point = env.text("mnt");
-        std::fs::create_dir_all(&point).unwrap();
-        let mut child = env.start(&[&["mount", &point], arguments].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut first = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut first).unwrap();
@@ -75,11 +81,16 @@ impl<'e> Mounted<'e> {
         Run::of(child.wait_with_output().unwrap())
     }
 
-    /// Sends a signal and waits for the end.
-    pub fn signalled(self, signal: &str) -> Run {
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.as_ref().unwrap().id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn signalled(self, signal: &str) -> Run {
+        self.signal(signal);
         self.ended()
     }
 
@@ -121,7 +132,7 @@ pub fn is_root() -> bool {
 }
 
 /// Whether a program is there; says so if not.
-fn has(program: &str) -> bool {
+pub fn has(program: &str) -> bool {
     let there = Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())

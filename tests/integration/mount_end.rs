@@ -11,7 +11,7 @@ fn signals_end_it() {
     let env = TestEnvironment::with_repository();
     env.write_source();
     backup_at(&env, NIGHT, &[]);
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let mounted = mounted!(&env);
         assert!(!mounted.names("ids").is_empty());
         let run = mounted.signalled(signal).expect(0);
@@ -26,6 +26,33 @@ fn signals_end_it() {
     run.says("was still in use");
     assert_eq!(std::fs::read_dir(env.path("mnt")).unwrap().count(), 0);
     drop(open);
+}
+
+#[test]
+fn who_ignores_the_end_of_the_terminal_stays_mounted() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    backup_at(&env, NIGHT, &[]);
+    std::fs::create_dir(env.path("mnt")).unwrap();
+    let larder = env.command(&["mount", &env.text("mnt")]);
+    // As `nohup` does it.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(larder.get_program())
+        .args(larder.get_args())
+        .current_dir(env.path(""))
+        .env_clear();
+    for (name, value) in larder.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let Some(mounted) = Mounted::by(&env, command) else {
+        return;
+    };
+    mounted.signal("-HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(mounted.names("ids").len(), 1);
+    mounted.signalled("-TERM").expect(0);
 }
 
 #[test]

@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 /// What is where, at the end of the help.
 const AFTER_HELP: &str = "\
 Snapshots stand below ids, snapshots, hosts, tags and labels, by their ID or time, with a link `latest` to the newest of those that stand
-there by time. New snapshots appear while it is mounted. It ends with Ctrl-C, SIGTERM, or when somebody unmounts DIR.
+there by time. New snapshots appear while it is mounted. It ends with Ctrl-C, SIGTERM, SIGHUP, or when somebody unmounts
+DIR.
 
 In a template of paths %i and %I stand for the short and the whole ID, %u for the user, %h for the host, %t for each tag, %l for the
 label, %T for the time, %% for a percent sign. A template of times shows how Monday, 2 January 2006, 15:04:05 would look, as with restic.
@@ -93,6 +94,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let _following = repo.follow();
     let view = looking::view(app, &repo, view_options);
     let interrupt = signals::interrupt();
+    signals::heed_hang_up();
     let mounted = repo_fuse::mount(view, point, &options(&arguments));
     let mounted = mounted.map_err(|error| refused(&error))?;
     let shown = mounted.point().to_string_lossy().into_owned();

@@ -9,6 +9,8 @@ use crate::looking::Looking;
 use hyper::{Response, StatusCode, header};
 use repo_core::Result;
 use repo_core::ops::{Archive, Dump};
+use repo_core::repo::BlockCache;
+use repo_core::vfs::CONTENTS_CACHE_BYTES;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,9 +22,11 @@ const ARCHIVES_OF_ONE_MAX: usize = 3;
 /// How long who was refused is expected to come again.
 const WANTED_FOR: Duration = Duration::from_secs(60);
 
-/// The archives that are being sent.
-#[derive(Default)]
-pub struct Archives(Mutex<Sending>);
+/// The archives that are being sent, and the opened blocks that all of them keep together.
+pub struct Archives {
+    sending: Mutex<Sending>,
+    cache: Arc<BlockCache>,
+}
 
 #[derive(Default)]
 struct Sending {
@@ -32,6 +36,15 @@ struct Sending {
 
 /// A place among them, until it is dropped.
 struct Place<'a>(&'a Archives, Arc<Connection>);
+
+impl Default for Archives {
+    fn default() -> Self {
+        Self {
+            sending: Mutex::default(),
+            cache: Arc::new(BlockCache::new(CONTENTS_CACHE_BYTES)),
+        }
+    }
+}
 
 impl Archives {
     /// Whether somebody was refused lately.
@@ -57,7 +70,7 @@ impl Archives {
     }
 
     fn locked(&self) -> MutexGuard<'_, Sending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,6 +108,7 @@ pub fn send(library: &Library, target: &Target, sort: &[u8], reply: Reply) -> Re
         return Ok(());
     };
     let dump = Dump::below(library.view.repo(), &top, &path)?;
+    let dump = dump.sharing(library.archives.cache.clone());
     let Some(_place) = library.archives.place(&reply.connection) else {
         let builder = Response::builder()
             .status(StatusCode::SERVICE_UNAVAILABLE)

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Builder;
 
 /// Opened blocks that may come again soon are kept up to this many bytes.
-const CACHE_BYTES: usize = 32 << 20;
+pub const CONTENTS_CACHE_BYTES: usize = 32 << 20;
 
 /// Zeros of a hole that are given at a time.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -40,11 +40,20 @@ pub fn read_contents<T>(
     interrupt: &Interrupt,
     take: impl FnOnce(&mut Contents) -> Result<T>,
 ) -> Result<T> {
+    let cache = Arc::new(BlockCache::new(CONTENTS_CACHE_BYTES));
+    read_contents_by(repo, cache, (from, links), interrupt, take)
+}
+
+/// The same by a cache that others use too, in place of the 32 MiB.
+pub fn read_contents_by<T>(
+    repo: &Repo,
+    cache: Arc<BlockCache>,
+    (from, links): (Found, bool),
+    interrupt: &Interrupt,
+    take: impl FnOnce(&mut Contents) -> Result<T>,
+) -> Result<T> {
     let (sender, receiver) = sync_channel(2 * repo.pool().threads() + 4);
-    let tools = (
-        Arc::new(BlockCache::new(CACHE_BYTES)),
-        repo.hasher(BlobType::Data)?,
-    );
+    let tools = (cache, repo.hasher(BlobType::Data)?);
     let planner = Planner::new(repo, tools, links, interrupt, sender);
     std::thread::scope(|scope| {
         let thread = Builder::new().name("larder.contents".into());

@@ -19,7 +19,7 @@ mod versions;
 mod view;
 mod walk;
 
-pub use contents::{Contents, Whole, read_contents};
+pub use contents::{CONTENTS_CACHE_BYTES, Contents, Whole, read_contents, read_contents_by};
 pub use file_map::FileMap;
 pub use pages::{NodeRef, Spot};
 pub use path::{Found, Top, clean};

@@ -8,7 +8,7 @@ use crate::text::printable;
 use crate::{selection, signals};
 use repo_core::snapshot::Filter;
 use repo_core::vfs::{TIME, Templates, Top, View, ViewOptions};
-use repo_fuse::Scratch;
+use repo_fuse::{MountOptions, Scratch};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -38,8 +38,14 @@ pub fn run(app: &App, arguments: &Arguments) -> Result<Exit, Failure> {
     let base = arguments.scratch.clone();
     let scratch = Scratch::new(&base.unwrap_or_else(std::env::temp_dir))?;
     let interrupt = signals::interrupt();
+    signals::heed_hang_up();
     let lower = scratch.lower();
-    let mounted = repo_fuse::mount(view, &lower, &options(arguments));
+    // When somebody replaces a file, the kernel asks below as that user. Nobody else comes there: the scratch directory is root's alone.
+    let mount_options = MountOptions {
+        allow_other: true,
+        ..options(arguments)
+    };
+    let mounted = repo_fuse::mount(view, &lower, &mount_options);
     let mounted = mounted.map_err(|error| refused(&error))?;
     let folder = top.folder.strip_prefix("/").unwrap_or(&top.folder);
     let lower = lower.join("ids").join(info.id.to_hex()).join(folder);

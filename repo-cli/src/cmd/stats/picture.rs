@@ -3,10 +3,10 @@
 use crate::text::{as_markup, bytes, local_time, printable};
 use repo_core::time::Timestamp;
 
-const WIDTH: f64 = 900.0;
-/// What the names of bars, or the numbers of an axis, take.
+const WIDTH: f64 = 960.0;
+/// What the names of bars, or the numbers of an axis, take, and the numbers behind bars.
 const LEFT: f64 = 150.0;
-const RIGHT: f64 = 130.0;
+const RIGHT: f64 = 190.0;
 const LINE: f64 = 22.0;
 const CHART: f64 = 320.0;
 const TOP: f64 = 50.0;
@@ -64,7 +64,8 @@ pub fn bars(all: &[Bar]) -> String {
         let part = (bar.part as f64 * scale, (LINE - 6.0) / 2.0);
         body.push_str(&rect(LEFT, y + 2.0, part, PART));
         let end = LEFT + whole.max(part.0) + 6.0;
-        body.push_str(&text(end, y + 14.0, "start", &bytes(bar.part)));
+        let numbers = format!("{} of {}", bytes(bar.part), bytes(bar.whole));
+        body.push_str(&text(end, y + 14.0, "start", &numbers));
     }
     let height = TOP + all.len() as f64 * LINE + 20.0;
     picture(height, ("size", "stored"), &body)
@@ -76,10 +77,13 @@ pub fn over_time(points: &[(Timestamp, u64, u64)]) -> String {
     let times = points.iter().map(|(time, ..)| seconds(time));
     let (first, last) = times.fold((f64::MAX, f64::MIN), |(a, b), t| (a.min(t), b.max(t)));
     let most = points.iter().map(|(_, size, stored)| (*size).max(*stored));
-    let most = most.max().unwrap_or(0).max(1);
+    let most = most.max().unwrap_or(0);
+    let step = step(most);
+    let lines = most.div_ceil(step);
+    let top = step.saturating_mul(lines).max(1);
     let width = WIDTH - LEFT - RIGHT;
     let x = |time: &Timestamp| LEFT + (seconds(time) - first) / (last - first).max(1.0) * width;
-    let y = |count: u64| TOP + CHART * (1.0 - count as f64 / most as f64);
+    let y = |count: u64| TOP + CHART * (1.0 - count as f64 / top as f64);
     let line = |of: &dyn Fn(&(Timestamp, u64, u64)) -> u64, color: &str| {
         let place = |point| format!("{:.1},{:.1}", x(&point_time(point)), y(of(point)));
         let places: Vec<String> = points.iter().map(place).collect();
@@ -89,11 +93,12 @@ pub fn over_time(points: &[(Timestamp, u64, u64)]) -> String {
         )
     };
     let mut body = String::new();
-    for quarter in 0..=4 {
-        let count = (u128::from(most) * quarter / 4) as u64;
+    for number in 0..=lines {
+        let count = step.saturating_mul(number);
         let y = y(count);
         body.push_str(&rect(LEFT, y, (width, 1.0), "#dddddd"));
-        body.push_str(&text(LEFT - 8.0, y + 4.0, "end", &bytes(count)));
+        let number = bytes(count).replace(".000", "");
+        body.push_str(&text(LEFT - 8.0, y + 4.0, "end", &number));
     }
     body.push_str(&line(&|(_, size, _)| *size, WHOLE));
     body.push_str(&line(&|(_, _, stored)| *stored, PART));
@@ -114,6 +119,11 @@ pub fn over_time(points: &[(Timestamp, u64, u64)]) -> String {
     }
     let what = ("size of each snapshot", "stored, all up to it together");
     picture(TOP + CHART + 40.0, what, &body)
+}
+
+/// From one line of the scale to the next: a power of two, so that the numbers are round, and at most five lines are needed.
+fn step(most: u64) -> u64 {
+    (most / 4).max(1).next_power_of_two()
 }
 
 fn point_time(point: &(Timestamp, u64, u64)) -> Timestamp {
@@ -143,8 +153,12 @@ mod tests {
     fn a_line_goes_from_the_oldest_to_the_newest() {
         let time = |seconds| Timestamp::new(seconds, 0);
         let svg = over_time(&[(time(0), 50, 10), (time(50), 50, 20), (time(100), 100, 30)]);
-        let expected = "points=\"150.0,210.0 460.0,210.0 770.0,50.0\"";
+        let expected = "points=\"150.0,245.0 460.0,245.0 770.0,120.0\"";
         assert!(svg.contains(expected), "{svg}");
+        // The scale has round numbers.
+        assert!(svg.contains(">96 B</text>") && svg.contains(">128 B</text>"));
+        let svg = over_time(&[(time(0), 5 << 30, u64::MAX)]);
+        assert!(svg.contains(">4 EiB</text>"), "{svg}");
         assert!(over_time(&[]).ends_with("</svg>\n"));
         assert!(over_time(&[(time(5), 0, 0)]).contains("points=\"150.0,370.0\""));
     }

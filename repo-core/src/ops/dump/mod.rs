@@ -9,10 +9,11 @@ use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::tree::{Content, FileContent};
 use crate::id::SnapshotId;
 use crate::progress::{Counter, Interrupt, Note, Progress};
-use crate::repo::Repo;
-use crate::vfs::{Contents, Entry, Found, Top, read_contents};
+use crate::repo::{BlockCache, Repo};
+use crate::vfs::{CONTENTS_CACHE_BYTES, Contents, Entry, Found, Top, read_contents_by};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How a directory is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,9 +41,10 @@ pub struct DumpSummary {
 }
 
 /// What of a snapshot is going to be written.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Dump {
     found: Found,
+    cache: Arc<BlockCache>,
 }
 
 impl Dump {
@@ -63,15 +65,21 @@ impl Dump {
     pub fn below(repo: &Repo, top: &Top, path: &Path) -> Result<Self> {
         let _following = repo.follow();
         let found = top.find(repo, path)?;
+        let cache = Arc::new(BlockCache::new(CONTENTS_CACHE_BYTES));
         let is = match found.node.as_ref().map(|node| &node.content) {
-            None | Some(Content::File(_)) => return Ok(Self { found }),
-            Some(Content::Dir(_)) if found.tree.is_some() => return Ok(Self { found }),
+            None | Some(Content::File(_)) => return Ok(Self { found, cache }),
+            Some(Content::Dir(_)) if found.tree.is_some() => return Ok(Self { found, cache }),
             Some(Content::Dir(_)) => "is a directory that could not be read when it was backed up",
             Some(Content::Symlink(_)) => "is a symbolic link, which is not followed",
             Some(_) => "is neither a file nor a directory",
         };
         let path = top.in_snapshot(&found.path);
         Err(Error::new(ErrorKind::InvalidInput, Subject::Path(path)).detail(is))
+    }
+
+    /// Has it use the cache of others, in place of one of its own.
+    pub fn sharing(self, cache: Arc<BlockCache>) -> Self {
+        Self { cache, ..self }
     }
 
     /// Whether an archive is written, and not the content of a file.
@@ -83,7 +91,7 @@ impl Dump {
     ///
     /// The first thing that cannot be read ends it: what was written until then is no archive, and cannot be taken for one. The error
     /// is about the path that it concerns, and so is that of `out`, which stands underneath. Memory: as
-    /// [`read_contents`] says; of zip, 150 bytes for each entry besides.
+    /// [`read_contents`](crate::vfs::read_contents) says; of zip, 150 bytes for each entry besides.
     pub fn write(
         self,
         repo: &Repo,
@@ -100,7 +108,8 @@ impl Dump {
         // Further names of a file are links in a tar; elsewhere each has the content.
         let links = self.is_archive() && archive != Archive::Zip;
         let is_archive = self.is_archive();
-        read_contents(repo, self.found, links, interrupt, |contents| {
+        let from = (self.found, links);
+        read_contents_by(repo, self.cache, from, interrupt, |contents| {
             match (is_archive, archive) {
                 (false, _) => file(contents, out, &mut told),
                 (true, Archive::Tar) => tar::write(contents, out, &mut told),
