@@ -124,7 +124,7 @@ impl Kind {
             }
         };
         // Without a listing nobody knows of a key slot, or of a log without its config.
-        let unseen = self == Self::Lying
+        let unseen = self.lies()
             && matches!(
                 error.kind(),
                 ErrorKind::WrongPassword | ErrorKind::NoRepository

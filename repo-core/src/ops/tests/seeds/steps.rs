@@ -74,7 +74,9 @@ impl Run {
             _ => STEPS[self.below(STEPS.len() as u64) as usize],
         };
         let (seed, often) = (self.below(u64::MAX), [1, 3, 10][self.below(3) as usize]);
-        self.tell(format!("{step:?}, faults {often} times as often"));
+        self.tell(format!(
+            "{step:?}, faults {often} times as often, by {seed}"
+        ));
         let at = match step {
             Step::CopyTo => &self.other.place,
             _ => &self.bed.place,
