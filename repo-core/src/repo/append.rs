@@ -38,6 +38,8 @@ impl Shared {
     /// place, or the way there, has garbled once.
     pub(crate) fn void_unreadable(&self) -> Result<Option<u64>> {
         let admin = self.ring().admin()?;
+        // Entries of class C, which a log of class A does not look at, are damaged ones too.
+        self.find_out_class()?;
         let again = self.fold_anew()?.to_void();
         self.append_as(&admin, &mut |state| {
             let entries = state.to_void();

@@ -364,3 +364,33 @@ fn what_was_cleared_stays_so_whatever_repeats_it() {
     prune_with(&fresh, &thorough()).unwrap();
     assert_clean(&anew(&bed, &bed.place));
 }
+
+/// What said that the place is of class C is lost, with all that repeats it.
+#[test]
+fn where_nothing_says_the_class_any_more_one_run_clears_what_is_damaged() {
+    let bed = Bed::new();
+    bed.write("file", b"one");
+    bed.backup(&bed.open()).unwrap();
+    let place = copied(&bed.place, Class::C);
+    for content in [b"two", b"six"] {
+        bed.write("file", content);
+        bed.backup(&anew(&bed, &place)).unwrap();
+    }
+    let named = entries(&place);
+    let of_set = |entry: &&String| name::parse_numbered(entry).unwrap().1.is_some();
+    let mut set: Vec<&String> = named.iter().filter(of_set).collect();
+    set.sort_by_key(|entry| number(entry));
+    let [class, .., next, newest] = set[..] else {
+        panic!("{set:?}")
+    };
+    for object in [class, &name::entry(number(class))] {
+        place.corrupt(object, |file| file.fill(0));
+    }
+    assert!(place.remove(next));
+    place.corrupt(newest, |file| file.truncate(200));
+    repair_whatever(&anew(&bed, &place));
+    let repo = anew(&bed, &place);
+    assert_eq!(repo.state().class(), Class::C);
+    bed.backup(&repo).unwrap();
+    assert_clean(&anew(&bed, &place));
+}
