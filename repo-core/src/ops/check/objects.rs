@@ -297,16 +297,19 @@ fn slot_missing(repo: &Repo, writer: &WriterId) -> Finding {
         .filter_map(|(id, row)| Some(repo.open_summary(id, &row.summary).ok()?.host))
         .collect();
     let hosts: Vec<String> = hosts.into_iter().collect();
-    let wrote = match hosts.is_empty() {
-        true => "wrote no snapshot".to_owned(),
-        false => format!("wrote the snapshots of {}", hosts.join(", ")),
+    let detail = match hosts.is_empty() {
+        true => "its password or key file opens the repository no more, or never did, if it was \
+                 being added; it wrote no snapshot"
+            .to_owned(),
+        false => format!(
+            "its password or key file opens the repository no more; it wrote the snapshots of {}",
+            hosts.join(", ")
+        ),
     };
     let object = format!("{}/ of the writer {writer}", ObjectKind::Key.folder());
     Finding {
         harm: Harm::None,
-        ..Finding::new(Error::missing(Subject::Object(object)).detail(format!(
-            "its password or key file opens the repository no more; it {wrote}"
-        )))
+        ..Finding::new(Error::missing(Subject::Object(object)).detail(detail))
     }
 }
 

@@ -89,6 +89,14 @@ pub fn repair_index(
     Err(never_stands())
 }
 
+/// What looks damaged or lost is asked for once more: the place, or the way there, may have garbled it once.
+fn twice<T>(mut ask: impl FnMut() -> Result<T>) -> Result<T> {
+    match ask() {
+        Err(e) if e.is_lost() => ask(),
+        answer => answer,
+    }
+}
+
 struct Job<'a> {
     repo: &'a Repo,
     /// Class C: as which this process deletes.
@@ -111,8 +119,9 @@ impl Job<'_> {
         for (pack, (kind, _)) in &named {
             let object = pack_object(*kind);
             // One that came since the listing is there.
-            let there = listed.contains_key(&(*pack, object as u8))
-                || self.repo.backend().size(&object.name(&pack.0))?.is_some();
+            let name = object.name(&pack.0);
+            let asked = || Ok(self.repo.backend().size(&name)?.is_some());
+            let there = listed.contains_key(&(*pack, object as u8)) || asked()? || asked()?;
             if !there && !self.repo.state().is_deleted(&pack.0) {
                 gone.insert(*pack);
             }
@@ -185,9 +194,9 @@ impl Job<'_> {
         let tables: Vec<IndexId> = self.repo.state().tables().map(|(id, _)| *id).collect();
         for id in tables {
             self.interrupt.check()?;
-            let packs = self.repo.load_table(&id).and_then(|body| {
-                let table = TableView::parse(&body)?;
-                let packs = table.packs.iter();
+            let packs = twice(|| {
+                let body = self.repo.load_table(&id)?;
+                let packs = TableView::parse(&body)?.packs.iter();
                 let packs = packs.map(|pack| pack.map(|pack| (pack.id, pack.kind)));
                 Ok((packs.collect::<Result<Vec<_>>>()?, body))
             });
@@ -236,15 +245,18 @@ impl Job<'_> {
         self.interrupt.check()?;
         // What no table ever named was perhaps never finished.
         let whole = self.options.read_all_packs || self.summary.tables_lost.is_empty();
-        let read = match whole {
+        let read = || match whole {
             true => self.read_whole(id, kind),
             false => self.repo.read_pack_ends(&id, kind, len),
         };
-        let entry = read.and_then(|(pack, bytes)| {
-            self.summary.bytes_read += bytes;
-            self.progress.count(Counter::Bytes, bytes);
+        let mut read_bytes = 0;
+        let entry = twice(|| {
+            let (pack, bytes) = read()?;
+            read_bytes += bytes;
             decode_directory(self.repo.ring(), &self.repo.id(), id, &pack)
         });
+        self.summary.bytes_read += read_bytes;
+        self.progress.count(Counter::Bytes, read_bytes);
         self.progress.count(Counter::Objects, 1);
         match entry {
             Ok(entry) if entry.kind == kind => Ok(Some(entry)),

@@ -217,3 +217,33 @@ fn stopped_at_any_write_nothing_is_worse_and_the_next_one_ends_it() {
         assert_whole(&bed, &bed.place, &made);
     }
 }
+
+/// A bit that flips on the way, or a place that has not yet what lies there.
+#[test]
+fn one_wrong_answer_costs_no_table_and_no_pack() {
+    let (bed, made) = history();
+    let table = names(&bed.place, "index").remove(0);
+    let mut struck = 0;
+    for lost in [None, Some(table)] {
+        for kind in ["index", "data", "meta"] {
+            for fault in [Fault::Flipped, Fault::Truncated, Fault::Absent] {
+                for skip in 0..8 {
+                    let place = bed.place.fork();
+                    lost.iter().for_each(|table| assert!(place.remove(table)));
+                    let asked = [Operation::Get, Operation::GetRange, Operation::Size];
+                    let rule = Rule::new(fault).on(&asked).kind(kind).after(skip);
+                    let faults = Arc::new(Faults::new(Arc::new(place.clone())).rule(rule));
+                    let repo = bed.open_anew(faults.clone(), &password()).unwrap();
+                    let done = repair(&repo, false, false).unwrap();
+                    let what = format!("{fault:?} at {kind} {skip}");
+                    assert_eq!(done.packs_gone, [], "{what}");
+                    assert!(done.packs_damaged.is_empty(), "{what}");
+                    assert_eq!(done.tables_lost.len(), lost.iter().len(), "{what}");
+                    assert_whole(&bed, &place, &made);
+                    struck += faults.struck();
+                }
+            }
+        }
+    }
+    assert!(struck > 20, "{struck}");
+}

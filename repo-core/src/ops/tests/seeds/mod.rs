@@ -10,7 +10,10 @@ mod steps;
 use super::support::*;
 use crate::backend::random;
 use crate::id::SnapshotId;
-use crate::ops::{Harm, RECOVERED_TAG, REPAIRED_TAG, RepairLogOptions, repair_log};
+use crate::ops::{
+    Harm, RECOVERED_TAG, REPAIRED_TAG, RepairIndexOptions, RepairLogOptions, repair_index,
+    repair_log,
+};
 use crate::progress::{Interrupt, Silent};
 use crate::snapshot::{Filter, list};
 use place::Kind;
@@ -115,13 +118,19 @@ impl Run {
         standing[self.below(standing.len() as u64) as usize]
     }
 
-    /// Panics if anything is lost that was said to be there. What a place of class C keeps of an entry is cleared first, as whoever runs into it
-    /// is told.
+    /// Panics if anything is lost that was said to be there. What a place of class C keeps of an entry is cleared first, and where a place lies
+    /// twice about a pack the index is repaired once more, as whoever runs into it is told.
     fn assert_nothing_lost(&self) {
         if self.kind == Kind::Weak || self.kind == Kind::LyingWeak {
             for bed in [&self.bed, &self.other] {
                 let options = RepairLogOptions::default();
                 repair_log(&bed.open(), &options, &Silent, &Interrupt::new()).unwrap();
+            }
+        }
+        if self.kind.lies() {
+            for bed in [&self.bed, &self.other] {
+                let options = RepairIndexOptions::default();
+                repair_index(&bed.open(), &options, &Silent, &Interrupt::new()).unwrap();
             }
         }
         let known: Vec<&Tree> = self.made.values().chain(&self.tried).collect();

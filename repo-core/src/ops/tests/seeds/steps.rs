@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::key_slot::{Credential, Label};
 use crate::id::{PackId, SnapshotId, from_hex};
 use crate::ops::{
-    Became, CopyOptions, MaxUnused, PruneOptions, RecoverOptions, RepairIndexOptions,
+    Became, CopyOptions, Harm, MaxUnused, PruneOptions, RecoverOptions, RepairIndexOptions,
     RepairLogOptions, RepairSnapshotsOptions, Replace, TagChange, copy, forget_ids, recover,
     repair_index, repair_log, repair_packs, repair_snapshots, tag, unforget,
 };
@@ -201,7 +201,11 @@ impl Run {
     fn check(&mut self, repo: &Repo) -> Result<()> {
         for finding in check_with(repo, true)?.findings {
             self.tell(format!("check: {}", finding.error));
-            self.kind.assert_clear(&finding.error);
+            // A key that was being added stands in the log before its slot is there.
+            let is_key = finding.error.to_string().contains("being added");
+            if !(is_key && finding.harm == Harm::None) {
+                self.kind.assert_clear(&finding.error);
+            }
         }
         Ok(())
     }
