@@ -47,6 +47,8 @@ struct Run {
     forgotten: BTreeSet<SnapshotId>,
     /// What somebody has tried to replace by another form.
     replaced: BTreeSet<SnapshotId>,
+    /// The first forms of those that replaced others.
+    first_forms: BTreeMap<SnapshotId, SnapshotId>,
     struck: u64,
     /// What happened, for whoever looks for the reason of a failure.
     story: Arc<Mutex<Vec<String>>>,
@@ -75,6 +77,7 @@ impl Run {
             tried: Vec::new(),
             forgotten: BTreeSet::new(),
             replaced: BTreeSet::new(),
+            first_forms: BTreeMap::new(),
             struck: 0,
             story,
         };
@@ -113,6 +116,10 @@ impl Run {
         }
     }
 
+    fn first_form(&self, id: &SnapshotId) -> SnapshotId {
+        *self.first_forms.get(id).unwrap_or(id)
+    }
+
     fn one_standing(&mut self) -> SnapshotId {
         let standing = self.standing();
         standing[self.below(standing.len() as u64) as usize]
@@ -137,7 +144,7 @@ impl Run {
         let live = assert_whole(&self.bed, &self.bed, &self.made, &known);
         let first: BTreeSet<SnapshotId> = live.values().copied().collect();
         for id in self.made.keys() {
-            let replaced = self.replaced.contains(id) && first.contains(id);
+            let replaced = self.replaced.contains(id) && first.contains(&self.first_form(id));
             let there = live.contains_key(id) || replaced;
             assert!(there || self.forgotten.contains(id), "{id:?} is gone");
         }

@@ -244,6 +244,8 @@ impl Run {
         self.forgotten.insert(*old);
         if let (Some(new), Some(tree)) = (new, self.made.get(old).cloned()) {
             self.made.insert(new, tree);
+            let first = self.first_form(old);
+            self.first_forms.insert(new, first);
         }
     }
 
