@@ -14,6 +14,18 @@ use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+/// What a command does with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// It adds something: replicas are looked at before it begins, and brought up at its end.
+    Adds,
+    /// It reads what is asked of it, from wherever that can be had.
+    Reads,
+    /// It says what lies in this place.
+    #[default]
+    Inspects,
+}
+
 /// What every command has at hand.
 pub struct App {
     /// Where the repository is.
@@ -28,8 +40,8 @@ pub struct App {
     pub terminal: Terminal,
     /// Entries of the log were passed over because they cannot be read: what is shown may lack something.
     pub passed_over: Cell<bool>,
-    /// The command adds to the repository: replicas are looked at before it begins.
-    pub adds: Cell<bool>,
+    /// What the command is for.
+    pub purpose: Cell<Purpose>,
     /// The repository that is worked with.
     pub opened: RefCell<Option<Repo>>,
     /// What places on other machines were asked.
@@ -46,7 +58,7 @@ impl App {
             env,
             terminal: Terminal::new(global.output),
             passed_over: Cell::new(false),
-            adds: Cell::new(false),
+            purpose: Cell::default(),
             opened: RefCell::default(),
             requests: RefCell::default(),
         }

@@ -13,6 +13,7 @@ mod duration;
 mod env;
 mod exit;
 mod faulty;
+mod healing;
 mod json;
 mod key_file;
 mod locks;
@@ -76,7 +77,7 @@ pub fn main_from(args: impl Iterator<Item = OsString>) -> ExitCode {
     let app = app::App::new(cli.global, env::Env::of_process());
     let done = app
         .look_at_flags()
-        .and_then(|()| replicas::look_at_names(&app, cli.command.adds()))
+        .and_then(|()| replicas::look_at_names(&app, cli.command.purpose()))
         .and_then(|()| cmd::run(&app, cli.command))
         .and_then(|exit| Ok(exit.and(replicas::follow(&app)?)))
         .and_then(|exit| app.say_requests().map(|()| exit));

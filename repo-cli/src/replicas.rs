@@ -1,11 +1,11 @@
 //! Other places of the repository, which get what is written to it.
 
-use crate::app::App;
+use crate::app::{App, Purpose};
 use crate::exit::{Exit, Failure};
 use crate::place::{self, Place};
 use crate::reporter::{Reporter, Work};
 use crate::text::{bytes, counted};
-use crate::{message, remote, site};
+use crate::{healing, message, remote, site};
 use repo_core::backend::{Backend, LocalBackend, MemoryBackend};
 use repo_core::ops::{self, HeldBack, SyncOptions, SyncSummary};
 use repo_core::repo::Repo;
@@ -44,10 +44,10 @@ pub fn places(app: &App, texts: &[OsString]) -> Result<Vec<Place>, Failure> {
 }
 
 /// Refuses names of replicas that make no sense, before a command begins; of one that adds something also those of the repository itself, and of what lies in it or around it.
-pub fn look_at_names(app: &App, adds: bool) -> Result<(), Failure> {
-    app.adds.set(adds);
+pub fn look_at_names(app: &App, purpose: Purpose) -> Result<(), Failure> {
+    app.purpose.set(purpose);
     let places = named(app)?;
-    if places.is_empty() || !adds {
+    if places.is_empty() || purpose != Purpose::Adds {
         return Ok(());
     }
     // Which repository is meant the command itself says better.
@@ -108,9 +108,12 @@ pub fn reach(app: &App, place: &Place, dry_run: bool) -> Result<Arc<dyn Backend>
 }
 
 /// Notes with which repository a command works. If it is one that adds something, its replicas are looked at before: one that is another repository, or has other things in
-/// it, would be refused when all is done. One that cannot be reached is no reason not to begin.
+/// it, would be refused when all is done. One that cannot be reached is no reason not to begin. One that reads may read from them.
 pub fn opened(app: &App, repo: &Repo) -> Result<(), Failure> {
-    if app.adds.get() {
+    if app.purpose.get() == Purpose::Reads {
+        healing::read_also(app, repo)?;
+    }
+    if app.purpose.get() == Purpose::Adds {
         for place in named(app)? {
             let look = |to: Arc<dyn Backend>| Ok(ops::look(repo.backend(), &*to)?);
             if let Err(failure) = reach(app, &place, true).and_then(look)
@@ -129,13 +132,13 @@ pub fn created(app: &App, repo: &Repo) {
     *app.opened.borrow_mut() = Some(repo.clone());
 }
 
-/// Brings all replicas up, if the command has added something to the log.
+/// Brings all replicas up, if the command has added something to the log. What it had from them because the repository has lost it is put back.
 pub fn follow(app: &App) -> Result<Exit, Failure> {
     let Some(repo) = app.opened.borrow_mut().take() else {
         return Ok(Exit::Done);
     };
     if !repo.has_appended() {
-        return Ok(Exit::Done);
+        return healing::heal(app, &repo);
     }
     let mut failed = 0;
     for place in named(app)? {

@@ -107,6 +107,43 @@ fn replicas_are_compared_and_heal_each_other() {
 }
 
 #[test]
+fn what_the_repository_has_lost_is_read_from_a_replica_and_put_back() {
+    let env = environment();
+    env.ok(&["sync", "--to", "one"]);
+    let lost = env.path("repo/data");
+    let target = ["restore", "latest:/src", "--target", "out"];
+    let also = [&target[..], &["--replica", "gone", "--replica", "one"]].concat();
+    std::fs::remove_dir_all(&lost).unwrap();
+    std::fs::create_dir(&lost).unwrap();
+    env.run(&target).expect(3);
+    std::fs::remove_dir_all(env.path("out")).unwrap();
+
+    env.run(&also)
+        .expect(0)
+        .says("damaged or missing were read from ")
+        .says("/one, and put back");
+    assert_same_tree(&env.path("src"), &env.path("out"));
+    env.ok(&["check", "--read-data"]);
+    assert!(!env.path("gone").exists());
+    let again = env.run(&also).expect(0);
+    assert!(!again.stderr.contains("missing"), "{}", again.stderr);
+
+    // A look at a place does not change it.
+    std::fs::remove_dir_all(&lost).unwrap();
+    let replica = ["check", "--replica", "one"];
+    env.run(&replica).expect(1);
+    assert!(!lost.exists());
+    // Nothing can lie where a file is.
+    std::fs::write(&lost, "").unwrap();
+    std::fs::remove_dir_all(env.path("out")).unwrap();
+    env.run(&also)
+        .expect(3)
+        .says("damaged or missing were read from ")
+        .says("and cannot be put back, such as data/");
+    assert_same_tree(&env.path("src"), &env.path("out"));
+}
+
+#[test]
 fn what_is_no_replica_is_refused_and_the_others_are_brought_up() {
     let env = environment();
     env.write("letters/dear", "sir");

@@ -37,7 +37,7 @@ mod unforget;
 mod unlock;
 mod version;
 
-use crate::app::App;
+use crate::app::{App, Purpose};
 use crate::exit::{Exit, Failure};
 use clap::Subcommand;
 
@@ -154,25 +154,38 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it is meant to add something to a repository.
-    pub fn adds(&self) -> bool {
-        matches!(
-            self,
+    /// What it does with a repository.
+    pub fn purpose(&self) -> Purpose {
+        match self {
             Self::Init(_)
-                | Self::Backup(_)
-                | Self::Forget(_)
-                | Self::Unforget(_)
-                | Self::Tag(_)
-                | Self::Rewrite(_)
-                | Self::Protect(_)
-                | Self::Expire(_)
-                | Self::Prune(_)
-                | Self::Copy(_)
-                | Self::Repair(_)
-                | Self::Recover(_)
-                | Self::RebuildIndex(_)
-                | Self::Key(_)
-        )
+            | Self::Backup(_)
+            | Self::Forget(_)
+            | Self::Unforget(_)
+            | Self::Tag(_)
+            | Self::Rewrite(_)
+            | Self::Protect(_)
+            | Self::Expire(_)
+            | Self::Prune(_)
+            | Self::Copy(_)
+            | Self::Repair(_)
+            | Self::Recover(_)
+            | Self::RebuildIndex(_)
+            | Self::Key(_) => Purpose::Adds,
+            Self::Diff(_)
+            | Self::Dump(_)
+            | Self::Find(_)
+            | Self::History(_)
+            | Self::Ls(_)
+            | Self::Mount(_)
+            | Self::Restore(_)
+            | Self::Snapshots(_)
+            | Self::Stats(_) => Purpose::Reads,
+            #[cfg(feature = "browse")]
+            Self::Browse(_) => Purpose::Reads,
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => Purpose::Reads,
+            _ => Purpose::Inspects,
+        }
     }
 }
 

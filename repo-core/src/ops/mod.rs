@@ -9,6 +9,7 @@ mod diff;
 mod dump;
 mod find;
 mod forget;
+mod heal;
 mod history;
 mod ls;
 mod prune;
@@ -42,6 +43,7 @@ pub use forget::{
     Policy, Quarantine, Reason, Regained, Removed, STANDS_S, Span, Stored, Times, TooLate,
     Unforgotten, WithinSize, forget_ids, plan, set_terms, unforget,
 };
+pub use heal::{Healed, heal};
 pub use history::{Changed, Event, HostHistory, Moment, history, size_of};
 pub use ls::{LsOptions, ls};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};

@@ -121,16 +121,17 @@ impl Repo {
         {
             return Ok(());
         }
-        let mut stored = self
-            .backend
-            .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
-            .map_err(missing)?;
-        let sealed = is_kept.then(|| stored.clone());
-        open(&mut stored)?;
-        if let Some(sealed) = sealed {
-            self.kept.put_block(&name, block.offset, &sealed);
-        }
-        Ok(())
+        self.read_anywhere(&name, &mut |place| {
+            let mut stored = place
+                .get_range(&name, u64::from(block.offset), u64::from(block.stored_len))
+                .map_err(missing)?;
+            let sealed = is_kept.then(|| stored.clone());
+            open(&mut stored)?;
+            if let Some(sealed) = sealed {
+                self.kept.put_block(&name, block.offset, &sealed);
+            }
+            Ok(())
+        })
     }
 
     /// Opens a block whose stored bytes are at hand, and are used up, into `plain`; `prefix` is what [`Repo::read_bases`]

@@ -10,6 +10,7 @@ mod codec;
 mod commit;
 mod deleting;
 mod detect;
+mod elsewhere;
 mod ends;
 mod entry_set;
 mod follow;
@@ -86,6 +87,7 @@ pub struct Shared {
     blocks: BlockCache,
     readers: Mutex<HashMap<(PackId, u8), Arc<BlockReader>>>,
     follow: follow::Follow,
+    elsewhere: elsewhere::Elsewhere,
     pool: Pool,
     /// Which packs were looked for, and which are lost.
     presence: Mutex<Presence>,

@@ -237,6 +237,7 @@ impl Repo {
             blocks: BlockCache::new(BLOCK_CACHE_BYTES),
             readers: Mutex::new(HashMap::new()),
             follow: Default::default(),
+            elsewhere: Default::default(),
             incomplete: AtomicBool::new(false),
             presence: Mutex::default(),
             probed: OnceLock::new(),

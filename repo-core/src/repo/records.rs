@@ -29,14 +29,17 @@ impl Shared {
         if let Some(bytes) = self.kept.get(&name).filter(|bytes| is_right(bytes)) {
             return open(&bytes);
         }
-        let bytes = self.backend.get(&name).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Error::missing(subject()),
-            _ if e.is_unreadable() => Error::damaged(subject()).because(e),
-            _ => e,
+        let bytes = self.read_anywhere(&name, &mut |place| {
+            let bytes = place.get(&name).map_err(|e| match e.kind() {
+                ErrorKind::NotFound => Error::missing(subject()),
+                _ if e.is_unreadable() => Error::damaged(subject()).because(e),
+                _ => e,
+            })?;
+            match is_right(&bytes) {
+                true => Ok(bytes),
+                false => Err(Error::damaged(subject()).detail("content is not what its name says")),
+            }
         })?;
-        if !is_right(&bytes) {
-            return Err(Error::damaged(subject()).detail("content is not what its name says"));
-        }
         let opened = open(&bytes)?;
         self.keep_record(kind, &name, &bytes);
         Ok(opened)

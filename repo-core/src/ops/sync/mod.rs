@@ -18,7 +18,7 @@ mod log;
 mod rests;
 mod summary;
 mod told;
-mod transfer;
+pub(super) mod transfer;
 
 use crate::backend::{Backend, Put, put_if_absent_or_same};
 use crate::error::{Error, ErrorKind, Result, Subject};

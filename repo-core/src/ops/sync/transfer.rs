@@ -78,7 +78,7 @@ impl Copied {
 }
 
 /// The bytes of an object that are what its name says.
-fn proved(from: &dyn Backend, object: &ObjectRef) -> Result<Vec<u8>> {
+pub fn proved(from: &dyn Backend, object: &ObjectRef) -> Result<Vec<u8>> {
     let name = object_name(object);
     let right = |bytes: &Vec<u8>| blake3::hash(bytes).as_bytes() == &object.id;
     let first = from.get(&name)?;

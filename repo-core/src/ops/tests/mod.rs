@@ -26,6 +26,7 @@ mod first_entry;
 mod follow;
 mod for_the_moment;
 mod forget;
+mod heal;
 mod in_place;
 mod in_place_delete;
 mod in_place_links;
