@@ -120,8 +120,7 @@ fn what_the_repository_has_lost_is_read_from_a_replica_and_put_back() {
 
     env.run(&also)
         .expect(0)
-        .says("damaged or missing were read from ")
-        .says("/one, and put back");
+        .says("damaged or missing was read from one, and put back");
     assert_same_tree(&env.path("src"), &env.path("out"));
     env.ok(&["check", "--read-data"]);
     assert!(!env.path("gone").exists());
@@ -138,8 +137,7 @@ fn what_the_repository_has_lost_is_read_from_a_replica_and_put_back() {
     std::fs::remove_dir_all(env.path("out")).unwrap();
     env.run(&also)
         .expect(3)
-        .says("damaged or missing were read from ")
-        .says("and cannot be put back, such as data/");
+        .says("damaged or missing was read from one, and cannot be put back, such as data/");
     assert_same_tree(&env.path("src"), &env.path("out"));
 }
 

@@ -283,6 +283,16 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
             env.write("in-the-way", "a file");
             env.run(&["backup", "src", "--replica", "in-the-way"])
         }
+        "cannot be put back" => {
+            env.ok(&["sync", "--to", "healer"]);
+            let (data, away) = (env.path("repo/data"), env.path("away"));
+            std::fs::rename(&data, &away).unwrap();
+            std::fs::write(&data, "").unwrap();
+            let run = env.run(&["restore", "latest", "-t", "healed", "--replica", "healer"]);
+            std::fs::remove_file(&data).unwrap();
+            std::fs::rename(away, data).unwrap();
+            run
+        }
         "was not copied" => {
             env.ok(&["init", "-r", "copies", "--new-key-file", "copies-key"]);
             let copy = ["-r", "copies", "--key-file", "copies-key"];
