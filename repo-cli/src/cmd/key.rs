@@ -244,7 +244,7 @@ mod tests {
             writing: Default::default(),
             env: crate::env::Env::fixed(&[]),
             passed_over: Default::default(),
-            adds: Default::default(),
+            purpose: Default::default(),
             opened: Default::default(),
             requests: Default::default(),
             terminal: crate::terminal::Terminal::new(Default::default()),
