@@ -12,7 +12,7 @@ use crate::{repository, signals, size};
 use clap::Args;
 use repo_core::vfs::{PATHS, TIME, Templates, ViewOptions};
 use repo_core::{Error, ErrorKind, Subject};
-use repo_fuse::MountOptions;
+use repo_fuse::{Leaving, MountOptions};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,8 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let _following = repo.follow();
     let view = looking::view(app, &repo, view_options);
     let interrupt = signals::interrupt();
-    signals::heed_hang_up();
+    let leaving = Leaving::new(point)?;
+    signals::before_exit(move || leaving.leave());
     let mounted = repo_fuse::mount(view, point, &options(&arguments));
     let mounted = mounted.map_err(|error| refused(&error))?;
     let shown = mounted.point().to_string_lossy().into_owned();
