@@ -8,7 +8,7 @@ use crate::looking::{self, Looking};
 use crate::message;
 use crate::selection::SelectionFlags;
 use crate::text::printable;
-use crate::{repository, signals, size};
+use crate::{allocator, repository, signals, size};
 use clap::Args;
 use repo_core::vfs::{PATHS, TIME, Templates, ViewOptions};
 use repo_core::{Error, ErrorKind, Subject};
@@ -80,6 +80,7 @@ pub struct Arguments {
 
 /// Shows snapshots until somebody ends it.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    allocator::share_heaps();
     let point = &arguments.point;
     repository::refuse_inside(app, point)?;
     refuse_what_is_no_directory(point)?;
