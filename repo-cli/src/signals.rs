@@ -28,8 +28,9 @@ static PROMPT: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 static HANDLE: Mutex<Option<Handle>> = Mutex::new(None);
 
 /// What is done before the second signal ends the process.
-#[cfg(feature = "browse")]
-static BEFORE_EXIT: Mutex<Option<fn()>> = Mutex::new(None);
+static BEFORE_EXIT: Mutex<Option<Last>> = Mutex::new(None);
+
+type Last = Box<dyn FnOnce() + Send>;
 
 /// Begins to listen, with a thread that sleeps until a signal comes; `terminal` hears of one that ends the process.
 pub fn listen(terminal: Terminal) {
@@ -55,14 +56,13 @@ pub fn interrupt() -> &'static Interrupt {
 }
 
 /// Has something done before the second signal ends the process, and SIGHUP heeded as the others are.
-#[cfg(feature = "browse")]
-pub fn before_exit(last: fn()) {
-    *locked(&BEFORE_EXIT) = Some(last);
+pub fn before_exit(last: impl FnOnce() + Send + 'static) {
+    *locked(&BEFORE_EXIT) = Some(Box::new(last));
     heed_hang_up();
 }
 
 /// Has SIGHUP heeded as the others are, unless the caller of the program has it ignored, as `nohup` does.
-pub fn heed_hang_up() {
+fn heed_hang_up() {
     if is_ignored(SIGHUP) {
         return;
     }
@@ -107,8 +107,8 @@ fn serve(mut signals: Signals, terminal: &Terminal) {
         if at_prompt || !heeded || before {
             #[cfg(feature = "opendal")]
             crate::ssh::end();
-            #[cfg(feature = "browse")]
-            if let Some(last) = *locked(&BEFORE_EXIT) {
+            let last = locked(&BEFORE_EXIT).take();
+            if let Some(last) = last {
                 last();
             }
             signal_hook::low_level::exit(exit::INTERRUPTED.into());

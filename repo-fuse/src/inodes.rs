@@ -28,7 +28,7 @@ pub struct Known {
 /// What the kernel knows. Memory: some 150 bytes for each, until the kernel forgets it.
 ///
 /// A number comes from where a thing stands, so that it is the same after it was forgotten, and in the next mount; names of one file
-/// in one snapshot have one number.
+/// in one snapshot have one number. Numbers of other files are in the order of their directory: `cp` reads them in that of numbers.
 pub struct Inodes(Mutex<HashMap<u64, Known>>);
 
 impl Inodes {
@@ -79,7 +79,7 @@ impl Inodes {
                     return number;
                 }
                 // Another thing has the same hash.
-                Entry::Occupied(_) => number = next(number),
+                Entry::Occupied(_) => number = next(number, check),
                 Entry::Vacant(free) => {
                     let is_top = matches!(object, Object::Snapshot(_)) || is_versions(of);
                     let has_name = matches!(object, Object::Node(_)) && !is_versions(of);
@@ -105,7 +105,9 @@ impl Inodes {
         object: &Object,
         facts: &Facts,
     ) -> u64 {
-        identity(directory, name, object, facts).0
+        match self.sought(directory, name, object, facts) {
+            Ok(number) | Err(number) => number,
+        }
     }
 
     /// The number of what has this name in a directory of that number, if the kernel has heard of it.
@@ -116,14 +118,25 @@ impl Inodes {
         object: &Object,
         facts: &Facts,
     ) -> Option<u64> {
+        self.sought(directory, name, object, facts).ok()
+    }
+
+    /// The number that it has, or else the one that it would get.
+    fn sought(
+        &self,
+        directory: (u64, &Known),
+        name: &[u8],
+        object: &Object,
+        facts: &Facts,
+    ) -> Result<u64, u64> {
         let (mut number, check) = identity(directory, name, object, facts);
         let table = lock(&self.0);
         loop {
-            // Another thing may have the same hash.
             match table.get(&number) {
-                Some(known) if known.check == check => return Some(number),
-                Some(_) => number = next(number),
-                None => return None,
+                Some(known) if known.check == check => return Ok(number),
+                // Another thing has the same number.
+                Some(_) => number = next(number, check),
+                None => return Err(number),
             }
         }
     }
@@ -152,9 +165,30 @@ fn is_versions(known: &Known) -> bool {
     matches!(known.object, Object::Versions(_))
 }
 
-fn next(number: u64) -> u64 {
-    number.wrapping_add(1).max(ROOT + 1)
+/// Where a thing looks on whose number another one has. Neighbours jump to different places.
+fn next(number: u64, check: u64) -> u64 {
+    plain(number.wrapping_add(check | 1))
 }
+
+/// A number that the kernel, and programs that count with a sign, take.
+fn plain(number: u64) -> u64 {
+    (number & (u64::MAX >> 1)).max(ROOT + 1)
+}
+
+/// The number of a file by its place in its directory. The upper bits are the directory's.
+fn in_order(directory: u64, spot: &Spot) -> Option<u64> {
+    let fits = spot.page >> PAGE_BITS == 0 && spot.at >> AT_BITS == 0;
+    let upper = directory.wrapping_mul(SPREAD) >> (PAGE_BITS + AT_BITS);
+    let place = u64::from(spot.page) << AT_BITS | u64::from(spot.at);
+    fits.then_some(plain(upper << (PAGE_BITS + AT_BITS) | place))
+}
+
+/// So many pages of a directory, and files of a page, are numbered in order.
+const PAGE_BITS: u32 = 9;
+const AT_BITS: u32 = 15;
+
+/// The golden ratio: what is multiplied by it is spread over the upper bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The number of a thing, and what tells it from others that have the same.
 fn identity(
@@ -201,7 +235,12 @@ fn identity(
             .iter()
             .fold(0, |word, byte| word << 8 | u64::from(*byte))
     };
-    (next(word(number) >> 1), word(&rest[..8]))
+    let ordered = match object {
+        Object::Node(spot) if file.is_none() && !is_versions(of) => in_order(parent, spot),
+        _ => None,
+    };
+    let number = ordered.unwrap_or_else(|| plain(word(number)));
+    (number, word(&rest[..8]))
 }
 
 #[cfg(test)]
@@ -249,7 +288,29 @@ mod tests {
         let number = enter(&inodes, b"a");
         lock(&inodes.0).get_mut(&number).unwrap().check ^= 1;
         let other = enter(&inodes, b"a");
-        assert_eq!(other, number + 1);
+        assert_ne!(other, number);
         assert_eq!(enter(&inodes, b"a"), other);
+        let root = inodes.get(ROOT).unwrap();
+        let (object, facts) = shelf(b"a");
+        assert_eq!(inodes.number((ROOT, &root), b"a", &object, &facts), other);
+    }
+
+    #[test]
+    fn numbers_of_files_are_in_the_order_of_their_directory() {
+        let inodes = Inodes::new(shelf(b"").0);
+        let root = inodes.get(ROOT).unwrap();
+        let number = |page, at| {
+            let spot = Spot {
+                tree: repo_core::id::BlobId([1; 32]),
+                page,
+                at,
+            };
+            let (_, facts) = shelf(b"");
+            let name = format!("{page}.{at}");
+            inodes.enter((ROOT, &root), name.as_bytes(), Object::Node(spot), &facts)
+        };
+        let places = [(0, 0), (0, 1), (0, 9_000), (1, 0), (500, 7)];
+        assert!(places.map(|(page, at)| number(page, at)).is_sorted());
+        assert_ne!(number(512, 0), number(0, 0));
     }
 }

@@ -5,10 +5,12 @@ mod attributes;
 mod errno;
 mod filesystem;
 mod inodes;
+mod leaving;
 mod overlay;
 mod shown;
 mod siblings;
 
+pub use leaving::Leaving;
 pub use overlay::{Overlay, Scratch, overlay};
 
 use attributes::Owners;

@@ -44,16 +44,26 @@ impl Scratch {
     pub fn lower(&self) -> PathBuf {
         self.0.join("lower")
     }
+
+    /// Removes it, for a process that ends without waiting.
+    pub fn remover(&self) -> impl FnOnce() + Send + 'static {
+        let path = self.0.clone();
+        move || remove(&path)
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What lies below is read-only: if it could not be unmounted, this removes nothing of it.
-        let _ = std::fs::remove_dir_all(self.0.join("upper"));
-        let _ = std::fs::remove_dir_all(self.0.join("work"));
-        let _ = std::fs::remove_dir(self.lower());
-        let _ = std::fs::remove_dir(&self.0);
+        remove(&self.0);
     }
+}
+
+fn remove(scratch: &Path) {
+    // What lies below is read-only: if it could not be unmounted, this removes nothing of it.
+    let _ = std::fs::remove_dir_all(scratch.join("upper"));
+    let _ = std::fs::remove_dir_all(scratch.join("work"));
+    let _ = std::fs::remove_dir(scratch.join("lower"));
+    let _ = std::fs::remove_dir(scratch);
 }
 
 /// A writable layer that is mounted.

@@ -29,6 +29,37 @@ fn signals_end_it() {
 }
 
 #[test]
+fn two_signals_at_once_leave_no_mount() {
+    let env = TestEnvironment::with_repository();
+    env.write_source();
+    backup_at(&env, NIGHT, &[]);
+    for round in 0..3 {
+        let mounted = mounted!(&env);
+        let file = mounted.path(&format!("{}/a.txt", in_night(&env)));
+        let open = std::fs::File::open(file).unwrap();
+        mounted.signal("-INT");
+        std::thread::sleep(Duration::from_millis(30 * round));
+        mounted.signal("-INT");
+        mounted.ended();
+        assert_eq!(std::fs::read_dir(env.path("mnt")).unwrap().count(), 0);
+        drop(open);
+    }
+    if !is_root() {
+        return;
+    }
+    std::fs::create_dir(env.path("scratch")).unwrap();
+    let (scratch, folder) = (env.text("scratch"), format!("latest:{}", env.text("src")));
+    let mounted = mounted!(&env, &folder, "--overlay", "--scratch", &scratch);
+    mounted.shell("echo more >>a.txt");
+    mounted.signal("-INT");
+    mounted.signal("-INT");
+    mounted.ended();
+    for name in ["mnt", "scratch"] {
+        assert_eq!(std::fs::read_dir(env.path(name)).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn who_ignores_the_end_of_the_terminal_stays_mounted() {
     let env = TestEnvironment::with_repository();
     env.write_source();

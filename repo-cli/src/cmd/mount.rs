@@ -8,11 +8,11 @@ use crate::looking::{self, Looking};
 use crate::message;
 use crate::selection::SelectionFlags;
 use crate::text::printable;
-use crate::{repository, signals, size};
+use crate::{allocator, repository, signals, size};
 use clap::Args;
 use repo_core::vfs::{PATHS, TIME, Templates, ViewOptions};
 use repo_core::{Error, ErrorKind, Subject};
-use repo_fuse::MountOptions;
+use repo_fuse::{Leaving, MountOptions};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -80,6 +80,7 @@ pub struct Arguments {
 
 /// Shows snapshots until somebody ends it.
 pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
+    allocator::share_heaps();
     let point = &arguments.point;
     repository::refuse_inside(app, point)?;
     refuse_what_is_no_directory(point)?;
@@ -94,7 +95,8 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
     let _following = repo.follow();
     let view = looking::view(app, &repo, view_options);
     let interrupt = signals::interrupt();
-    signals::heed_hang_up();
+    let leaving = Leaving::new(point)?;
+    signals::before_exit(move || leaving.leave());
     let mounted = repo_fuse::mount(view, point, &options(&arguments));
     let mounted = mounted.map_err(|error| refused(&error))?;
     let shown = mounted.point().to_string_lossy().into_owned();

@@ -48,10 +48,18 @@ enum File {
 impl Cursor {
     /// Behind byte `at` of the data of a file. First of `spots` is the file's, then come those of the directories that it lies in.
     pub fn new(spots: &[Spot], map: Arc<FileMap>, at: u64) -> Self {
+        Self {
+            file: File::Long(map, at),
+            ..Self::behind(spots)
+        }
+    }
+
+    /// Behind a file; first of `spots` is the file's, as above.
+    pub fn behind(spots: &[Spot]) -> Self {
         let behind = |spot: &Spot| (spot.tree, spot.page as usize, spot.at as usize + 1);
         Self {
             directories: spots.iter().rev().map(behind).collect(),
-            file: File::Long(map, at),
+            file: File::None,
         }
     }
 

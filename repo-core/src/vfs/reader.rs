@@ -7,7 +7,7 @@ use super::pages::{Directories, Spot};
 use super::view::View;
 use crate::crypto::{BlobHasher, BlobType};
 use crate::error::{Error, Result, Subject};
-use crate::format::tree::FileContent;
+use crate::format::tree::{Chunks, FileContent};
 use crate::id::BlobId;
 use crate::index::Location;
 use crate::repo::{Repo, lock};
@@ -144,6 +144,34 @@ impl Reader {
         Ok(unexpected)
     }
 
+    /// Shows `take` the bytes of a file that is one chunk, without a copy of them; `None` of any other. First of `spots` is the file's,
+    /// then come those of the directories that it lies in.
+    ///
+    /// Unlike [`Reader::read`] this looks for no other copy of what is damaged.
+    pub fn whole<T>(
+        &self,
+        file: &FileContent,
+        spots: &dyn Fn() -> Vec<Spot>,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>> {
+        let (Chunks::Direct(ids), None) = (&file.chunks, &file.extents) else {
+            return Ok(None);
+        };
+        let [id] = ids.as_slice() else {
+            return Ok(None);
+        };
+        let shared = &self.0;
+        let (key, location) = shared.block_of(id)?;
+        if u64::from(location.blob_len) != file.size {
+            return Err(does_not_add_up());
+        }
+        self.read_ahead(key, &mut || Cursor::behind(&spots()));
+        let block = shared.block(key, &location)?;
+        let blob = shared.proved(&block, &location, id);
+        let blob = blob.ok_or_else(|| not_its_content(id))?;
+        Ok(Some(take(blob)))
+    }
+
     /// The bytes of a file without holes around this one that lie in the same block, and where they begin. `None` of a file with holes.
     pub fn around(&self, map: &Arc<FileMap>, at: u64) -> Result<Option<(u64, Vec<u8>)>> {
         let shared = &self.0;
@@ -230,8 +258,7 @@ impl Reader {
                     add(blob, range, out)?;
                     return Ok(unexpected);
                 }
-                None => Error::damaged(Subject::Blob(chunk.id))
-                    .detail("content is not what its id says"),
+                None => not_its_content(&chunk.id),
             },
             Err(why) => why,
         };
@@ -306,6 +333,10 @@ impl Shared {
             slot
         })
     }
+}
+
+fn not_its_content(id: &BlobId) -> Error {
+    Error::damaged(Subject::Blob(*id)).detail("content is not what its id says")
 }
 
 fn add(blob: &[u8], range: Range<usize>, out: &mut Vec<u8>) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::text::printable;
 use crate::{selection, signals};
 use repo_core::snapshot::Filter;
 use repo_core::vfs::{TIME, Templates, Top, View, ViewOptions};
-use repo_fuse::{MountOptions, Scratch};
+use repo_fuse::{Leaving, MountOptions, Scratch};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -38,8 +38,13 @@ pub fn run(app: &App, arguments: &Arguments) -> Result<Exit, Failure> {
     let base = arguments.scratch.clone();
     let scratch = Scratch::new(&base.unwrap_or_else(std::env::temp_dir))?;
     let interrupt = signals::interrupt();
-    signals::heed_hang_up();
     let lower = scratch.lower();
+    let leaving = [Leaving::new(&arguments.point)?, Leaving::new(&lower)?];
+    let remove = scratch.remover();
+    signals::before_exit(move || {
+        leaving.iter().for_each(Leaving::leave);
+        remove();
+    });
     // When somebody replaces a file, the kernel asks below as that user. Nobody else comes there: the scratch directory is root's alone.
     let mount_options = MountOptions {
         allow_other: true,
