@@ -215,6 +215,7 @@ fn actions() -> Vec<(&'static str, Action)> {
                 expires: None,
             },
         ),
+        ("promote", Action::Promote { generation: 7 }),
     ]
 }
 

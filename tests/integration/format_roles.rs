@@ -169,6 +169,7 @@ fn every_action() -> Vec<Action> {
             protected_until: Some(Timestamp::new(1, 0)),
             expires: None,
         },
+        Action::Promote { generation: 1 },
     ]
 }
 
@@ -221,11 +222,11 @@ fn allowed(role: Role) -> String {
 
 #[test]
 fn entries_count_as_their_signer_may_write_them() {
-    // Settings Publish Commit Forget Unforget Condemn Deleting Evidence Waiting Fence Void Roles Terms
-    assert_eq!(allowed(Role::Full), "-+++++++++--+");
-    assert_eq!(allowed(Role::Writer), "-++----+-----");
-    assert_eq!(allowed(Role::Prune), "-+-+++++++---");
-    assert_eq!(allowed(Role::Read), "-------+-----");
+    // Settings Publish Commit Forget Unforget Condemn Deleting Evidence Waiting Fence Void Roles Terms Promote
+    assert_eq!(allowed(Role::Full), "-+++++++++--++");
+    assert_eq!(allowed(Role::Writer), "-++----+------");
+    assert_eq!(allowed(Role::Prune), "-+-+++++++----");
+    assert_eq!(allowed(Role::Read), "-------+------");
 }
 
 /// A holder that may not commit is told so, and not that its backup stands.

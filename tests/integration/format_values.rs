@@ -294,6 +294,7 @@ pub fn actions() -> Vec<(&'static str, Action)> {
                 expires: Some(Timestamp::new(-1, 6)),
             },
         ),
+        ("promote", Action::Promote { generation: 300 }),
     ]);
     actions
 }

@@ -179,9 +179,14 @@ pub enum Action {
         /// From then on they need not be kept.
         expires: Option<Timestamp>,
     },
+    /// The place where this entry was put is the home of the repository from now on.
+    Promote {
+        /// One more than that of the home before, which had 0 if none was ever promoted.
+        generation: u64,
+    },
 }
 
-/// The kinds of entries by number. All of version 1 must be understood, evidence and waiting aside.
+/// The kinds of entries by number. All of version 1 must be understood, but for evidence, waiting and promotions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 #[expect(missing_docs, reason = "each is the action of the same name")]
@@ -200,15 +205,16 @@ pub enum EntryKind {
     Fence = MUST_UNDERSTAND | 12,
     Void = MUST_UNDERSTAND | 13,
     Terms = MUST_UNDERSTAND | 14,
+    Promote = 15,
 }
 
 impl EntryKind {
     /// All kinds of version 1.
-    pub const ALL: [Self; 14] = {
+    pub const ALL: [Self; 15] = {
         use EntryKind::*;
         [
             Roles, Settings, Class, Publish, Commit, Forget, Unforget, Condemn, Deleting, Evidence,
-            Waiting, Fence, Void, Terms,
+            Waiting, Fence, Void, Terms, Promote,
         ]
     };
 
@@ -236,6 +242,7 @@ impl Action {
             Self::Fence { .. } => EntryKind::Fence,
             Self::Void { .. } => EntryKind::Void,
             Self::Terms { .. } => EntryKind::Terms,
+            Self::Promote { .. } => EntryKind::Promote,
         }
     }
 
@@ -283,6 +290,7 @@ impl Action {
                 protected_until,
                 expires,
             } => codec::encode(&(snapshots, protected_until, expires)),
+            Self::Promote { generation } => codec::encode(generation),
         }
     }
 
@@ -377,6 +385,9 @@ impl Action {
                     expires,
                 }
             }
+            EntryKind::Promote => Self::Promote {
+                generation: codec::decode(payload)?,
+            },
         })
     }
 

@@ -3,7 +3,7 @@
 //! A checkpoint is a small root. What grows stands in sorted *state tables*, each a list of rows of one kind; rows are in
 //! the order of the entries they come from, so that a new checkpoint shares nearly all of its tables with the one before.
 
-use super::codec::{Ext, check_ext};
+use super::codec::{self, Ext, check_ext};
 use super::entry::{EntryAt, Fenced, Member, Nonce};
 use super::name::ObjectKind;
 use super::settings::Settings;
@@ -259,7 +259,28 @@ pub struct Checkpoint {
     pub ext: Vec<Ext>,
 }
 
+/// The number of the field that says how often another place was made the home; without it, never.
+pub const GENERATION: u16 = 1;
+
 impl Checkpoint {
+    /// How often another place was made the home. `Damaged` if the field is not what it must be.
+    pub fn generation(&self) -> Result<u64> {
+        let field = self.ext.iter().find(|field| field.tag == GENERATION);
+        field.map_or(Ok(0), |field| codec::decode(&field.bytes))
+    }
+
+    /// The fields of a state of that generation.
+    pub fn ext_of(generation: u64) -> Vec<Ext> {
+        let field = Ext {
+            tag: GENERATION,
+            bytes: codec::encode(&generation),
+        };
+        Some(field)
+            .filter(|_| generation > 0)
+            .into_iter()
+            .collect()
+    }
+
     /// Refuses what must be understood and is not, and parts that are not those of this version.
     pub fn check(&self) -> Result<()> {
         check_ext(&self.ext)?;

@@ -328,6 +328,7 @@ mod tests {
                 protected_until: Some(Timestamp::new(8, 0)),
                 expires: None,
             },
+            Action::Promote { generation: 7 },
         ]
     }
 

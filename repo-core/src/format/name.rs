@@ -92,6 +92,12 @@ pub fn segment_open(number: u64) -> String {
 /// What that object holds.
 pub const SEGMENT_OPEN: &[u8] = b"open\n";
 
+/// Says of a place that it is a replica, so that it is no damage if no segment of its log takes entries.
+pub const REPLICA: &str = "log/replica";
+
+/// What that object holds.
+pub const REPLICA_MARK: &[u8] = b"replica\n";
+
 /// Reads the number of a segment from the name of such an object.
 pub fn parse_segment_open(name: &str) -> Option<u64> {
     let segment: u64 = name

@@ -152,7 +152,7 @@ impl State {
             cut_off: fenced_rows(&self.cut_off),
             voided: self.voided.iter().copied().collect(),
             parts: writer.parts,
-            ext: Vec::new(),
+            ext: Checkpoint::ext_of(self.generation),
         })
     }
 
@@ -212,6 +212,7 @@ impl State {
         state.tail = checkpoint.tail.clone();
         state.roles = checkpoint.roles.clone();
         state.settings = checkpoint.settings.clone();
+        state.generation = checkpoint.generation()?;
         state.dropped = checkpoint.dropped.iter().copied().collect();
         state.waiting = checkpoint.waiting.iter().cloned().collect();
         state.fences = fenced_map(&checkpoint.fences);

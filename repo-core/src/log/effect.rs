@@ -73,6 +73,9 @@ impl State {
                 };
                 self.set_terms(snapshots, terms);
             }
+            Action::Promote { generation } => {
+                self.generation = self.generation.max(*generation);
+            }
             Action::Publish { .. }
             | Action::Commit { .. }
             | Action::Unforget { .. }

@@ -86,7 +86,7 @@ fn allows(role: Role, action: &Action) -> bool {
     use Action as A;
     match action {
         A::Roles { .. } | A::Settings(_) | A::Void { .. } | A::Class(Class::A) => false,
-        A::Terms { .. } => role == Role::Full,
+        A::Terms { .. } | A::Promote { .. } => role == Role::Full,
         A::Evidence { .. } => true,
         A::Class(Class::C) => role != Role::Read,
         A::Publish { .. } => matches!(role, Role::Full | Role::Writer | Role::Prune),

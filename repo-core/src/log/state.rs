@@ -83,6 +83,7 @@ pub struct State {
     pub(super) tail: Tail,
     pub(super) roles: Vec<RolesAt>,
     pub(super) settings: Option<(u64, EntryHash, Settings)>,
+    pub(super) generation: u64,
     pub(super) tables: BTreeMap<IndexId, TableRow>,
     pub(super) dropped: BTreeSet<IndexId>,
     pub(super) snapshots: BTreeMap<SnapshotId, SnapshotRow>,
@@ -115,6 +116,7 @@ impl State {
             tail: Tail::default(),
             roles: Vec::new(),
             settings: None,
+            generation: 0,
             tables: BTreeMap::new(),
             dropped: BTreeSet::new(),
             snapshots: BTreeMap::new(),
@@ -192,6 +194,11 @@ impl State {
             }
             Some(_) => Outcome::Void(VoidReason::NotAllowed),
         }
+    }
+
+    /// How often another place was made the home.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The class of the place from the tail on.

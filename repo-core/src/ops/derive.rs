@@ -109,7 +109,7 @@ pub(super) fn write_options<'a>(
 pub(super) fn begin(repo: &Repo, replace: Replace) -> Result<()> {
     repo.refresh()?;
     if !replace.dry_run {
-        repo.refuse_unreadable_end()?;
+        repo.refuse_to_append()?;
     }
     if !replace.forget {
         return Ok(());

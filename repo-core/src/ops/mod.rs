@@ -12,6 +12,7 @@ mod forget;
 mod heal;
 mod history;
 mod ls;
+mod promote;
 mod prune;
 mod recover;
 mod repair;
@@ -46,6 +47,7 @@ pub use forget::{
 pub use heal::{Healed, heal};
 pub use history::{Changed, Event, HostHistory, Moment, history, size_of};
 pub use ls::{LsOptions, ls};
+pub use promote::{Gathered, Promoted, gather, may_promote, promote};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use recover::{RECOVERED_TAG, RecoverOptions, Recovered, recover};
 pub use repair::{

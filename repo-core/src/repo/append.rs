@@ -20,6 +20,9 @@ use std::sync::atomic::Ordering;
 /// What an entry says, and what it rests on if it says that ([`entry::EntryClear::rests_on`]).
 pub(crate) type Resting = (Action, Option<Vec<ObjectRef>>);
 
+/// What is wrong with a place whose log takes no entries because it follows that of another place.
+pub const IS_REPLICA: &str = "is a replica, which gets what it holds from the place that it follows";
+
 /// How often an append is tried against others who are faster.
 const TRIES_MAX: u32 = 1000;
 
@@ -137,7 +140,7 @@ impl Shared {
         let core = entry.seal_resting(&self.envelopes, signer, rests_on.as_ref())?;
         self.open_segment(number, class)?;
         let was_sound = history.was_sound(self, number);
-        if !was_sound {
+        if !was_sound && !self.takes_entries.swap(false, Ordering::Relaxed) {
             self.check_segment(number)?;
         }
         match class {
@@ -266,6 +269,10 @@ impl Shared {
         if !first {
             return Ok(());
         }
+        if number > 1 {
+            // Else the next segment would open where none takes entries.
+            self.check_segment(number - 1)?;
+        }
         if number > 1 && class == Class::A {
             let before = name::entry(number - 1);
             let bytes = self.backend.get(&before)?;
@@ -281,6 +288,10 @@ impl Shared {
         let open = name::segment_open(number);
         match self.backend.size(&open)? {
             Some(_) => Ok(()),
+            None if self.backend.size(name::REPLICA)?.is_some() => {
+                let place = Subject::Repository(self.place());
+                Err(Error::new(ErrorKind::InvalidInput, place).detail(IS_REPLICA))
+            }
             None => {
                 Err(Error::missing(Subject::Object(open)).detail("this part of the log is closed"))
             }
@@ -302,9 +313,17 @@ pub(super) fn refuse_behind(state: &State) -> Result<()> {
 }
 
 impl Shared {
-    /// Refuses a log to which nothing can be appended because of an entry that cannot be read: before work is done that would be lost.
-    pub(crate) fn refuse_unreadable_end(&self) -> Result<()> {
-        refuse_behind(&self.state())
+    /// Refuses a log to which nothing can be appended, because of an entry that cannot be read or because it is that of a replica: before
+    /// work is done that would be lost.
+    pub(crate) fn refuse_to_append(&self) -> Result<()> {
+        let state = self.state();
+        refuse_behind(&state)?;
+        let tail = state.tail().number;
+        if tail > 0 {
+            self.check_segment(tail)?;
+            self.takes_entries.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

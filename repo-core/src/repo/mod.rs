@@ -97,6 +97,8 @@ pub struct Shared {
     probed: OnceLock<Class>,
     /// Whether this process has added to the log.
     has_appended: AtomicBool,
+    /// It was seen that the log takes entries, and nothing appended since.
+    takes_entries: AtomicBool,
     /// Class C: this process, while it is at work.
     process: Mutex<Weak<Process>>,
 }

@@ -242,6 +242,7 @@ impl Repo {
             presence: Mutex::default(),
             probed: OnceLock::new(),
             has_appended: AtomicBool::new(false),
+            takes_entries: AtomicBool::new(false),
             process: Mutex::new(Weak::new()),
         })))
     }

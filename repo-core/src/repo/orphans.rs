@@ -55,7 +55,7 @@ impl Repo {
                 _process: None,
             });
         }
-        self.refuse_unreadable_end()?;
+        self.refuse_to_append()?;
         let process = self.announce()?;
         if process.is_some() {
             self.refresh()?;

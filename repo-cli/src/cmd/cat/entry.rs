@@ -179,6 +179,7 @@ fn fields(repo: &Repo, action: &Action) -> Value {
             "protected_until": protected_until.map(|time| rfc3339(time, 0)),
             "expires": expires.map(|time| rfc3339(time, 0)),
         }),
+        Action::Promote { generation } => json!({ "generation": generation }),
     }
 }
 

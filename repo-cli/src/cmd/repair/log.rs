@@ -140,6 +140,7 @@ fn meaning(kind: &str) -> &str {
         "Fence" => "the end of a process that had died",
         "Void" => "the clearing of another entry",
         "Terms" => "a protect or an expire",
+        "Promote" => "the promotion of a replica",
         _ => "of a kind unknown here",
     }
 }

@@ -219,8 +219,11 @@ fn check_beyond(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()
     }
 }
 
-/// The marks of the segments that take entries. That of the next one is put before its first entry.
+/// The marks of the segments that take entries. That of the next one is put before its first entry; a replica has none.
 fn check_segments(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<()> {
+    if is_replica(repo)? {
+        return Ok(());
+    }
     let tail = repo.state().tail().number;
     let last = tail / name::SEGMENT_ENTRIES;
     for segment in 0..=last {
@@ -239,6 +242,11 @@ fn check_segments(repo: &Repo, inventory: &Inventory, note: Note<'_>) -> Result<
         }
     }
     Ok(())
+}
+
+/// Whether the place says of itself that it is a replica.
+pub fn is_replica(repo: &Repo) -> Result<bool> {
+    Ok(repo.backend().size(name::REPLICA)?.is_some())
 }
 
 /// Whether the mark of a segment lies there as it must.

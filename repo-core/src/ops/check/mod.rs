@@ -24,7 +24,7 @@ use crate::repo::Repo;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-pub(super) use log::{check_mark, check_set_file, end_of_chain, set_of};
+pub(super) use log::{check_mark, check_set_file, end_of_chain, is_replica, set_of};
 pub use subset::Subset;
 
 /// How a check is made.

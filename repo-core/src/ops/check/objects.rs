@@ -83,7 +83,7 @@ impl Inventory {
         }
         match name::parse_segment_open(object) {
             Some(segment) => drop(self.segments_open.insert(segment)),
-            None if object == name::CONFIG => {}
+            None if [name::CONFIG, name::REPLICA].contains(&object) => {}
             None => self.others.push(object.to_owned()),
         }
     }

@@ -135,6 +135,9 @@ impl Job<'_> {
     /// Refuses to decide anything on half of the truth.
     fn check_state(&self) -> Result<()> {
         self.repo.state().refuse_unreadable()?;
+        if !self.options.dry_run {
+            self.repo.refuse_to_append()?;
+        }
         self.repo.refuse_incomplete_index()
     }
 }

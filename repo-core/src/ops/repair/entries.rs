@@ -7,7 +7,7 @@ use crate::format::envelope::RecordType;
 use crate::format::name;
 use crate::id::EntryHash;
 use crate::log::{catch_up_for, repeated_by};
-use crate::ops::check::{check_mark, check_set_file, end_of_chain, set_of};
+use crate::ops::check::{check_mark, check_set_file, end_of_chain, is_replica, set_of};
 use crate::progress::Interrupt;
 use crate::repo::{Repeated, Repo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,10 +116,10 @@ pub fn mend_set(
 }
 
 /// Puts the marks of segments that are missing or damaged, or in a dry run says which it would. A later version may have retired segments:
-/// where one has written that this one does not understand, none.
+/// where one has written that this one does not understand, none. A replica has none.
 pub fn mend_marks(repo: &Repo, dry_run: bool) -> Result<Vec<String>> {
     let (state, mut mended) = (repo.state(), Vec::new());
-    if !state.may_append() {
+    if !state.may_append() || is_replica(repo)? {
         return Ok(mended);
     }
     for segment in 0..=state.tail().number / name::SEGMENT_ENTRIES {

@@ -15,13 +15,15 @@ const LISTINGS_MAX: u32 = 20;
 /// What file systems keep for themselves at the top of theirs.
 const OF_FILE_SYSTEMS: &str = "lost+found";
 
-/// The entries of a log, with the lengths of their files, and the segments that take entries.
+/// The entries of a log, with the lengths of their files, the segments that take entries, and whether it is that of a replica.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Log {
     /// Lengths by name.
     pub entries: BTreeMap<EntryName, u64>,
     /// Segments by number.
     pub open: BTreeSet<u64>,
+    /// It says of itself that it is the log of a replica.
+    pub is_replica: bool,
 }
 
 impl Log {
@@ -80,6 +82,10 @@ impl Log {
             self.open.insert(segment);
             return true;
         }
+        if object == name::REPLICA {
+            self.is_replica = true;
+            return true;
+        }
         let entry = name::parse_entry(object);
         self.entries.extend(entry.map(|entry| (entry, len)));
         entry.is_some()
@@ -91,6 +97,11 @@ impl Log {
         let mut next = 1;
         let holes = chain.flat_map(|(number, _)| std::mem::replace(&mut next, number + 1)..*number);
         holes.take(1000).collect()
+    }
+
+    /// Whether it takes entries: that of a home.
+    pub fn is_home(&self) -> bool {
+        self.open.contains(&(self.end() / name::SEGMENT_ENTRIES))
     }
 
     /// The highest number; 0 if there is no entry.

@@ -13,8 +13,10 @@ mod deletions;
 mod entries;
 mod judge;
 mod keys;
-mod listing;
+pub(super) mod listing;
 mod log;
+pub(super) mod mark;
+pub(super) mod relation;
 mod rests;
 mod summary;
 mod told;
@@ -23,7 +25,7 @@ pub(super) mod transfer;
 use crate::backend::{Backend, Put, put_if_absent_or_same};
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::format::entry::ObjectRef;
-use crate::format::name::{self, CONFIG, ObjectKind, SEGMENT_OPEN};
+use crate::format::name::{self, CONFIG, ObjectKind};
 use crate::progress::{Counter, Interrupt, Problems, Progress};
 use crate::repo::Repo;
 use configs::Theirs;
@@ -94,10 +96,6 @@ pub fn sync(
 #[derive(Default)]
 struct Lacking {
     goal: Log,
-    /// Segments that take entries.
-    open: Vec<u64>,
-    /// How many of them are damaged in the replica.
-    marks_damaged: u64,
     source: Objects,
     there: Objects,
     /// The log of the replica.
@@ -139,8 +137,6 @@ impl Lacking {
         let before = self.log.entries.len();
         self.log.entries.retain(|entry| there.contains_key(entry));
         let end = self.log_there.end();
-        self.open
-            .retain(|segment| *segment <= end / name::SEGMENT_ENTRIES);
         self.checkpoints
             .retain(|checkpoint| checkpoints::number(checkpoint) <= end);
         (before - self.log.entries.len()) as u64
@@ -149,7 +145,7 @@ impl Lacking {
     /// Files of the replica's log, and `config`, that are damaged.
     fn log_damaged(&self, config: Theirs) -> u64 {
         let config = u64::from(config == Theirs::Damaged);
-        self.log.damaged + self.marks_damaged + self.checkpoints_damaged + config
+        self.log.damaged + self.checkpoints_damaged + config
     }
 
     /// What the goal says in clear, read when it is first asked for.
@@ -206,6 +202,7 @@ impl Job<'_> {
         config: &(Vec<u8>, Theirs),
         summary: &mut SyncSummary,
     ) -> Result<Option<(u64, u64)>> {
+        self.make_replica(lacking, config.1, summary)?;
         summary.damaged += lacking.damaged;
         let copied = transfer::objects(self, &lacking.objects)?;
         summary.objects += copied.objects;
@@ -249,23 +246,12 @@ impl Job<'_> {
         let Some(log) = log::lacking(self, &goal, &their_log)? else {
             return Ok(None);
         };
-        let mut open: Vec<u64> = goal.open.difference(&their_log.open).copied().collect();
-        let mut marks_damaged = 0;
-        if self.options.read_data {
-            let both = goal.open.intersection(&their_log.open);
-            let wrong = both.filter(|segment| !self.is_mark(**segment));
-            let wrong: Vec<u64> = wrong.copied().collect();
-            marks_damaged = wrong.len() as u64;
-            open.extend(wrong);
-        }
         let mut lacking = Lacking {
             goal,
             source,
             there,
             log_there: their_log,
             log,
-            open,
-            marks_damaged,
             ..Lacking::default()
         };
         self.report_holes(&mut lacking)?;
@@ -329,12 +315,6 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Whether the replica says as it should that a segment of its log takes entries.
-    fn is_mark(&self, segment: u64) -> bool {
-        let name = name::segment_open(segment.saturating_mul(name::SEGMENT_ENTRIES));
-        self.to.get(&name).is_ok_and(|mark| mark == SEGMENT_OPEN)
-    }
-
     fn expect(&self, lacking: &Lacking) {
         let bytes = lacking
             .objects
@@ -390,6 +370,20 @@ impl Job<'_> {
         log::any_deletes(self.from, new)
     }
 
+    /// Makes a new place a replica, and one that took entries by itself until now, if the source is the home. A home that gets something from a replica stays one.
+    fn make_replica(
+        &self,
+        lacking: &Lacking,
+        theirs: Theirs,
+        summary: &mut SyncSummary,
+    ) -> Result<()> {
+        let from_home = lacking.goal.is_home();
+        if theirs == Theirs::Absent || from_home {
+            summary.was_home |= mark::take(self.to, &lacking.log_there, from_home)?;
+        }
+        Ok(())
+    }
+
     /// Gives how many entries were left out.
     fn put_log(
         &self,
@@ -397,14 +391,6 @@ impl Job<'_> {
         (config, theirs): &(Vec<u8>, Theirs),
         files: Files,
     ) -> Result<u64> {
-        for segment in &lacking.open {
-            let name = name::segment_open(segment.saturating_mul(name::SEGMENT_ENTRIES));
-            if put_if_absent_or_same(self.to, &name, SEGMENT_OPEN)? == Put::Exists
-                && self.to.get(&name)? != SEGMENT_OPEN
-            {
-                self.to.put(&name, SEGMENT_OPEN)?;
-            }
-        }
         let is_first = *theirs == Theirs::Absent;
         let left_out = entries::put(self, lacking, files, is_first)?;
         checkpoints::copy(self, lacking)?;

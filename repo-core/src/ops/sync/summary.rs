@@ -36,6 +36,8 @@ pub struct SyncSummary {
     pub held: u64,
     /// Why they stay.
     pub held_back: Option<HeldBack>,
+    /// The replica took entries of its own until now.
+    pub was_home: bool,
     /// Entries that were not put, for what they delete cannot go: the replica stays what it was.
     pub entries_held: u64,
 }

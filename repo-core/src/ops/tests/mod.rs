@@ -40,6 +40,7 @@ mod log_holes;
 mod lost;
 mod many;
 mod pieces;
+mod promote;
 pub mod prune;
 mod prune_damage;
 mod prune_resume;
