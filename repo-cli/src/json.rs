@@ -25,7 +25,7 @@ pub use prune::PruneSummary;
 pub use repair::{RecoverSummary, RepairIndexSummary, RepairLogSummary, RepairedPack};
 pub use requests::{Counted, Requests};
 pub use stats::{StatsByPart, StatsPart, StatsShare};
-pub use sync::{Replica, SyncSummary};
+pub use sync::{Promoted, Replica, SyncSummary};
 
 use crate::text::{is_unsafe, rfc3339};
 use repo_core::format::snapshot::{Summary as SnapshotSummary, Totals};

@@ -184,6 +184,16 @@ pub fn overlap(one: &Place, other: &Place) -> bool {
     }
 }
 
+/// Whether two places are the same, however they are spelt, as far as that is seen without asking another machine.
+pub fn same(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Local(one), Place::Local(other)) => {
+            resolved(one) == resolved(other) || is_one_file(one, other)
+        }
+        _ => one == other,
+    }
+}
+
 /// A path without links and `..`, also of what is not there yet.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

@@ -17,16 +17,24 @@ use std::sync::Arc;
 /// The variable that names them.
 const VARIABLE: &str = "LARDER_REPLICAS";
 
-/// The replicas that flags name, or else the environment. An error says which of them.
+/// The replicas that flags name, or else the environment. An error says which of them. The variable may name all places of a repository: the one that is
+/// worked with is no replica of itself.
 pub fn named(app: &App) -> Result<Vec<Place>, Failure> {
-    let texts = match app.repository.replica.is_empty() {
-        false => app.repository.replica.clone(),
-        true => app
-            .env
-            .get(VARIABLE)
-            .map_or(Vec::new(), |list| split(&list)),
-    };
-    places(app, &texts).map_err(|failure| failure.of(origin(app)))
+    let of = |failure: Failure| failure.of(origin(app));
+    if !app.repository.replica.is_empty() {
+        return places(app, &app.repository.replica).map_err(of);
+    }
+    let list = app
+        .env
+        .get(VARIABLE)
+        .map_or(Vec::new(), |list| split(&list));
+    let mut named = places(app, &list).map_err(of)?;
+    if !named.is_empty()
+        && let Ok(home) = place::place(&app.repository, &app.env)
+    {
+        named.retain(|place| !place::same(place, &home));
+    }
+    Ok(named)
 }
 
 /// What names the replicas.
@@ -210,6 +218,9 @@ pub fn tell(app: &App, place: &Place, done: &SyncSummary, dry_run: bool) -> Resu
         );
         app.terminal
             .warn(&format!("{objects} in {place}: {}", why_held(why)));
+    }
+    if done.was_home {
+        app.terminal.warn(&format!("{place} took backups of its own until now; it is a replica from now on, as the source is the home"));
     }
     if done.keys_left_out > 0 {
         let keys = counted(done.keys_left_out, "removed key", "removed keys");

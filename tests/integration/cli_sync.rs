@@ -159,8 +159,8 @@ fn what_is_no_replica_is_refused_and_the_others_are_brought_up() {
     );
     assert_whole(&env, "one");
     let state = env.text("elsewhere");
-    let backup = ["backup", "-r", "one", "src"];
-    env.run_with(&backup, &[("LARDER_STATE_DIR", &state)])
+    let promote = ["promote", "-r", "one"];
+    env.run_with(&promote, &[("LARDER_STATE_DIR", &state)])
         .expect(0);
     env.run(&["sync", "--to", "one"])
         .expect(1)

@@ -26,6 +26,7 @@ mod cli_key;
 mod cli_listing;
 mod cli_password;
 mod cli_place;
+mod cli_promote;
 mod cli_prune;
 mod cli_readme;
 mod cli_repair;

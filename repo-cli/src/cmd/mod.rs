@@ -21,6 +21,7 @@ mod list;
 mod ls;
 mod mount;
 mod options;
+mod promote;
 mod protect;
 mod prune;
 mod recover;
@@ -120,6 +121,12 @@ pub enum Command {
     /// is stopped, a place is an older state of the repository, or none yet. One that is another repository, or was written to itself, is
     /// refused and stays as it is. Without --to the places are those of --replica and $LARDER_REPLICAS.
     Sync(sync::Arguments),
+    /// Make a replica the home of the repository
+    ///
+    /// To be called with the replica as --repo: after the home was lost, or to move it. The places of --replica and $LARDER_REPLICAS are looked at before: one
+    /// that has more of the log gives it, one that is the home until now becomes a replica, and one that went its own way ends the command, with
+    /// nothing changed. What is at none of them, and at the lost home only, is not in the new one. Then the places follow the new home.
+    Promote(promote::Arguments),
     /// Look for damage in the repository
     Check(check::Arguments),
     /// Put damage right, as far as it can be
@@ -216,6 +223,7 @@ pub fn run(app: &App, command: Command) -> Result<Exit, Failure> {
         Command::Prune(arguments) => prune::run(app, arguments),
         Command::Copy(arguments) => copy::run(app, *arguments),
         Command::Sync(arguments) => sync::run(app, arguments),
+        Command::Promote(arguments) => promote::run(app, arguments),
         Command::Check(arguments) => check::run(app, arguments),
         Command::Repair(arguments) => repair::run(app, arguments),
         Command::Recover(arguments) => recover::run(app, arguments),

@@ -1,6 +1,6 @@
 //! What `sync` writes.
 
-use repo_core::ops::SyncSummary as Done;
+use repo_core::ops::{self, Gathered, SyncSummary as Done};
 use serde::Serialize;
 
 /// One place that was brought up.
@@ -19,6 +19,7 @@ pub struct Replica<'a> {
     pub deletions_held_back: bool,
     pub log_files_damaged: u64,
     pub keys_left_out: u64,
+    pub was_home: bool,
     pub problems: u64,
 }
 
@@ -39,6 +40,7 @@ impl<'a> Replica<'a> {
             deletions_held_back: done.held_back.is_some(),
             log_files_damaged: done.log_damaged,
             keys_left_out: done.keys_left_out,
+            was_home: done.was_home,
             problems: done.problems,
         }
     }
@@ -51,4 +53,31 @@ pub struct SyncSummary {
     pub dry_run: bool,
     pub replicas: u64,
     pub replicas_failed: u64,
+}
+
+/// What a promotion came to.
+#[derive(Serialize)]
+pub struct Promoted<'a> {
+    pub message_type: &'static str,
+    pub dry_run: bool,
+    pub was_home: Option<bool>,
+    pub generation: Option<u64>,
+    pub entry: Option<u64>,
+    pub entries_brought: u64,
+    pub homes_before: &'a [String],
+}
+
+impl<'a> Promoted<'a> {
+    /// What was brought, and what the place is by now; nothing in a dry run.
+    pub fn new(gathered: &'a Gathered, promoted: Option<&ops::Promoted>) -> Self {
+        Self {
+            message_type: "summary",
+            dry_run: promoted.is_none(),
+            was_home: promoted.map(|done| done.was_home),
+            generation: promoted.map(|done| done.generation),
+            entry: promoted.map(|done| done.entry),
+            entries_brought: gathered.brought.iter().map(|(_, done)| done.entries).sum(),
+            homes_before: &gathered.homes,
+        }
+    }
 }

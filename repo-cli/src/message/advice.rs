@@ -48,6 +48,12 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "Choose another directory."
         }
         ErrorKind::InvalidInput if of_target(error) => "Choose another directory.",
+        ErrorKind::InvalidInput if is_to_replica(error) => {
+            "Name the place that it follows. If that is lost, or is to be one no more, `larder promote` makes this one the home of the repository."
+        }
+        ErrorKind::InvalidInput if is_of_fork(error) => {
+            "Nothing was changed. Look at both with `larder snapshots`. Without that place among the replicas the promotion goes on, and what only that one has is not in the new home."
+        }
         ErrorKind::InvalidInput if is_of_replica(error) => of_replica(error),
         ErrorKind::InvalidInput if error.detail_text() == Some("is no folder in the snapshot") => {
             "Restore the folder that it lies in, and name it with --include."
@@ -91,6 +97,18 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Whether something was to be added to a replica.
+fn is_to_replica(error: &Error) -> bool {
+    let detail = error.detail_text().unwrap_or_default();
+    matches!(error.subject(), Subject::Repository(_)) && detail.starts_with("is a replica")
+}
+
+/// Whether another place of the repository has a log that is not this one's.
+fn is_of_fork(error: &Error) -> bool {
+    let detail = error.detail_text().unwrap_or_default();
+    matches!(error.subject(), Subject::Repository(_)) && detail.starts_with("went its own way")
 }
 
 /// Whether a place cannot be made to hold what its source does.

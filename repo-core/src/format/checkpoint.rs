@@ -275,10 +275,7 @@ impl Checkpoint {
             tag: GENERATION,
             bytes: codec::encode(&generation),
         };
-        Some(field)
-            .filter(|_| generation > 0)
-            .into_iter()
-            .collect()
+        Some(field).filter(|_| generation > 0).into_iter().collect()
     }
 
     /// Refuses what must be understood and is not, and parts that are not those of this version.

@@ -58,9 +58,13 @@ pub fn gather(
     interrupt: &Interrupt,
 ) -> Result<Gathered> {
     let mut gathered = Gathered::default();
-    let relation = |other: &dyn Backend| find_relation(other, here, progress, interrupt);
-    for other in others {
-        let behind = relation(&**other)?;
+    let relate = |from: &dyn Backend, to| find_relation(from, to, progress, interrupt);
+    for (n, other) in others.iter().enumerate() {
+        let behind = relate(&**other, here)?;
+        // Also one by one each may be ahead of the place here, and two of them not be one repository any more.
+        for third in &others[..n] {
+            relate(&**other, &**third)?;
+        }
         if Log::list(&**other)?.is_home() {
             gathered.homes.push(other.place());
         }
@@ -82,7 +86,7 @@ pub fn gather(
         }
     }
     for other in others {
-        if let Relation::Behind(_) = relation(&**other)? {
+        if let Relation::Behind(_) = relate(&**other, here)? {
             let options = SyncOptions::default();
             let done = sync(&**other, here, None, &options, progress, interrupt)?;
             gathered.brought.push((other.place(), done));

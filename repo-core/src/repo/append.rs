@@ -21,7 +21,8 @@ use std::sync::atomic::Ordering;
 pub(crate) type Resting = (Action, Option<Vec<ObjectRef>>);
 
 /// What is wrong with a place whose log takes no entries because it follows that of another place.
-pub const IS_REPLICA: &str = "is a replica, which gets what it holds from the place that it follows";
+pub const IS_REPLICA: &str =
+    "is a replica, which gets what it holds from the place that it follows";
 
 /// How often an append is tried against others who are faster.
 const TRIES_MAX: u32 = 1000;
@@ -319,7 +320,7 @@ impl Shared {
         let state = self.state();
         refuse_behind(&state)?;
         let tail = state.tail().number;
-        if tail > 0 {
+        if tail > 0 && !lock(&self.history).was_sound(self, tail + 1) {
             self.check_segment(tail)?;
             self.takes_entries.store(true, Ordering::Relaxed);
         }

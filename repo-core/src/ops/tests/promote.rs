@@ -2,10 +2,12 @@
 
 use super::prune::{forget, history_in, prune_with, thorough};
 use super::support::*;
-use super::sync::{assert_whole, let_go, mirror, place};
+use super::sync::{assert_whole, content, let_go, mirror, place};
 use crate::backend::wrap::Faults;
 use crate::backend::{Backend, Class, MemoryBackend};
+use crate::crypto::Role;
 use crate::error::{ErrorKind, Result};
+use crate::format::entry::Action;
 use crate::format::name;
 use crate::id::SnapshotId;
 use crate::ops::{Gathered, Promoted, gather, promote};
@@ -115,7 +117,12 @@ fn a_home_that_is_there_hands_over_all_it_has() {
         make_home(&bed, &here, &[&bed.place]);
         // Somebody who was at work there is told, and so is who comes later.
         bed.write("late", b"late");
-        assert!(bed.backup(&repo).unwrap_err().to_string().contains("is a replica"));
+        assert!(
+            bed.backup(&repo)
+                .unwrap_err()
+                .to_string()
+                .contains("is a replica")
+        );
         bed.remove("late");
         assert_takes_nothing(&bed, &bed.place);
         assert_whole(&bed, &here, &[&first, &second, &third]);
@@ -135,6 +142,7 @@ fn what_went_its_own_way_is_never_mixed() {
         let (bed, [first, second]) = history_in(home);
         let here = place(class);
         mirror(&bed.place, &here).unwrap();
+        let earlier = here.fork();
         add(&bed, &bed.place, "only there");
         make_home(&bed, &here, &[]);
         let third = add(&bed, &here, "third");
@@ -142,6 +150,11 @@ fn what_went_its_own_way_is_never_mixed() {
         let error = gather_from(&here, &[&bed.place], false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert!(error.to_string().contains("went its own way"), "{error}");
+        // Nor are two others that went apart brought to a third place.
+        let behind = place(class);
+        mirror(&earlier, &behind).unwrap();
+        gather_from(&behind, &[&bed.place, &here], false).unwrap_err();
+        assert!(content(&behind) == content(&earlier));
         for (from, to) in [(&here, &bed.place), (&bed.place, &here)] {
             mirror(from, to).unwrap_err();
         }
@@ -181,6 +194,28 @@ fn a_home_that_is_healed_by_a_replica_stays_one() {
     assert!(mirror(&bed.place, &copied).unwrap().was_home);
     assert_takes_nothing(&bed, &copied);
     assert_whole(&bed, &copied, &[&first, &second, &third]);
+}
+
+#[test]
+fn only_a_full_key_promotes() {
+    let (bed, _) = history_in(Class::A);
+    let repo = bed.open();
+    let mut members = repo.state().members().to_vec();
+    members[0].role = Role::Writer;
+    let admin = Other {
+        signer: repo.ring().admin().unwrap(),
+        ..Other::new(&bed, &bed.place)
+    };
+    admin.append(Action::Roles {
+        members,
+        removed: vec![],
+    });
+    let to = place(Class::A);
+    mirror(&bed.place, &to).unwrap();
+    let before = to.objects();
+    let error = promote(&open(&bed, &to)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert!(to.objects() == before);
 }
 
 #[test]

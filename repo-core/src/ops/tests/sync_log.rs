@@ -124,11 +124,7 @@ fn reading_everything_reads_the_log_and_config_too() {
     let (bed, to, newest, [first, second]) = both(Class::A);
     let repo = bed.open();
     let whole = to.objects();
-    for name in [
-        name::entry(1),
-        name::entry(newest - 1),
-        CONFIG.to_owned(),
-    ] {
+    for name in [name::entry(1), name::entry(newest - 1), CONFIG.to_owned()] {
         let mut bytes = whole[&name].to_vec();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
