@@ -140,6 +140,20 @@ pub fn open_other(app: &App, place: &Place, by: &By<'_>) -> Result<Opened, Failu
     open_in(app, by, place, false)
 }
 
+/// Opens a place of the repository that went its own way, by what opened the repository. Nothing of it is kept on this machine, which knows the other log.
+pub fn open_apart(
+    app: &App,
+    backend: Arc<dyn Backend>,
+    credential: &Credential,
+) -> Result<Repo, Failure> {
+    let options = OpenOptions {
+        cache_dir: None,
+        state_dir: None,
+        ..open_options(app, &By::of(app))?
+    };
+    Ok(Repo::open(backend, credential, &options)?)
+}
+
 /// Opens the repository in a place, where one must be.
 fn open_in(app: &App, by: &By<'_>, place: &Place, stdin_is_data: bool) -> Result<Opened, Failure> {
     let backend = backend(app, place)?;

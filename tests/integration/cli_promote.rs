@@ -120,6 +120,24 @@ fn who_went_his_own_way_is_refused_or_left_out() {
     env.run(&["sync", "--to", "two"])
         .expect(1)
         .says("has another log entry");
+
+    let promote = ["promote", "-r", "two", "--replica", "repo", "--merge"];
+    env.run(&[&promote[..], &["-n"]].concat())
+        .expect(0)
+        .prints("repo went its own way, and would be merged");
+    env.run(&promote)
+        .expect(3)
+        .prints(": copied as ")
+        .prints("copied 1 snapshot of repo, which went its own way")
+        .says("repo: was not brought up: ");
+    for part in ["log", "checkpoints"] {
+        let _ = std::fs::remove_dir_all(env.path("repo").join(part));
+    }
+    std::fs::remove_file(env.path("repo/config")).unwrap();
+    env.ok(&["sync", "-r", "two", "--to", "repo"]);
+    for place in ["two", "repo"] {
+        assert_restores(&env, place);
+    }
 }
 
 #[test]

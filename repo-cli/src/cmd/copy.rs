@@ -68,7 +68,7 @@ pub fn run(app: &App, arguments: Arguments) -> Result<Exit, Failure> {
 }
 
 /// Tells what became of a snapshot.
-fn say(app: &App, info: &SnapshotInfo, became: Became) -> Result<(), Failure> {
+pub(super) fn say(app: &App, info: &SnapshotInfo, became: Became) -> Result<(), Failure> {
     if let Became::Incomplete(lost) = became {
         let what = counted(lost, "thing in it is lost", "things in it are lost");
         app.terminal

@@ -52,7 +52,7 @@ pub(super) fn advice(error: &Error) -> Option<&'static str> {
             "Name the place that it follows. If that is lost, or is to be one no more, `larder promote` makes this one the home of the repository."
         }
         ErrorKind::InvalidInput if is_of_fork(error) => {
-            "Nothing was changed. Look at both with `larder snapshots`. Without that place among the replicas the promotion goes on, and what only that one has is not in the new home."
+            "Nothing was changed. Look at both with `larder snapshots`. With --merge what only that place has is copied into the new home; without the place among the replicas it is left alone."
         }
         ErrorKind::InvalidInput if is_of_replica(error) => of_replica(error),
         ErrorKind::InvalidInput if error.detail_text() == Some("is no folder in the snapshot") => {
@@ -124,7 +124,7 @@ fn of_replica(error: &Error) -> &'static str {
     let detail = error.detail_text().unwrap_or_default();
     if detail.starts_with("has another log entry") {
         "Something was written to it by itself, or its source was put back to an older time. Nothing was changed: look at both with \
-         `larder snapshots`. What only one of them has can be restored from it and backed up to the other; then choose another place, or empty that one."
+         `larder snapshots`. `larder promote --merge`, with the right one as --repo and the other one as --replica, copies what only the other one has."
     } else if detail.contains("log entr") {
         "Something was written to it by itself, or its source has lost the end of its log. Nothing was changed: look at both with \
          `larder snapshots`. If the place is right, `larder sync -r PLACE --to REPOSITORY --prove` brings the repository up to it; do not empty it before."

@@ -47,7 +47,7 @@ pub use forget::{
 pub use heal::{Healed, heal};
 pub use history::{Changed, Event, HostHistory, Moment, history, size_of};
 pub use ls::{LsOptions, ls};
-pub use promote::{Gathered, Promoted, gather, may_promote, promote};
+pub use promote::{GatherOptions, Gathered, Promoted, gather, may_promote, merge, promote};
 pub use prune::{MaxUnused, PruneOptions, PrunePlan, PruneSummary, Sum, prune};
 pub use recover::{RECOVERED_TAG, RecoverOptions, Recovered, recover};
 pub use repair::{

@@ -128,6 +128,19 @@ pub fn copy(
         let same = Error::new(ErrorKind::InvalidInput, Subject::Repository(to.place()));
         return Err(same.detail("is the repository that is to be copied from"));
     }
+    copy_to(from, to, snapshots, options, told, progress, interrupt)
+}
+
+/// The same, also between two places of one repository whose logs are not one any more.
+pub(super) fn copy_to(
+    from: &Repo,
+    to: &Repo,
+    snapshots: &[SnapshotInfo],
+    options: &CopyOptions,
+    told: &mut dyn FnMut(&SnapshotInfo, Became),
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<CopySummary> {
     let problems = Problems::new(progress);
     let run = to.begin_run(options.dry_run)?;
     let _following = from.follow();
@@ -386,9 +399,14 @@ impl<'a> Work<'a, '_> {
     /// A copy with that root: it says all that its snapshot says, and which one it was.
     fn snapshot(&self, info: &SnapshotInfo, root: BlobId, sources: Vec<Source>) -> Snapshot {
         let to = self.context.to;
+        // One that both places of a repository have keeps its id.
+        let is_same = |id: &SnapshotId| {
+            self.context.from.id() == to.id() && to.state().snapshot(id).is_some()
+        };
+        let here = |id: SnapshotId| self.there.copy_of(&id).or(Some(id).filter(is_same));
         let mut summary = Summary {
             root,
-            parent: info.summary.parent.and_then(|id| self.there.copy_of(&id)),
+            parent: info.summary.parent.and_then(here),
             ..info.summary.clone()
         };
         summary.ext.retain(|field| field.tag != ORIGINAL);

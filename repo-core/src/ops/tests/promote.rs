@@ -8,11 +8,12 @@ use crate::backend::{Backend, Class, MemoryBackend};
 use crate::crypto::Role;
 use crate::error::{ErrorKind, Result};
 use crate::format::entry::Action;
-use crate::format::name;
+use crate::format::name::{self, CONFIG};
 use crate::id::SnapshotId;
-use crate::ops::{Gathered, Promoted, gather, promote};
+use crate::ops::{Became, GatherOptions, Gathered, Promoted, gather, merge, promote};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
+use crate::snapshot::SnapshotInfo;
 use std::sync::Arc;
 
 const CLASSES: [(Class, Class); 4] = [
@@ -26,7 +27,11 @@ fn gather_from(here: &dyn Backend, others: &[&MemoryBackend], dry_run: bool) -> 
     let shared = |other: &&MemoryBackend| Arc::new((*other).clone()) as Arc<dyn Backend>;
     let others: Vec<_> = others.iter().map(shared).collect();
     let listener = Listener::default();
-    let done = gather(here, &others, dry_run, &listener, &Interrupt::new());
+    let options = GatherOptions {
+        dry_run,
+        merge: false,
+    };
+    let done = gather(here, &others, options, &listener, &Interrupt::new());
     assert_eq!(listener.problems(), [""; 0]);
     done
 }
@@ -160,6 +165,51 @@ fn what_went_its_own_way_is_never_mixed() {
         }
         assert!((bed.place.objects(), here.objects()) == before);
         assert_whole(&bed, &here, &[&first, &second, &third]);
+    }
+}
+
+#[test]
+fn what_went_its_own_way_is_merged_when_asked_for() {
+    for (home, class) in CLASSES {
+        let (bed, [first, second]) = history_in(home);
+        let here = place(class);
+        mirror(&bed.place, &here).unwrap();
+        let third = add(&bed, &bed.place, "only there");
+        forget(&bed.open(), &[first.0]);
+        make_home(&bed, &here, &[]);
+        bed.remove("only there");
+        let fourth = add(&bed, &here, "only here");
+        let options = GatherOptions {
+            merge: true,
+            ..GatherOptions::default()
+        };
+        let others: [Arc<dyn Backend>; 1] = [Arc::new(bed.place.clone())];
+        let (listener, interrupt) = (Listener::default(), Interrupt::new());
+        let gathered = gather(&here, &others, options, &listener, &interrupt).unwrap();
+        assert_eq!((gathered.apart, gathered.homes.len()), (vec![0], 1));
+        assert_takes_nothing(&bed, &bed.place);
+
+        let (theirs, ours) = (open(&bed, &bed.place), open(&bed, &here));
+        let mut copies = Vec::new();
+        let mut told = |info: &SnapshotInfo, became| copies.push((info.id, became));
+        merge(&theirs, &ours, &mut told, &listener, &interrupt).unwrap();
+        let [(of, Became::Copied(copy))] = copies[..] else {
+            panic!("{copies:?}");
+        };
+        assert_eq!(of, third.0);
+        let merged = (copy, third.1);
+        assert_whole(&bed, &here, &[&first, &second, &merged, &fourth]);
+        let again = merge(&theirs, &ours, &mut |_, _| (), &listener, &interrupt).unwrap();
+        assert_eq!((again.copied, again.skipped), (0, 1));
+        // Without its log the place is as good as a new one, and has nearly all.
+        for name in bed.place.objects().into_keys() {
+            if name == CONFIG || name.starts_with("log/") || name.starts_with("checkpoints/") {
+                bed.place.delete(&name).unwrap();
+            }
+        }
+        let done = mirror(&here, &bed.place).unwrap();
+        assert!(done.objects < 20, "{done:?}");
+        assert_whole(&bed, &bed.place, &[&first, &second, &merged, &fourth]);
     }
 }
 
