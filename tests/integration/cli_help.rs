@@ -21,6 +21,7 @@ pub const COMMANDS: &[&[&str]] = &[
     &["stats"],
     &["sync"],
     &["forget"],
+    &["promote"],
     &["prune"],
     &["unforget"],
     &["protect"],

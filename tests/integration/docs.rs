@@ -241,16 +241,18 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
         "has another log entry" => {
             env.ok(&["sync", "--to", "strayed"]);
             let state = env.text("state-strayed");
-            let backup = ["backup", "-r", "strayed", "src"];
-            env.run_with(&backup, &[("LARDER_STATE_DIR", &state)]);
+            let promote = ["promote", "-r", "strayed"];
+            env.run_with(&promote, &[("LARDER_STATE_DIR", &state)])
+                .expect(0);
             env.backup(&["src"]);
             env.run(&["sync", "--to", "strayed"])
         }
         "has log entries up to" => {
             env.ok(&["sync", "--to", "ahead"]);
             let state = env.text("state-ahead");
-            let backup = ["backup", "-r", "ahead", "src"];
-            env.run_with(&backup, &[("LARDER_STATE_DIR", &state)]);
+            let promote = ["promote", "-r", "ahead"];
+            env.run_with(&promote, &[("LARDER_STATE_DIR", &state)])
+                .expect(0);
             env.run(&["sync", "--to", "ahead"])
         }
         "is the repository itself" => env.run(&["sync", "--to", "x/../repo"]),
@@ -282,6 +284,31 @@ fn provoke(env: &TestEnvironment, message: &str) -> Run {
         "was not brought up" => {
             env.write("in-the-way", "a file");
             env.run(&["backup", "src", "--replica", "in-the-way"])
+        }
+        "is a replica, which gets what it holds" => {
+            env.ok(&["sync", "--to", "follower"]);
+            env.run(&["backup", "-r", "follower", "src"])
+        }
+        "went its own way" => {
+            let elsewhere = env.text("elsewhere");
+            let elsewhere = [("LARDER_STATE_DIR", elsewhere.as_str())];
+            env.ok(&["sync", "--to", "apart"]);
+            env.run_with(&["promote", "-r", "apart"], &elsewhere)
+                .expect(0);
+            env.backup(&["src"]);
+            let promote = ["promote", "-r", "apart", "--replica", "repo"];
+            env.run_with(&promote, &elsewhere)
+        }
+        "was not compared" => {
+            env.ok(&["sync", "--to", "next"]);
+            let promote = ["promote", "-r", "next", "--replica", "nowhere", "-n"];
+            env.run(&promote)
+        }
+        "took backups of its own until now" => {
+            env.ok(&["sync", "--to", "by-hand"]);
+            std::fs::remove_file(env.path("by-hand/log/replica")).unwrap();
+            std::fs::write(env.path("by-hand/log/0/open"), "open\n").unwrap();
+            env.run(&["sync", "--to", "by-hand"])
         }
         "cannot be put back" => {
             env.ok(&["sync", "--to", "healer"]);

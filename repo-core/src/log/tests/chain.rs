@@ -46,6 +46,10 @@ fn roles_say_who_may_write_what() {
             },
             [true, false, false, false],
         ),
+        (
+            Action::Promote { generation: 1 },
+            [true, false, false, false],
+        ),
         (first_action(), [false; 4]),
     ];
     for (action, expected) in cases {

@@ -35,7 +35,7 @@ fn random_log(choices: &[(u8, u8)]) -> Vec<SignedEntry> {
     let mut log = Log::new();
     let mut entries = vec![entry(1, vec![], ADMIN, None, first_action())];
     for &(what, n) in choices {
-        let action = match what % 8 {
+        let action = match what % 9 {
             0 | 1 => commit(n % 8, vec![pack(n % 5)]),
             2 => Action::Forget {
                 snapshots: vec![snapshot(n % 8)],
@@ -47,6 +47,9 @@ fn random_log(choices: &[(u8, u8)]) -> Vec<SignedEntry> {
             4 => condemn(vec![pack(n % 8), pack(n % 5)]),
             5 => deleting(vec![data(n % 16)], vec![]),
             6 => terms(n % 8, n),
+            7 => Action::Promote {
+                generation: u64::from(n),
+            },
             _ => Action::Evidence {
                 evidence: crate::id::EvidenceId([n; 32]),
             },

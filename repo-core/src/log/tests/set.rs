@@ -234,7 +234,7 @@ pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
         }
         let state = folded(&set[..views[process]]);
         let n = arg % 4;
-        let action = match what % 12 {
+        let action = match what % 13 {
             0 | 1 => commit(n, vec![pack(arg % 3)]),
             2 => Action::Forget {
                 snapshots: vec![snapshot(n)],
@@ -258,6 +258,9 @@ pub(super) fn random_set(choices: &[(u8, u8, u8)]) -> Vec<SignedEntry> {
                 forgotten: vec![],
             },
             10 => terms(n, arg),
+            11 => Action::Promote {
+                generation: u64::from(arg),
+            },
             _ => Action::Publish {
                 index: vec![table(n)],
             },
