@@ -9,8 +9,10 @@ use crate::crypto::Role;
 use crate::error::{ErrorKind, Result};
 use crate::format::entry::Action;
 use crate::format::name::{self, CONFIG};
-use crate::id::SnapshotId;
-use crate::ops::{Became, GatherOptions, Gathered, Promoted, gather, merge, promote};
+use crate::id::{EvidenceId, SnapshotId};
+use crate::ops::{
+    Became, GatherOptions, Gathered, Promoted, RepairLogOptions, gather, merge, promote, repair_log,
+};
 use crate::progress::Interrupt;
 use crate::repo::Repo;
 use crate::snapshot::SnapshotInfo;
@@ -73,9 +75,47 @@ fn a_replica_takes_nothing_of_its_own() {
         assert_takes_nothing(&bed, &to);
         let repo = open(&bed, &to);
         prune_with(&repo, &thorough()).unwrap_err();
+        let options = RepairLogOptions::default();
+        let mended = repair_log(&repo, &options, &Listener::default(), &Interrupt::new());
+        match mended {
+            Ok(done) => assert_eq!(done.mended.marks, [""; 0]),
+            // It would have to say first that the place is of another class.
+            Err(error) => assert!(error.to_string().contains("is a replica"), "{error}"),
+        }
         assert_whole(&bed, &to, &[&first, &second]);
         assert!(!to.objects().contains_key(&name::segment_open(1)));
     }
+}
+
+/// A full segment is where the next one opens.
+#[test]
+fn no_segment_opens_where_none_takes_entries() {
+    let bed = Bed::new();
+    let first = add(&bed, &bed.place, "first");
+    let repo = bed.open();
+    let say = |repo: &Repo| {
+        let evidence = EvidenceId([7; 32]);
+        repo.append(&mut |_| Ok(Some(Action::Evidence { evidence })))
+    };
+    while repo.state().tail().number < name::SEGMENT_ENTRIES - 1 {
+        say(&repo).unwrap();
+    }
+    let to = place(Class::A);
+    mirror(&bed.place, &to).unwrap();
+    let error = say(&open(&bed, &to)).unwrap_err();
+    assert!(error.to_string().contains("is a replica"), "{error}");
+    assert_takes_nothing(&bed, &to);
+    assert!(to.size(&name::segment_open(4096)).unwrap().is_none());
+
+    let second = add(&bed, &bed.place, "second");
+    assert_whole(&bed, &bed.place, &[&first, &second]);
+    make_home(&bed, &to, &[&bed.place]);
+    let third = add(&bed, &to, "third");
+    for place in [&to, &bed.place] {
+        mirror(&to, &bed.place).unwrap();
+        assert_whole(&bed, place, &[&first, &second, &third]);
+    }
+    assert_takes_nothing(&bed, &bed.place);
 }
 
 #[test]
