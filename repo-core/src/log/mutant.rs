@@ -92,6 +92,10 @@ rules! {
     MirrorAbsent,
     /// It puts no entry while what a new deletion rests on is nowhere.
     MirrorWaits,
+    /// A home that hands over takes no more entries before its log is listed for the last time.
+    HandOverCloses,
+    /// Who put an entry looks afterwards whether the home takes entries.
+    HomeLooksAgain,
 }
 
 #[cfg(any(test, feature = "mutants"))]

@@ -1,6 +1,7 @@
 //! Class A: backups, prunes, a forget, an unforget and a thief with a writer's key, in every order.
 
 use super::backup::{At, Backup, PACKS_MAX, PARENT, Site, draft, slot};
+use super::hand_over::HandOver;
 use super::mirror::Mirror;
 use super::prune_a::Prune;
 use super::search::{Model, Step};
@@ -23,6 +24,7 @@ pub struct Node {
     unforget: (u8, Log),
     thief: bool,
     mirror: Option<Mirror>,
+    hand_over: Option<HandOver>,
     pub wrong: Option<&'static str>,
 }
 
@@ -78,6 +80,9 @@ impl ClassA {
                     at: At::Done,
                     ..Backup::default()
                 };
+                if let Some(hand_over) = &mut next.hand_over {
+                    hand_over.was_put(who, next.site.log);
+                }
                 "COMMIT"
             }
             At::Checked => {
@@ -189,6 +194,27 @@ impl ClassA {
         ));
     }
 
+    /// A home that hands over, and backups that look after their commits whether it has.
+    fn hand_over(&self, node: &Node, found: &mut Vec<(Step, Node)>) {
+        let (Some(hand_over), Some(mirror)) = (node.hand_over, node.mirror) else {
+            return;
+        };
+        let mut add = |who, what: Option<&'static str>, hand_over| {
+            let next = Node {
+                hand_over: Some(hand_over),
+                ..*node
+            };
+            found.extend(what.map(|what| (Step { who, what }, next)));
+        };
+        let mut closed = hand_over;
+        add(('p', 0), closed.step(&mirror), closed);
+        for who in 0..self.setup.jobs.len() {
+            let mut looked = hand_over;
+            let what = looked.look(who);
+            add(('w', who as u8), what, looked);
+        }
+    }
+
     /// The thief says that pack 0 and the snapshot are deleted; somebody deletes what entries say is deleted.
     fn thief(&mut self, node: &Node, found: &mut Vec<(Step, Node)>) {
         let mut next = *node;
@@ -237,6 +263,13 @@ impl ClassA {
     }
 }
 
+impl ClassA {
+    fn lacks_reported(&self, node: &Node) -> bool {
+        let both = node.hand_over.as_ref().zip(node.mirror.as_ref());
+        both.is_some_and(|(hand_over, mirror)| hand_over.lacks(&self.world, mirror))
+    }
+}
+
 impl Model for ClassA {
     type Node = Node;
 
@@ -254,6 +287,7 @@ impl Model for ClassA {
                 .setup
                 .mirror
                 .map(|new| Mirror::new(&self.world, &site, new)),
+            hand_over: self.setup.hand_over.then(HandOver::default),
             wrong: None,
         }
     }
@@ -269,7 +303,9 @@ impl Model for ClassA {
         if self.setup.thief {
             self.thief(node, found);
         }
+        self.hand_over(node, found);
         if let Some(mut mirror) = node.mirror
+            && node.hand_over.is_none_or(|hand_over| hand_over.mirrors())
             && let Some(step) = mirror.step(&self.world, &node.site)
         {
             let next = Node {
@@ -319,6 +355,7 @@ impl Model for ClassA {
             None if node.mirror.is_some_and(|mirror| mirror.lacks(&self.world)) => {
                 Some("a replica lacks a blob")
             }
+            None if self.lacks_reported(node) => Some("a reported commit is not in the new home"),
             None => None,
         }
     }
@@ -340,6 +377,9 @@ impl Model for ClassA {
         bytes.push(u8::from(node.wrong.is_some()));
         if let Some(mirror) = &node.mirror {
             mirror.encode(bytes);
+        }
+        if let Some(hand_over) = &node.hand_over {
+            hand_over.encode(bytes);
         }
     }
 }

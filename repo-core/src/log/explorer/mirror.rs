@@ -52,6 +52,16 @@ impl Mirror {
         }
     }
 
+    /// Whether its sync has ended.
+    pub fn is_done(&self) -> bool {
+        self.at == At::Done
+    }
+
+    /// The log of the replica.
+    pub fn log(&self) -> Log {
+        self.log
+    }
+
     /// What becomes of it when the source loses a pack that it has not yet, once at most.
     pub fn losses(self, site: &Site) -> impl Iterator<Item = (u8, Self)> {
         let may = if self.lost == 0 { !self.packs } else { 0 };

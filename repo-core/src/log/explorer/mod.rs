@@ -11,6 +11,7 @@
 mod backup;
 mod class_a;
 mod class_c;
+mod hand_over;
 mod mirror;
 mod prune_a;
 mod prune_c;

@@ -41,6 +41,8 @@ pub struct Setup {
     pub mirror: Option<bool>,
     /// Class A: whether the place loses a pack that is not in the mirror yet.
     pub loses: bool,
+    /// Class A: whether the place hands over to its mirror, which begins then.
+    pub hand_over: bool,
     /// Class C: how many processes at most may be taken for dead.
     pub dead: u32,
     /// Class C: whether a prune may leave the deletion to the next one, by a `Waiting` entry.
@@ -67,6 +69,7 @@ impl Setup {
             objects: false,
             thief: false,
             mirror: None,
+            hand_over: false,
             loses: false,
             dead: 0,
             resume: false,
@@ -218,6 +221,17 @@ fn class_a() -> Vec<Setup> {
             mirror: Some(false),
             loses: true,
             ..set("mirror_lost", &[job(0b010)], 1)
+        },
+        Setup {
+            mirror: Some(false),
+            hand_over: true,
+            ..set("hand_over", &[job(0b010), job(0b101)], 0)
+        },
+        Setup {
+            first: WASTE,
+            mirror: Some(false),
+            hand_over: true,
+            ..set("hand_over_prune", &[job(0b010), job(0b101)], 1)
         },
     ]
 }

@@ -28,7 +28,7 @@ macro_rules! explored {
 }
 
 explored! {
-    backups prunes both three lending lending_prunes publish bases unforget objects objects_prunes objects_publish waste shared_table orphan thief protect mirror mirror_new mirror_thief mirror_lost c_backups c_prunes c_lending c_publish c_bases c_dead c_dead_prunes c_resume c_resume_both c_sweep c_shared_table c_orphan c_unforget c_protect
+    backups prunes both three lending lending_prunes publish bases unforget objects objects_prunes objects_publish waste shared_table orphan thief protect mirror mirror_new mirror_thief mirror_lost hand_over hand_over_prune c_backups c_prunes c_lending c_publish c_bases c_dead c_dead_prunes c_resume c_resume_both c_sweep c_shared_table c_orphan c_unforget c_protect
 }
 
 /// A test for each rule: without it, that setup ends so.
@@ -87,4 +87,6 @@ missed! {
     no_mirror_no_stop_between MirrorNoStopBetween "mirror" "a replica lacks a blob"
     no_mirror_absent MirrorAbsent "mirror_thief" "a replica lacks a blob"
     no_mirror_waits MirrorWaits "mirror_lost" "a replica lacks a blob"
+    no_hand_over_closes HandOverCloses "hand_over" "a reported commit is not in the new home"
+    no_home_looks_again HomeLooksAgain "hand_over" "a reported commit is not in the new home"
 }
